@@ -1,0 +1,1 @@
+//! What a user would say of the pipeline, one file a scenario.
