@@ -1,1 +1,12 @@
-//! Placeholder until the first module lands.
+//! What mail is made of, without I/O: addresses, header fields, MIME structure and delivery reports.
+//!
+//! Everything here works on bytes in memory or in chunks, never panics on what it is given, never recurses and has a
+//! limit on whatever its input could make grow. It knows nothing of sockets, stores or services.
+
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod id;
+
+pub use address::{Address, AddressError, Domain, LocalPart, ReversePath};
+pub use id::{MessageId, MessageIdError};
