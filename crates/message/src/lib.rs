@@ -6,7 +6,11 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod address_list;
+pub mod envelope;
+pub mod header;
 pub mod id;
+pub mod mime;
 
 pub use address::{Address, AddressError, Domain, LocalPart, ReversePath};
 pub use id::{MessageId, MessageIdError};
