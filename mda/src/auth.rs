@@ -14,10 +14,14 @@ use self::{
     remembered::{Login, Remembered},
     throttle::Throttle,
 };
-use crate::config::PasswordsConfig;
+use crate::{
+    config::PasswordsConfig,
+    store::{self, Account, MailStore},
+};
 
 mod hasher;
 mod network;
+pub mod plain;
 mod remembered;
 mod throttle;
 
@@ -34,32 +38,22 @@ pub struct Authenticator {
 }
 
 struct Inner {
-    credentials: Box<dyn Credentials>,
+    accounts: Box<dyn Accounts>,
     hasher: Hasher,
     throttle: Mutex<Throttle>,
     remembered: Mutex<Remembered>,
 }
 
-/// Where the password hashes stand: the mail store. May block.
-pub trait Credentials: Send + Sync + 'static {
-    /// The account that logs in under this name, if there is one.
-    fn credential(&self, username: &str) -> Result<Option<Credential>, String>;
+/// Where accounts and their password hashes stand: the mail store.
+trait Accounts: Send + Sync {
+    /// The account of an address, which must be in the form that addresses are compared in.
+    fn by_address(&self, key: &str) -> store::Result<Option<Account>>;
 }
 
-/// An account and its password's hash.
-#[derive(Clone, Debug)]
-pub struct Credential {
-    /// The account's name: its address.
-    pub account: String,
-    /// In PHC form.
-    pub hash: Arc<str>,
-}
-
-/// A client that proved who it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authenticated {
-    /// The account's name: its address as the store knows it, which may be spelt otherwise than the login name.
-    pub account: String,
+impl<S: MailStore> Accounts for S {
+    fn by_address(&self, key: &str) -> store::Result<Option<Account>> {
+        self.account_by_address(key)
+    }
 }
 
 /// Why a client was not let in.
@@ -80,13 +74,13 @@ pub enum AuthError {
 }
 
 impl Authenticator {
-    /// Checks passwords against `credentials`. Fails if the Argon2 costs are out of bounds.
-    pub fn new(credentials: impl Credentials, config: &PasswordsConfig) -> Result<Self, AuthError> {
+    /// Checks passwords of the store's accounts. Fails if the Argon2 costs are out of bounds.
+    pub fn new(store: impl MailStore, config: &PasswordsConfig) -> Result<Self, AuthError> {
         let now = Instant::now();
         let remembered = Remembered::new(config.remember(), now)
             .ok_or_else(|| AuthError::Unavailable("the system gives no randomness".to_owned()))?;
         let inner = Inner {
-            credentials: Box::new(credentials),
+            accounts: Box::new(store),
             hasher: Hasher::new(config)?,
             throttle: Mutex::new(Throttle::new(config, now)),
             remembered: Mutex::new(remembered),
@@ -102,7 +96,7 @@ impl Authenticator {
         username: &str,
         password: &str,
         client: Option<IpAddr>,
-    ) -> Result<Authenticated, AuthError> {
+    ) -> Result<Account, AuthError> {
         match self.check(username, password, client).await {
             Ok(authenticated) => Ok(authenticated),
             Err(Refusal { error, delay }) => {
@@ -124,39 +118,39 @@ impl Authenticator {
         username: &str,
         password: &str,
         client: Option<IpAddr>,
-    ) -> Result<Authenticated, Refusal> {
+    ) -> Result<Account, Refusal> {
         let user = fold(username);
         self.check_network(client)?;
-        let credential = self.credential(username).await?;
-        if let Some(credential) = &credential
-            && self.inner.remembered.lock().holds(&login(credential, password, client), Instant::now())
+        let account = self.account(&user)?;
+        if let Some(account) = &account
+            && self.inner.remembered.lock().holds(&login(account, password, client), Instant::now())
         {
-            return Ok(Authenticated { account: credential.account.clone() });
+            return Ok(account.clone());
         }
         self.check_user(&user)?;
         let turn = self.inner.hasher.turn().await?;
         // Again, now that it is our turn: of a thousand attempts sent at once, all but a few have failed meanwhile.
         self.check_network(client)?;
         self.check_user(&user)?;
-        let right = self.verify(&turn, password, credential.as_ref()).await?;
-        let Some(credential) = credential.filter(|_| right) else {
+        let right = self.verify(&turn, password, account.as_ref()).await?;
+        let Some(account) = account.filter(|_| right) else {
             let delay = self.inner.throttle.lock().failed(&user, client, Instant::now());
             return Err(Refusal { error: AuthError::Wrong, delay });
         };
-        self.inner.remembered.lock().insert(&login(&credential, password, client), Instant::now());
-        Ok(Authenticated { account: credential.account })
+        self.inner.remembered.lock().insert(&login(&account, password, client), Instant::now());
+        Ok(account)
     }
 
     async fn verify(
         &self,
         turn: &Turn,
         password: &str,
-        credential: Option<&Credential>,
+        account: Option<&Account>,
     ) -> Result<bool, AuthError> {
         if password.len() > MAX_PASSWORD {
             return Ok(false);
         }
-        let stored = credential.map(|credential| Arc::clone(&credential.hash));
+        let stored = account.map(|account| Arc::from(account.password_hash.as_str()));
         self.inner.hasher.verify(turn, password.to_owned(), stored).await
     }
 
@@ -170,13 +164,8 @@ impl Authenticator {
         throttle.check_user(user, Instant::now()).map_err(|wait| refuse(&throttle, wait))
     }
 
-    async fn credential(&self, username: &str) -> Result<Option<Credential>, AuthError> {
-        let inner = Arc::clone(&self.inner);
-        let username = username.to_owned();
-        tokio::task::spawn_blocking(move || inner.credentials.credential(&username))
-            .await
-            .map_err(|error| AuthError::Unavailable(error.to_string()))?
-            .map_err(AuthError::Unavailable)
+    fn account(&self, key: &str) -> Result<Option<Account>, AuthError> {
+        self.inner.accounts.by_address(key).map_err(|error| AuthError::Unavailable(error.to_string()))
     }
 }
 
@@ -196,11 +185,11 @@ fn refuse(throttle: &Throttle, retry_after: Duration) -> Refusal {
     Refusal { error: AuthError::Throttled { retry_after }, delay: throttle.refusal_delay() }
 }
 
-fn login<'a>(credential: &'a Credential, password: &'a str, client: Option<IpAddr>) -> Login<'a> {
-    Login { account: &credential.account, password, hash: &credential.hash, client }
+fn login<'a>(account: &'a Account, password: &'a str, client: Option<IpAddr>) -> Login<'a> {
+    Login { account: &account.name, password, hash: &account.password_hash, client }
 }
 
-/// The name by which failures of a user are counted, however it is spelt.
+/// The form that addresses are compared in; a name that is none is counted by its lower case.
 fn fold(username: &str) -> String {
     message::Address::parse(username).map_or_else(|_| username.to_lowercase(), |address| address.key())
 }
