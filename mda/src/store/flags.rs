@@ -1,0 +1,198 @@
+//! Flags of messages (RFC 9051 §2.3.2).
+
+use std::sync::Arc;
+
+/// The flags of one message: system flags and keywords.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flags {
+    system: u8,
+    /// Sorted without regard to case, each once in the case it was first given in.
+    keywords: Vec<Arc<str>>,
+}
+
+/// A flag with a meaning of its own. `\Recent` is gone since IMAP4rev2 and never stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum SystemFlag {
+    /// `\Seen`
+    Seen = 1,
+    /// `\Answered`
+    Answered = 2,
+    /// `\Flagged`
+    Flagged = 4,
+    /// `\Deleted`
+    Deleted = 8,
+    /// `\Draft`
+    Draft = 16,
+}
+
+impl SystemFlag {
+    /// All of them, in the order they are shown.
+    pub const ALL: [Self; 5] = [Self::Answered, Self::Flagged, Self::Deleted, Self::Seen, Self::Draft];
+
+    /// The flag's name on the wire, with the backslash.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Seen => "\\Seen",
+            Self::Answered => "\\Answered",
+            Self::Flagged => "\\Flagged",
+            Self::Deleted => "\\Deleted",
+            Self::Draft => "\\Draft",
+        }
+    }
+
+    /// The flag of this name, in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|flag| flag.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+/// How a STORE changes the flags of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FlagChange {
+    /// `+FLAGS`: these too.
+    Add(Flags),
+    /// `-FLAGS`: these no more.
+    Remove(Flags),
+    /// `FLAGS`: these and no others.
+    Replace(Flags),
+}
+
+impl Flags {
+    /// The most keywords of one message.
+    pub const MAX_KEYWORDS: usize = 64;
+    /// The longest keyword, in octets.
+    pub const MAX_KEYWORD_OCTETS: usize = 128;
+
+    /// No flag at all.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Sets a system flag.
+    pub fn set(&mut self, flag: SystemFlag) {
+        self.system |= flag as u8;
+    }
+
+    /// These flags and one more.
+    pub fn with(mut self, flag: SystemFlag) -> Self {
+        self.set(flag);
+        self
+    }
+
+    /// The system flag is set.
+    pub fn has(&self, flag: SystemFlag) -> bool {
+        self.system & flag as u8 != 0
+    }
+
+    /// Sets a keyword. The caller has checked that it is an atom; the store checks only number and length.
+    pub fn set_keyword(&mut self, keyword: &str) {
+        if let Err(at) = self.position(keyword) {
+            self.keywords.insert(at, Arc::from(keyword));
+        }
+    }
+
+    /// The keyword is set, in whatever case.
+    pub fn has_keyword(&self, keyword: &str) -> bool {
+        self.position(keyword).is_ok()
+    }
+
+    /// The keywords, sorted without regard to case.
+    pub fn keywords(&self) -> impl Iterator<Item = &str> {
+        self.keywords.iter().map(|keyword| &**keyword)
+    }
+
+    /// The system flags that are set.
+    pub fn system(&self) -> impl Iterator<Item = SystemFlag> + '_ {
+        SystemFlag::ALL.into_iter().filter(|flag| self.has(*flag))
+    }
+
+    /// No flag is set.
+    pub fn is_empty(&self) -> bool {
+        self.system == 0 && self.keywords.is_empty()
+    }
+
+    /// What these flags become by a change.
+    pub fn changed(&self, change: &FlagChange) -> Self {
+        let mut flags = self.clone();
+        match change {
+            FlagChange::Add(added) => {
+                flags.system |= added.system;
+                added.keywords().for_each(|keyword| flags.set_keyword(keyword));
+            }
+            FlagChange::Remove(removed) => {
+                flags.system &= !removed.system;
+                flags.keywords.retain(|keyword| !removed.has_keyword(keyword));
+            }
+            FlagChange::Replace(flags) => return flags.clone(),
+        }
+        flags
+    }
+
+    /// The set of system flags as it is stored.
+    pub(super) fn bits(&self) -> u8 {
+        self.system
+    }
+
+    /// Reads back what [`Flags::bits`] and [`Flags::keywords`] gave.
+    pub(super) fn from_parts(bits: u32, keywords: &[String]) -> Self {
+        let all = SystemFlag::ALL.into_iter().fold(0, |bits, flag| bits | flag as u8);
+        let mut flags = Self { system: bits as u8 & all, keywords: Vec::with_capacity(keywords.len()) };
+        keywords.iter().for_each(|keyword| flags.set_keyword(keyword));
+        flags
+    }
+
+    fn position(&self, keyword: &str) -> Result<usize, usize> {
+        let lower = |text: &str| text.to_ascii_lowercase();
+        self.keywords.binary_search_by_key(&lower(keyword), |known| lower(known))
+    }
+}
+
+impl FlagChange {
+    /// The flags that the change names.
+    pub fn flags(&self) -> &Flags {
+        match self {
+            Self::Add(flags) | Self::Remove(flags) | Self::Replace(flags) => flags,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(system: &[SystemFlag], keywords: &[&str]) -> Flags {
+        let mut flags = Flags::none();
+        system.iter().for_each(|flag| flags.set(*flag));
+        keywords.iter().for_each(|keyword| flags.set_keyword(keyword));
+        flags
+    }
+
+    #[test]
+    fn keywords_are_one_whatever_their_case() {
+        let mut set = flags(&[], &["$Junk", "b", "A"]);
+        set.set_keyword("$junk");
+        assert_eq!(set.keywords().collect::<Vec<_>>(), ["$Junk", "A", "b"]);
+        assert!(set.has_keyword("$JUNK"));
+    }
+
+    #[test]
+    fn a_change_adds_removes_or_replaces() {
+        let before = flags(&[SystemFlag::Seen], &["a", "b"]);
+        let named = flags(&[SystemFlag::Seen, SystemFlag::Draft], &["B", "c"]);
+        let after = |change| before.changed(&change);
+        assert_eq!(
+            after(FlagChange::Add(named.clone())),
+            flags(&[SystemFlag::Seen, SystemFlag::Draft], &["a", "b", "c"])
+        );
+        assert_eq!(after(FlagChange::Remove(named.clone())), flags(&[], &["a"]));
+        assert_eq!(after(FlagChange::Replace(named.clone())), named);
+    }
+
+    #[test]
+    fn bits_read_back_and_unknown_ones_are_dropped() {
+        let set = flags(&SystemFlag::ALL, &[]);
+        assert_eq!(Flags::from_parts(u32::from(set.bits()), &[]), set);
+        assert_eq!(Flags::from_parts(0xff, &[]), set);
+    }
+}

@@ -1,0 +1,203 @@
+//! The mail store: accounts, mailboxes and messages.
+//!
+//! [`MailStore`] is what the rest of the service sees. What a function reports as done is on stable storage; what a
+//! reader sees is only what was committed.
+
+mod error;
+mod flags;
+mod name;
+mod staged;
+mod types;
+mod uid_set;
+
+use std::future::Future;
+use std::ops::Range;
+
+use bytes::Bytes;
+use message::MessageId;
+use tokio::sync::watch;
+
+pub use error::{Result, StoreError};
+pub use flags::{FlagChange, Flags, SystemFlag};
+pub use name::{MailboxName, NameError};
+pub use staged::StagedBody;
+pub use types::*;
+pub use uid_set::UidSet;
+
+/// Keeps accounts, mailboxes and messages.
+///
+/// Clones are handles to one store. Functions that are not `async` read a few rows, mostly from memory, and may be
+/// called from async code; all that may take long runs on threads of its own. A change that was asked for is carried
+/// out to its end even when the future is dropped.
+///
+/// Changes to one mailbox happen in the order of their modification sequences; a reader that knows of a change (by its
+/// future, or by [`MailStore::watch`]) also sees it.
+pub trait MailStore: Clone + Send + Sync + 'static {
+    // --- Accounts and domains ---
+
+    /// Makes an account with INBOX and a mailbox for each [`SpecialUse`], all subscribed. Its domain becomes local.
+    ///
+    /// [`StoreError::AlreadyExists`] if an account has this name among its addresses.
+    fn create_account(&self, account: NewAccount) -> impl Future<Output = Result<Account>> + Send;
+
+    /// Replaces the password hash.
+    fn set_password(&self, account: AccountId, hash: String) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes the account, its mailboxes and its mail.
+    fn remove_account(&self, account: AccountId) -> impl Future<Output = Result<()>> + Send;
+
+    /// The account of this number.
+    fn account(&self, account: AccountId) -> Result<Account>;
+
+    /// The account that gets the mail of an address (in the form that addresses are compared in).
+    fn account_by_address(&self, address: &str) -> Result<Option<Account>>;
+
+    /// Up to `limit` accounts by name, those after `after` or from the start.
+    fn accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Account>>;
+
+    /// How much an account holds.
+    fn usage(&self, account: AccountId) -> Result<Usage>;
+
+    /// Makes a domain local (lower case). Idempotent.
+    fn add_domain(&self, domain: String) -> impl Future<Output = Result<()>> + Send;
+
+    /// The domain (lower case) is local.
+    fn is_local_domain(&self, domain: &str) -> Result<bool>;
+
+    /// All local domains, by name.
+    fn domains(&self) -> Result<Vec<String>>;
+
+    // --- Mailboxes ---
+
+    /// Makes a mailbox, and its superiors where they are missing. [`StoreError::AlreadyExists`] if it exists.
+    fn create_mailbox(
+        &self,
+        account: AccountId,
+        name: MailboxName,
+        special_use: Option<SpecialUse>,
+    ) -> impl Future<Output = Result<Mailbox>> + Send;
+
+    /// Deletes a mailbox with its messages. Not INBOX, nor one that has inferiors. Its subscription stays.
+    fn delete_mailbox(
+        &self,
+        account: AccountId,
+        name: MailboxName,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Renames a mailbox and its inferiors; they keep ids, UIDs and UIDVALIDITY, subscriptions stay with the old names
+    /// (RFC 9051 §6.3.6). Superiors of the new name are made where missing.
+    ///
+    /// Renaming INBOX moves its messages to the new name and leaves an empty INBOX; its inferiors stay. The
+    /// *messages* keep mailbox id, UIDs and UIDVALIDITY; the empty INBOX is a new mailbox.
+    fn rename_mailbox(
+        &self,
+        account: AccountId,
+        from: MailboxName,
+        to: MailboxName,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Subscribes to a name, or ends that. The mailbox need not exist. Idempotent.
+    fn set_subscribed(
+        &self,
+        account: AccountId,
+        name: MailboxName,
+        subscribed: bool,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// All mailboxes of an account, by name.
+    fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>>;
+
+    /// The mailbox of this name.
+    fn mailbox(&self, account: AccountId, name: &MailboxName) -> Result<Option<Mailbox>>;
+
+    /// The mailbox of this number, under whatever name it has now.
+    fn mailbox_by_id(&self, mailbox: MailboxId) -> Result<Option<Mailbox>>;
+
+    /// All subscribed names, by name, whether or not such mailboxes exist.
+    fn subscriptions(&self, account: AccountId) -> Result<Vec<MailboxName>>;
+
+    /// Counts and sequences of a mailbox: one row, whatever the mailbox's size.
+    fn status(&self, mailbox: MailboxId) -> Result<MailboxStatus>;
+
+    // --- Messages: in ---
+
+    /// Begins a body that is written in chunks, so that memory stays bounded whatever its size. Dropped without being
+    /// delivered or appended, it leaves nothing behind.
+    fn stage(&self) -> impl Future<Output = Result<StagedBody>> + Send;
+
+    /// Stores a message for its recipients, the body once. One result for each recipient, in order; an error of the
+    /// whole means that nothing was stored.
+    fn deliver(&self, delivery: Delivery) -> impl Future<Output = Result<Vec<Result<Receipt>>>> + Send;
+
+    /// Puts a client's message into a mailbox.
+    fn append(&self, account: AccountId, append: Append) -> impl Future<Output = Result<Placement>> + Send;
+
+    // --- Messages: look ---
+
+    /// The messages of a mailbox whose UID is in a range, ascending; runs on a thread of its own.
+    fn rows(&self, mailbox: MailboxId, uids: UidRange) -> impl Future<Output = Result<Snapshot>> + Send;
+
+    /// One message.
+    fn row(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Row>>;
+
+    /// What happened since; the work is in proportion to the changes, not to the mailbox.
+    fn changes_since(
+        &self,
+        mailbox: MailboxId,
+        modseq: ModSeq,
+    ) -> impl Future<Output = Result<Changes>> + Send;
+
+    /// Octets of a body, `range` cut to its size. Read large bodies piece by piece.
+    fn read(&self, email: EmailId, range: Range<u64>) -> impl Future<Output = Result<Bytes>> + Send;
+
+    /// Where a message was delivered to, over all accounts, by recipient.
+    fn locate(&self, message_id: MessageId) -> Result<Vec<Located>>;
+
+    // --- Messages: change ---
+
+    /// Changes flags of the messages of `uids` that are there; with `unchanged_since` only of those whose modseq is not
+    /// greater (RFC 7162 §3.1.3).
+    fn store_flags(
+        &self,
+        mailbox: MailboxId,
+        uids: UidSet,
+        change: FlagChange,
+        unchanged_since: Option<ModSeq>,
+    ) -> impl Future<Output = Result<FlagsStored>> + Send;
+
+    /// Copies messages, with flags and dates, all of them or none; no body is written again. The target may be the
+    /// source.
+    fn copy(
+        &self,
+        mailbox: MailboxId,
+        uids: UidSet,
+        to: MailboxName,
+    ) -> impl Future<Output = Result<Copied>> + Send;
+
+    /// Moves messages in one step: no reader sees a message twice, or not at all (RFC 6851).
+    fn move_messages(
+        &self,
+        mailbox: MailboxId,
+        uids: UidSet,
+        to: MailboxName,
+    ) -> impl Future<Output = Result<Copied>> + Send;
+
+    /// Removes the messages of `uids`, or with `only_deleted` those of them that have `\Deleted` at that moment; gives
+    /// the UIDs that went.
+    fn expunge(
+        &self,
+        mailbox: MailboxId,
+        uids: UidSet,
+        only_deleted: bool,
+    ) -> impl Future<Output = Result<UidSet>> + Send;
+
+    // --- News ---
+
+    /// The mailbox's highest modseq, renewed after each change is visible. The sender is dropped when the mailbox is
+    /// deleted. [`StoreError::NoSuchMailbox`].
+    fn watch(&self, mailbox: MailboxId) -> Result<watch::Receiver<ModSeq>>;
+
+    /// Counts changes of an account's list of mailboxes and subscriptions. The sender is dropped when the account is
+    /// removed. [`StoreError::NoSuchAccount`].
+    fn watch_account(&self, account: AccountId) -> Result<watch::Receiver<u64>>;
+}

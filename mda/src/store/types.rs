@@ -1,0 +1,310 @@
+//! What the store keeps, as its users see it.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use message::MessageId;
+
+use super::{Flags, MailboxName, StagedBody, UidSet};
+
+/// A message's number in its mailbox: from 1, ascending in the order of arrival, never used again (RFC 9051
+/// §2.3.1.1).
+pub type Uid = u32;
+
+/// A mailbox's modification sequence: every change takes the next (RFC 7162). From 1; 0 is before every change.
+pub type ModSeq = u64;
+
+/// An account's number, never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(pub u64);
+
+/// A mailbox's number, never used again; a rename keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MailboxId(pub u64);
+
+/// The number of a body: the same for all copies of a message, never used again (EMAILID, RFC 8474 §5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EmailId(pub u64);
+
+impl fmt::Display for EmailId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "M{:x}", self.0)
+    }
+}
+
+impl fmt::Display for MailboxId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "F{:x}", self.0)
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "A{:x}", self.0)
+    }
+}
+
+/// What an account is made of.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// The login name: the account's address in the form that addresses are compared in (the caller folds case).
+    pub name: String,
+    /// Opaque here: a PHC string that someone else made and checks.
+    pub password_hash: String,
+    /// The domain of the name; it becomes local with the account.
+    pub domain: String,
+}
+
+/// An account.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its number.
+    pub id: AccountId,
+    /// Its login name, an address.
+    pub name: String,
+    /// The addresses whose mail it gets and that it may send as, its name first.
+    pub addresses: Vec<String>,
+    /// As given to [`super::MailStore::create_account`] or [`super::MailStore::set_password`].
+    pub password_hash: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl fmt::Debug for Account {
+    // Not the password hash: what is logged is read by many.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What an account holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Messages in all its mailboxes.
+    pub messages: u64,
+    /// Their octets; a copy counts again.
+    pub octets: u64,
+}
+
+/// What a mailbox is for (RFC 6154).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SpecialUse {
+    /// `\Drafts`
+    Drafts,
+    /// `\Sent`
+    Sent,
+    /// `\Junk`
+    Junk,
+    /// `\Trash`
+    Trash,
+    /// `\Archive`
+    Archive,
+}
+
+impl SpecialUse {
+    /// All of them; each account is made with a mailbox for each.
+    pub const ALL: [Self; 5] = [Self::Drafts, Self::Sent, Self::Junk, Self::Trash, Self::Archive];
+
+    /// The attribute on the wire, with the backslash.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Drafts => "\\Drafts",
+            Self::Sent => "\\Sent",
+            Self::Junk => "\\Junk",
+            Self::Trash => "\\Trash",
+            Self::Archive => "\\Archive",
+        }
+    }
+
+    /// The attribute of this name, in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|special| special.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+/// A mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailbox {
+    /// Its number, which outlives renames.
+    pub id: MailboxId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Its name.
+    pub name: MailboxName,
+    /// Strictly greater than that of any mailbox made before it, in any account.
+    pub uid_validity: u32,
+    /// What it is for.
+    pub special_use: Option<SpecialUse>,
+    /// The name is subscribed.
+    pub subscribed: bool,
+}
+
+/// The state of a mailbox at one moment, of what is committed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MailboxStatus {
+    /// As in [`Mailbox`].
+    pub uid_validity: u32,
+    /// Greater than every UID that was ever given.
+    pub uid_next: Uid,
+    /// The greatest of all changes, at least 1: a mailbox without changes is at 1 (RFC 7162 §3.1.2.1).
+    pub highest_modseq: ModSeq,
+    /// How many messages.
+    pub messages: u32,
+    /// How many without `\Seen`.
+    pub unseen: u32,
+    /// How many with `\Deleted`.
+    pub deleted: u32,
+    /// Octets of all messages.
+    pub octets: u64,
+}
+
+/// A message in a mailbox, all but its octets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its number in the mailbox.
+    pub uid: Uid,
+    /// The body, the same for all copies.
+    pub email: EmailId,
+    /// The pipeline's id of the message.
+    pub message_id: MessageId,
+    /// Its flags.
+    pub flags: Flags,
+    /// When it arrived, to the second (RFC 9051 §2.3.3).
+    pub internal_date: Timestamp,
+    /// Octets of the body.
+    pub size: u64,
+    /// Its last change.
+    pub modseq: ModSeq,
+}
+
+/// Messages of a mailbox, with the state they were read at.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Read *before* the rows: a row may be newer, none is older. [`super::MailStore::changes_since`] this status'
+    /// `highest_modseq` says what else happened, and may repeat rows.
+    pub status: MailboxStatus,
+    /// Ascending by UID.
+    pub rows: Vec<Row>,
+}
+
+/// What happened in a mailbox since a modification sequence.
+#[derive(Debug, Clone)]
+pub struct Changes {
+    /// Ask for changes since this next. Read before the rest: later changes may be among them already and come again.
+    pub highest_modseq: ModSeq,
+    /// Messages that came or changed, ascending by UID.
+    pub changed: Vec<Row>,
+    /// Messages that went.
+    pub vanished: UidSet,
+}
+
+/// Where a message lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    /// Whose mailbox.
+    pub account: AccountId,
+    /// Which mailbox.
+    pub mailbox: MailboxId,
+    /// The mailbox's name when the message was placed.
+    pub mailbox_name: MailboxName,
+    /// The mailbox's UIDVALIDITY.
+    pub uid_validity: u32,
+    /// The message's number there.
+    pub uid: Uid,
+}
+
+/// The octets of a message on their way into the store: CRLF line ends, nothing stuffed.
+#[derive(Debug)]
+pub enum BodySource {
+    /// In memory: for messages of modest size.
+    Bytes(Bytes),
+    /// Written beforehand, see [`super::MailStore::stage`].
+    Staged(StagedBody),
+}
+
+/// A message for one or more recipients.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The pipeline's id; with each recipient's address the key that makes a repeated delivery harmless.
+    pub message_id: MessageId,
+    /// When it arrived.
+    pub internal_date: Timestamp,
+    /// Its octets, stored once for all recipients.
+    pub body: BodySource,
+    /// For whom.
+    pub recipients: Vec<DeliveryRecipient>,
+}
+
+/// One recipient of a delivery.
+#[derive(Debug, Clone)]
+pub struct DeliveryRecipient {
+    /// The envelope's recipient, in the form that addresses are compared in.
+    pub address: String,
+    /// The account it resolved to.
+    pub account: AccountId,
+    /// Where the message goes; INBOX always exists.
+    pub mailbox: MailboxName,
+    /// Flags it gets at once.
+    pub flags: Flags,
+}
+
+/// What became of a delivery to one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Where the message lies on stable storage.
+    pub placement: Placement,
+    /// It was delivered before: this is the first placement, and nothing was added.
+    pub duplicate: bool,
+}
+
+/// A message that a client puts into a mailbox.
+#[derive(Debug)]
+pub struct Append {
+    /// Into which mailbox.
+    pub mailbox: MailboxName,
+    /// A new id; appending twice is two messages.
+    pub message_id: MessageId,
+    /// Its flags.
+    pub flags: Flags,
+    /// The client's date, or now.
+    pub internal_date: Timestamp,
+    /// Its octets.
+    pub body: BodySource,
+}
+
+/// What a STORE did.
+#[derive(Debug, Clone, Default)]
+pub struct FlagsStored {
+    /// The messages that were asked for and there, as they are now; those whose flags stayed the same keep their
+    /// modseq.
+    pub rows: Vec<Row>,
+    /// Messages that had changed since: they were left alone (RFC 7162 §3.1.3, MODIFIED).
+    pub modified: UidSet,
+}
+
+/// What a COPY or MOVE did.
+#[derive(Debug, Clone)]
+pub struct Copied {
+    /// Into which mailbox.
+    pub mailbox: MailboxId,
+    /// The target's UIDVALIDITY.
+    pub uid_validity: u32,
+    /// Each message's old and new UID, ascending by both; messages that were gone are missing.
+    pub uids: Vec<(Uid, Uid)>,
+}
+
+/// A place that a message was delivered to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The envelope's recipient.
+    pub recipient: String,
+    /// The first placement.
+    pub placement: Placement,
+    /// It is there no more: expunged, or moved away.
+    pub gone: bool,
+}
+
+/// Which UIDs of a mailbox.
+pub type UidRange = RangeInclusive<Uid>;

@@ -1,0 +1,90 @@
+//! Sets of UIDs as few ranges.
+
+use std::ops::RangeInclusive;
+
+use super::Uid;
+
+/// A set of UIDs, kept as ascending ranges that neither touch nor overlap.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UidSet {
+    ranges: Vec<RangeInclusive<Uid>>,
+}
+
+impl UidSet {
+    /// Holds every UID.
+    pub fn all() -> Self {
+        Self::from_iter([1..=Uid::MAX])
+    }
+
+    /// Holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// The ranges, ascending.
+    pub fn ranges(&self) -> &[RangeInclusive<Uid>] {
+        &self.ranges
+    }
+
+    /// The UIDs, ascending. A range to the greatest UID is long: see [`UidSet::ranges`].
+    pub fn iter(&self) -> impl Iterator<Item = Uid> + '_ {
+        self.ranges.iter().cloned().flatten()
+    }
+
+    /// The UID is in the set.
+    pub fn contains(&self, uid: Uid) -> bool {
+        let after = self.ranges.partition_point(|range| *range.start() <= uid);
+        after > 0 && self.ranges[after - 1].contains(&uid)
+    }
+
+    /// How many UIDs it holds.
+    pub fn len(&self) -> u64 {
+        self.ranges.iter().map(|range| u64::from(range.end() - range.start()) + 1).sum()
+    }
+}
+
+impl FromIterator<RangeInclusive<Uid>> for UidSet {
+    fn from_iter<I: IntoIterator<Item = RangeInclusive<Uid>>>(ranges: I) -> Self {
+        let mut sorted: Vec<_> = ranges.into_iter().filter(|range| !range.is_empty()).collect();
+        sorted.sort_unstable_by_key(|range| *range.start());
+        let mut ranges: Vec<RangeInclusive<Uid>> = Vec::with_capacity(sorted.len().min(64));
+        for next in sorted {
+            match ranges.last_mut() {
+                Some(last) if *next.start() <= last.end().saturating_add(1) => {
+                    *last = *last.start()..=*last.end().max(next.end());
+                }
+                _ => ranges.push(next),
+            }
+        }
+        Self { ranges }
+    }
+}
+
+impl FromIterator<Uid> for UidSet {
+    fn from_iter<I: IntoIterator<Item = Uid>>(uids: I) -> Self {
+        uids.into_iter().map(|uid| uid..=uid).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_touch_become_one() {
+        let set: UidSet = [5..=7, 1..=2, 3..=3, 9..=9, 6..=6].into_iter().collect();
+        assert_eq!(set.ranges(), [1..=3, 5..=7, 9..=9]);
+        assert_eq!(set.len(), 7);
+        assert_eq!(set.iter().collect::<Vec<_>>(), [1, 2, 3, 5, 6, 7, 9]);
+        for (uid, inside) in [(0, false), (1, true), (4, false), (7, true), (8, false), (10, false)] {
+            assert_eq!(set.contains(uid), inside, "{uid}");
+        }
+    }
+
+    #[test]
+    fn the_greatest_uid_does_not_overflow() {
+        let set: UidSet = [1..=Uid::MAX, Uid::MAX..=Uid::MAX].into_iter().collect();
+        assert_eq!(set, UidSet::all());
+        assert_eq!(set.len(), u64::from(Uid::MAX));
+    }
+}
