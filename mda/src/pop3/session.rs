@@ -1,0 +1,297 @@
+//! One POP3 session without its connection: lines in, actions out (RFC 1939, RFC 2449, RFC 2595, RFC 5034).
+
+use std::fmt::{Display, Write as _};
+
+use super::{
+    command::{Command, Number},
+    line::Line,
+    maildrop::{Maildrop, Message},
+};
+use crate::auth::plain::Plain;
+
+#[cfg(test)]
+mod tests;
+
+/// What a session may do and must respect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    /// TLS can be begun with STLS.
+    pub(crate) tls_available: bool,
+    /// Passwords may be sent without TLS.
+    pub(crate) plaintext_auth: bool,
+    /// Errors before the session is ended.
+    pub(crate) max_errors: u32,
+}
+
+/// The state of one session.
+///
+/// The driver hands in each line with [`Session::line`] and does what it says; the outcome of what takes time comes
+/// back by [`Session::logged_in`] and [`Session::secured`], before the next line.
+#[derive(Debug)]
+pub(crate) struct Session {
+    policy: Policy,
+    tls: bool,
+    errors: u32,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// AUTHORIZATION (RFC 1939 §4), with the name that USER gave.
+    Authorization { user: Option<String> },
+    /// AUTH PLAIN waits for the client's response.
+    Sasl,
+    /// TRANSACTION (RFC 1939 §5).
+    Transaction(Maildrop),
+}
+
+/// What the driver is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Send this.
+    Reply(String),
+    /// Send this, then close.
+    Close(String),
+    /// Send this, then begin TLS, then call [`Session::secured`].
+    StartTls(String),
+    /// Check the password, lock and list the maildrop, then call [`Session::logged_in`].
+    LogIn(Plain),
+    /// Send the message, or its header and so many lines; an error if it is gone meanwhile.
+    Send { message: Message, lines: Option<u32> },
+    /// Remove these messages of the maildrop, all at once, reply how that went, and close.
+    Commit { uids: Vec<u32> },
+}
+
+/// Why a login failed, in the words of RFC 2449 §8 and RFC 3206.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoginFailure {
+    /// Wrong name or password.
+    Credentials,
+    /// Too many failures; the password was not looked at.
+    Throttled,
+    /// Another session holds the maildrop.
+    InUse,
+    /// It may work later.
+    Temporary,
+}
+
+impl LoginFailure {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Credentials => "-ERR [AUTH] wrong user name or password\r\n",
+            // Not [AUTH]: a client would ask for another password.
+            Self::Throttled => "-ERR [SYS/TEMP] too many failed logins, try again later\r\n",
+            Self::InUse => "-ERR [IN-USE] another session has this maildrop open\r\n",
+            Self::Temporary => "-ERR [SYS/TEMP] mail is not available now, try again later\r\n",
+        }
+    }
+}
+
+impl Session {
+    /// A session over a connection that is, or is not yet, under TLS.
+    pub(crate) fn new(policy: Policy, tls: bool) -> Self {
+        Self { policy, tls, errors: 0, state: State::Authorization { user: None } }
+    }
+
+    /// What the server says first.
+    pub(crate) fn greeting(hostname: &str) -> String {
+        format!("+OK {hostname} POP3 server ready\r\n")
+    }
+
+    /// The client has logged in.
+    pub(crate) fn is_logged_in(&self) -> bool {
+        matches!(self.state, State::Transaction(_))
+    }
+
+    /// Handles one line from the client.
+    pub(crate) fn line(&mut self, line: &Line<'_>) -> Action {
+        let line = match line {
+            Line::Whole(line) => *line,
+            Line::TooLong => {
+                self.end_sasl();
+                return self.error("the line is too long");
+            }
+        };
+        if matches!(self.state, State::Sasl) {
+            self.end_sasl();
+            return self.sasl_response(line);
+        }
+        match Command::parse(line) {
+            Ok(command) => self.command(command),
+            Err(error) => self.error(error),
+        }
+    }
+
+    /// TLS has begun. What came before it counts no more (RFC 2595 §4).
+    pub(crate) fn secured(&mut self) {
+        self.tls = true;
+        self.state = State::Authorization { user: None };
+    }
+
+    /// How a login went.
+    pub(crate) fn logged_in(&mut self, outcome: Result<Maildrop, LoginFailure>) -> Action {
+        match outcome {
+            Ok(maildrop) => {
+                let (count, octets) = maildrop.totals();
+                self.state = State::Transaction(maildrop);
+                ok(format_args!("{count} messages ({octets} octets)"))
+            }
+            Err(failure) => self.failed(failure.text().to_owned()),
+        }
+    }
+
+    /// A message that was to be sent is gone, or cannot be read.
+    pub(crate) fn not_sent(&mut self, reason: &str) -> Action {
+        self.error(reason)
+    }
+
+    fn command(&mut self, command: Command) -> Action {
+        match (command, &mut self.state) {
+            (Command::Capa, _) => self.capabilities(),
+            (Command::Quit, State::Transaction(maildrop)) => Action::Commit { uids: maildrop.deleted() },
+            (Command::Quit, _) => Action::Close("+OK bye\r\n".to_owned()),
+            (command, State::Transaction(_)) => self.transaction(command),
+            (command, _) => self.authorization(command),
+        }
+    }
+
+    fn authorization(&mut self, command: Command) -> Action {
+        match command {
+            Command::Stls => self.start_tls(),
+            Command::User(_) | Command::Pass(_) | Command::Auth { .. } if !self.may_log_in() => {
+                self.error("TLS is needed to log in: use STLS, or the port for POP3 over TLS")
+            }
+            Command::User(name) => {
+                self.state = State::Authorization { user: Some(name) };
+                // The same for users who do not exist (RFC 1939 §7 allows it, and says why).
+                ok("send the password")
+            }
+            Command::Pass(password) => self.pass(password),
+            Command::Auth { mechanism, initial } if mechanism == "PLAIN" => match initial {
+                Some(response) => self.sasl_response(&response),
+                None => {
+                    self.state = State::Sasl;
+                    Action::Reply("+ \r\n".to_owned())
+                }
+            },
+            Command::Auth { .. } => self.error("unknown authentication mechanism"),
+            _ => self.error("log in first"),
+        }
+    }
+
+    fn transaction(&mut self, command: Command) -> Action {
+        let State::Transaction(maildrop) = &mut self.state else { return self.error("log in first") };
+        let done = match command {
+            Command::Stat => {
+                let (count, octets) = maildrop.totals();
+                Ok(ok(format_args!("{count} {octets}")))
+            }
+            Command::List(None) => Ok(list(maildrop, |message| message.octets.to_string())),
+            Command::Uidl(None) => Ok(list(maildrop, |message| maildrop.unique_id(message))),
+            Command::List(Some(number)) => {
+                maildrop.message(number).map(|message| ok(format_args!("{number} {}", message.octets)))
+            }
+            Command::Uidl(Some(number)) => maildrop
+                .message(number)
+                .map(|message| ok(format_args!("{number} {}", maildrop.unique_id(message)))),
+            Command::Retr(number) => send(maildrop, number, None),
+            Command::Top { message, lines } => send(maildrop, message, Some(lines)),
+            Command::Dele(number) => {
+                maildrop.delete(number).map(|()| ok(format_args!("message {number} deleted")))
+            }
+            Command::Rset => {
+                maildrop.reset();
+                let (count, octets) = maildrop.totals();
+                Ok(ok(format_args!("maildrop has {count} messages ({octets} octets)")))
+            }
+            Command::Noop => Ok(ok("nothing done")),
+            _ => return self.error("not after logging in"),
+        };
+        done.unwrap_or_else(|missing| self.error(missing))
+    }
+
+    fn pass(&mut self, password: String) -> Action {
+        // Another try begins with USER again (RFC 1939 §7).
+        match std::mem::replace(&mut self.state, State::Authorization { user: None }) {
+            State::Authorization { user: Some(username) } => Action::LogIn(Plain { username, password }),
+            _ => self.error("send USER first"),
+        }
+    }
+
+    fn sasl_response(&mut self, response: &[u8]) -> Action {
+        if response == b"*" {
+            return self.error("authentication cancelled");
+        }
+        match Plain::decode(response) {
+            Ok(plain) => Action::LogIn(plain),
+            Err(error) => self.error(error),
+        }
+    }
+
+    fn end_sasl(&mut self) {
+        if matches!(self.state, State::Sasl) {
+            self.state = State::Authorization { user: None };
+        }
+    }
+
+    fn start_tls(&mut self) -> Action {
+        if self.tls {
+            self.error("TLS has begun already")
+        } else if !self.policy.tls_available {
+            self.error("TLS is not available")
+        } else {
+            Action::StartTls("+OK begin TLS\r\n".to_owned())
+        }
+    }
+
+    fn may_log_in(&self) -> bool {
+        self.tls || self.policy.plaintext_auth
+    }
+
+    /// RFC 2449 §5 and §6, RFC 2595 §4, RFC 5034 §3. May differ before and after STLS, and after logging in.
+    fn capabilities(&self) -> Action {
+        let mut text = "+OK capabilities follow\r\n\
+             TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\n"
+            .to_owned();
+        if self.may_log_in() {
+            text.push_str("USER\r\nSASL PLAIN\r\n");
+        }
+        if self.policy.tls_available && !self.tls && !self.is_logged_in() {
+            text.push_str("STLS\r\n");
+        }
+        text.push_str("IMPLEMENTATION Waypost\r\n.\r\n");
+        Action::Reply(text)
+    }
+
+    fn error(&mut self, reason: impl Display) -> Action {
+        self.failed(format!("-ERR {reason}\r\n"))
+    }
+
+    fn failed(&mut self, reply: String) -> Action {
+        self.errors += 1;
+        if self.errors < self.policy.max_errors { Action::Reply(reply) } else { Action::Close(reply) }
+    }
+}
+
+fn ok(text: impl Display) -> Action {
+    Action::Reply(format!("+OK {text}\r\n"))
+}
+
+fn list(maildrop: &Maildrop, item: impl Fn(&Message) -> String) -> Action {
+    let (count, octets) = maildrop.totals();
+    let mut text = format!("+OK {count} messages ({octets} octets)\r\n");
+    for (number, message) in maildrop.remaining() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{number} {}\r\n", item(message));
+    }
+    text.push_str(".\r\n");
+    Action::Reply(text)
+}
+
+fn send(
+    maildrop: &Maildrop,
+    number: Number,
+    lines: Option<u32>,
+) -> Result<Action, super::maildrop::NoSuchMessage> {
+    maildrop.message(number).map(|message| Action::Send { message: *message, lines })
+}
