@@ -1,0 +1,304 @@
+//! The server's side of a session: bytes in, events and replies out.
+//!
+//! The driver appends what it reads to [`Session::input`], asks [`Session::poll`] what happened, answers the events
+//! that want an answer, and writes [`Session::output`] when there is nothing left but to read. Commands that arrive
+//! together (RFC 2920) are answered in their order, and their replies can be written at once.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::auth::{Credentials, Exchange};
+use crate::parameters::{Mail, Rcpt};
+use crate::reply::Reply;
+
+mod body;
+mod commands;
+mod config;
+mod line;
+mod replies;
+#[cfg(test)]
+mod tests;
+
+use body::Body;
+pub use config::Config;
+
+/// The server's side of a session.
+#[derive(Debug)]
+pub struct Session {
+    config: Arc<Config>,
+    input: BytesMut,
+    output: BytesMut,
+    state: State,
+    /// The handler has yet to hear that its transaction is void.
+    abort: Option<Abort>,
+    tls: bool,
+    hello: Option<Hello>,
+    authenticated: bool,
+    pipelined: bool,
+    transaction: Option<Transaction>,
+    counts: Counts,
+}
+
+/// What a session waits for.
+#[derive(Debug)]
+enum State {
+    /// [`Event::Connected`] is due.
+    Start,
+    /// A command.
+    Command,
+    /// The answer to an event.
+    Asked(Question),
+    /// A line of an AUTH exchange.
+    Authentication(Exchange),
+    /// The rest of a line that is too long.
+    LongLine {
+        /// Octets of it that were dropped.
+        skipped: usize,
+        /// What answers it.
+        reply: Reply,
+    },
+    /// The message, or a chunk of it.
+    Body,
+    /// Octets of a chunk that nobody wants.
+    Discard {
+        /// How many.
+        remaining: u64,
+        /// What answers it.
+        reply: Reply,
+    },
+    /// [`Session::tls_established`].
+    Handshake,
+    /// Nothing any more.
+    Closed,
+}
+
+/// An event that waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    Connected,
+    Authenticate,
+    Mail { smtputf8: bool },
+    Rcpt,
+    Data,
+    Chunk { size: u64, last: bool },
+    Finish,
+}
+
+/// What happened. The session goes on when the event has had its answer, if it wants one.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// All input is dealt with: write the output, then read more.
+    Read,
+    /// A client is there. Answer: anything positive greets it, anything else is said to it before the session closes.
+    Connected,
+    /// The client says who it is. Answer: anything positive if that is so.
+    Authenticate(Credentials),
+    /// A transaction begins. Answer: the reply.
+    Mail(Mail),
+    /// It has this recipient. Answer: the reply.
+    Rcpt(Rcpt),
+    /// The message is about to be sent. Answer: anything positive if it may.
+    Body,
+    /// A piece of the message. No answer, but [`Session::refuse_message`] can be called.
+    Chunk(Bytes),
+    /// The whole message has arrived. Answer: the reply; if positive, the message is ours.
+    Finish,
+    /// The transaction came to nothing. No answer.
+    Abort(Abort),
+    /// Write the output, take the TLS handshake, then call [`Session::tls_established`].
+    StartTls,
+    /// Write the output, then close the connection.
+    Close,
+}
+
+/// Why a transaction came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Abort {
+    /// The client began anew: RSET, EHLO or STARTTLS.
+    Reset,
+    /// The message broke a rule of the protocol, and the client gets this reply.
+    Refused(Reply),
+    /// The session ended in the middle of it.
+    Closed,
+}
+
+/// What the client calls itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The argument of EHLO or HELO, which may be anything printable.
+    pub name: String,
+    /// EHLO.
+    pub esmtp: bool,
+}
+
+/// A transaction that MAIL began (RFC 5321 §3.3).
+#[derive(Debug, Default)]
+struct Transaction {
+    smtputf8: bool,
+    accepted: u32,
+    /// A recipient was refused.
+    any_refused: bool,
+    /// DATA or BDAT began.
+    body: Option<Body>,
+}
+
+/// What a session has had too much of at some point.
+#[derive(Debug, Default)]
+struct Counts {
+    errors: u32,
+    refusals: u32,
+    auth_failures: u32,
+    /// Commands since the last message that lead nowhere.
+    idle: u32,
+    messages: u32,
+}
+
+impl Session {
+    /// A session that has just been connected to, under TLS if `tls`.
+    pub fn new(config: Arc<Config>, tls: bool) -> Self {
+        Self {
+            config,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            state: State::Start,
+            abort: None,
+            tls,
+            hello: None,
+            authenticated: false,
+            pipelined: false,
+            transaction: None,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Where what was read is appended to.
+    pub fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// What is to be written.
+    pub fn output(&mut self) -> &mut BytesMut {
+        &mut self.output
+    }
+
+    /// What the client calls itself, once it has said so.
+    pub fn hello(&self) -> Option<&Hello> {
+        self.hello.as_ref()
+    }
+
+    /// Whether the session is under TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// Whether the client has authenticated.
+    pub fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+
+    /// Whether the client has sent commands without waiting for replies.
+    pub fn is_pipelined(&self) -> bool {
+        self.pipelined
+    }
+
+    /// Whether no message is under way, so that the session can be closed without a loss.
+    pub fn is_idle(&self) -> bool {
+        self.transaction.is_none() && matches!(self.state, State::Command | State::Authentication(_))
+    }
+
+    /// Whether the next octets to read belong to a message.
+    pub fn is_reading_message(&self) -> bool {
+        matches!(self.state, State::Body | State::Discard { .. })
+    }
+
+    /// What happened. To be called until it says [`Event::Read`].
+    pub fn poll(&mut self) -> Event {
+        loop {
+            if let Some(abort) = self.abort.take() {
+                return Event::Abort(abort);
+            }
+            let event = match &mut self.state {
+                State::Start => self.ask(Question::Connected, Event::Connected),
+                State::Command => self.read_command(),
+                State::Authentication(_) => self.read_response(),
+                State::LongLine { .. } => self.skip_line(),
+                State::Body => self.read_body(),
+                State::Discard { .. } => self.discard(),
+                State::Asked(_) => Some(Event::Read),
+                State::Handshake => Some(Event::StartTls),
+                State::Closed => Some(Event::Close),
+            };
+            if let Some(event) = event {
+                return event;
+            }
+        }
+    }
+
+    /// Answers the last event. Without one that waits for it, nothing happens.
+    pub fn answer(&mut self, reply: Reply) {
+        let State::Asked(question) = self.state else { return };
+        self.state = State::Command;
+        match question {
+            Question::Connected => self.connected(&reply),
+            Question::Authenticate => self.authenticated(&reply),
+            Question::Mail { smtputf8 } => self.mail_answered(smtputf8, &reply),
+            Question::Rcpt => self.rcpt_answered(&reply),
+            Question::Data => self.data_answered(&reply),
+            Question::Chunk { size, last } => self.chunk_answered(size, last, reply),
+            Question::Finish => self.finish_answered(&reply),
+        }
+    }
+
+    /// The handshake that [`Event::StartTls`] asked for is done. Nothing that was said before it counts any more
+    /// (RFC 3207 §4.2).
+    pub fn tls_established(&mut self) {
+        self.input.clear();
+        self.tls = true;
+        self.hello = None;
+        self.authenticated = false;
+        self.pipelined = false;
+        self.state = State::Command;
+    }
+
+    /// Says `reply` and ends the session.
+    pub fn close(&mut self, reply: &Reply) {
+        if !matches!(self.state, State::Closed) {
+            self.reply(reply);
+        }
+        self.disconnected();
+    }
+
+    /// The connection is gone.
+    pub fn disconnected(&mut self) {
+        self.state = State::Closed;
+        self.abandon(Abort::Closed);
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        reply.encode(&mut self.output);
+    }
+
+    fn ask(&mut self, question: Question, event: Event) -> Option<Event> {
+        self.state = State::Asked(question);
+        Some(event)
+    }
+
+    /// Ends the transaction, if there is one, and lets the handler know unless it does.
+    fn abandon(&mut self, abort: Abort) {
+        let Some(transaction) = self.transaction.take() else { return };
+        if transaction.body.is_none_or(|body| !body.is_refused()) {
+            self.abort = Some(abort);
+        }
+    }
+
+    /// A command that is wrong. Whoever sends many of them is no mail client.
+    fn error(&mut self, reply: &Reply) {
+        self.counts.errors += 1;
+        if self.counts.errors > self.config.max_errors {
+            self.close(&replies::TOO_MANY_ERRORS);
+        } else {
+            self.reply(reply);
+        }
+    }
+}
