@@ -77,7 +77,7 @@ impl Authenticator {
     /// Checks passwords of the store's accounts. Fails if the Argon2 costs are out of bounds.
     pub fn new(store: impl MailStore, config: &PasswordsConfig) -> Result<Self, AuthError> {
         let now = Instant::now();
-        let remembered = Remembered::new(config.remember(), now)
+        let remembered = Remembered::new(*config.remember, now)
             .ok_or_else(|| AuthError::Unavailable("the system gives no randomness".to_owned()))?;
         let inner = Inner {
             accounts: Box::new(store),

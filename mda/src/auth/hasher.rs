@@ -32,8 +32,9 @@ pub(super) struct Turn(#[allow(dead_code, reason = "held, not read")] Arc<OwnedS
 impl Hasher {
     /// Fails if the costs are out of Argon2's bounds.
     pub(super) fn new(config: &PasswordsConfig) -> Result<Self, AuthError> {
+        let memory_kib = u32::try_from(*config.memory / 1024).unwrap_or(u32::MAX);
         let params =
-            Params::new(config.argon2_memory_kib, config.argon2_passes, config.argon2_lanes, None)
+            Params::new(memory_kib, config.passes, config.lanes, None)
                 .map_err(|error| AuthError::Unavailable(format!("argon2 costs: {error}")))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let dummy = hash(&argon2, "no one's password")?.into();

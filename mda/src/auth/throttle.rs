@@ -42,13 +42,13 @@ struct Limit {
 
 impl Throttle {
     pub(super) fn new(config: &PasswordsConfig, now: Instant) -> Self {
-        let window = Duration::from_secs(config.failure_window_seconds.max(1));
+        let window = config.failure_window.max(Duration::from_secs(1));
         let limit = |failures: u32| Limit { failures: f64::from(failures.max(1)), window };
         Self {
             per_user: limit(config.failures_per_user),
             per_network: limit(config.failures_per_network),
-            delay: Duration::from_millis(config.failure_delay_ms),
-            delay_max: Duration::from_millis(config.failure_delay_max_ms),
+            delay: *config.failure_delay,
+            delay_max: *config.max_failure_delay,
             names: RandomState::new(),
             buckets: Buckets::new(window, MAX_BUCKETS, now),
         }

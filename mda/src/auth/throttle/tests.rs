@@ -6,9 +6,9 @@ fn config() -> PasswordsConfig {
     PasswordsConfig {
         failures_per_user: 3,
         failures_per_network: 6,
-        failure_window_seconds: 60,
-        failure_delay_ms: 100,
-        failure_delay_max_ms: 1000,
+        failure_window: Duration::from_secs(60).into(),
+        failure_delay: Duration::from_millis(100).into(),
+        max_failure_delay: Duration::from_secs(1).into(),
         ..PasswordsConfig::default()
     }
 }
