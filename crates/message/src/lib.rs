@@ -7,10 +7,12 @@
 
 pub mod address;
 pub mod address_list;
+pub mod date;
 pub mod envelope;
 pub mod header;
 pub mod id;
 pub mod mime;
+pub mod received;
 
 pub use address::{Address, AddressError, Domain, LocalPart, ReversePath};
 pub use id::{MessageId, MessageIdError};
