@@ -57,9 +57,16 @@ impl<'a> Field<'a> {
 
     /// Whether the field is as RFC 5322 §2.2 wants it: a name, and every further line begins with a blank.
     pub fn is_well_formed(&self) -> bool {
+        self.malformed_line().is_none()
+    }
+
+    /// The first line of the field, counted from 0, that is neither its beginning nor a fold.
+    pub fn malformed_line(&self) -> Option<usize> {
         let mut lines = self.raw.split_inclusive(|byte| *byte == b'\n');
-        let first = lines.next().unwrap_or_default();
-        field_name(first).is_some() && lines.all(|line| is_blank(line[0]))
+        if lines.next().and_then(field_name).is_none() {
+            return Some(0);
+        }
+        lines.position(|line| !is_blank(line[0])).map(|index| index + 1)
     }
 }
 

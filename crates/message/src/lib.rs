@@ -7,10 +7,12 @@
 
 pub mod address;
 pub mod address_list;
+pub mod completion;
 pub mod date;
 pub mod envelope;
 pub mod header;
 pub mod id;
+pub mod lines;
 pub mod mime;
 pub mod received;
 

@@ -39,8 +39,8 @@ fn a_bare_lf_ends_a_line_and_the_last_needs_no_end() {
 fn a_line_that_is_no_field_belongs_to_the_field_before_it() {
     let block = b"Subject: a reminder\r\nabout the game at 7:30\r\nDate: now\r\n\r\n";
     assert_eq!(parsed(block), pairs(&[("Subject", "a reminder about the game at 7:30"), ("Date", "now")]));
-    let formed: Vec<bool> = fields(block).map(|field| field.is_well_formed()).collect();
-    assert_eq!(formed, [false, true]);
+    let malformed: Vec<_> = fields(block).map(|field| field.malformed_line()).collect();
+    assert_eq!(malformed, [Some(1), None]);
 }
 
 #[test]
