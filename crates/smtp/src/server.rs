@@ -36,6 +36,7 @@ pub struct Session {
     hello: Option<Hello>,
     authenticated: bool,
     pipelined: bool,
+    quit: bool,
     transaction: Option<Transaction>,
     counts: Counts,
 }
@@ -167,6 +168,7 @@ impl Session {
             hello: None,
             authenticated: false,
             pipelined: false,
+            quit: false,
             transaction: None,
             counts: Counts::default(),
         }
@@ -200,6 +202,11 @@ impl Session {
     /// Whether the client has sent commands without waiting for replies.
     pub fn is_pipelined(&self) -> bool {
         self.pipelined
+    }
+
+    /// Whether the client has said QUIT.
+    pub fn is_quit(&self) -> bool {
+        self.quit
     }
 
     /// Whether no message is under way, so that the session can be closed without a loss.

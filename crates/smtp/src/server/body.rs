@@ -3,7 +3,6 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::{Abort, Event, Question, Session, State, Transaction, replies};
-use crate::command::CommandError;
 use crate::reply::Reply;
 use crate::{bdat, data};
 

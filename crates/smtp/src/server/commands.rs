@@ -115,7 +115,7 @@ impl Session {
             Command::Noop => self.say(|session| session.idle(&replies::OK)),
             Command::Vrfy => self.say(|session| session.idle(&replies::VRFY)),
             Command::Help => self.say(|session| session.idle(&replies::HELP)),
-            Command::Quit => self.say(|session| session.close(&replies::QUIT)),
+            Command::Quit => self.say(Self::quit),
         }
     }
 
@@ -167,6 +167,11 @@ impl Session {
     fn reset(&mut self) {
         self.abandon(Abort::Reset);
         self.idle(&replies::OK);
+    }
+
+    fn quit(&mut self) {
+        self.quit = true;
+        self.close(&replies::QUIT);
     }
 
     fn start_tls(&mut self) {

@@ -1,0 +1,352 @@
+//! The server's driver: one connection, one [`Handler`].
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::smtp::Reply;
+use ::smtp::server::{Config, Event, Session};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+use super::{TlsFacts, minutes};
+
+mod handler;
+#[cfg(test)]
+mod tests;
+
+pub use handler::{Context, Handler};
+
+/// Octets that one read asks for. With the piece of a message that the handler has, this is what a connection holds.
+const READ_SIZE: usize = 32 * 1024;
+/// Octets that are read in passing from a client that was refused, so that the refusal reaches it.
+const LINGER_OCTETS: usize = 256 * 1024;
+
+/// How a listener's connections are served.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What is offered, and the limits. `starttls` goes together with [`Security::StartTls`].
+    pub session: Arc<Config>,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+}
+
+/// How long things may take (RFC 5321 §4.5.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Waiting for a command (RFC 5321 §4.5.3.2.7).
+    pub command: Duration,
+    /// Waiting for the next octets of a message.
+    pub data: Duration,
+    /// Waiting for the client to take replies.
+    pub write: Duration,
+    /// The TLS handshake.
+    pub handshake: Duration,
+    /// The session as a whole, so that nobody holds a connection by sending an octet now and then.
+    pub session: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            command: minutes(5),
+            data: minutes(10),
+            write: minutes(5),
+            handshake: minutes(1),
+            session: minutes(120),
+        }
+    }
+}
+
+/// Whether and when a connection gets TLS.
+#[derive(Clone)]
+pub enum Security {
+    /// Never.
+    Plain,
+    /// When the client asks for it (RFC 3207).
+    StartTls(TlsAcceptor),
+    /// Before anything else (RFC 8314).
+    Implicit(TlsAcceptor),
+}
+
+/// How a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum End {
+    /// The client said QUIT.
+    #[error("the client quit")]
+    Quit,
+    /// The session was closed with a reply: by the handler, or for a breach of the protocol.
+    #[error("the session was refused")]
+    Refused,
+    /// The client took too long.
+    #[error("timed out")]
+    TimedOut,
+    /// The service is stopping.
+    #[error("the service is stopping")]
+    ShutDown,
+    /// The TLS handshake failed.
+    #[error("TLS handshake failed: {0}")]
+    Handshake(#[source] io::Error),
+    /// The connection was lost, or closed without QUIT.
+    #[error("connection lost: {0}")]
+    Lost(#[source] io::Error),
+}
+
+/// Serves a connection until it ends.
+///
+/// When `shutdown` is cancelled, a session without a message under way is closed with 421 4.3.2; a transaction that has
+/// begun is carried to its end first.
+pub async fn serve_connection<S, H>(
+    mut stream: S,
+    peer: SocketAddr,
+    local: SocketAddr,
+    security: &Security,
+    options: &Options,
+    handler: H,
+    shutdown: &CancellationToken,
+) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+    H: Handler,
+{
+    let end = Instant::now() + options.timeouts.session;
+    let idle = std::pin::pin!(sleep_until(end));
+    let shutdown = std::pin::pin!(shutdown.cancelled());
+    let clock = Clock { timeouts: options.timeouts, end, idle, shutdown };
+    let context = Context { peer, local, tls: None, hello: None, authenticated: false, pipelined: false };
+    let implicit = matches!(security, Security::Implicit(_));
+    let session = Session::new(options.session.clone(), implicit);
+    let mut driver = Driver { session, handler, context, clock, end: None };
+
+    if !implicit && driver.run(&mut stream).await == Next::Close {
+        return driver.close(&mut stream).await;
+    }
+    let (Security::StartTls(acceptor) | Security::Implicit(acceptor)) = security else {
+        return End::Handshake(io::Error::other("STARTTLS is offered without a certificate"));
+    };
+    match driver.handshake(acceptor, stream).await {
+        Ok(mut stream) => {
+            while driver.run(&mut stream).await != Next::Close {}
+            driver.close(&mut stream).await
+        }
+        Err(end) => end,
+    }
+}
+
+/// One connection's session, handler and clock. The stream stands apart, for TLS changes its type.
+struct Driver<'a, H> {
+    session: Session,
+    handler: H,
+    context: Context,
+    clock: Clock<'a>,
+    /// Why the connection ends, if not by the session's own doing.
+    end: Option<End>,
+}
+
+/// What can end a wait. One timer and one place in the list of the token serve the whole connection.
+struct Clock<'a> {
+    timeouts: Timeouts,
+    /// When the session's time is up.
+    end: Instant,
+    idle: Pin<&'a mut Sleep>,
+    shutdown: Pin<&'a mut WaitForCancellationFuture<'a>>,
+}
+
+/// What a stream is needed for next.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Handshake,
+    Close,
+}
+
+impl<H: Handler> Driver<'_, H> {
+    /// Goes on until the connection ends, or changes to TLS.
+    async fn run(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin + Send)) -> Next {
+        loop {
+            match self.session.poll() {
+                Event::Read => self.exchange(stream).await,
+                Event::StartTls => {
+                    if let Err(error) = self.write(stream).await {
+                        self.lost(error);
+                    } else {
+                        return Next::Handshake;
+                    }
+                }
+                Event::Close => return Next::Close,
+                Event::Connected => {
+                    let greeted = self.handler.connected(&self.context).await;
+                    self.read_early(stream).await;
+                    self.session.answer(greeted.err().unwrap_or(GREETED));
+                }
+                event => self.handle(event).await,
+            }
+        }
+    }
+
+    /// Has the handler decide.
+    async fn handle(&mut self, event: Event) {
+        self.update_context();
+        let (handler, context) = (&mut self.handler, &self.context);
+        match event {
+            Event::Authenticate(credentials) => {
+                let outcome = handler.authenticate(context, credentials).await;
+                self.session.answer(outcome.err().unwrap_or(AUTHENTICATED));
+            }
+            Event::Mail(mail) => {
+                let reply = handler.mail(context, mail).await;
+                self.session.answer(reply);
+            }
+            Event::Rcpt(rcpt) => {
+                let reply = handler.rcpt(context, rcpt).await;
+                self.session.answer(reply);
+            }
+            Event::Body => {
+                let outcome = handler.begin(context).await;
+                self.session.answer(outcome.err().unwrap_or(BEGUN));
+            }
+            Event::Chunk(chunk) => {
+                if let Err(reply) = handler.chunk(chunk).await {
+                    self.session.refuse_message(reply);
+                }
+            }
+            Event::Finish => {
+                let reply = handler.finish(context).await;
+                self.session.answer(reply);
+            }
+            Event::Abort(abort) => handler.abort(abort).await,
+            Event::Read | Event::Connected | Event::StartTls | Event::Close => {}
+        }
+    }
+
+    /// Writes what is due, then reads.
+    async fn exchange(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin + Send)) {
+        if let Err(error) = self.write(stream).await {
+            self.lost(error);
+            return;
+        }
+        self.clock.restart(self.session.is_reading_message());
+        let is_idle = self.session.is_idle();
+        let input = self.session.input();
+        input.reserve(READ_SIZE);
+        tokio::select! {
+            biased;
+            read = stream.read_buf(input) => match read {
+                Ok(0) => self.lost(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) => self.lost(error),
+            },
+            () = self.clock.shutdown.as_mut(), if is_idle => {
+                self.session.close(&STOPPING);
+                self.end = Some(End::ShutDown);
+            }
+            () = self.clock.idle.as_mut() => {
+                self.session.close(&TIMED_OUT);
+                self.end = Some(End::TimedOut);
+            }
+        }
+    }
+
+    /// Reads what came before the greeting, without waiting for any: the session refuses those who did not.
+    async fn read_early(&mut self, stream: &mut (impl AsyncRead + Unpin)) {
+        let input = self.session.input();
+        std::future::poll_fn(|task| {
+            // Whatever the connection's state is, the next read will find it too.
+            let _ = tokio_util::io::poll_read_buf(Pin::new(&mut *stream), task, input);
+            std::task::Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Writes the replies that are due, in one go.
+    async fn write(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        let output = self.session.output();
+        if output.is_empty() {
+            return Ok(());
+        }
+        let written = timeout(self.clock.timeouts.write, async {
+            stream.write_all(output).await?;
+            stream.flush().await
+        });
+        written.await.map_err(io::Error::from).flatten()?;
+        output.clear();
+        Ok(())
+    }
+
+    async fn handshake<S>(&mut self, acceptor: &TlsAcceptor, stream: S) -> Result<TlsStream<S>, End>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let handshake = timeout(self.clock.timeouts.handshake, acceptor.accept(stream)).await;
+        let stream = handshake.map_err(io::Error::from).flatten().map_err(End::Handshake)?;
+        let (_, connection) = stream.get_ref();
+        self.context.tls = Some(TlsFacts::new(connection, connection.server_name()));
+        if !self.session.is_tls() {
+            self.session.tls_established();
+        }
+        Ok(stream)
+    }
+
+    fn lost(&mut self, error: io::Error) {
+        self.session.disconnected();
+        self.end = Some(if error.kind() == io::ErrorKind::TimedOut { End::TimedOut } else { End::Lost(error) });
+    }
+
+    fn update_context(&mut self) {
+        self.context.authenticated = self.session.is_authenticated();
+        self.context.pipelined = self.session.is_pipelined();
+        if self.context.hello.as_ref() != self.session.hello() {
+            self.context.hello = self.session.hello().cloned();
+        }
+    }
+
+    /// Sends what is left to say and closes the connection.
+    async fn close(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> End {
+        let end = self.end.take().unwrap_or(if self.session.is_quit() { End::Quit } else { End::Refused });
+        if matches!(end, End::Lost(_)) {
+            return end;
+        }
+        let closing = async {
+            self.write(stream).await?;
+            stream.shutdown().await?;
+            if !matches!(end, End::Quit) { linger(stream).await } else { Ok(()) }
+        };
+        // Nobody is left to tell if this fails.
+        let _ = timeout(LINGER, closing).await;
+        end
+    }
+}
+
+impl Clock<'_> {
+    /// Starts to wait for the client anew.
+    fn restart(&mut self, reading_message: bool) {
+        let patience = if reading_message { self.timeouts.data } else { self.timeouts.command };
+        self.idle.as_mut().reset(self.end.min(Instant::now() + patience));
+    }
+}
+
+/// Reads on for a moment: closing a socket with unread input resets it, and takes the last reply with it.
+async fn linger(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    let mut total = 0;
+    while total < LINGER_OCTETS {
+        match stream.read(&mut buffer).await? {
+            0 => break,
+            length => total += length,
+        }
+    }
+    Ok(())
+}
+
+/// The time in which a connection is closed, whatever the client does.
+const LINGER: Duration = Duration::from_secs(2);
+
+const GREETED: Reply = Reply::plain(220, "");
+const AUTHENTICATED: Reply = Reply::fixed(235, 7, 0, "Authenticated");
+const BEGUN: Reply = Reply::plain(250, "");
+const STOPPING: Reply = Reply::fixed(421, 3, 2, "Service stopping: come again");
+const TIMED_OUT: Reply = Reply::fixed(421, 4, 2, "Timed out");

@@ -1,0 +1,92 @@
+//! What a service makes of a session: the seam between the protocol and its policy.
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use smtp::server::{Abort, Hello};
+use smtp::{Credentials, Mail, Rcpt, Reply};
+
+use crate::smtp::TlsFacts;
+
+/// Decides what happens in one session. The driver calls one method at a time and awaits it, so that a handler needs no
+/// locks; what it takes, the client waits for.
+///
+/// A transaction is `mail`, `rcpt` for each recipient, `begin`, `chunk` for each piece of the message, and `finish`.
+/// Instead of whatever is next, `abort` can come at any point behind an accepted `mail`; every accepted `mail` has
+/// exactly one end: a `finish`, an `abort`, or an error that `begin` or `chunk` returned.
+///
+/// The order of commands, sizes, the number of recipients, TLS and AUTH before MAIL, smuggling and malformed input have
+/// been dealt with before a handler hears of anything.
+pub trait Handler: Send {
+    /// A client has connected (and taken the TLS handshake, if the listener begins with it). An error is said to it in
+    /// place of the greeting, and the session ends.
+    fn connected(&mut self, context: &Context) -> impl Future<Output = Result<(), Reply>> + Send {
+        let _ = context;
+        async { Ok(()) }
+    }
+
+    /// The client says who it is. An error is the reply: 535 5.7.8 if it is not so, 454 4.7.0 if nobody can tell.
+    fn authenticate(
+        &mut self,
+        context: &Context,
+        credentials: Credentials,
+    ) -> impl Future<Output = Result<(), Reply>> + Send;
+
+    /// A transaction begins. A positive reply accepts the sender.
+    fn mail(&mut self, context: &Context, mail: Mail) -> impl Future<Output = Reply> + Send;
+
+    /// The transaction has one more recipient, if the reply is positive.
+    fn rcpt(&mut self, context: &Context, rcpt: Rcpt) -> impl Future<Output = Reply> + Send;
+
+    /// The message is about to be sent; at least one recipient was accepted. An error is the reply, and ends the
+    /// transaction.
+    fn begin(&mut self, context: &Context) -> impl Future<Output = Result<(), Reply>> + Send;
+
+    /// A piece of the message: CRLF line ends, dot-stuffing undone. Nothing more is read while this is awaited.
+    ///
+    /// An error ends the transaction for the handler; the client gets it as the reply once it has sent everything.
+    fn chunk(&mut self, chunk: Bytes) -> impl Future<Output = Result<(), Reply>> + Send;
+
+    /// The message is whole. A positive reply makes it ours, so it must be on stable storage by then; 421 also closes
+    /// the session.
+    fn finish(&mut self, context: &Context) -> impl Future<Output = Reply> + Send;
+
+    /// The transaction has come to nothing.
+    fn abort(&mut self, abort: Abort) -> impl Future<Output = ()> + Send;
+}
+
+/// What is known of a session: enough for a Received field, for policy and for logs.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The address that it connected to.
+    pub local: SocketAddr,
+    /// TLS, if it is in use.
+    pub tls: Option<TlsFacts>,
+    /// What the client calls itself.
+    pub hello: Option<Hello>,
+    /// The client has authenticated.
+    pub authenticated: bool,
+    /// The client sends commands without waiting for replies.
+    pub pipelined: bool,
+}
+
+impl Context {
+    /// What stands behind `with` in a Received field (RFC 3848, and RFC 6531 §4.3 for a message with SMTPUTF8).
+    pub fn protocol(&self, smtputf8: bool) -> &'static str {
+        let esmtp = self.hello.as_ref().is_some_and(|hello| hello.esmtp);
+        match (esmtp, smtputf8, self.tls.is_some(), self.authenticated) {
+            (false, _, _, _) => "SMTP",
+            (true, false, false, false) => "ESMTP",
+            (true, false, true, false) => "ESMTPS",
+            (true, false, false, true) => "ESMTPA",
+            (true, false, true, true) => "ESMTPSA",
+            (true, true, false, false) => "UTF8SMTP",
+            (true, true, true, false) => "UTF8SMTPS",
+            (true, true, false, true) => "UTF8SMTPA",
+            (true, true, true, true) => "UTF8SMTPSA",
+        }
+    }
+}
