@@ -138,9 +138,9 @@ pub struct Limits {
     pub recipients: usize,
     /// Deliveries that stream at the same time; more are asked to come again. Default: 512.
     pub deliveries: usize,
-    /// IMAP connections at the same time, over both ports. Default: 8,192.
+    /// IMAP connections at the same time to one listening address. Default: 8,192.
     pub imap_connections: usize,
-    /// POP3 connections at the same time, over both ports. Default: 1,024.
+    /// POP3 connections at the same time to one listening address. Default: 1,024.
     pub pop3_connections: usize,
     /// Errors of one session before it is ended. Default: 20.
     pub session_errors: u32,

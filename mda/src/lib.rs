@@ -2,4 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auth;
+pub mod config;
+mod delivery;
+mod directory;
+pub mod imap;
+mod mailbox;
+pub mod metrics;
+mod pop3;
+mod recipients;
+mod status;
 pub mod store;
+
+pub use config::Config;

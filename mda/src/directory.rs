@@ -1,0 +1,228 @@
+//! `Directory`: who exists, and who is who.
+
+use std::net::IpAddr;
+
+use message::{Address, Domain};
+use proto::mda::{
+    Account, AddDomainRequest, AddDomainResponse, AuthenticateRequest, AuthenticateResponse,
+    CreateAccountRequest, ListAccountsRequest, ListAccountsResponse, RemoveAccountRequest,
+    RemoveAccountResponse, Resolution, ResolutionKind, ResolveRequest, ResolveResponse, SetPasswordRequest,
+    SetPasswordResponse, directory_server::Directory,
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    auth::{AuthError, Authenticator, MAX_PASSWORD},
+    metrics::{Metrics, Protocol},
+    recipients::{self, Recipients, ResolveError},
+    status::status,
+    store::{self, MailStore, NewAccount},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Accounts in one answer at most.
+const MAX_PAGE: usize = 1000;
+
+/// Addresses in one question at most.
+const MAX_ADDRESSES: usize = 1000;
+
+/// Answers for the store's accounts.
+pub(crate) struct DirectoryService<S> {
+    store: S,
+    recipients: Recipients<S>,
+    authenticator: Authenticator,
+    metrics: Metrics,
+}
+
+impl<S: MailStore> DirectoryService<S> {
+    pub(crate) fn new(
+        store: S,
+        recipients: Recipients<S>,
+        authenticator: Authenticator,
+        metrics: Metrics,
+    ) -> Self {
+        Self { store, recipients, authenticator, metrics }
+    }
+
+    fn resolve_one(&self, address: String) -> Result<Resolution, Status> {
+        let resolution = self.recipients.resolve(&address).map_err(|error| match error {
+            ResolveError::Address(error) => Status::invalid_argument(format!("address `{address}`: {error}")),
+            ResolveError::Store(error) => status(&error),
+        })?;
+        let (kind, account) = match resolution {
+            recipients::Resolution::Mailbox { account, .. } => (ResolutionKind::Mailbox, account.name),
+            recipients::Resolution::UnknownUser => (ResolutionKind::UnknownUser, String::new()),
+            recipients::Resolution::Remote => (ResolutionKind::Remote, String::new()),
+        };
+        Ok(Resolution { address, kind: kind.into(), account })
+    }
+
+    /// The account of exactly this name.
+    fn account(&self, address: &str) -> Result<store::Account, Status> {
+        let name = account_name(address)?.key();
+        let account = self.store.account_by_address(&name).map_err(|error| status(&error))?;
+        account
+            .filter(|account| account.name == name)
+            .ok_or_else(|| Status::not_found(format!("there is no account {name}")))
+    }
+
+    fn describe(&self, account: &store::Account) -> Result<Account, Status> {
+        let usage = self.store.usage(account.id).map_err(|error| status(&error))?;
+        Ok(Account {
+            address: account.name.clone(),
+            created_at: Some(timestamp(account.created_at)),
+            messages: usage.messages,
+            octets: usage.octets,
+        })
+    }
+
+    async fn hash(&self, password: &str) -> Result<String, Status> {
+        if password.is_empty() {
+            return Err(Status::invalid_argument("the password is empty"));
+        }
+        if password.len() > MAX_PASSWORD {
+            return Err(Status::invalid_argument(format!("the password is longer than {MAX_PASSWORD} octets")));
+        }
+        if password.contains('\0') {
+            return Err(Status::invalid_argument("the password holds a NUL, which no client could send"));
+        }
+        self.authenticator.hash(password).await.map_err(|error| Status::unavailable(error.to_string()))
+    }
+}
+
+#[tonic::async_trait]
+impl<S: MailStore> Directory for DirectoryService<S> {
+    async fn resolve(&self, request: Request<ResolveRequest>) -> Result<Response<ResolveResponse>, Status> {
+        let addresses = request.into_inner().addresses;
+        if addresses.len() > MAX_ADDRESSES {
+            return Err(Status::invalid_argument(format!("more than {MAX_ADDRESSES} addresses")));
+        }
+        let resolutions: Result<_, Status> =
+            addresses.into_iter().map(|address| self.resolve_one(address)).collect();
+        Ok(Response::new(ResolveResponse { resolutions: resolutions? }))
+    }
+
+    async fn authenticate(
+        &self,
+        request: Request<AuthenticateRequest>,
+    ) -> Result<Response<AuthenticateResponse>, Status> {
+        let AuthenticateRequest { username, password, client_address } = request.into_inner();
+        let client = client_ip(&client_address)?;
+        let checked = self.authenticator.authenticate(&username, &password, client).await;
+        self.metrics.login(Protocol::Grpc, (&checked).into());
+        let answer = match checked {
+            Ok(account) => AuthenticateResponse {
+                authenticated: true,
+                account: account.name,
+                addresses: account.addresses,
+            },
+            Err(AuthError::Wrong) => AuthenticateResponse::default(),
+            Err(error @ AuthError::Throttled { .. }) => {
+                return Err(Status::resource_exhausted(error.to_string()));
+            }
+            Err(AuthError::Unavailable(_)) => {
+                return Err(Status::unavailable("authentication is not available now"));
+            }
+        };
+        Ok(Response::new(answer))
+    }
+
+    async fn create_account(&self, request: Request<CreateAccountRequest>) -> Result<Response<Account>, Status> {
+        let CreateAccountRequest { address, password } = request.into_inner();
+        let address = account_name(&address)?;
+        let name = address.key();
+        if self.store.account_by_address(&name).map_err(|error| status(&error))?.is_some() {
+            return Err(Status::already_exists(format!("there is an account {name} already")));
+        }
+        let password_hash = self.hash(&password).await?;
+        let domain = address.domain().ascii().to_owned();
+        let account = self
+            .store
+            .create_account(NewAccount { name, password_hash, domain })
+            .await
+            .map_err(|error| status(&error))?;
+        tracing::info!(account = account.name, "account created");
+        self.describe(&account).map(Response::new)
+    }
+
+    async fn list_accounts(
+        &self,
+        request: Request<ListAccountsRequest>,
+    ) -> Result<Response<ListAccountsResponse>, Status> {
+        let ListAccountsRequest { page_size, page_token } = request.into_inner();
+        let limit = if page_size == 0 { MAX_PAGE } else { MAX_PAGE.min(page_size as usize) };
+        // The token is the last name of the page before.
+        let after = (!page_token.is_empty()).then_some(page_token.as_str());
+        // One more, to know whether this is the last page.
+        let mut accounts = self.store.accounts(after, limit + 1).map_err(|error| status(&error))?;
+        let more = accounts.len() > limit;
+        accounts.truncate(limit);
+        let next_page_token = match accounts.last() {
+            Some(last) if more => last.name.clone(),
+            _ => String::new(),
+        };
+        let accounts: Result<_, Status> = accounts.iter().map(|account| self.describe(account)).collect();
+        Ok(Response::new(ListAccountsResponse { accounts: accounts?, next_page_token }))
+    }
+
+    async fn set_password(
+        &self,
+        request: Request<SetPasswordRequest>,
+    ) -> Result<Response<SetPasswordResponse>, Status> {
+        let SetPasswordRequest { address, password } = request.into_inner();
+        let account = self.account(&address)?;
+        let hash = self.hash(&password).await?;
+        self.store.set_password(account.id, hash).await.map_err(|error| status(&error))?;
+        tracing::info!(account = account.name, "password changed");
+        Ok(Response::new(SetPasswordResponse {}))
+    }
+
+    async fn remove_account(
+        &self,
+        request: Request<RemoveAccountRequest>,
+    ) -> Result<Response<RemoveAccountResponse>, Status> {
+        let account = self.account(&request.into_inner().address)?;
+        self.store.remove_account(account.id).await.map_err(|error| status(&error))?;
+        tracing::info!(account = account.name, "account removed");
+        Ok(Response::new(RemoveAccountResponse {}))
+    }
+
+    async fn add_domain(&self, request: Request<AddDomainRequest>) -> Result<Response<AddDomainResponse>, Status> {
+        let domain = request.into_inner().domain;
+        let domain = Domain::parse(&domain)
+            .map_err(|error| Status::invalid_argument(format!("domain `{domain}`: {error}")))?;
+        if domain.ip().is_some() {
+            return Err(Status::invalid_argument("an address literal cannot be a local domain"));
+        }
+        self.store.add_domain(domain.ascii().to_owned()).await.map_err(|error| status(&error))?;
+        tracing::info!(domain = domain.ascii(), "domain is local");
+        Ok(Response::new(AddDomainResponse {}))
+    }
+}
+
+/// An address that can be an account's name: one that a client can also write in its folded form.
+fn account_name(text: &str) -> Result<Address, Status> {
+    let invalid = |reason: &dyn std::fmt::Display| Status::invalid_argument(format!("address `{text}`: {reason}"));
+    let address = Address::parse(text).map_err(|error| invalid(&error))?;
+    if address.domain().ip().is_some() {
+        return Err(invalid(&"the domain of an account cannot be an address literal"));
+    }
+    if Address::parse(&address.key()).is_err() {
+        return Err(invalid(&"the local part of an account cannot need quotes"));
+    }
+    Ok(address)
+}
+
+fn client_ip(text: &str) -> Result<Option<IpAddr>, Status> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let parsed = text.parse().map_err(|_| Status::invalid_argument("client_address is no IP address"))?;
+    Ok(Some(parsed))
+}
+
+fn timestamp(time: jiff::Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+}

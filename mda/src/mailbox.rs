@@ -1,0 +1,110 @@
+//! `Mailbox`: an operator's look into mailboxes.
+
+use message::{Address, MessageId};
+use proto::mda::{
+    ListMailboxesRequest, ListMailboxesResponse, LocateRequest, LocateResponse, Located, MailboxStatus,
+    MailboxStatusRequest, Placement, mailbox_server::Mailbox,
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    status::status,
+    store::{self, MailStore, MailboxName, StoreError},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Answers from the store.
+pub(crate) struct MailboxService<S> {
+    store: S,
+}
+
+impl<S: MailStore> MailboxService<S> {
+    pub(crate) fn new(store: S) -> Self {
+        Self { store }
+    }
+
+    fn account(&self, address: &str) -> Result<store::Account, Status> {
+        let key = Address::parse(address)
+            .map_err(|error| Status::invalid_argument(format!("account `{address}`: {error}")))?
+            .key();
+        self.store
+            .account_by_address(&key)
+            .map_err(|error| status(&error))?
+            .ok_or_else(|| Status::not_found(format!("there is no account {key}")))
+    }
+
+    /// `None` if the mailbox was deleted meanwhile.
+    fn describe(&self, mailbox: &store::Mailbox) -> Result<Option<MailboxStatus>, Status> {
+        let state = match self.store.status(mailbox.id) {
+            Ok(state) => state,
+            Err(StoreError::NoSuchMailbox) => return Ok(None),
+            Err(error) => return Err(status(&error)),
+        };
+        Ok(Some(MailboxStatus {
+            name: mailbox.name.to_string(),
+            special_use: mailbox.special_use.map(|special| special.as_str().to_owned()).unwrap_or_default(),
+            uid_validity: state.uid_validity,
+            uid_next: state.uid_next,
+            highest_modseq: state.highest_modseq,
+            messages: state.messages,
+            unseen: state.unseen,
+            octets: state.octets,
+        }))
+    }
+
+    fn located(&self, located: store::Located) -> Result<Located, Status> {
+        let store::Located { recipient, placement, gone } = located;
+        let account = match self.store.account(placement.account) {
+            Ok(account) => account.name,
+            // It was removed, and its mail with it.
+            Err(StoreError::NoSuchAccount) => String::new(),
+            Err(error) => return Err(status(&error)),
+        };
+        let placement = Placement {
+            account,
+            mailbox: placement.mailbox_name.to_string(),
+            uid_validity: placement.uid_validity,
+            uid: if gone { 0 } else { placement.uid },
+        };
+        Ok(Located { recipient, placement: Some(placement), expunged: gone })
+    }
+}
+
+#[tonic::async_trait]
+impl<S: MailStore> Mailbox for MailboxService<S> {
+    async fn list(
+        &self,
+        request: Request<ListMailboxesRequest>,
+    ) -> Result<Response<ListMailboxesResponse>, Status> {
+        let account = self.account(&request.into_inner().account)?;
+        let found = self.store.mailboxes(account.id).map_err(|error| status(&error))?;
+        let mailboxes: Result<_, Status> =
+            found.iter().filter_map(|mailbox| self.describe(mailbox).transpose()).collect();
+        Ok(Response::new(ListMailboxesResponse { mailboxes: mailboxes? }))
+    }
+
+    async fn status(
+        &self,
+        request: Request<MailboxStatusRequest>,
+    ) -> Result<Response<MailboxStatus>, Status> {
+        let MailboxStatusRequest { account, mailbox } = request.into_inner();
+        let account = self.account(&account)?;
+        let name = MailboxName::parse(&mailbox)
+            .map_err(|error| Status::invalid_argument(format!("mailbox `{mailbox}`: {error}")))?;
+        let found = self.store.mailbox(account.id, &name).map_err(|error| status(&error))?;
+        let state = found.map(|mailbox| self.describe(&mailbox)).transpose()?.flatten();
+        state
+            .map(Response::new)
+            .ok_or_else(|| Status::not_found(format!("{} has no mailbox {name}", account.name)))
+    }
+
+    async fn locate(&self, request: Request<LocateRequest>) -> Result<Response<LocateResponse>, Status> {
+        let message_id = MessageId::parse(&request.into_inner().message_id)
+            .map_err(|error| Status::invalid_argument(format!("message_id: {error}")))?;
+        let found = self.store.locate(message_id).map_err(|error| status(&error))?;
+        let located: Result<_, Status> = found.into_iter().map(|located| self.located(located)).collect();
+        Ok(Response::new(LocateResponse { located: located? }))
+    }
+}

@@ -1,0 +1,276 @@
+//! A session on its connection: reads lines, does what the session says, writes replies.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    time::{Instant, timeout, timeout_at},
+};
+use tracing::{debug, error};
+
+use super::{
+    Pop3,
+    line::Lines,
+    lock::Lock,
+    maildrop::{Maildrop, Message},
+    multiline::Encoder,
+    session::{Action, LoginFailure, Session},
+};
+use crate::{
+    auth::{AuthError, plain::Plain},
+    metrics::Protocol,
+    store::{MailStore, MailboxId, MailboxName, Row, StoreError, Uid, UidSet},
+};
+
+/// Octets that are read from a client at a time.
+const READ: usize = 4096;
+
+/// Octets of a message that are read from the store at a time.
+const PIECE: u64 = 128 * 1024;
+
+/// Octets of replies that are gathered before they are sent: pipelined commands are answered together.
+const GATHER: usize = 32 * 1024;
+
+/// A session and its connection.
+pub(super) struct Connection<'a, S, T> {
+    server: &'a Pop3<S>,
+    stream: T,
+    peer: SocketAddr,
+    session: Session,
+    lines: Lines,
+    /// Replies not yet sent.
+    out: Vec<u8>,
+    /// Once logged in.
+    open: Option<Open>,
+    login_deadline: Instant,
+}
+
+/// The maildrop of a session that is logged in.
+struct Open {
+    inbox: MailboxId,
+    _lock: Lock,
+}
+
+/// How [`Connection::run`] ended.
+pub(super) enum End {
+    Closed,
+    /// The client waits for the handshake.
+    StartTls,
+}
+
+impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
+    pub(super) fn new(server: &'a Pop3<S>, stream: T, session: Session, peer: SocketAddr) -> Self {
+        let login_deadline = Instant::now() + *server.limits.login_timeout;
+        let (lines, out) = (Lines::default(), Vec::new());
+        Self { server, stream, peer, session, lines, out, open: None, login_deadline }
+    }
+
+    pub(super) fn greet(&mut self) {
+        self.out.extend_from_slice(Session::greeting(&self.server.hostname).as_bytes());
+    }
+
+    pub(super) fn into_parts(self) -> (T, Session) {
+        (self.stream, self.session)
+    }
+
+    /// Serves the client until it leaves, is sent away, or wants TLS.
+    pub(super) async fn run(&mut self) -> io::Result<End> {
+        loop {
+            while let Some(line) = self.lines.next() {
+                let action = self.session.line(&line);
+                if let Some(end) = self.perform(action).await? {
+                    return Ok(end);
+                }
+            }
+            self.flush().await?;
+            if !self.receive().await? {
+                return self.close().await;
+            }
+        }
+    }
+
+    /// Reads more from the client; false if it is to be left.
+    async fn receive(&mut self) -> io::Result<bool> {
+        let deadline = if self.session.is_logged_in() {
+            Instant::now() + *self.server.limits.pop3_idle_timeout
+        } else {
+            self.login_deadline
+        };
+        let mut buffer = [0; READ];
+        let received = tokio::select! {
+            biased;
+            () = self.server.shutdown.started() => {
+                // No response to anything, but between two responses: clients read it as that to their next command.
+                self.out.extend_from_slice(b"-ERR [SYS/TEMP] the server is shutting down\r\n");
+                return Ok(false);
+            }
+            received = timeout_at(deadline, self.stream.read(&mut buffer)) => received,
+        };
+        match received {
+            Ok(Ok(0)) => Ok(false),
+            Ok(Ok(count)) => {
+                self.lines.push(&buffer[..count]);
+                Ok(true)
+            }
+            Ok(Err(error)) => Err(error),
+            // Without a response, and nothing is deleted (RFC 1939 §3).
+            Err(_) => Ok(false),
+        }
+    }
+
+    async fn perform(&mut self, action: Action) -> io::Result<Option<End>> {
+        match action {
+            Action::Reply(text) => self.reply(&text).await?,
+            Action::Close(text) => {
+                self.out.extend_from_slice(text.as_bytes());
+                return self.close().await.map(Some);
+            }
+            Action::StartTls(text) => return self.start_tls(&text).await.map(Some),
+            Action::LogIn(credentials) => {
+                let outcome = self.log_in(&credentials).await;
+                let action = self.session.logged_in(outcome);
+                return Box::pin(self.perform(action)).await;
+            }
+            Action::Send { message, lines } => {
+                if let Some(refused) = self.send(message, lines).await? {
+                    return Box::pin(self.perform(refused)).await;
+                }
+            }
+            Action::Commit { uids } => {
+                let reply = self.commit(uids).await;
+                self.out.extend_from_slice(reply.as_bytes());
+                return self.close().await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn reply(&mut self, text: &str) -> io::Result<()> {
+        self.out.extend_from_slice(text.as_bytes());
+        if self.out.len() >= GATHER { self.flush().await } else { Ok(()) }
+    }
+
+    async fn start_tls(&mut self, text: &str) -> io::Result<End> {
+        if self.lines.has_more() {
+            // Sent in clear behind STLS, perhaps by someone in between: whose words they are can no longer be told.
+            debug!(peer = %self.peer, "pop3 client sent more behind STLS");
+            self.out.extend_from_slice(b"-ERR nothing may follow STLS before TLS has begun\r\n");
+            return self.close().await;
+        }
+        self.out.extend_from_slice(text.as_bytes());
+        self.flush().await?;
+        Ok(End::StartTls)
+    }
+
+    async fn log_in(&mut self, credentials: &Plain) -> Result<Maildrop, LoginFailure> {
+        let Plain { username, password } = credentials;
+        let checked = self.server.authenticator.authenticate(username, password, Some(self.peer.ip())).await;
+        self.server.metrics.login(Protocol::Pop3, (&checked).into());
+        let account = checked.map_err(|error| match error {
+            AuthError::Wrong => LoginFailure::Credentials,
+            AuthError::Throttled { .. } => LoginFailure::Throttled,
+            AuthError::Unavailable(_) => LoginFailure::Temporary,
+        })?;
+        let lock = self.server.locks.lock(account.id).ok_or(LoginFailure::InUse)?;
+        let store = &self.server.store;
+        let inbox = store
+            .mailbox(account.id, &MailboxName::inbox())
+            .and_then(|inbox| inbox.ok_or(StoreError::NoSuchMailbox))
+            .map_err(|error| self.open_failed(&error))?;
+        let messages = store.rows(inbox.id, 1..=Uid::MAX).await.map_err(|error| self.open_failed(&error))?;
+        self.open = Some(Open { inbox: inbox.id, _lock: lock });
+        Ok(Maildrop::new(inbox.uid_validity, messages.rows.iter().map(|row| (row.uid, row.size))))
+    }
+
+    fn open_failed(&self, error: &StoreError) -> LoginFailure {
+        self.store_failed("cannot open a maildrop", error);
+        LoginFailure::Temporary
+    }
+
+    /// Sends a message; or gives back what to do because it cannot be read.
+    async fn send(&mut self, message: Message, lines: Option<u32>) -> io::Result<Option<Action>> {
+        let (row, first) = match self.read_first(message.uid).await {
+            Ok(read) => read,
+            Err(StoreError::NoSuchMailbox | StoreError::Expunged) => {
+                return Ok(Some(self.session.not_sent("the message was removed by another session")));
+            }
+            Err(error) => {
+                self.store_failed("cannot read a message", &error);
+                return Ok(Some(self.session.not_sent("[SYS/TEMP] the message cannot be read now")));
+            }
+        };
+        self.out.extend_from_slice(format!("+OK {} octets\r\n", row.size).as_bytes());
+        let mut encoder = Encoder::new(lines);
+        encoder.encode(&first, &mut self.out);
+        let mut at = first.len() as u64;
+        while at < row.size && !encoder.is_done() {
+            self.flush().await?;
+            let piece = self.server.store.read(row.email, at..at + PIECE).await;
+            // Too late for an error: an end that is cut off is all that tells the client.
+            let piece = piece.map_err(|error| {
+                self.store_failed("cannot read a message", &error);
+                io::Error::other(error)
+            })?;
+            if piece.is_empty() {
+                return Err(io::Error::other("a message is shorter than its row says"));
+            }
+            encoder.encode(&piece, &mut self.out);
+            at += piece.len() as u64;
+        }
+        encoder.finish(&mut self.out);
+        if self.out.len() >= GATHER {
+            self.flush().await?;
+        }
+        Ok(None)
+    }
+
+    async fn read_first(&self, uid: Uid) -> Result<(Row, bytes::Bytes), StoreError> {
+        let inbox = self.open.as_ref().ok_or(StoreError::NoSuchMailbox)?.inbox;
+        let store = &self.server.store;
+        let row = store.row(inbox, uid)?.ok_or(StoreError::Expunged)?;
+        let first = store.read(row.email, 0..PIECE).await?;
+        Ok((row, first))
+    }
+
+    /// Removes what was marked as deleted (RFC 1939 §6), lets go of the maildrop, and gives the last reply.
+    async fn commit(&mut self, uids: Vec<Uid>) -> &'static str {
+        // Let go before the reply: the client may come again as soon as it has it.
+        let Some(open) = self.open.take() else { return "+OK bye\r\n" };
+        if uids.is_empty() {
+            return "+OK bye\r\n";
+        }
+        match self.server.store.expunge(open.inbox, UidSet::from_iter(uids), false).await {
+            Ok(_) | Err(StoreError::NoSuchMailbox) => "+OK bye, the deleted messages are removed\r\n",
+            Err(error) => {
+                self.store_failed("cannot remove messages", &error);
+                "-ERR [SYS/TEMP] the deleted messages were not removed\r\n"
+            }
+        }
+    }
+
+    fn store_failed(&self, what: &'static str, error: &StoreError) {
+        self.server.metrics.store_errors.inc();
+        error!(peer = %self.peer, %error, "{what}");
+    }
+
+    async fn close(&mut self) -> io::Result<End> {
+        self.open = None;
+        self.flush().await?;
+        // A client that does not read what is left must not hold the connection.
+        let _ = timeout(Duration::from_secs(5), self.stream.shutdown()).await;
+        Ok(End::Closed)
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let write = async {
+            self.stream.write_all(&self.out).await?;
+            self.stream.flush().await
+        };
+        timeout(*self.server.limits.write_timeout, write).await??;
+        self.out.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! Which account gets the mail of an address.
+
+use std::{collections::HashMap, sync::Arc};
+
+use message::{Address, AddressError};
+use parking_lot::Mutex;
+
+use crate::store::{self, Account, AccountId, MailStore, StoreError};
+
+#[cfg(test)]
+mod tests;
+
+/// Resolves addresses. Cheap to clone.
+///
+/// Domains and local parts are compared without regard to case. `postmaster` of every local domain reaches someone
+/// (RFC 5321 §4.5.1): the account of that very address if there is one, else the configured account, else the oldest
+/// account of the domain, else the oldest of all. A bare `postmaster` without a domain is resolved likewise.
+#[derive(Clone)]
+pub(crate) struct Recipients<S> {
+    store: S,
+    postmaster: Option<Address>,
+    oldest: Arc<Oldest>,
+}
+
+/// What an address is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Resolution {
+    /// This account gets its mail.
+    Mailbox {
+        account: Account,
+        /// The address in the form that addresses are compared in.
+        key: String,
+    },
+    /// The domain is local, the user does not exist.
+    UnknownUser,
+    /// The domain is not local.
+    Remote,
+}
+
+/// The oldest account of each domain for which someone wrote to `postmaster`; under the empty name that of all domains.
+///
+/// Finding it takes a look at every account. It changes only when the account is removed, which is seen when it is
+/// used. There are no more entries than local domains.
+type Oldest = Mutex<HashMap<String, AccountId>>;
+
+const POSTMASTER: &str = "postmaster";
+
+/// Accounts that are read at a time.
+const PAGE: usize = 1000;
+
+impl<S: MailStore> Recipients<S> {
+    /// `postmaster` is the configured account, empty for none.
+    pub(crate) fn new(store: S, postmaster: &str) -> Result<Self, AddressError> {
+        let postmaster = if postmaster.is_empty() { None } else { Some(Address::parse(postmaster)?) };
+        Ok(Self { store, postmaster, oldest: Arc::default() })
+    }
+
+    /// Resolves a forward-path as the envelope has it, without angle brackets.
+    pub(crate) fn resolve(&self, path: &str) -> Result<Resolution, ResolveError> {
+        if path.eq_ignore_ascii_case(POSTMASTER) {
+            return Ok(self.postmaster("", POSTMASTER.to_owned())?);
+        }
+        let address = Address::parse(path)?;
+        let key = address.key();
+        if let Some(account) = self.store.account_by_address(&key)? {
+            return Ok(Resolution::Mailbox { account, key });
+        }
+        let domain = address.domain().ascii();
+        if !self.store.is_local_domain(domain)? {
+            return Ok(Resolution::Remote);
+        }
+        if address.local_part().unquoted().eq_ignore_ascii_case(POSTMASTER) {
+            return Ok(self.postmaster(domain, key)?);
+        }
+        Ok(Resolution::UnknownUser)
+    }
+
+    fn postmaster(&self, domain: &str, key: String) -> store::Result<Resolution> {
+        if let Some(configured) = &self.postmaster
+            && let Some(account) = self.store.account_by_address(&configured.key())?
+        {
+            return Ok(Resolution::Mailbox { account, key });
+        }
+        let account = match self.oldest(domain)? {
+            Some(account) => Some(account),
+            None => self.oldest("")?,
+        };
+        Ok(account.map_or(Resolution::UnknownUser, |account| Resolution::Mailbox { account, key }))
+    }
+
+    /// The oldest account of a domain, or of all if it is empty.
+    fn oldest(&self, domain: &str) -> store::Result<Option<Account>> {
+        let known = self.oldest.lock().get(domain).copied();
+        match known.map(|account| self.store.account(account)) {
+            Some(Ok(account)) => return Ok(Some(account)),
+            None | Some(Err(StoreError::NoSuchAccount)) => {}
+            Some(Err(error)) => return Err(error),
+        }
+        let found = self.find_oldest(domain)?;
+        if let Some(account) = &found {
+            self.oldest.lock().insert(domain.to_owned(), account.id);
+        }
+        Ok(found)
+    }
+
+    fn find_oldest(&self, domain: &str) -> store::Result<Option<Account>> {
+        let mut oldest: Option<Account> = None;
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store.accounts(after.as_deref(), PAGE)?;
+            let Some(last) = page.last() else { return Ok(oldest) };
+            after = Some(last.name.clone());
+            oldest = page
+                .into_iter()
+                .filter(|account| domain.is_empty() || domain_of(&account.name) == domain)
+                .chain(oldest)
+                .min_by_key(|account| (account.created_at, account.id));
+        }
+    }
+}
+
+fn domain_of(name: &str) -> &str {
+    name.rsplit_once('@').map_or("", |(_, domain)| domain)
+}
+
+/// Why an address was not resolved.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ResolveError {
+    #[error("{0}")]
+    Address(#[from] AddressError),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
