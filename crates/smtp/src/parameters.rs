@@ -38,8 +38,9 @@ pub struct Mail {
 impl Mail {
     /// Whether any parameter is set: none can be behind HELO.
     pub(crate) fn has_parameters(&self) -> bool {
-        let bare = Self { reverse_path: self.reverse_path.clone(), ..Self::default() };
-        *self != bare
+        let Self { reverse_path: _, size, body, smtputf8, require_tls, dsn_return, envelope_id } = self;
+        let extended = *smtputf8 || *require_tls || *body != BodyType::SevenBit;
+        extended || size.is_some() || dsn_return.is_some() || envelope_id.is_some()
     }
 }
 

@@ -31,7 +31,11 @@ pub fn envelope(id: MessageId, mail: &Mail, recipients: &[Rcpt], context: &Conte
             protocol: context.protocol(mail.smtputf8).into(),
             client_address: context.peer.ip().to_canonical().to_string(),
             helo: context.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default(),
-            tls: context.tls.as_ref().map(|tls| format!("{} {}", tls.version, tls.cipher)).unwrap_or_default(),
+            tls: context
+                .tls
+                .as_ref()
+                .map(|tls| format!("{} {}", tls.version, tls.cipher))
+                .unwrap_or_default(),
         }),
         size_hint: mail.size.unwrap_or_default(),
         ..Envelope::default()
@@ -137,10 +141,7 @@ mod tests {
                 notify: Some(Notify::On { success: true, failure: false, delay: true }),
                 original_recipient: OriginalRecipient::from_decoded("rfc822;carol@list.test"),
             },
-            Rcpt {
-                notify: Some(Notify::Never),
-                ..Rcpt::new(Address::parse("dave@remote.test").unwrap())
-            },
+            Rcpt { notify: Some(Notify::Never), ..Rcpt::new(Address::parse("dave@remote.test").unwrap()) },
         ];
         let typed = envelope(MessageId::new(), &sender, &recipients, &context());
         assert_eq!(mail(&typed).unwrap(), sender);

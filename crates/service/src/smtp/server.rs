@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use super::{TlsFacts, minutes};
+use super::{TlsFacts, minutes, poll_read_now};
 
 mod handler;
 #[cfg(test)]
@@ -139,22 +139,22 @@ where
 }
 
 /// One connection's session, handler and clock. The stream stands apart, for TLS changes its type.
-struct Driver<'a, H> {
+struct Driver<'a, 't, H> {
     session: Session,
     handler: H,
     context: Context,
-    clock: Clock<'a>,
+    clock: Clock<'a, 't>,
     /// Why the connection ends, if not by the session's own doing.
     end: Option<End>,
 }
 
 /// What can end a wait. One timer and one place in the list of the token serve the whole connection.
-struct Clock<'a> {
+struct Clock<'a, 't> {
     timeouts: Timeouts,
     /// When the session's time is up.
     end: Instant,
     idle: Pin<&'a mut Sleep>,
-    shutdown: Pin<&'a mut WaitForCancellationFuture<'a>>,
+    shutdown: Pin<&'a mut WaitForCancellationFuture<'t>>,
 }
 
 /// What a stream is needed for next.
@@ -164,7 +164,7 @@ enum Next {
     Close,
 }
 
-impl<H: Handler> Driver<'_, H> {
+impl<H: Handler> Driver<'_, '_, H> {
     /// Goes on until the connection ends, or changes to TLS.
     async fn run(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin + Send)) -> Next {
         loop {
@@ -180,7 +180,8 @@ impl<H: Handler> Driver<'_, H> {
                 Event::Close => return Next::Close,
                 Event::Connected => {
                     let greeted = self.handler.connected(&self.context).await;
-                    self.read_early(stream).await;
+                    // The session refuses those who did not wait for the greeting.
+                    poll_read_now(stream, self.session.input()).await;
                     self.session.answer(greeted.err().unwrap_or(GREETED));
                 }
                 event => self.handle(event).await,
@@ -251,17 +252,6 @@ impl<H: Handler> Driver<'_, H> {
         }
     }
 
-    /// Reads what came before the greeting, without waiting for any: the session refuses those who did not.
-    async fn read_early(&mut self, stream: &mut (impl AsyncRead + Unpin)) {
-        let input = self.session.input();
-        std::future::poll_fn(|task| {
-            // Whatever the connection's state is, the next read will find it too.
-            let _ = tokio_util::io::poll_read_buf(Pin::new(&mut *stream), task, input);
-            std::task::Poll::Ready(())
-        })
-        .await;
-    }
-
     /// Writes the replies that are due, in one go.
     async fn write(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         let output = self.session.output();
@@ -293,7 +283,8 @@ impl<H: Handler> Driver<'_, H> {
 
     fn lost(&mut self, error: io::Error) {
         self.session.disconnected();
-        self.end = Some(if error.kind() == io::ErrorKind::TimedOut { End::TimedOut } else { End::Lost(error) });
+        self.end =
+            Some(if error.kind() == io::ErrorKind::TimedOut { End::TimedOut } else { End::Lost(error) });
     }
 
     fn update_context(&mut self) {
@@ -321,7 +312,7 @@ impl<H: Handler> Driver<'_, H> {
     }
 }
 
-impl Clock<'_> {
+impl Clock<'_, '_> {
     /// Starts to wait for the client anew.
     fn restart(&mut self, reading_message: bool) {
         let patience = if reading_message { self.timeouts.data } else { self.timeouts.command };

@@ -20,7 +20,8 @@ impl TlsFacts {
             Some(ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),
             other => format!("{other:?}"),
         };
-        let cipher = state.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())).unwrap_or_default();
+        let cipher =
+            state.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())).unwrap_or_default();
         Self { version, cipher, server_name: server_name.map(str::to_owned) }
     }
 }

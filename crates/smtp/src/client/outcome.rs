@@ -31,9 +31,11 @@ impl Outcome {
     pub fn is_delivered(&self) -> bool {
         matches!(self, Self::Delivered(_))
     }
+}
 
-    /// A failure that is permanent if its reply says so, and transient otherwise.
-    pub(crate) fn failed(failure: Failure) -> Self {
+/// Permanent if the reply says so, and transient otherwise.
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
         if failure.reply.is_permanent() { Self::Permanent(failure) } else { Self::Transient(failure) }
     }
 }
@@ -51,7 +53,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn from_peer(stage: Stage, reply: Reply) -> Self {
+    /// A failure that the server spoke of.
+    pub fn from_peer(stage: Stage, reply: Reply) -> Self {
         Self { stage, reply, from_peer: true }
     }
 
