@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod address_list;
+pub mod charset;
 pub mod completion;
 pub mod date;
 pub mod envelope;
@@ -14,6 +15,7 @@ pub mod header;
 pub mod id;
 pub mod lines;
 pub mod mime;
+pub mod parameters;
 pub mod received;
 
 pub use address::{Address, AddressError, Domain, LocalPart, ReversePath};

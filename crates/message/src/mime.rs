@@ -1,10 +1,20 @@
 //! The MIME structure of a message (RFC 2045, 2046): a flat tree of parts with offsets into the message.
 //!
-//! `Structure::parse(message: &[u8]) -> Structure` never fails and never recurses; what it cannot make sense of is
-//! text/plain.
+//! [`Structure::parse`] never fails, never recurses and reads each octet a bounded number of times; what it cannot make
+//! sense of is text/plain.
 
+mod content;
+mod lines;
+mod parser;
 mod section;
 mod structure;
+mod transfer;
 
+#[cfg(test)]
+mod tests;
+
+pub use crate::parameters::Parameter;
+pub use parser::{MAX_DEPTH, MAX_PARTS};
 pub use section::Section;
-pub use structure::{Body, Disposition, Encoding, Parameter, Part, Structure};
+pub use structure::{Body, Disposition, Encoding, Part, Structure};
+pub use transfer::Decoder;

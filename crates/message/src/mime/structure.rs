@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::envelope::Envelope;
+use crate::parameters::Parameter;
 
 /// The parts of a message in the order in which they begin; the first is the message itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl Structure {
     /// The parts of a multipart, in order; none for other parts, for which see [`Body::Message`].
     pub fn children<'a>(&'a self, part: &'a Part) -> impl Iterator<Item = &'a Part> {
         let first = match part.content {
-            Body::Multipart { first } => first,
+            Body::Multipart { first } => Some(first),
             _ => None,
         };
         std::iter::successors(first, |index| self.parts[*index].next).map(|index| &self.parts[index])
@@ -79,10 +80,10 @@ pub struct Part {
 pub enum Body {
     /// Octets, perhaps encoded.
     Leaf,
-    /// Parts between boundaries; `first` is `None` if no boundary was found.
+    /// Parts between boundaries, at least one.
     Multipart {
         /// The first part; [`Structure::children`] goes on from there.
-        first: Option<usize>,
+        first: usize,
     },
     /// A message of its own (message/rfc822, message/global).
     Message {
@@ -91,17 +92,6 @@ pub enum Body {
         /// What it says about itself.
         envelope: Box<Envelope>,
     },
-}
-
-/// A parameter of `Content-Type` or `Content-Disposition`, put together and decoded (RFC 2231).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parameter {
-    /// In lower case, without the asterisks of RFC 2231.
-    pub name: String,
-    /// Unquoted; text that is not UTF-8 has replacement characters.
-    pub value: String,
-    /// The value was percent-encoded with a charset (`name*=`): IMAP then adds an asterisk to the name.
-    pub extended: bool,
 }
 
 /// `Content-Disposition` (RFC 2183).
