@@ -1,0 +1,16 @@
+//! Listening: sockets bound with errors that name the address, and an accept loop that keeps its limits and outlives
+//! a shortage of descriptors.
+
+mod accept;
+mod bind;
+mod descriptors;
+mod limit;
+
+pub(crate) use accept::Acceptor;
+pub use accept::{Listener, ListenerOptions};
+pub use bind::{ListenError, bind};
+pub use descriptors::raise_descriptor_limit;
+pub use limit::ListenMetrics;
+
+#[cfg(test)]
+mod tests;
