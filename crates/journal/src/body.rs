@@ -1,6 +1,6 @@
 //! References to bodies, as owners keep them in their rows.
 
-use crate::position::SegmentId;
+use crate::{format::MAX_EXTENT_BYTES, position::SegmentId};
 
 /// A piece of a body that lies contiguously in one segment, with the checksum it is verified by on every read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +26,7 @@ impl Extent {
         out.extend_from_slice(&self.crc.to_be_bytes());
     }
 
-    /// Decodes one extent; `None` unless `bytes` is exactly one, and not empty.
+    /// Decodes one extent; `None` unless `bytes` is exactly one, of a length that one may have.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; Self::ENCODED_LEN] = bytes.try_into().ok()?;
         let (segment, rest) = bytes.split_first_chunk::<8>()?;
@@ -39,7 +39,7 @@ impl Extent {
             length: u32::from_be_bytes(*length),
             crc: u32::from_be_bytes(*crc),
         };
-        (extent.length > 0).then_some(extent)
+        (1..=MAX_EXTENT_BYTES).contains(&(extent.length as usize)).then_some(extent)
     }
 }
 

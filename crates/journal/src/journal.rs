@@ -1,37 +1,125 @@
 //! The handle.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    fs,
+    ops::Range,
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
-    Append, BodyRef, BodyWriter, Candidate, Config, Entry, Error, Follower, Liveness, Position, Reclaimed,
-    Record, Recovery, SegmentId, Verdict,
+    append::Append,
+    applier,
+    body::BodyRef,
+    body_writer::{BodyWriter, CHUNK_BYTES},
+    committer::Committer,
+    config::Config,
+    error::Error,
+    file::sync_directory,
+    follower::Follower,
+    format::{MAX_EXTENT_BYTES, SEGMENT_HEADER},
+    liveness::Liveness,
+    lock::DirectoryLock,
+    position::{Position, SegmentId},
+    queue::{Barrier, Item, Limits, Outgoing, OutgoingBody, Pieces, Queue},
+    read,
+    reclaim::{self, Candidate, Reclaimed, Verdict},
+    record::{Entry, Record, check_meta},
+    recover::recover,
+    recovery::Recovery,
+    scanner::{Scanner, Step},
+    segments::{Segment, Segments},
 };
+
+/// Batches that are durable and wait for the follower; above it the committer waits, and the queue fills.
+const BATCHES_TO_APPLY: usize = 4;
+/// Offsets have 32 bits, and a record may go over the end of a segment it has for itself.
+const MAX_SEGMENT_BYTES: u64 = 2 << 30;
 
 /// An append-only log in segment files. Cheap to clone; the clones are one journal.
 ///
 /// `T` is what the follower returns for each entry. All methods but [`append`](Self::append),
-/// [`append_relaxed`](Self::append_relaxed), [`body_writer`](Self::body_writer), [`liveness`](Self::liveness) and
-/// [`segment_exists`](Self::segment_exists) read or wait for the disk: from async code, call them on a thread that
-/// may block.
+/// [`append_relaxed`](Self::append_relaxed), [`body_writer`](Self::body_writer), [`liveness`](Self::liveness),
+/// [`segments`](Self::segments), [`segment_exists`](Self::segment_exists) and
+/// [`reclaim_candidates`](Self::reclaim_candidates) read or wait for the disk: from async code, call them on a
+/// thread that may block.
 #[derive(Debug)]
 pub struct Journal<T = ()> {
-    inner: Arc<std::marker::PhantomData<fn() -> T>>,
+    owner: Arc<Owner<T>>,
 }
 
 impl<T> Clone for Journal<T> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
+        Self { owner: Arc::clone(&self.owner) }
     }
+}
+
+/// Closes the journal when the last handle is gone.
+#[derive(Debug)]
+struct Owner<T> {
+    shared: Arc<Shared<T>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl<T> Drop for Owner<T> {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+/// What the handles, the body writers and the threads have in common.
+#[derive(Debug)]
+pub(crate) struct Shared<T> {
+    pub(crate) config: Config,
+    pub(crate) segments: Arc<Segments>,
+    pub(crate) queue: Arc<Queue<T>>,
+    pub(crate) liveness: Liveness,
+    /// Bytes that body writers may put on their way.
+    pub(crate) streaming: Arc<Semaphore>,
+    pub(crate) reclaiming: Mutex<()>,
 }
 
 impl<T: Send + 'static> Journal<T> {
     /// Opens the journal in `config.dir`, or makes it: locks the directory, checks the segments, cuts off the
     /// tail that a crash has torn, and replays to the follower what it has not applied.
-    pub fn open<F: Follower<Output = T>>(config: Config, follower: F) -> Result<(Self, Recovery), Error> {
-        let _ = (config, follower);
-        unimplemented!()
+    pub fn open<F: Follower<Output = T>>(
+        mut config: Config,
+        mut follower: F,
+    ) -> Result<(Self, Recovery), Error> {
+        config.segment_bytes = config.segment_bytes.min(MAX_SEGMENT_BYTES);
+        config.max_streaming_bytes = config.max_streaming_bytes.clamp(CHUNK_BYTES, u32::MAX as usize >> 3);
+        make_directory(&config)?;
+        let lock = DirectoryLock::acquire(&config.dir)?;
+        let segments = Arc::new(Segments::new(&config));
+        let liveness = Liveness::default();
+        let recovered = recover(&config, &segments, &liveness, &mut follower)?;
+        let queue = Arc::new(Queue::new(&config));
+        let (applier, durable) = mpsc::sync_channel(BATCHES_TO_APPLY);
+        let committer = Committer::new(
+            config.clone(),
+            Arc::clone(&segments),
+            Arc::clone(&queue),
+            applier,
+            recovered.next_segment,
+            recovered.next_sequence,
+        );
+        let applying = Arc::clone(&queue);
+        let threads = vec![
+            spawn("journal-commit", move || committer.run())?,
+            spawn("journal-apply", move || {
+                applier::run(follower, &applying, &durable);
+                // The applier is the last to end.
+                drop(lock);
+            })?,
+        ];
+        let streaming = Arc::new(Semaphore::new(config.max_streaming_bytes));
+        let shared =
+            Arc::new(Shared { config, segments, queue, liveness, streaming, reclaiming: Mutex::new(()) });
+        Ok((Self { owner: Arc::new(Owner { shared, threads: Mutex::new(threads) }) }, recovered.report))
     }
 
     /// Appends `record`. Its place in the log is taken now, not when the future is first polled, and the log's
@@ -41,8 +129,11 @@ impl<T: Send + 'static> Journal<T> {
     /// Refused at once (the future is ready) when the queue is full, the disk is full, the record is too large,
     /// or the journal has stopped.
     pub fn append(&self, record: Record) -> Append<T> {
-        let _ = record;
-        unimplemented!()
+        let (completion, append) = Append::waiting();
+        match self.push(record, Some(completion)) {
+            Ok(()) => append,
+            Err(error) => Append::refused(error),
+        }
     }
 
     /// Appends `record` without waiting for it, for logs whose last second may be lost: it is written soon, and
@@ -50,69 +141,142 @@ impl<T: Send + 'static> Journal<T> {
     /// [`Config::relaxed_sync_after`](crate::Config::relaxed_sync_after), whichever comes first. The follower
     /// sees it after that sync, in its place in the order.
     pub fn append_relaxed(&self, record: Record) -> Result<(), Error> {
-        let _ = record;
-        unimplemented!()
+        self.push(record, None)
+    }
+
+    fn push(&self, record: Record, completion: Option<crate::append::Completion<T>>) -> Result<(), Error> {
+        let Record { kind, meta, body } = record;
+        check_meta(&meta)?;
+        let shared = self.shared();
+        if body.len() > shared.config.max_queued_bytes {
+            let limit = shared.config.max_queued_bytes as u64;
+            return Err(Error::TooLarge { part: "body", bytes: body.len() as u64, limit });
+        }
+        let mut items = Vec::with_capacity(1);
+        let body = if body.len() <= MAX_EXTENT_BYTES {
+            OutgoingBody::inline(body)
+        } else {
+            let pieces = Pieces::new(&shared.segments);
+            let starts = (0..body.len()).step_by(CHUNK_BYTES);
+            let chunks = starts.map(|start| body.slice(start..body.len().min(start + CHUNK_BYTES)));
+            items.extend(chunks.map(|chunk| Item::chunk(chunk, &pieces, None)));
+            OutgoingBody::Pieces(pieces)
+        };
+        items.push(Item::Entry(Outgoing { kind, meta, body, copied_from: None, completion }));
+        shared.queue.push(items, Limits::All)
     }
 
     /// Begins a body that is written while it arrives.
     pub fn body_writer(&self) -> BodyWriter<T> {
-        unimplemented!()
+        BodyWriter::new(Arc::clone(self.shared()))
     }
 
     /// Reads `range` of a body. Every extent that the range touches is verified against its checksum. Safe
     /// beside everything else; [`Error::Gone`] means the record was reclaimed since the reference was looked up.
     pub fn read(&self, body: &BodyRef, range: Range<u64>) -> Result<Bytes, Error> {
-        let _ = (body, range);
-        unimplemented!()
+        read::read(&self.shared().segments, body, range)
     }
 
     /// The record at `position`, without its body.
     pub fn entry(&self, position: Position) -> Result<Entry, Error> {
-        let _ = position;
-        unimplemented!()
+        let Position { segment, offset } = position;
+        let known = self.shared().segments.segment(segment)?;
+        let file = self.shared().segments.file(segment)?;
+        let corrupt = |reason| Error::Corrupt { segment, offset: u64::from(offset), reason };
+        if offset < SEGMENT_HEADER {
+            return Err(corrupt("no record starts here"));
+        }
+        let scanner = Scanner::new(&file, segment, known.salt, u64::from(known.end));
+        match scanner.starting_at(u64::from(offset)).step()? {
+            Step::Record(record) => record.entry.ok_or_else(|| corrupt("a piece of a body, not a record")),
+            Step::Damaged(reason) => Err(corrupt(reason)),
+            Step::Seal { .. } | Step::End => Err(corrupt("no record starts here")),
+        }
     }
 
     /// Calls `visit` for each entry after `from` (`None`: all) that is durable now, in log order, skipping bodies.
     pub fn scan(
         &self,
         from: Option<Position>,
-        visit: impl FnMut(&Entry) -> Result<(), Error>,
+        mut visit: impl FnMut(&Entry) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let _ = (from, visit);
-        unimplemented!()
+        for (id, known) in self.shared().segments.all() {
+            if from.is_some_and(|from| id < from.segment) {
+                continue;
+            }
+            self.walk(id, known, |entry| if Some(entry.position) > from { visit(entry) } else { Ok(()) })?;
+        }
+        Ok(())
     }
 
     /// Reads a whole segment and verifies every record, bodies too.
     pub fn verify(&self, segment: SegmentId) -> Result<(), Error> {
-        let _ = segment;
-        unimplemented!()
+        let known = self.shared().segments.segment(segment)?;
+        let file = self.shared().segments.file(segment)?;
+        let mut scanner = Scanner::new(&file, segment, known.salt, u64::from(known.end));
+        loop {
+            match scanner.step()? {
+                Step::Record(record) => {
+                    if let Some(extent) = record.inline_body(segment) {
+                        read::read_extent(&self.shared().segments, &extent)?;
+                    }
+                }
+                Step::Damaged(reason) => {
+                    return Err(Error::Corrupt { segment, offset: scanner.offset(), reason });
+                }
+                Step::Seal { .. } | Step::End => return Ok(()),
+            }
+        }
+    }
+
+    fn walk(
+        &self,
+        segment: SegmentId,
+        known: Segment,
+        mut visit: impl FnMut(&Entry) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let file = match self.shared().segments.file(segment) {
+            // Reclaimed since: what lived in it stands further on.
+            Err(Error::Gone { .. }) => return Ok(()),
+            file => file?,
+        };
+        let mut scanner = Scanner::new(&file, segment, known.salt, u64::from(known.end));
+        loop {
+            match scanner.step()? {
+                Step::Record(record) => record.entry.as_ref().map_or(Ok(()), &mut visit)?,
+                Step::Damaged(_) if known.quarantined => drop(scanner.resync()?),
+                Step::Damaged(reason) => {
+                    return Err(Error::Corrupt { segment, offset: scanner.offset(), reason });
+                }
+                Step::Seal { .. } | Step::End => return Ok(()),
+            }
+        }
     }
 
     /// The owner's notes of what lives; the same as the follower was given.
     pub fn liveness(&self) -> &Liveness {
-        unimplemented!()
+        &self.shared().liveness
     }
 
     /// The segments there are, in order.
     pub fn segments(&self) -> Vec<SegmentId> {
-        unimplemented!()
+        self.shared().segments.all().into_iter().map(|(id, _)| id).collect()
     }
 
     /// Whether the segment's file is there: a tombstone for a record is needed until the record's segment is gone.
     pub fn segment_exists(&self, segment: SegmentId) -> bool {
-        let _ = segment;
-        unimplemented!()
+        self.shared().segments.contains(segment)
     }
 
     /// Sealed segments of whose bytes at most the fraction `threshold` (0 to 1) is noted live, the deadest first.
     pub fn reclaim_candidates(&self, threshold: f64) -> Vec<Candidate> {
-        let _ = threshold;
-        unimplemented!()
+        reclaim::candidates(self.shared(), threshold)
     }
 
     /// Empties `segment` and removes it: `decide` is called for each of its records, and for each later record
     /// that has a part of its body there. What it keeps is appended anew (whole, the body copied too), synced and
-    /// applied; then the file is unlinked and the directory synced.
+    /// applied; then the follower makes its state durable ([`Follower::checkpoint`]), the file is unlinked and the
+    /// directory synced.
     ///
     /// A crash at any moment leaves every kept record in the log at least once. A copy is later in the log than
     /// its original, says so in [`Entry::copied_from`], and supersedes it.
@@ -123,14 +287,43 @@ impl<T: Send + 'static> Journal<T> {
         segment: SegmentId,
         decide: impl FnMut(&Entry) -> Verdict,
     ) -> Result<Reclaimed, Error> {
-        let _ = (segment, decide);
-        unimplemented!()
+        reclaim::reclaim(self.shared(), segment, decide)
     }
 
     /// Writes and syncs what waits, seals the newest segment, stops the threads and releases the directory.
     /// Later appends through other clones fail with [`Error::Closed`]. Dropping the last clone does the same
     /// without waiting for it.
     pub fn close(self) -> Result<(), Error> {
-        unimplemented!()
+        self.shared().queue.close();
+        for thread in std::mem::take(&mut *self.owner.threads.lock()) {
+            // A panic has failed what it carried; there is nothing else to tell.
+            let _ = thread.join();
+        }
+        self.shared().queue.failure().map_or(Ok(()), Err)
     }
+
+    fn shared(&self) -> &Arc<Shared<T>> {
+        &self.owner.shared
+    }
+}
+
+impl<T> Shared<T> {
+    /// Waits until everything appended so far is durable and applied; with `checkpoint`, until the follower's own
+    /// state is durable too.
+    pub(crate) fn barrier(&self, checkpoint: bool) -> Result<(), Error> {
+        let (done, wait) = oneshot::channel();
+        self.queue.push(vec![Item::Barrier(Barrier { checkpoint, done })], Limits::Reclaim)?;
+        wait.blocking_recv().unwrap_or(Err(Error::Closed))
+    }
+}
+
+fn make_directory(config: &Config) -> Result<(), Error> {
+    fs::create_dir_all(&config.dir).map_err(Error::io("create", &config.dir))?;
+    let parent = config.dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.map_or(Ok(()), |parent| sync_directory(parent).map_err(Error::io("sync", parent)))
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map_err(Error::io("start thread", name.as_ref()))
 }

@@ -40,11 +40,10 @@ impl Position {
 
     /// The inverse of [`Position::to_bytes`].
     pub fn from_bytes(bytes: [u8; Self::ENCODED_LEN]) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
-        Self {
-            segment: SegmentId(u64::from_be_bytes([a, b, c, d, e, f, g, h])),
-            offset: u32::from_be_bytes([i, j, k, l]),
-        }
+        let (mut segment, mut offset) = ([0; 8], [0; 4]);
+        segment.copy_from_slice(&bytes[..8]);
+        offset.copy_from_slice(&bytes[8..]);
+        Self { segment: SegmentId(u64::from_be_bytes(segment)), offset: u32::from_be_bytes(offset) }
     }
 }
 

@@ -1,8 +1,24 @@
 //! Getting the space of dead records back.
 
+use std::{collections::VecDeque, sync::Arc};
+
 use bytes::Bytes;
 
-use crate::position::SegmentId;
+use crate::{
+    append::Append,
+    body::BodyRef,
+    error::Error,
+    journal::Shared,
+    position::SegmentId,
+    queue::{Item, Limits, Outgoing, OutgoingBody, Pieces},
+    read::read_extent,
+    record::{Entry, check_meta},
+    scanner::{Scanner, Step},
+    segments::Segment,
+};
+
+/// Bytes of copies that may be on their way at once.
+const COPYING_BYTES: u64 = 8 << 20;
 
 /// What becomes of a record whose segment is reclaimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,4 +53,162 @@ pub struct Reclaimed {
     pub copied: u64,
     /// Records dropped.
     pub dropped: u64,
+}
+
+/// Sealed segments with at most the fraction `threshold` live, the deadest first.
+pub(crate) fn candidates<T>(shared: &Shared<T>, threshold: f64) -> Vec<Candidate> {
+    let newest = shared.segments.newest();
+    let mut candidates: Vec<_> = shared
+        .segments
+        .all()
+        .into_iter()
+        .filter(|&(id, known)| Some(id) != newest && obstacle(&known).is_none())
+        .map(|(segment, known)| Candidate {
+            segment,
+            bytes: u64::from(known.end),
+            live: shared.liveness.live_bytes(segment),
+        })
+        .filter(|candidate| candidate.live as f64 <= candidate.bytes as f64 * threshold)
+        .collect();
+    candidates.sort_by(|a, b| (a.live * b.bytes, a.segment).cmp(&(b.live * a.bytes, b.segment)));
+    candidates
+}
+
+/// Empties a segment and removes it; see [`Journal::reclaim`](crate::Journal::reclaim).
+pub(crate) fn reclaim<T: Send + 'static>(
+    shared: &Shared<T>,
+    id: SegmentId,
+    mut decide: impl FnMut(&Entry) -> Verdict,
+) -> Result<Reclaimed, Error> {
+    let _one_at_a_time = shared.reclaiming.lock();
+    removable(shared, id)?;
+    // The owner can decide only about what it knows of.
+    shared.barrier(false)?;
+    let known = removable(shared, id)?;
+    let mut copier = Copier::new(shared, known);
+    visit(shared, id, known, |entry| copier.visit(entry, &mut decide))?;
+    for (later, known) in shared.segments.all() {
+        if later > id && known.reach <= id {
+            visit(shared, later, known, |entry| {
+                let here = entry.body.extents().iter().any(|extent| extent.segment == id);
+                if here { copier.visit(entry, &mut decide) } else { Ok(()) }
+            })?;
+        }
+    }
+    let reclaimed = copier.finish()?;
+    // Once the segment is gone no replay can bring its entries back.
+    shared.barrier(true)?;
+    shared.segments.remove(id)?;
+    shared.liveness.forget(id);
+    Ok(reclaimed)
+}
+
+fn removable<T>(shared: &Shared<T>, id: SegmentId) -> Result<Segment, Error> {
+    let known = shared.segments.segment(id)?;
+    let newest = (shared.segments.newest() == Some(id)).then_some("it is the newest");
+    match newest.or_else(|| obstacle(&known)) {
+        Some(reason) => Err(Error::Busy { segment: id, reason }),
+        None => Ok(known),
+    }
+}
+
+fn obstacle(known: &Segment) -> Option<&'static str> {
+    match known {
+        Segment { sealed: false, .. } => Some("it is being written"),
+        Segment { quarantined: true, .. } => Some("it holds damaged records"),
+        Segment { pins: 1.., .. } => Some("a body in it is being written"),
+        _ => None,
+    }
+}
+
+/// Calls `visit` for each entry of a segment; damage is an error, and keeps the segment from then on.
+fn visit<T>(
+    shared: &Shared<T>,
+    id: SegmentId,
+    known: Segment,
+    mut visit: impl FnMut(Entry) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let file = shared.segments.file(id)?;
+    let mut scanner = Scanner::new(&file, id, known.salt, u64::from(known.end));
+    loop {
+        match scanner.step()? {
+            Step::Record(record) => record.entry.map_or(Ok(()), &mut visit)?,
+            Step::Seal { .. } | Step::End => return Ok(()),
+            Step::Damaged(reason) => {
+                shared.segments.update(id, |known| known.quarantined = true);
+                return Err(Error::Corrupt { segment: id, offset: scanner.offset(), reason });
+            }
+        }
+    }
+}
+
+/// Appends copies, a bounded number of bytes at a time.
+struct Copier<'a, T> {
+    shared: &'a Shared<T>,
+    reclaimed: Reclaimed,
+    copying: VecDeque<(u64, Append<T>)>,
+    copying_bytes: u64,
+}
+
+impl<'a, T: Send + 'static> Copier<'a, T> {
+    fn new(shared: &'a Shared<T>, known: Segment) -> Self {
+        let reclaimed = Reclaimed { freed: u64::from(known.end), ..Reclaimed::default() };
+        Self { shared, reclaimed, copying: VecDeque::new(), copying_bytes: 0 }
+    }
+
+    fn visit(&mut self, entry: Entry, decide: &mut impl FnMut(&Entry) -> Verdict) -> Result<(), Error> {
+        match decide(&entry) {
+            Verdict::Drop => {
+                self.reclaimed.dropped += 1;
+                Ok(())
+            }
+            Verdict::Keep => self.copy(entry),
+            Verdict::Rewrite(meta) => self.copy(Entry { meta, ..entry }),
+        }
+    }
+
+    fn copy(&mut self, entry: Entry) -> Result<(), Error> {
+        check_meta(&entry.meta)?;
+        let length = entry.body.len();
+        let (completion, append) = Append::waiting();
+        let bytes = length + entry.meta.len() as u64;
+        let body = self.copy_body(&entry.body)?;
+        let (kind, meta, copied_from) = (entry.kind, entry.meta, Some(entry.position));
+        let outgoing = Outgoing { kind, meta, body, copied_from, completion: Some(completion) };
+        self.shared.queue.push(vec![Item::Entry(outgoing)], Limits::Reclaim)?;
+        self.reclaimed.kept += 1;
+        self.reclaimed.copied += length;
+        self.copying_bytes += bytes;
+        self.copying.push_back((bytes, append));
+        while self.copying_bytes > COPYING_BYTES {
+            let Some((done, append)) = self.copying.pop_front() else { break };
+            append.wait()?;
+            self.copying_bytes -= done;
+        }
+        Ok(())
+    }
+
+    /// Reads a body, verifying it, and sends all but the last step of its copy on its way.
+    fn copy_body(&self, body: &BodyRef) -> Result<OutgoingBody, Error> {
+        let segments = &self.shared.segments;
+        if let [] | [_] = body.extents() {
+            let bytes =
+                body.extents().first().map_or(Ok(Bytes::new()), |extent| read_extent(segments, extent))?;
+            return Ok(OutgoingBody::inline(bytes));
+        }
+        let pieces = Pieces::new(segments);
+        for extent in body.extents() {
+            let bytes = read_extent(segments, extent)?;
+            let chunk = Item::chunk(bytes, &pieces, None);
+            self.shared.queue.push(vec![chunk], Limits::Reclaim)?;
+        }
+        Ok(OutgoingBody::Pieces(Arc::clone(&pieces)))
+    }
+
+    fn finish(self) -> Result<Reclaimed, Error> {
+        for (_, append) in self.copying {
+            append.wait()?;
+        }
+        Ok(self.reclaimed)
+    }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{body::BodyRef, position::Position};
+use crate::{body::BodyRef, error::Error, position::Position};
 
 /// The most bytes a record's meta may have.
 pub const MAX_META_BYTES: usize = 1 << 20;
@@ -37,4 +37,12 @@ pub struct Entry {
     /// to [`Entry::position`], and one whose state has gone on (the record was deleted or superseded in between)
     /// ignores the copy.
     pub copied_from: Option<Position>,
+}
+
+pub(crate) fn check_meta(meta: &[u8]) -> Result<(), Error> {
+    if meta.len() > MAX_META_BYTES {
+        let (bytes, limit) = (meta.len() as u64, MAX_META_BYTES as u64);
+        return Err(Error::TooLarge { part: "meta", bytes, limit });
+    }
+    Ok(())
 }

@@ -1,0 +1,229 @@
+//! The thread that writes: everything that waits in one write, one sync for all of it, and on to the follower.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering, mpsc},
+    time::Instant,
+};
+
+use crate::{
+    active::Active,
+    applier::{Durable, DurableEntry},
+    batch::{Batch, stored_length},
+    config::Config,
+    error::Error,
+    file::is_full,
+    format::SEAL_BYTES,
+    position::SegmentId,
+    queue::{Item, Queue, Weight},
+    segments::Segments,
+};
+
+/// The most bytes of one write: bounds how long the first record of a batch waits for the last.
+const MAX_BATCH_BYTES: u32 = 16 << 20;
+
+pub(crate) struct Committer<T> {
+    config: Config,
+    segments: Arc<Segments>,
+    queue: Arc<Queue<T>>,
+    applier: mpsc::SyncSender<Durable<T>>,
+    pending: VecDeque<Item<T>>,
+    /// `None` until the first append after opening, so that opening alone makes no file.
+    active: Option<Active>,
+    next_segment: SegmentId,
+    next_sequence: u64,
+    /// Written and not yet synced.
+    unsynced: Vec<DurableEntry<T>>,
+    /// When the oldest entry that nobody waits for was written.
+    relaxed_since: Option<Instant>,
+}
+
+impl<T> Committer<T> {
+    pub(crate) fn new(
+        config: Config,
+        segments: Arc<Segments>,
+        queue: Arc<Queue<T>>,
+        applier: mpsc::SyncSender<Durable<T>>,
+        next_segment: SegmentId,
+        next_sequence: u64,
+    ) -> Self {
+        Self {
+            config,
+            segments,
+            queue,
+            applier,
+            pending: VecDeque::new(),
+            active: None,
+            next_segment,
+            next_sequence,
+            unsynced: Vec::new(),
+            relaxed_since: None,
+        }
+    }
+
+    /// Commits until the journal is closed or has failed.
+    pub(crate) fn run(mut self) {
+        loop {
+            let deadline = self.relaxed_deadline();
+            if !self.queue.take(&mut self.pending, deadline) {
+                break;
+            }
+            let done = self.queue.failure().map_or_else(|| self.commit(), Err);
+            if let Err(error) = done {
+                self.refuse(&error);
+            }
+        }
+        if self.queue.failure().is_none()
+            && let Err(error) = self.sync().and_then(|()| self.seal())
+        {
+            self.refuse(&error);
+        }
+    }
+
+    fn relaxed_deadline(&self) -> Option<Instant> {
+        self.relaxed_since.map(|since| since + self.config.relaxed_sync_after)
+    }
+
+    /// Commits as much of what is pending as fits one write.
+    fn commit(&mut self) -> Result<(), Error> {
+        if let Some(Item::Barrier(_)) = self.pending.front() {
+            self.sync()?;
+            if let Some(Item::Barrier(barrier)) = self.pending.pop_front() {
+                self.hand_on(Durable::Barrier(barrier));
+            }
+            return Ok(());
+        }
+        let awaited = self.write_batch()?;
+        let overdue = self.relaxed_deadline().is_some_and(|deadline| deadline <= Instant::now());
+        if awaited || overdue { self.sync() } else { Ok(()) }
+    }
+
+    /// Writes one batch, and says whether somebody waits for it to be durable.
+    fn write_batch(&mut self) -> Result<bool, Error> {
+        let Some(first) = self.pending.front() else { return Ok(false) };
+        let first = stored_length(first);
+        self.make_room(first)?;
+        let Some(active) = &mut self.active else { return Ok(false) };
+        let mut batch = Batch::new(active, self.next_sequence);
+        fill(&mut batch, &mut self.pending, self.config.segment_bytes, active.end);
+        self.next_sequence = batch.next_sequence();
+        let length = batch.length();
+        let written = active.write(&mut batch.slices(), length);
+        let preallocated = active.allocated.saturating_sub(u64::from(active.end));
+        self.queue.preallocated.store(preallocated, Ordering::Relaxed);
+        self.queue.done(batch.weight);
+        if let Err(error) = written {
+            let error = self.classify(error);
+            batch.refuse(&error);
+            return Err(error);
+        }
+        active.reach = batch.reach;
+        if batch.relaxed {
+            self.relaxed_since.get_or_insert_with(Instant::now);
+        }
+        let awaited = batch.awaited;
+        self.unsynced.append(&mut batch.entries);
+        Ok(awaited)
+    }
+
+    /// Makes sure that a record of `length` bytes may go into the active segment.
+    fn make_room(&mut self, length: u64) -> Result<(), Error> {
+        if let Some(active) = &self.active {
+            let end = u64::from(active.end);
+            let empty = active.end == crate::format::SEGMENT_HEADER;
+            if empty || end + length + SEAL_BYTES as u64 <= self.config.segment_bytes {
+                return Ok(());
+            }
+            self.sync()?;
+            self.seal()?;
+        }
+        let reserve = self.config.segment_bytes.min(self.queue.headroom());
+        let id = self.next_segment;
+        self.next_segment = SegmentId(id.0 + 1);
+        let created = Active::create(&self.segments, &self.config, id, reserve);
+        let active = created.map_err(|error| self.classify(error))?;
+        self.queue.preallocated.store(active.allocated, Ordering::Relaxed);
+        self.active = Some(active);
+        Ok(())
+    }
+
+    /// Makes everything written durable and hands it to the follower.
+    fn sync(&mut self) -> Result<(), Error> {
+        if let Some(active) = &mut self.active {
+            active.sync()?;
+            let (end, reach) = (active.synced, active.reach);
+            self.segments.update(active.id, |known| {
+                known.end = end;
+                known.reach = reach;
+            });
+        }
+        self.relaxed_since = None;
+        if !self.unsynced.is_empty() {
+            let entries = std::mem::take(&mut self.unsynced);
+            self.hand_on(Durable::Batch(entries));
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self) -> Result<(), Error> {
+        let Some(active) = &mut self.active else { return Ok(()) };
+        let sealed = active.seal(&self.segments, self.next_sequence);
+        self.next_sequence += 1;
+        sealed.map_err(|error| self.classify(error))?;
+        self.active = None;
+        self.queue.preallocated.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn hand_on(&self, durable: Durable<T>) {
+        // The applier outlives the committer, but for a bug in it; its entries then end as `Closed`.
+        if self.applier.send(durable).is_err() {
+            self.queue.fail(Error::Closed);
+        }
+    }
+
+    /// Ends what is pending. Appends go on afterwards, unless it is not known any more what the disk holds.
+    fn refuse(&mut self, error: &Error) {
+        if matches!(error, Error::SyncFailed(_)) {
+            self.queue.fail(error.clone());
+        }
+        if self.queue.failure().is_some() {
+            for entry in std::mem::take(&mut self.unsynced) {
+                entry.complete(Err(error.clone()));
+            }
+        }
+        for item in std::mem::take(&mut self.pending) {
+            self.queue.done(Weight::of(&item));
+            item.refuse(error);
+        }
+    }
+
+    fn classify(&self, error: Error) -> Error {
+        match &error {
+            Error::Io { source, .. } if is_full(source) => self.queue.disk_full(),
+            _ => error,
+        }
+    }
+}
+
+/// Moves items into the batch while they fit it and the segment.
+fn fill<T>(batch: &mut Batch<T>, pending: &mut VecDeque<Item<T>>, segment_bytes: u64, end: u32) {
+    while let Some(item) = pending.front() {
+        let room =
+            segment_bytes.saturating_sub(u64::from(end) + u64::from(batch.length()) + SEAL_BYTES as u64);
+        let first = batch.length() == 0;
+        if matches!(item, Item::Barrier(_)) || (!first && stored_length(item) > room) {
+            return;
+        }
+        if batch.length() > MAX_BATCH_BYTES {
+            return;
+        }
+        let Some(item) = pending.pop_front() else { return };
+        batch.weight += Weight::of(&item);
+        match item {
+            Item::Entry(entry) => batch.push_entry(entry),
+            Item::Chunk(chunk) => batch.push_chunk(chunk),
+            Item::Barrier(_) => return,
+        }
+    }
+}

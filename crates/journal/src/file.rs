@@ -1,0 +1,118 @@
+//! One segment file: whole reads and writes at an offset, and what syncs them.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, IoSlice},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::FallocateFlags;
+
+/// The most slices one `pwritev` takes (Linux: `IOV_MAX`).
+const MAX_SLICES: usize = 1024;
+
+#[derive(Debug)]
+pub(crate) struct SegmentFile {
+    file: File,
+    path: PathBuf,
+    #[cfg(test)]
+    faults: crate::faults::Faults,
+}
+
+impl SegmentFile {
+    pub(crate) fn create(path: &Path, config: &crate::Config) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        Ok(Self::new(file, path, config))
+    }
+
+    pub(crate) fn open(path: &Path, config: &crate::Config) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        Ok(Self::new(file, path, config))
+    }
+
+    #[cfg_attr(not(test), expect(unused_variables, reason = "only tests configure faults"))]
+    fn new(file: File, path: &Path, config: &crate::Config) -> Self {
+        Self {
+            file,
+            path: path.to_owned(),
+            #[cfg(test)]
+            faults: config.faults.clone(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Fills `buffer` as far as the file reaches.
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.file.read_at(&mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Writes all of `slices`, one after the other. After an error any part of them may be there.
+    pub(crate) fn write_at(&self, mut slices: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+        while !slices.is_empty() {
+            #[cfg(test)]
+            self.faults.before_write(&self.file, slices, offset)?;
+            let count = slices.len().min(MAX_SLICES);
+            match rustix::io::pwritev(&self.file, &slices[..count], offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    offset += written as u64;
+                    IoSlice::advance_slices(&mut slices, written);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the data, and the length if it is needed to read the data, durable.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.before_sync()?;
+        self.file.sync_data()
+    }
+
+    /// Makes data and all metadata durable.
+    pub(crate) fn sync_all(&self) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.before_sync()?;
+        self.file.sync_all()
+    }
+
+    pub(crate) fn truncate(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+
+    /// Reserves space up to `length`, so that a sync has no new length to write. Returns whether it could; it
+    /// is only faster, so the file system may refuse.
+    pub(crate) fn preallocate(&self, length: u64) -> bool {
+        rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, length).is_ok()
+    }
+}
+
+/// Makes the directory's entries durable: new names, and names that are gone.
+pub(crate) fn sync_directory(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Whether the error means that there is no space.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

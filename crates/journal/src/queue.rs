@@ -1,0 +1,374 @@
+//! What waits for the committer.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::{
+    append::Completion,
+    body::Extent,
+    config::Config,
+    error::Error,
+    position::{Position, SegmentId},
+    segments::Segments,
+    space::Space,
+};
+
+/// One thing for the committer to do. They are done in the order they were pushed.
+#[derive(Debug)]
+pub(crate) enum Item<T> {
+    Entry(Outgoing<T>),
+    Chunk(OutgoingChunk),
+    Barrier(Barrier),
+}
+
+/// An entry on its way.
+#[derive(Debug)]
+pub(crate) struct Outgoing<T> {
+    pub(crate) kind: u8,
+    pub(crate) meta: Bytes,
+    pub(crate) body: OutgoingBody,
+    pub(crate) copied_from: Option<Position>,
+    /// `None` for a relaxed append.
+    pub(crate) completion: Option<Completion<T>>,
+}
+
+#[derive(Debug)]
+pub(crate) enum OutgoingBody {
+    Inline {
+        bytes: Bytes,
+        crc: u32,
+    },
+    /// Its pieces stand before the entry in the queue, or in the log already.
+    Pieces(Arc<Pieces>),
+}
+
+impl OutgoingBody {
+    pub(crate) fn inline(bytes: Bytes) -> Self {
+        let crc = crc32c::crc32c(&bytes);
+        Self::Inline { bytes, crc }
+    }
+}
+
+/// A piece of a large body on its way.
+#[derive(Debug)]
+pub(crate) struct OutgoingChunk {
+    pub(crate) bytes: Bytes,
+    pub(crate) crc: u32,
+    pub(crate) pieces: Arc<Pieces>,
+    /// Given back once the piece is written.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Asks to be told when everything before it is durable and applied.
+#[derive(Debug)]
+pub(crate) struct Barrier {
+    /// Whether the follower is to make its state durable too.
+    pub(crate) checkpoint: bool,
+    pub(crate) done: oneshot::Sender<Result<(), Error>>,
+}
+
+impl<T> Item<T> {
+    /// Bytes of the owner's that it holds.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Entry(entry) => entry.meta.len() + entry.body.weight(),
+            Self::Chunk(chunk) => chunk.bytes.len(),
+            Self::Barrier(_) => 0,
+        }
+    }
+
+    /// Ends it with an error.
+    pub(crate) fn refuse(self, error: &Error) {
+        match self {
+            Self::Entry(entry) => {
+                if let Some(completion) = entry.completion {
+                    // Whoever appended may have stopped waiting.
+                    let _ = completion.send(Err(error.clone()));
+                }
+            }
+            Self::Chunk(chunk) => chunk.pieces.fail(error),
+            Self::Barrier(barrier) => drop(barrier.done.send(Err(error.clone()))),
+        }
+    }
+}
+
+impl OutgoingBody {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Inline { bytes, .. } => bytes.len(),
+            Self::Pieces(_) => 0,
+        }
+    }
+}
+
+/// The pieces of a large body, noted by the committer as it writes them. While this is held, their segments are
+/// not reclaimed.
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    segments: Arc<Segments>,
+    state: Mutex<PiecesState>,
+}
+
+#[derive(Debug, Default)]
+struct PiecesState {
+    extents: Vec<Extent>,
+    pinned: BTreeSet<SegmentId>,
+    failed: Option<Error>,
+}
+
+impl Pieces {
+    pub(crate) fn new(segments: &Arc<Segments>) -> Arc<Self> {
+        Arc::new(Self { segments: Arc::clone(segments), state: Mutex::default() })
+    }
+
+    pub(crate) fn add(&self, extent: Extent) {
+        let mut state = self.state.lock();
+        state.extents.push(extent);
+        if state.pinned.insert(extent.segment) {
+            self.segments.update(extent.segment, |segment| segment.pins += 1);
+        }
+    }
+
+    pub(crate) fn fail(&self, error: &Error) {
+        self.state.lock().failed.get_or_insert_with(|| error.clone());
+    }
+
+    /// Fails if a piece could not be written.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.state.lock().failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// The pieces written so far, in order.
+    pub(crate) fn extents(&self) -> Result<Vec<Extent>, Error> {
+        let state = self.state.lock();
+        state.failed.clone().map_or_else(|| Ok(state.extents.clone()), Err)
+    }
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        for &id in &self.state.get_mut().pinned {
+            self.segments.update(id, |segment| segment.pins -= 1);
+        }
+    }
+}
+
+/// Whether the journal takes appends.
+#[derive(Clone, Debug)]
+enum Mode {
+    Running,
+    Closed,
+    Failed(Error),
+}
+
+/// The bounded queue between the appenders and the committer.
+#[derive(Debug)]
+pub(crate) struct Queue<T> {
+    state: Mutex<State<T>>,
+    /// Wakes the committer.
+    wake: Condvar,
+    max_bytes: usize,
+    max_records: usize,
+    /// Bytes of the newest segment that are reserved and not yet written.
+    pub(crate) preallocated: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    items: VecDeque<Item<T>>,
+    /// Bytes and entries that are waiting or being written, those of large bodies' pieces apart.
+    bytes: usize,
+    records: usize,
+    /// Bytes of pieces that are waiting or being written; the streaming semaphore bounds them.
+    streaming: usize,
+    mode: Mode,
+    space: Space,
+    committer_waits: bool,
+}
+
+/// Which limits an item is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limits {
+    All,
+    /// The reclaimer bounds itself, and may use the last space because it will free more.
+    Reclaim,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            state: Mutex::new(State {
+                items: VecDeque::new(),
+                bytes: 0,
+                records: 0,
+                streaming: 0,
+                mode: Mode::Running,
+                space: Space::new(config),
+                committer_waits: false,
+            }),
+            wake: Condvar::new(),
+            max_bytes: config.max_queued_bytes,
+            max_records: config.max_queued_records,
+            preallocated: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes all `items`, in order and next to each other, or none: then they are refused with the error that is
+    /// returned.
+    pub(crate) fn push(&self, items: Vec<Item<T>>, limits: Limits) -> Result<(), Error> {
+        let mut state = self.state.lock();
+        if let Err(error) = self.admit(&mut state, &items, limits) {
+            drop(state);
+            for item in items {
+                item.refuse(&error);
+            }
+            return Err(error);
+        }
+        for item in &items {
+            state.add(Weight::of(item));
+        }
+        state.items.extend(items);
+        if state.committer_waits {
+            state.committer_waits = false;
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    fn admit(&self, state: &mut State<T>, items: &[Item<T>], limits: Limits) -> Result<(), Error> {
+        match &state.mode {
+            Mode::Running => {}
+            Mode::Closed => return Err(Error::Closed),
+            Mode::Failed(error) => return Err(error.clone()),
+        }
+        if limits == Limits::Reclaim {
+            return Ok(());
+        }
+        let weight: usize = items.iter().map(Item::weight).sum();
+        let records = items.iter().filter(|item| matches!(item, Item::Entry(_))).count();
+        // A piece has the semaphore's permit instead.
+        let permitted = matches!(items, [Item::Chunk(OutgoingChunk { permit: Some(_), .. })]);
+        let full = state.bytes + weight > self.max_bytes || state.records + records > self.max_records;
+        if full && !permitted {
+            return Err(Error::Overloaded { bytes: state.bytes, records: state.records });
+        }
+        let queued = (state.bytes + state.streaming) as u64;
+        let preallocated = self.preallocated.load(Ordering::Relaxed);
+        state.space.admit(weight as u64, queued, preallocated)
+    }
+
+    /// Waits for items, or until `deadline`, and appends them to `taken`. False once the journal is closed or
+    /// failed and nothing is left.
+    pub(crate) fn take(&self, taken: &mut VecDeque<Item<T>>, deadline: Option<Instant>) -> bool {
+        let mut state = self.state.lock();
+        while state.items.is_empty() && taken.is_empty() {
+            if !matches!(state.mode, Mode::Running) {
+                return false;
+            }
+            state.committer_waits = true;
+            let expired = match deadline {
+                Some(deadline) => self.wake.wait_until(&mut state, deadline).timed_out(),
+                None => {
+                    self.wake.wait(&mut state);
+                    false
+                }
+            };
+            state.committer_waits = false;
+            if expired {
+                break;
+            }
+        }
+        taken.append(&mut state.items);
+        true
+    }
+
+    /// Gives back what the committer is done with.
+    pub(crate) fn done(&self, weight: Weight) {
+        let mut state = self.state.lock();
+        state.bytes -= weight.bytes;
+        state.records -= weight.records;
+        state.streaming -= weight.streaming;
+    }
+
+    /// Takes no more items; the committer finishes what is there.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        if matches!(state.mode, Mode::Running) {
+            state.mode = Mode::Closed;
+        }
+        self.wake.notify_one();
+    }
+
+    /// Takes no more items, for `error`. The first failure stays.
+    pub(crate) fn fail(&self, error: Error) {
+        let mut state = self.state.lock();
+        if !matches!(state.mode, Mode::Failed(_)) {
+            tracing::error!(%error, "journal stopped");
+            state.mode = Mode::Failed(error);
+        }
+        self.wake.notify_one();
+    }
+
+    /// Why the journal stopped, if it did.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        match &self.state.lock().mode {
+            Mode::Failed(error) => Some(error.clone()),
+            Mode::Running | Mode::Closed => None,
+        }
+    }
+
+    pub(crate) fn disk_full(&self) -> Error {
+        self.state.lock().space.full()
+    }
+
+    pub(crate) fn headroom(&self) -> u64 {
+        self.state.lock().space.headroom()
+    }
+}
+
+impl<T> State<T> {
+    fn add(&mut self, weight: Weight) {
+        self.bytes += weight.bytes;
+        self.records += weight.records;
+        self.streaming += weight.streaming;
+    }
+}
+
+/// What items count for in the queue's bounds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Weight {
+    bytes: usize,
+    records: usize,
+    streaming: usize,
+}
+
+impl Weight {
+    pub(crate) fn of<T>(item: &Item<T>) -> Self {
+        match item {
+            Item::Entry(_) => Self { bytes: item.weight(), records: 1, streaming: 0 },
+            Item::Chunk(chunk) if chunk.permit.is_some() => {
+                Self { streaming: item.weight(), ..Self::default() }
+            }
+            Item::Chunk(_) => Self { bytes: item.weight(), ..Self::default() },
+            Item::Barrier(_) => Self::default(),
+        }
+    }
+}
+
+impl std::ops::AddAssign for Weight {
+    fn add_assign(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.records += other.records;
+        self.streaming += other.streaming;
+    }
+}

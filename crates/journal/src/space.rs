@@ -1,0 +1,75 @@
+//! Refusing appends before the disk is full.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use crate::{config::Config, error::Error};
+
+/// How long a look at the file system's free space is trusted.
+const TRUSTED_FOR: Duration = Duration::from_millis(100);
+
+/// What may still be written.
+#[derive(Debug)]
+pub(crate) struct Space {
+    dir: PathBuf,
+    min_free: u64,
+    looked: Option<Instant>,
+    /// Bytes free at the last look, less what was admitted since.
+    left: u64,
+    #[cfg(test)]
+    faults: crate::faults::Faults,
+}
+
+impl Space {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            dir: config.dir.clone(),
+            min_free: config.min_free_bytes,
+            looked: None,
+            left: 0,
+            #[cfg(test)]
+            faults: config.faults.clone(),
+        }
+    }
+
+    /// Admits `bytes` more, or says that the disk is full. `queued` bytes were admitted and are not yet written;
+    /// `preallocated` bytes are the log's already, though nothing stands in them.
+    pub(crate) fn admit(&mut self, bytes: u64, queued: u64, preallocated: u64) -> Result<(), Error> {
+        let recent = self.looked.is_some_and(|looked| looked.elapsed() < TRUSTED_FOR);
+        if !recent || !self.has_room_for(bytes) {
+            self.left = self.free().saturating_add(preallocated).saturating_sub(queued);
+            self.looked = Some(Instant::now());
+        }
+        if !self.has_room_for(bytes) {
+            return Err(self.full());
+        }
+        self.left -= bytes;
+        Ok(())
+    }
+
+    /// Bytes that may be reserved ahead without going under the minimum.
+    pub(crate) fn headroom(&self) -> u64 {
+        self.free().saturating_sub(self.min_free)
+    }
+
+    /// The error for a write that found the disk full.
+    pub(crate) fn full(&self) -> Error {
+        Error::DiskFull { free: self.free(), min_free: self.min_free }
+    }
+
+    fn has_room_for(&self, bytes: u64) -> bool {
+        self.left.saturating_sub(bytes) >= self.min_free && self.left >= bytes
+    }
+
+    /// What unprivileged processes may use. A file system that does not say is taken as empty: a full disk
+    /// still shows in the write.
+    fn free(&self) -> u64 {
+        #[cfg(test)]
+        if let Some(free) = self.faults.free() {
+            return free;
+        }
+        rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |status| status.f_bavail * status.f_frsize)
+    }
+}

@@ -1,0 +1,128 @@
+//! Damage to what was once durable.
+
+use std::{fs::OpenOptions, os::unix::fs::FileExt};
+
+use super::*;
+use crate::{OnCorruption, Stretch};
+
+/// Three segments of three records each, closed.
+fn three_segments() -> (Bench, Vec<Entry>) {
+    let bench = Bench::with_segment_bytes(3500);
+    let (journal, follow, _) = bench.open();
+    for number in 0..9 {
+        append(&journal, numbered(number), noise(number as u64, 1000));
+    }
+    assert_eq!(journal.segments().len(), 3);
+    journal.close().unwrap();
+    let seen = follow.seen();
+    (bench, seen)
+}
+
+fn damage(bench: &Bench, position: Position, bytes: &[u8]) {
+    let file = OpenOptions::new().write(true).open(bench.segment_path(position.segment)).unwrap();
+    file.write_all_at(bytes, u64::from(position.offset)).unwrap();
+}
+
+fn quarantine(bench: &Bench) -> (Journal<u64>, Follow, Recovery) {
+    let config = Config { on_corruption: OnCorruption::Quarantine, ..bench.config.clone() };
+    let follow = Follow::default();
+    let (journal, recovery) = Journal::open(config, follow.clone()).unwrap();
+    (journal, follow, recovery)
+}
+
+#[test]
+fn damage_in_a_sealed_segment_is_refused_by_name() {
+    for victim in 0..9 {
+        let (bench, seen) = three_segments();
+        let Position { segment, offset } = seen[victim].position;
+        // A byte of the meta.
+        damage(&bench, Position { segment, offset: offset + 34 }, b"?");
+        let error = bench.open_error();
+        let Error::Corrupt { segment: named, offset: at, .. } = error else { panic!("{error}") };
+        assert_eq!((named, at), (segment, u64::from(offset)));
+    }
+}
+
+#[test]
+fn quarantine_goes_on_behind_the_damage_and_keeps_the_segment() {
+    for victim in 0..9 {
+        let (bench, seen) = three_segments();
+        let position = seen[victim].position;
+        damage(&bench, position, &[0xff; 40]);
+        let (journal, follow, recovery) = quarantine(&bench);
+        let expected: Vec<_> = (0..9).filter(|&number| number != victim).map(numbered).collect();
+        assert_eq!(follow.metas(), expected);
+        let [Stretch { start, bytes, .. }] = recovery.quarantined[..] else { panic!("{recovery:?}") };
+        assert_eq!((start, bytes), (position, 1048));
+        append(&journal, "goes on", noise(1, 3000));
+        assert!(
+            journal.reclaim_candidates(1.0).iter().all(|candidate| candidate.segment != position.segment)
+        );
+        let reclaimed = journal.reclaim(position.segment, |_| crate::Verdict::Drop);
+        assert!(matches!(reclaimed, Err(Error::Busy { .. })));
+    }
+}
+
+#[test]
+fn damage_before_the_last_sync_of_an_unsealed_segment_is_no_torn_tail() {
+    let bench = Bench::with_segment_bytes(1 << 20);
+    let (journal, follow, _) = bench.open();
+    for number in 0..5 {
+        append(&journal, numbered(number), noise(number as u64, 1000));
+    }
+    let crashed = bench.crash();
+    let position = follow.seen()[1].position;
+    damage(&crashed, position, &[0; 32]);
+    assert!(
+        matches!(crashed.open_error(), Error::Corrupt { offset, .. } if offset == u64::from(position.offset))
+    );
+    let (_, follow, recovery) = quarantine(&crashed);
+    assert_eq!(follow.metas(), [0, 2, 3, 4].map(numbered));
+    assert_eq!((recovery.quarantined.len(), recovery.torn), (1, None));
+}
+
+#[test]
+fn a_damaged_body_is_found_by_reading_and_by_verifying() {
+    let (bench, seen) = three_segments();
+    let extent = seen[1].body.extents()[0];
+    damage(&bench, Position { segment: extent.segment, offset: extent.offset + 999 }, b"?!"[..1].as_ref());
+    let (journal, follow, _) = bench.open();
+    assert_eq!(follow.metas().len(), 9);
+    let read = journal.read(&seen[1].body, 0..10);
+    assert!(matches!(read, Err(Error::Corrupt { segment, .. }) if segment == extent.segment));
+    assert!(matches!(journal.verify(extent.segment), Err(Error::Corrupt { .. })));
+    assert_eq!(read_all(&journal, &seen[2].body), noise(2, 1000));
+    // A copy would be as bad, so nothing is removed.
+    assert!(matches!(journal.reclaim(extent.segment, |_| crate::Verdict::Keep), Err(Error::Corrupt { .. })));
+    assert!(journal.segment_exists(extent.segment));
+}
+
+#[test]
+fn a_sealed_segment_that_was_cut_short_is_noticed() {
+    for cut in [1, 40, 41, 1500] {
+        let (bench, seen) = three_segments();
+        let path = bench.segment_path(SegmentId(2));
+        let length = fs::metadata(&path).unwrap().len();
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(length - cut).unwrap();
+        assert!(matches!(bench.open_error(), Error::Corrupt { segment: SegmentId(2), .. }));
+        let (_, follow, recovery) = quarantine(&bench);
+        assert!(!recovery.quarantined.is_empty());
+        assert!(follow.metas().len() >= seen.len() - 2);
+    }
+}
+
+#[test]
+fn a_position_that_names_no_record_is_refused() {
+    let (bench, seen) = three_segments();
+    let (journal, _, _) = bench.open();
+    let Position { segment, offset } = seen[4].position;
+    assert_eq!(journal.entry(seen[4].position).unwrap(), seen[4]);
+    for offset in [0, 3, offset + 8, offset + 1, u32::MAX] {
+        assert!(
+            matches!(journal.entry(Position { segment, offset }), Err(Error::Corrupt { .. })),
+            "{offset}"
+        );
+    }
+    let gone = Position { segment: SegmentId(77), offset };
+    assert!(matches!(journal.entry(gone), Err(Error::Gone { .. })));
+}
