@@ -307,7 +307,7 @@ impl Session {
             State::Ended(_, cause) => *cause = Some(failure),
             State::Failed(_) => {}
             State::Opening(_) | State::Handshake | State::Ready | State::Reset => {
-                self.state = State::Failed(failure)
+                self.state = State::Failed(failure);
             }
         }
     }

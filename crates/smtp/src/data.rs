@@ -105,25 +105,14 @@ impl Decoder {
 
     /// Takes a single octet. Whether it is content.
     fn octet(&mut self, byte: u8) -> bool {
+        let owes_lf = matches!(self.position, Position::Cr | Position::DotCr);
+        self.bare_line_end |= owes_lf != (byte == b'\n');
         let (position, content) = match (self.position, byte) {
             (Position::LineStart, b'.') => (Position::Dot, false),
             (Position::Dot, b'\r') => (Position::DotCr, false),
             (Position::DotCr, b'\n') => (Position::End, false),
             (Position::Cr, b'\n') => (Position::LineStart, true),
-            // A CR is owed its LF in each of these, and does not get it.
-            (Position::DotCr | Position::Cr, b'\r') => {
-                self.bare_line_end = true;
-                (Position::Cr, true)
-            }
-            (Position::DotCr | Position::Cr, _) => {
-                self.bare_line_end = true;
-                (Position::Text, true)
-            }
             (_, b'\r') => (Position::Cr, true),
-            (_, b'\n') => {
-                self.bare_line_end = true;
-                (Position::Text, true)
-            }
             (_, _) => (Position::Text, true),
         };
         self.position = position;

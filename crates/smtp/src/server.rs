@@ -226,7 +226,7 @@ impl Session {
                 return Event::Abort(abort);
             }
             let event = match &mut self.state {
-                State::Start => self.ask(Question::Connected, Event::Connected),
+                State::Start => Some(self.ask(Question::Connected, Event::Connected)),
                 State::Command => self.read_command(),
                 State::Authentication(_) => self.read_response(),
                 State::LongLine { .. } => self.skip_line(),
@@ -286,9 +286,9 @@ impl Session {
         reply.encode(&mut self.output);
     }
 
-    fn ask(&mut self, question: Question, event: Event) -> Option<Event> {
+    fn ask(&mut self, question: Question, event: Event) -> Event {
         self.state = State::Asked(question);
-        Some(event)
+        event
     }
 
     /// Ends the transaction, if there is one, and lets the handler know unless it does.

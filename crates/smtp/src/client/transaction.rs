@@ -237,7 +237,7 @@ impl Transaction {
                 self.fail(&Failure::from_peer(stage, reply));
             }
             Expected::Data | Expected::Chunk | Expected::End => {
-                self.over(Failure::local(stage, out_of_step(&reply)))
+                self.over(Failure::local(stage, out_of_step(&reply)));
             }
         }
         if matches!(self.message, Message::Bdat) && self.expected.is_empty() && self.commands.is_empty() {

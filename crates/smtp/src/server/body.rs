@@ -116,7 +116,7 @@ impl Session {
             Some(transaction) => transaction.check_recipients(),
         };
         match ready {
-            Ok(()) => self.ask(Question::Data, Event::Body),
+            Ok(()) => Some(self.ask(Question::Data, Event::Body)),
             Err(reply) => self.refuse(&reply),
         }
     }
@@ -142,7 +142,7 @@ impl Session {
             return self.discard_chunk(size, reply);
         }
         match self.transaction.as_mut().and_then(|transaction| transaction.body.as_mut()) {
-            None => self.ask(Question::Chunk { size, last }, Event::Body),
+            None => Some(self.ask(Question::Chunk { size, last }, Event::Body)),
             Some(_) => {
                 self.begin_chunk(size, last);
                 None
@@ -238,7 +238,7 @@ impl Session {
                 self.end_transaction(&reply);
                 None
             }
-            None => self.ask(Question::Finish, Event::Finish),
+            None => Some(self.ask(Question::Finish, Event::Finish)),
         }
     }
 

@@ -226,7 +226,9 @@ impl Session {
                 self.state = State::Authentication(exchange);
                 None
             }
-            Ok(Step::Done(credentials)) => self.ask(Question::Authenticate, Event::Authenticate(credentials)),
+            Ok(Step::Done(credentials)) => {
+                Some(self.ask(Question::Authenticate, Event::Authenticate(credentials)))
+            }
             Err(error) => self.refuse(&error.reply()),
         }
     }
@@ -258,7 +260,7 @@ impl Session {
             return None;
         }
         self.transaction = None;
-        self.ask(Question::Mail { smtputf8: mail.smtputf8 }, Event::Mail(mail))
+        Some(self.ask(Question::Mail { smtputf8: mail.smtputf8 }, Event::Mail(mail)))
     }
 
     /// Only what was offered can be asked for.
@@ -313,7 +315,7 @@ impl Session {
             self.note_refused_recipient();
             return self.refuse(&replies::NEEDS_SMTPUTF8);
         }
-        self.ask(Question::Rcpt, Event::Rcpt(rcpt))
+        Some(self.ask(Question::Rcpt, Event::Rcpt(rcpt)))
     }
 
     /// `<Postmaster>` is this server's (RFC 5321 §4.5.1).

@@ -107,7 +107,7 @@ fn several_messages_go_over_one_session() {
     for chunking in [false, true] {
         let password = Password::new("secret");
         let credentials = Some(Credentials { authorization: None, username: "alice".into(), password });
-        let (mut client, mut server) = connect(Options { chunking, credentials, ..options() });
+        let (mut client, mut server) = connect(Options { credentials, chunking, ..options() });
         assert!(server.session.is_authenticated());
         for content in ["one\r\n", "", ".\r\n..two\r\n"] {
             let recipients = ["b@example.test", "nobody@example.test", "c@example.test"];

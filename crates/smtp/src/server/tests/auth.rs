@@ -112,7 +112,7 @@ fn a_response_of_64_kib_is_refused_in_step() {
     // Twelve KiB are a line of AUTH, though of no other command.
     assert_eq!(served.code(&format!("AUTH PLAIN {}", "A".repeat(12_000))), 501);
     served.say("AUTH LOGIN");
-    served.feed(&[b'A'; 70 * 1024]);
+    served.feed(&b"A".repeat(70 * 1024));
     assert_eq!(served.said(), "421 4.5.2 Line without end\r\n");
     assert!(served.closed);
 }

@@ -57,7 +57,7 @@ fn a_message_without_end_ends_the_session() {
     let mut served = Served::with_recipient(config());
     served.say("DATA");
     for _ in 0..40 {
-        served.feed(&[b'x'; 32 * 1024]);
+        served.feed(&b"x".repeat(32 * 1024));
     }
     assert!(served.said().starts_with("552 5.3.4 "));
     assert!(served.closed);
