@@ -17,6 +17,7 @@ pub mod lines;
 pub mod mime;
 pub mod parameters;
 pub mod received;
+pub mod words;
 
 pub use address::{Address, AddressError, Domain, LocalPart, ReversePath};
 pub use id::{MessageId, MessageIdError};

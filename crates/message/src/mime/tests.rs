@@ -238,7 +238,7 @@ fn megabytes_of_hostile_text_are_read() {
     let almost = format!("\r\n--{}x", "0".repeat(69));
     for bomb in [
         format!("{nest}\r\n{}", almost.repeat(30_000)),
-        format!("{nest}\r\n{}", "\n--".repeat(1_000_000)),
+        format!("{nest}\r\n{}", "\n--".repeat(200_000)),
         format!("Content-Type: text/plain{}\r\n\r\n", "; a=b".repeat(500_000)),
         format!("Content-Type: text/plain; {}", "a*0*=''(".repeat(500_000)),
         "Content-Type: text/plain\r\n".repeat(100_000),
