@@ -1,0 +1,136 @@
+//! IMAP4rev1 and IMAP4rev2 (RFC 3501, RFC 9051).
+//!
+//! From the outside in: [`Imap::serve`] runs one connection to its end; the session executes its commands, a module for
+//! each family; `wire` moves octets; `view` is what the client believes about the selected mailbox; `parse` and
+//! `response` are the protocol's two directions, without I/O. Mail is reached through [`MailStore`] only.
+//!
+//! `\Recent` is gone from IMAP4rev2, and would cost a durable write per SELECT: to IMAP4rev1 clients no message is ever
+//! recent (`0 RECENT`), which RFC 3501 leaves to the server.
+
+mod content;
+pub mod name;
+pub mod parse;
+mod response;
+mod session;
+mod view;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Authenticator;
+use crate::config::{Limits, PlaintextAuth};
+use crate::store::MailStore;
+
+use parse::FrameLimits;
+use session::Session;
+use wire::{Patience, Wire};
+
+pub use wire::Stream;
+
+/// Octets of a command before login: names, passwords and SASL responses fit.
+const COMMAND_BEFORE_LOGIN: usize = 8 * 1024;
+/// Octets of a command: sets of ten thousands of UIDs fit.
+const COMMAND: usize = 256 * 1024;
+/// Octets of messages that all sessions together hold in memory to look into them.
+const LOOK_INTO: usize = 256 << 20;
+
+/// What a client beyond the limit of connections is told.
+pub(crate) const BUSY_REPLY: &[u8] = b"* BYE [UNAVAILABLE] too many connections, try again later\r\n";
+
+/// What every session needs. Clones are handles to the same.
+pub struct Imap<S> {
+    shared: Arc<Shared<S>>,
+}
+
+impl<S> Clone for Imap<S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// What IMAP is set up with.
+pub struct Options {
+    /// In the greeting.
+    pub hostname: String,
+    /// May passwords travel in clear?
+    pub plaintext_auth: PlaintextAuth,
+    /// What a client may take.
+    pub limits: Limits,
+    /// For STARTTLS, and for connections under TLS from the first octet.
+    pub tls: Option<TlsAcceptor>,
+}
+
+/// How a connection begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// In clear, port 143.
+    Plain,
+    /// With a TLS handshake, port 993.
+    ImplicitTls,
+}
+
+struct Shared<S> {
+    store: S,
+    authenticator: Authenticator,
+    options: Options,
+    /// In KiB, see [`LOOK_INTO`].
+    look_into: Arc<Semaphore>,
+}
+
+impl<S: MailStore> Imap<S> {
+    /// Serves the store's mail to those whom the authenticator lets in.
+    pub fn new(store: S, authenticator: Authenticator, options: Options) -> Self {
+        let look_into = Arc::new(Semaphore::new(LOOK_INTO / 1024));
+        Self { shared: Arc::new(Shared { store, authenticator, options, look_into }) }
+    }
+
+    /// Runs a connection to its end. When `shutdown` is given the command in progress is finished, and the client is
+    /// told BYE.
+    pub async fn serve(
+        &self,
+        stream: impl Stream + 'static,
+        peer: SocketAddr,
+        beginning: Beginning,
+        shutdown: CancellationToken,
+    ) {
+        let limits = &self.shared.options.limits;
+        let mut wire = Wire::new(
+            Box::new(stream),
+            self.shared.limits_before_login(),
+            Patience::Until(Instant::now() + *limits.login_timeout),
+            *limits.write_timeout,
+            shutdown,
+        );
+        if beginning == Beginning::ImplicitTls {
+            let Some(tls) = &self.shared.options.tls else {
+                tracing::error!(%peer, "no certificate for a listener under tls");
+                return;
+            };
+            if let Err(error) = wire.upgrade(tls, self.shared.limits_before_login()).await {
+                tracing::debug!(%peer, %error, "tls handshake failed");
+                return;
+            }
+        }
+        let tls = beginning == Beginning::ImplicitTls;
+        Session::new(Arc::clone(&self.shared), wire, peer, tls).run().await;
+    }
+}
+
+impl<S> Shared<S> {
+    fn limits_before_login(&self) -> FrameLimits {
+        FrameLimits { command: COMMAND_BEFORE_LOGIN, message: 0 }
+    }
+
+    fn limits_after_login(&self) -> FrameLimits {
+        FrameLimits { command: COMMAND, message: *self.options.limits.message_size }
+    }
+}

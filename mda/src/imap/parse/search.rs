@@ -1,0 +1,268 @@
+//! SEARCH (RFC 9051 §6.4.4).
+
+use bytes::Bytes;
+use jiff::civil::Date;
+
+use super::cursor::{Cursor, Invalid};
+use super::date::search_date;
+use super::set::{MessageSet, message_set};
+
+/// How deep NOT, OR and parentheses may nest.
+pub(super) const DEPTH: usize = 32;
+/// Keys in one command, at all depths.
+const KEYS: usize = 1_000;
+
+/// The arguments of SEARCH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// `RETURN (…)`: the result is an ESEARCH response.
+    pub returns: Option<ReturnOptions>,
+    /// In upper case.
+    pub charset: Option<String>,
+    /// What the messages must match.
+    pub key: SearchKey,
+}
+
+/// `search-return-opts`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReturnOptions {
+    /// The lowest match.
+    pub min: bool,
+    /// The highest match.
+    pub max: bool,
+    /// All matches.
+    pub all: bool,
+    /// How many matches.
+    pub count: bool,
+    /// Keep the matches for `$`.
+    pub save: bool,
+}
+
+/// What a message is asked for. Words are as sent, in the command's charset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SearchKey {
+    /// Every message.
+    All,
+    /// All of these; never empty.
+    And(Vec<SearchKey>),
+    /// Either.
+    Or(Box<(SearchKey, SearchKey)>),
+    /// Not this.
+    Not(Box<SearchKey>),
+    /// Message numbers.
+    Sequence(MessageSet),
+    /// UIDs.
+    Uid(MessageSet),
+    /// The flag is set.
+    Flag(String),
+    /// Arrived since this session began (RFC 3501 §6.4.4).
+    Recent,
+    /// The internal date is before this day.
+    Before(Date),
+    /// The internal date is this day.
+    On(Date),
+    /// The internal date is this day or later.
+    Since(Date),
+    /// The Date field is before this day.
+    SentBefore(Date),
+    /// The Date field is this day.
+    SentOn(Date),
+    /// The Date field is this day or later.
+    SentSince(Date),
+    /// More octets than this.
+    Larger(u64),
+    /// Fewer octets than this.
+    Smaller(u64),
+    /// A field by this name holds the text; an empty text asks for the field alone.
+    Header(Bytes, Bytes),
+    /// The body holds the text.
+    Body(Bytes),
+    /// The header or the body holds the text.
+    Text(Bytes),
+}
+
+pub(super) fn arguments(cursor: &mut Cursor) -> Result<Search, Invalid> {
+    cursor.space()?;
+    let returns = if cursor.keyword("RETURN") {
+        cursor.space()?;
+        let returns = return_options(cursor)?;
+        cursor.space()?;
+        Some(returns)
+    } else {
+        None
+    };
+    let charset = if cursor.keyword("CHARSET") {
+        cursor.space()?;
+        let name = cursor.astring()?;
+        cursor.space()?;
+        Some(String::from_utf8_lossy(&name).to_ascii_uppercase())
+    } else {
+        None
+    };
+    let mut keys = Keys { left: KEYS };
+    let key = keys.list(cursor, 0)?;
+    Ok(Search { returns, charset, key })
+}
+
+fn return_options(cursor: &mut Cursor) -> Result<ReturnOptions, Invalid> {
+    let mut options = ReturnOptions::default();
+    cursor.expect(b'(')?;
+    if cursor.take(b')') {
+        // RFC 9051 §6.4.4: nothing asked for is ALL.
+        options.all = true;
+        return Ok(options);
+    }
+    loop {
+        let invalid = cursor.invalid("a return option");
+        match cursor.atom()?.to_ascii_uppercase().as_slice() {
+            b"MIN" => options.min = true,
+            b"MAX" => options.max = true,
+            b"ALL" => options.all = true,
+            b"COUNT" => options.count = true,
+            b"SAVE" => options.save = true,
+            _ => return Err(invalid),
+        }
+        if cursor.take(b')') {
+            return Ok(options);
+        }
+        cursor.space()?;
+    }
+}
+
+/// Counts the keys of one command.
+struct Keys {
+    left: usize,
+}
+
+impl Keys {
+    /// `search-key *(SP search-key)`
+    fn list(&mut self, cursor: &mut Cursor, depth: usize) -> Result<SearchKey, Invalid> {
+        let first = self.key(cursor, depth)?;
+        if cursor.peek() != Some(b' ') {
+            return Ok(first);
+        }
+        let mut keys = vec![first];
+        while cursor.take(b' ') {
+            keys.push(self.key(cursor, depth)?);
+        }
+        Ok(SearchKey::And(keys))
+    }
+
+    fn key(&mut self, cursor: &mut Cursor, depth: usize) -> Result<SearchKey, Invalid> {
+        if depth > DEPTH {
+            return Err(cursor.invalid("less nesting"));
+        }
+        self.left = self.left.checked_sub(1).ok_or_else(|| cursor.invalid("fewer search keys"))?;
+        match cursor.peek() {
+            Some(b'(') => {
+                cursor.take(b'(');
+                let keys = self.list(cursor, depth + 1)?;
+                cursor.expect(b')')?;
+                Ok(keys)
+            }
+            Some(b'0'..=b'9' | b'*' | b'$') => message_set(cursor).map(SearchKey::Sequence),
+            _ => self.named(cursor, depth),
+        }
+    }
+
+    fn named(&mut self, cursor: &mut Cursor, depth: usize) -> Result<SearchKey, Invalid> {
+        let invalid = cursor.invalid("a search key");
+        let name = cursor.atom_string()?.to_ascii_uppercase();
+        if let Some(key) = flag_key(&name) {
+            return Ok(key);
+        }
+        let key = match name.as_str() {
+            "NOT" => {
+                cursor.space()?;
+                not(self.key(cursor, depth + 1)?)
+            }
+            "OR" => {
+                cursor.space()?;
+                let one = self.key(cursor, depth + 1)?;
+                cursor.space()?;
+                SearchKey::Or(Box::new((one, self.key(cursor, depth + 1)?)))
+            }
+            _ => key_with_argument(&name, cursor)?.ok_or(invalid)?,
+        };
+        Ok(key)
+    }
+}
+
+/// The keys that are a word alone.
+fn flag_key(name: &str) -> Option<SearchKey> {
+    let flag = |name: &str| SearchKey::Flag(name.to_owned());
+    Some(match name {
+        "ALL" => SearchKey::All,
+        "ANSWERED" => flag("\\Answered"),
+        "DELETED" => flag("\\Deleted"),
+        "DRAFT" => flag("\\Draft"),
+        "FLAGGED" => flag("\\Flagged"),
+        "SEEN" => flag("\\Seen"),
+        "UNANSWERED" => not(flag("\\Answered")),
+        "UNDELETED" => not(flag("\\Deleted")),
+        "UNDRAFT" => not(flag("\\Draft")),
+        "UNFLAGGED" => not(flag("\\Flagged")),
+        "UNSEEN" => not(flag("\\Seen")),
+        "RECENT" => SearchKey::Recent,
+        "OLD" => not(SearchKey::Recent),
+        "NEW" => SearchKey::And(vec![SearchKey::Recent, not(flag("\\Seen"))]),
+        _ => return None,
+    })
+}
+
+fn key_with_argument(name: &str, cursor: &mut Cursor) -> Result<Option<SearchKey>, Invalid> {
+    let known = matches!(
+        name,
+        "BCC"
+            | "BEFORE"
+            | "BODY"
+            | "CC"
+            | "FROM"
+            | "HEADER"
+            | "KEYWORD"
+            | "LARGER"
+            | "ON"
+            | "SENTBEFORE"
+            | "SENTON"
+            | "SENTSINCE"
+            | "SINCE"
+            | "SMALLER"
+            | "SUBJECT"
+            | "TEXT"
+            | "TO"
+            | "UID"
+            | "UNKEYWORD"
+    );
+    if !known {
+        return Ok(None);
+    }
+    cursor.space()?;
+    Ok(Some(match name {
+        "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => {
+            SearchKey::Header(Bytes::copy_from_slice(name.as_bytes()), cursor.astring()?)
+        }
+        "HEADER" => {
+            let field = cursor.astring()?;
+            cursor.space()?;
+            SearchKey::Header(field, cursor.astring()?)
+        }
+        "BODY" => SearchKey::Body(cursor.astring()?),
+        "TEXT" => SearchKey::Text(cursor.astring()?),
+        "KEYWORD" => SearchKey::Flag(cursor.atom_string()?),
+        "UNKEYWORD" => not(SearchKey::Flag(cursor.atom_string()?)),
+        "LARGER" => SearchKey::Larger(cursor.number64()?),
+        "SMALLER" => SearchKey::Smaller(cursor.number64()?),
+        "UID" => SearchKey::Uid(message_set(cursor)?),
+        "BEFORE" => SearchKey::Before(search_date(cursor)?),
+        "ON" => SearchKey::On(search_date(cursor)?),
+        "SINCE" => SearchKey::Since(search_date(cursor)?),
+        "SENTBEFORE" => SearchKey::SentBefore(search_date(cursor)?),
+        "SENTON" => SearchKey::SentOn(search_date(cursor)?),
+        "SENTSINCE" => SearchKey::SentSince(search_date(cursor)?),
+        _ => return Ok(None),
+    }))
+}
+
+fn not(key: SearchKey) -> SearchKey {
+    SearchKey::Not(Box::new(key))
+}

@@ -1,0 +1,163 @@
+//! Who is there: CAPABILITY, ID, STARTTLS, LOGIN, AUTHENTICATE, ENABLE, LOGOUT.
+
+use bytes::Bytes;
+
+use super::{Done, Failure, Outcome, Session, bad};
+use crate::auth::AuthError;
+use crate::auth::plain::{Plain, PlainError};
+use crate::imap::wire::{Ended, Patience};
+use crate::store::MailStore;
+
+/// Before login.
+const CAPABILITIES: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID";
+/// After login: all that works, and nothing else.
+const CAPABILITIES_AFTER_LOGIN: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ ENABLE ID IDLE NAMESPACE UNSELECT UIDPLUS \
+    CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE MOVE ESEARCH SEARCHRES STATUS=SIZE";
+
+impl<S: MailStore> Session<S> {
+    pub(super) fn capabilities(&self) -> String {
+        if self.account.is_some() {
+            let limit = *self.shared.options.limits.message_size;
+            return format!("{CAPABILITIES_AFTER_LOGIN} APPENDLIMIT={limit}");
+        }
+        let mut capabilities = CAPABILITIES.to_owned();
+        if self.may_start_tls() {
+            capabilities.push_str(" STARTTLS");
+        }
+        capabilities.push_str(if self.may_log_in() { " AUTH=PLAIN" } else { " LOGINDISABLED" });
+        capabilities
+    }
+
+    pub(super) fn capability(&mut self) -> Outcome {
+        let capabilities = self.capabilities();
+        self.wire.responses.raw("* CAPABILITY ").raw(&capabilities).crlf();
+        Outcome::ok("CAPABILITY completed")
+    }
+
+    /// RFC 2971: who we are, without a version that would tell attackers more than clients.
+    pub(super) fn identify(&mut self, fields: &[(Bytes, Option<Bytes>)]) -> Outcome {
+        tracing::debug!(peer = %self.peer, client = ?fields, "client identified itself");
+        self.wire.responses.raw("* ID (\"name\" \"Waypost\")").crlf();
+        Outcome::ok("ID completed")
+    }
+
+    /// The tagged OK comes behind the BYE (RFC 9051 §6.1.3).
+    pub(super) async fn logout(&mut self, tag: &str) -> Done {
+        self.wire.responses.bye("until next time");
+        self.wire.responses.tagged(tag, &Outcome::ok("LOGOUT completed"));
+        self.wire.flush().await?;
+        Err(Failure::Ended(Ended::Closed))
+    }
+
+    /// RFC 9051 §6.2.1. Octets in clear behind the command may be an attacker's, who would have them executed as if
+    /// they had come under TLS (CVE-2011-0411): such a session is not gone on with.
+    pub(super) async fn start_tls(&mut self, tag: &str) -> Done {
+        if !self.may_start_tls() {
+            return Err(bad("TLS cannot be started now"));
+        }
+        let Some(tls) = self.shared.options.tls.clone() else {
+            return Err(bad("TLS cannot be started now"));
+        };
+        if self.wire.has_more_input() {
+            return Err(Failure::Ended(Ended::Bye("nothing may follow STARTTLS before TLS is up")));
+        }
+        self.wire.responses.tagged(tag, &Outcome::ok("begin TLS"));
+        self.wire.flush().await?;
+        self.wire.upgrade(&tls, self.shared.limits_before_login()).await?;
+        self.tls = true;
+        self.errors = 0;
+        Err(Failure::Answered)
+    }
+
+    pub(super) async fn login(&mut self, username: &Bytes, password: &Bytes) -> Done {
+        self.check_may_log_in()?;
+        match (std::str::from_utf8(username), std::str::from_utf8(password)) {
+            (Ok(username), Ok(password)) => self.check_password(username, password).await,
+            _ => self.failed("AUTHENTICATIONFAILED", AuthError::Wrong.to_string()),
+        }
+    }
+
+    /// RFC 9051 §6.2.2; PLAIN (RFC 4616) is the only mechanism.
+    pub(super) async fn authenticate(&mut self, mechanism: &str, initial: Option<Bytes>) -> Done {
+        self.check_may_log_in()?;
+        if mechanism != "PLAIN" {
+            return Err(Failure::Refused(Outcome::no("CANNOT", "the mechanism is not supported")));
+        }
+        let response = match initial {
+            Some(response) => response,
+            None => {
+                self.wire.responses.continuation("");
+                self.wire.line().await?
+            }
+        };
+        match &response[..] {
+            b"*" => return Err(bad("AUTHENTICATE was cancelled")),
+            // An empty message is no PLAIN message, and says so.
+            b"=" => return Err(bad(PlainError::Malformed.to_string())),
+            _ => {}
+        }
+        match Plain::decode(&response) {
+            Ok(plain) => self.check_password(&plain.username, &plain.password).await,
+            Err(error @ PlainError::Proxy) => self.failed("AUTHORIZATIONFAILED", error.to_string()),
+            Err(error) => Err(bad(error.to_string())),
+        }
+    }
+
+    async fn check_password(&mut self, username: &str, password: &str) -> Done {
+        let client = Some(self.peer.ip());
+        match self.shared.authenticator.authenticate(username, password, client).await {
+            Ok(account) => {
+                tracing::info!(peer = %self.peer, account = %account.name, "imap login");
+                self.account = Some(account.id);
+                let idle = *self.shared.options.limits.imap_idle_timeout;
+                self.wire.trust(self.shared.limits_after_login(), Patience::Each(idle));
+                self.errors = 0;
+                Ok(Outcome::ok("logged in").with_code(format!("CAPABILITY {}", self.capabilities())))
+            }
+            Err(error @ AuthError::Wrong) => {
+                tracing::info!(peer = %self.peer, username, "imap login failed");
+                self.failed("AUTHENTICATIONFAILED", error.to_string())
+            }
+            Err(error @ AuthError::Throttled { .. }) => {
+                tracing::info!(peer = %self.peer, username, "imap login refused: too many failures");
+                self.failed("LIMIT", error.to_string())
+            }
+            Err(AuthError::Unavailable(reason)) => {
+                tracing::error!(peer = %self.peer, reason, "cannot check a password");
+                Err(Failure::Refused(Outcome::no("UNAVAILABLE", "try again later")))
+            }
+        }
+    }
+
+    /// A login that failed is an error of the session too.
+    fn failed(&mut self, code: &str, text: String) -> Done {
+        self.count_error()?;
+        Err(Failure::Refused(Outcome::no(code, text)))
+    }
+
+    /// RFC 9051 §6.3.1: what is not known is passed over.
+    pub(super) fn enable(&mut self, names: &[String]) -> Outcome {
+        let rev2 = names.iter().any(|name| name == "IMAP4REV2");
+        self.rev2 |= rev2;
+        self.wire.responses.raw("* ENABLED").raw(if rev2 { " IMAP4rev2" } else { "" }).crlf();
+        Outcome::ok("ENABLE completed")
+    }
+
+    fn check_may_log_in(&self) -> Result<(), Failure> {
+        if self.account.is_some() {
+            return Err(bad("you are logged in already"));
+        }
+        if !self.may_log_in() {
+            return Err(Failure::Refused(Outcome::no("PRIVACYREQUIRED", "start TLS before logging in")));
+        }
+        Ok(())
+    }
+
+    fn may_log_in(&self) -> bool {
+        self.shared.options.plaintext_auth.allows(self.tls, self.peer)
+    }
+
+    fn may_start_tls(&self) -> bool {
+        !self.tls && self.account.is_none() && self.shared.options.tls.is_some()
+    }
+}

@@ -1,0 +1,20 @@
+//! EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9).
+
+use super::{Done, Outcome, Session};
+use crate::imap::parse::MessageSet;
+use crate::store::{MailStore, UidSet};
+
+impl<S: MailStore> Session<S> {
+    /// The EXPUNGE responses come with the news, as they do for the other sessions.
+    pub(super) async fn expunge(&mut self, set: Option<&MessageSet>) -> Done {
+        let mailbox = self.writable_view()?.mailbox;
+        let uids = match set {
+            Some(set) => self.resolve(set, true)?,
+            None => UidSet::all(),
+        };
+        if !uids.is_empty() {
+            self.shared.store.expunge(mailbox, uids, true).await?;
+        }
+        Ok(Outcome::ok("EXPUNGE completed"))
+    }
+}

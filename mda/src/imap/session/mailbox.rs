@@ -1,0 +1,91 @@
+//! Mailboxes as a whole: CREATE, DELETE, RENAME, SUBSCRIBE, STATUS (RFC 9051 §6.3).
+
+use bytes::Bytes;
+
+use super::{Done, Failure, Outcome, Session};
+use crate::imap::parse::StatusItem;
+use crate::store::{AccountId, MailStore, Mailbox, MailboxName, SpecialUse, StoreError};
+
+impl<S: MailStore> Session<S> {
+    pub(super) async fn create(&mut self, account: AccountId, name: &Bytes, uses: &[String]) -> Done {
+        let name = self.mailbox_name(name)?;
+        let special_use = special_use(uses)?;
+        self.shared.store.create_mailbox(account, name, special_use).await?;
+        Ok(Outcome::ok("CREATE completed"))
+    }
+
+    pub(super) async fn delete(&mut self, account: AccountId, name: &Bytes) -> Done {
+        let name = self.mailbox_name(name)?;
+        let deleted = self.existing(account, &name)?;
+        self.shared.store.delete_mailbox(account, name).await?;
+        if self.selected.as_ref().is_some_and(|selected| selected.view.mailbox == deleted.id) {
+            self.selected = None;
+            let closed = Outcome::ok("the selected mailbox is gone").with_code("CLOSED");
+            self.wire.responses.untagged(&closed);
+        }
+        Ok(Outcome::ok("DELETE completed"))
+    }
+
+    pub(super) async fn rename(&mut self, account: AccountId, from: &Bytes, to: &Bytes) -> Done {
+        let (from, to) = (self.mailbox_name(from)?, self.mailbox_name(to)?);
+        self.shared.store.rename_mailbox(account, from, to).await?;
+        Ok(Outcome::ok("RENAME completed"))
+    }
+
+    /// The mailbox need not exist: a client that synchronises its subscriptions may come before the one that
+    /// synchronises mailboxes.
+    pub(super) async fn subscribe(&mut self, account: AccountId, name: &Bytes, subscribed: bool) -> Done {
+        let name = self.mailbox_name(name)?;
+        self.shared.store.set_subscribed(account, name, subscribed).await?;
+        Ok(Outcome::ok(if subscribed { "SUBSCRIBE completed" } else { "UNSUBSCRIBE completed" }))
+    }
+
+    pub(super) fn status(&mut self, account: AccountId, name: &Bytes, items: &[StatusItem]) -> Done {
+        let name = self.mailbox_name(name)?;
+        let mailbox = self.existing(account, &name)?;
+        self.tell_status(&mailbox, items)?;
+        Ok(Outcome::ok("STATUS completed"))
+    }
+
+    pub(super) fn tell_status(&mut self, mailbox: &Mailbox, items: &[StatusItem]) -> Result<(), Failure> {
+        let status = match self.shared.store.status(mailbox.id) {
+            Ok(status) => status,
+            // Deleted since it was listed.
+            Err(StoreError::NoSuchMailbox) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let append_limit = *self.shared.options.limits.message_size;
+        let encoding = self.encoding();
+        let responses = &mut self.wire.responses;
+        responses.raw("* STATUS ").mailbox(&mailbox.name, encoding).raw(" (");
+        for (index, item) in items.iter().enumerate() {
+            let (name, value): (&str, u64) = match item {
+                StatusItem::Messages => ("MESSAGES", status.messages.into()),
+                StatusItem::Recent => ("RECENT", 0),
+                StatusItem::UidNext => ("UIDNEXT", status.uid_next.into()),
+                StatusItem::UidValidity => ("UIDVALIDITY", status.uid_validity.into()),
+                StatusItem::Unseen => ("UNSEEN", status.unseen.into()),
+                StatusItem::Deleted => ("DELETED", status.deleted.into()),
+                StatusItem::Size => ("SIZE", status.octets),
+                StatusItem::AppendLimit => ("APPENDLIMIT", append_limit),
+            };
+            responses.raw(if index > 0 { " " } else { "" }).raw(name).raw(" ").number(value);
+        }
+        responses.raw(")").crlf();
+        Ok(())
+    }
+
+    pub(super) fn existing(&self, account: AccountId, name: &MailboxName) -> Result<Mailbox, Failure> {
+        Ok(self.shared.store.mailbox(account, name)?.ok_or(StoreError::NoSuchMailbox)?)
+    }
+}
+
+/// A mailbox has one special use at most here; RFC 6154 §3 has USEATTR for that.
+fn special_use(uses: &[String]) -> Result<Option<SpecialUse>, Failure> {
+    let refuse = |text| Failure::Refused(Outcome::no("USEATTR", text));
+    match uses {
+        [] => Ok(None),
+        [one] => SpecialUse::parse(one).map(Some).ok_or_else(|| refuse("no such special use")),
+        _ => Err(refuse("a mailbox has one special use")),
+    }
+}

@@ -1,0 +1,373 @@
+//! A session: commands in order, each answered before the next.
+
+mod append;
+mod auth;
+mod copy;
+mod expunge;
+mod fetch;
+mod idle;
+mod list;
+mod mailbox;
+mod pattern;
+mod search;
+mod select;
+mod store;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::Shared;
+use super::name::Encoding;
+use super::parse::{self, Command, Event, Literal, MessageSet, Reason, Request};
+use super::response::{Condition, Outcome};
+use super::view::{Update, View};
+use super::wire::{Ended, Wire};
+use crate::store::{AccountId, Flags, MailStore, MailboxName, ModSeq, StoreError, UidSet};
+
+pub(super) struct Session<S> {
+    shared: Arc<Shared<S>>,
+    wire: Wire,
+    peer: SocketAddr,
+    tls: bool,
+    /// Who logged in.
+    account: Option<AccountId>,
+    selected: Option<Selected>,
+    /// `IMAP4rev2` is enabled.
+    rev2: bool,
+    /// Commands that were wrong, and logins that failed.
+    errors: u32,
+}
+
+/// The selected mailbox.
+struct Selected {
+    view: View,
+    /// The mailbox has changed since it was last looked at.
+    news: watch::Receiver<ModSeq>,
+}
+
+/// Why a command was not carried out.
+enum Failure {
+    /// The client is told, and the session goes on.
+    Refused(Outcome),
+    /// Nothing failed: the client has had its tagged response already.
+    Answered,
+    /// The session cannot go on.
+    Ended(Ended),
+}
+
+type Done = Result<Outcome, Failure>;
+
+/// What the client may hear behind a command's own responses (RFC 9051 §7.5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tidings {
+    /// FETCH, STORE and SEARCH speak of message numbers, which must not change meanwhile.
+    AllButExpunge,
+    All,
+}
+
+impl<S: MailStore> Session<S> {
+    pub(super) fn new(shared: Arc<Shared<S>>, wire: Wire, peer: SocketAddr, tls: bool) -> Self {
+        Self { shared, wire, peer, tls, account: None, selected: None, rev2: false, errors: 0 }
+    }
+
+    pub(super) async fn run(mut self) {
+        self.greet();
+        let ended = loop {
+            if let Err(ended) = self.step().await {
+                break ended;
+            }
+        };
+        tracing::debug!(peer = %self.peer, reason = %ended, "imap session ended");
+        let words = match &ended {
+            Ended::Silent => Some("you were silent for too long"),
+            Ended::Shutdown => Some("the server is shutting down"),
+            Ended::Bye(words) => Some(*words),
+            Ended::Closed | Ended::Stuck | Ended::BrokenOff(_) | Ended::Io(_) => None,
+        };
+        match ended {
+            // Nothing more may be said: the client would take it for the rest of the response.
+            Ended::BrokenOff(_) => {}
+            _ => self.wire.close(words).await,
+        }
+    }
+
+    fn greet(&mut self) {
+        let outcome = Outcome::ok(format!("{} ready", self.shared.options.hostname));
+        let outcome = outcome.with_code(format!("CAPABILITY {}", self.capabilities()));
+        self.wire.responses.untagged(&outcome);
+    }
+
+    async fn step(&mut self) -> Result<(), Ended> {
+        match self.wire.event().await? {
+            Event::Continue => self.wire.responses.continuation("go on"),
+            Event::Command(frame) => self.command(frame).await?,
+            Event::Append(head, literal) => {
+                let tag = head.tag.clone();
+                let done = self.append(head, literal).await;
+                self.finish(&tag, done, Tidings::All).await?;
+            }
+            Event::LiteralTooLarge { tag, literal } => self.refuse_literal(tag, literal)?,
+            Event::LineTooLong => return Err(Ended::Bye("the command is too long")),
+            Event::Chunk(_) | Event::AppendEnd(_) => return Err(Ended::Bye("out of step")),
+        }
+        Ok(())
+    }
+
+    /// RFC 7888 §4: what was announced without waiting comes whatever we say, so that session is over.
+    fn refuse_literal(&mut self, tag: Option<String>, literal: Literal) -> Result<(), Ended> {
+        if !literal.synchronising {
+            return Err(Ended::Bye("the literal is too large"));
+        }
+        let outcome = Outcome::no("TOOBIG", "the literal is too large");
+        match tag {
+            Some(tag) => self.wire.responses.tagged(&tag, &outcome),
+            None => self.wire.responses.untagged(&Outcome::bad("the literal is too large")),
+        }
+        self.count_error()
+    }
+
+    async fn command(&mut self, frame: Bytes) -> Result<(), Ended> {
+        match parse::request(frame) {
+            Ok(Request { tag, command }) => {
+                let tidings = tidings_after(&command);
+                let done = self.execute(&tag, command).await;
+                self.finish(&tag, done, tidings).await
+            }
+            Err(bad) => {
+                let outcome = Outcome::bad(match &bad.reason {
+                    Reason::UnknownCommand => "unknown command".to_owned(),
+                    Reason::Syntax(invalid) => invalid.to_string(),
+                });
+                match bad.tag {
+                    Some(tag) => self.wire.responses.tagged(&tag, &outcome),
+                    None => self.wire.responses.untagged(&outcome),
+                }
+                self.count_error()
+            }
+        }
+    }
+
+    /// Tells what else happened, then how the command ended.
+    async fn finish(&mut self, tag: &str, done: Done, tidings: Tidings) -> Result<(), Ended> {
+        let outcome = match done {
+            Ok(outcome) | Err(Failure::Refused(outcome)) => outcome,
+            Err(Failure::Answered) => return Ok(()),
+            Err(Failure::Ended(ended)) => return Err(ended),
+        };
+        self.tell_news(tidings).await?;
+        self.wire.responses.tagged(tag, &outcome);
+        self.wire.relieve().await?;
+        if outcome.condition == Condition::Bad { self.count_error() } else { Ok(()) }
+    }
+
+    fn count_error(&mut self) -> Result<(), Ended> {
+        self.errors += 1;
+        if self.errors < self.shared.options.limits.session_errors {
+            Ok(())
+        } else {
+            Err(Ended::Bye("too many errors"))
+        }
+    }
+
+    async fn execute(&mut self, tag: &str, command: Command) -> Done {
+        match command {
+            Command::Capability => Ok(self.capability()),
+            Command::Noop => Ok(Outcome::ok("NOOP completed")),
+            Command::Logout => self.logout(tag).await,
+            Command::Id(fields) => Ok(self.identify(&fields)),
+            Command::StartTls => self.start_tls(tag).await,
+            Command::Login { username, password } => self.login(&username, &password).await,
+            Command::Authenticate { mechanism, initial } => self.authenticate(&mechanism, initial).await,
+            command => match self.account {
+                Some(account) => self.execute_authenticated(tag, account, command).await,
+                None => Err(bad("log in first")),
+            },
+        }
+    }
+
+    async fn execute_authenticated(&mut self, tag: &str, account: AccountId, command: Command) -> Done {
+        match command {
+            Command::Enable(names) => Ok(self.enable(&names)),
+            Command::Namespace => Ok(self.namespace()),
+            Command::List(list) => self.list(account, list).await,
+            Command::Lsub { reference, pattern } => self.lsub(account, &reference, &pattern),
+            Command::Status { mailbox, items } => self.status(account, &mailbox, &items),
+            Command::Create { mailbox, special_use } => self.create(account, &mailbox, &special_use).await,
+            Command::Delete(mailbox) => self.delete(account, &mailbox).await,
+            Command::Rename { from, to } => self.rename(account, &from, &to).await,
+            Command::Subscribe(mailbox) => self.subscribe(account, &mailbox, true).await,
+            Command::Unsubscribe(mailbox) => self.subscribe(account, &mailbox, false).await,
+            Command::Select(mailbox) => self.select(account, &mailbox, false).await,
+            Command::Examine(mailbox) => self.select(account, &mailbox, true).await,
+            Command::Idle => self.idle().await,
+            command => match self.selected {
+                Some(_) => self.execute_selected(tag, command).await,
+                None => Err(bad("select a mailbox first")),
+            },
+        }
+    }
+
+    async fn execute_selected(&mut self, tag: &str, command: Command) -> Done {
+        match command {
+            Command::Check => Ok(Outcome::ok("CHECK completed")),
+            Command::Close => self.close().await,
+            Command::Unselect => Ok(self.unselect()),
+            Command::Expunge { set } => self.expunge(set.as_ref()).await,
+            Command::Search { uid, search } => self.search(tag, uid, search).await,
+            Command::Fetch { uid, set, items } => self.fetch(uid, &set, items).await,
+            Command::Store { uid, store } => self.store(uid, store).await,
+            Command::Copy { uid, set, target } => self.copy(uid, &set, &target).await,
+            Command::Move { uid, set, target } => self.move_messages(uid, &set, &target).await,
+            _ => Err(bad("not now")),
+        }
+    }
+
+    /// Brings the client's view of the selected mailbox up to date.
+    async fn tell_news(&mut self, tidings: Tidings) -> Result<(), Ended> {
+        let Some(selected) = &mut self.selected else { return Ok(()) };
+        let may_expunge = tidings == Tidings::All;
+        let news = match selected.news.has_changed() {
+            Ok(news) => news,
+            Err(_) => return Err(Ended::Bye("the selected mailbox was deleted")),
+        };
+        if !news && !(may_expunge && selected.view.owes_expunge()) {
+            return Ok(());
+        }
+        // Marked as seen before looking: what comes meanwhile is news again.
+        selected.news.borrow_and_update();
+        let changes =
+            match self.shared.store.changes_since(selected.view.mailbox, selected.view.modseq()).await {
+                Ok(changes) => changes,
+                Err(StoreError::NoSuchMailbox) => return Err(Ended::Bye("the selected mailbox was deleted")),
+                Err(error) => {
+                    // The client is told the next time. It has lost nothing but a little time.
+                    tracing::error!(%error, "cannot see what changed in a mailbox");
+                    return Ok(());
+                }
+            };
+        for update in selected.view.apply(changes, may_expunge) {
+            self.tell(&update);
+            self.wire.relieve().await?;
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, update: &Update) {
+        let responses = &mut self.wire.responses;
+        match update {
+            Update::Expunge(number) => {
+                responses.raw("* ").number(*number).raw(" EXPUNGE").crlf();
+            }
+            Update::Exists(count) => {
+                responses.raw("* ").number(*count).raw(" EXISTS").crlf();
+                if !self.rev2 {
+                    responses.raw("* 0 RECENT").crlf();
+                }
+            }
+            Update::Keywords => self.tell_keywords(),
+            Update::Flags { number, uid, flags } => {
+                responses.raw("* ").number(*number).raw(" FETCH (UID ").number(*uid).raw(" FLAGS ");
+                responses.flags(flags).raw(")").crlf();
+            }
+        }
+    }
+
+    /// `FLAGS`: those that are in use, or have a meaning of their own.
+    fn tell_keywords(&mut self) {
+        if let Some(selected) = &self.selected {
+            let names = select::flag_names(&selected.view);
+            self.wire.responses.raw("* FLAGS (").joined(names.iter().map(String::as_str)).raw(")").crlf();
+        }
+    }
+
+    /// The client is being told these flags; if they name new keywords, those come first.
+    fn learn_flags(&mut self, uid: u32, flags: &Flags) {
+        if self.selected.as_mut().is_some_and(|selected| selected.view.tell_flags(uid, flags)) {
+            self.tell_keywords();
+        }
+    }
+
+    fn encoding(&self) -> Encoding {
+        if self.rev2 { Encoding::Utf8 } else { Encoding::ModifiedUtf7 }
+    }
+
+    fn mailbox_name(&self, name: &[u8]) -> Result<MailboxName, Failure> {
+        let text = self.encoding().decode(name).map_err(|error| bad(error.to_string()))?;
+        MailboxName::parse(&text).map_err(|error| refused(StoreError::from(error)))
+    }
+
+    fn view(&self) -> Result<&View, Failure> {
+        self.selected.as_ref().map(|selected| &selected.view).ok_or_else(|| bad("select a mailbox first"))
+    }
+
+    fn writable_view(&self) -> Result<&View, Failure> {
+        let view = self.view()?;
+        if view.read_only {
+            return Err(Failure::Refused(Outcome {
+                condition: Condition::No,
+                code: None,
+                text: "the mailbox is open for reading only".into(),
+            }));
+        }
+        Ok(view)
+    }
+
+    fn resolve(&self, set: &MessageSet, uid: bool) -> Result<UidSet, Failure> {
+        self.view()?.resolve(set, uid).map_err(|error| bad(error.to_string()))
+    }
+}
+
+fn tidings_after(command: &Command) -> Tidings {
+    match command {
+        Command::Fetch { uid: false, .. }
+        | Command::Store { uid: false, .. }
+        | Command::Search { uid: false, .. } => Tidings::AllButExpunge,
+        _ => Tidings::All,
+    }
+}
+
+fn bad(text: impl Into<String>) -> Failure {
+    Failure::Refused(Outcome::bad(text))
+}
+
+/// What a client is told when the store refuses (RFC 5530, RFC 9051 §7.1). What only an operator can mend is logged
+/// here, once.
+fn refused(error: StoreError) -> Failure {
+    let code = match &error {
+        StoreError::NoSuchMailbox | StoreError::NoSuchAccount => "NONEXISTENT",
+        StoreError::AlreadyExists => "ALREADYEXISTS",
+        StoreError::HasChildren => "HASCHILDREN",
+        StoreError::InboxIsPermanent | StoreError::InvalidName(_) => "CANNOT",
+        StoreError::OverLimit { .. } => "LIMIT",
+        StoreError::Full => "OVERQUOTA",
+        StoreError::Expunged => "EXPUNGEISSUED",
+        StoreError::CorruptBody { .. } => "CORRUPTION",
+        StoreError::Busy | StoreError::Closed(_) => "UNAVAILABLE",
+        _ => {
+            tracing::error!(%error, "the store failed");
+            return Failure::Refused(Outcome::no(
+                "UNAVAILABLE",
+                "the mail store has failed, try again later",
+            ));
+        }
+    };
+    if matches!(error, StoreError::CorruptBody { .. }) {
+        tracing::error!(%error, "a message cannot be read");
+    }
+    Failure::Refused(Outcome::no(code, error.to_string()))
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        refused(error)
+    }
+}
+
+impl From<Ended> for Failure {
+    fn from(ended: Ended) -> Self {
+        Self::Ended(ended)
+    }
+}

@@ -1,0 +1,163 @@
+//! SEARCH and UID SEARCH (RFC 9051 §6.4.4).
+
+mod test;
+mod text;
+
+use std::sync::Arc;
+
+use super::{Done, Failure, Outcome, Session, bad};
+use crate::imap::content::Content;
+use crate::imap::parse::{MessageSet, ReturnOptions, Search};
+use crate::imap::response::uid_set;
+use crate::store::{MailStore, Row, StoreError, Uid, UidSet};
+
+use test::{Candidate, Test};
+use text::DecodedText;
+
+/// Messages whose rows are read at once.
+const ROWS: usize = 4_096;
+
+impl<S: MailStore> Session<S> {
+    pub(super) async fn search(&mut self, tag: &str, uid: bool, search: Search) -> Done {
+        let returns = search.returns;
+        let save = returns.is_some_and(|returns| returns.save);
+        let found = match self.find(search).await {
+            Ok(found) => found,
+            Err(failure) => {
+                // RFC 9051 §6.4.4.1: a search that fails leaves nothing in `$`.
+                if save && let Some(selected) = &mut self.selected {
+                    selected.view.saved = UidSet::default();
+                }
+                return Err(failure);
+            }
+        };
+        if save && let Some(selected) = &mut self.selected {
+            selected.view.saved = saved(&found, returns.unwrap_or_default());
+        }
+        let numbers = if uid { found } else { self.numbers_of(&found)? };
+        self.tell_found(tag, uid, &numbers, returns);
+        Ok(Outcome::ok("SEARCH completed"))
+    }
+
+    /// The UIDs of all messages that match, ascending.
+    async fn find(&self, search: Search) -> Result<Vec<Uid>, Failure> {
+        if let Some(charset) = &search.charset
+            && !matches!(charset.as_str(), "US-ASCII" | "UTF-8")
+        {
+            let outcome = Outcome::no("BADCHARSET (US-ASCII UTF-8)", "the charset is not supported");
+            return Err(Failure::Refused(outcome));
+        }
+        let resolve =
+            |set: &MessageSet, uid| self.view()?.resolve(set, uid).map_err(|error| bad(error.to_string()));
+        let test = Arc::new(Test::new(search.key, &resolve)?);
+        let view = self.view()?;
+        let known: Vec<Uid> = view.uids().filter(|uid| test.may_match(*uid)).collect();
+        let mut found = Vec::new();
+        for batch in known.chunks(ROWS) {
+            for row in self.rows_of(view.mailbox, batch).await? {
+                if self.matches(&test, row.clone()).await? {
+                    found.push(row.uid);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads of the message only what the question needs: nothing, its header, or all of it.
+    async fn matches(&self, test: &Arc<Test>, row: Row) -> Result<bool, Failure> {
+        if let Some(answer) = test.answer(&Candidate { row: &row, header: None, text: None }) {
+            return Ok(answer);
+        }
+        let look_into = Arc::clone(&self.shared.look_into);
+        let mut content = Content::new(self.shared.store.clone(), look_into, &row);
+        match self.look_into(test, row, &mut content).await {
+            Ok(answer) => Ok(answer),
+            Err(StoreError::Expunged) => Ok(false),
+            Err(error @ StoreError::CorruptBody { .. }) => {
+                // One damaged message must not hide all others from every search.
+                tracing::error!(%error, "a message cannot be searched");
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn look_into(
+        &self,
+        test: &Arc<Test>,
+        row: Row,
+        content: &mut Content<S>,
+    ) -> Result<bool, StoreError> {
+        content.load_header().await?;
+        let header = content.header();
+        if let Some(answer) = test.answer(&Candidate { row: &row, header: Some(&header), text: None }) {
+            return Ok(answer);
+        }
+        content.load_structure().await?;
+        let Some(structure) = content.structure() else { return Ok(false) };
+        let octets = content.slice(0..content.size() as usize);
+        let test = Arc::clone(test);
+        // Decoding may take long.
+        let answer = tokio::task::spawn_blocking(move || {
+            let text = DecodedText::new(&octets, &structure);
+            test.answer(&Candidate { row: &row, header: Some(&header), text: Some(&text) })
+        });
+        let answer = answer.await.map_err(|error| StoreError::Io {
+            what: "a message was not searched".into(),
+            reason: error.to_string(),
+        })?;
+        Ok(answer.unwrap_or(false))
+    }
+
+    fn numbers_of(&self, uids: &[Uid]) -> Result<Vec<u32>, Failure> {
+        let view = self.view()?;
+        Ok(uids.iter().filter_map(|uid| view.number(*uid)).collect())
+    }
+
+    fn tell_found(&mut self, tag: &str, uid: bool, numbers: &[u32], returns: Option<ReturnOptions>) {
+        let all = ReturnOptions { all: true, ..ReturnOptions::default() };
+        let returns = match returns {
+            Some(returns) => returns,
+            None if self.rev2 => all,
+            None => return self.tell_found_rev1(numbers),
+        };
+        if !(returns.min || returns.max || returns.all || returns.count) {
+            // SAVE alone: the client wants nothing told (RFC 9051 §6.4.4.1).
+            return;
+        }
+        let responses = &mut self.wire.responses;
+        responses.raw("* ESEARCH (TAG ").string(tag.as_bytes()).raw(if uid { ") UID" } else { ")" });
+        if let (true, Some(min)) = (returns.min, numbers.first()) {
+            responses.raw(" MIN ").number(*min);
+        }
+        if let (true, Some(max)) = (returns.max, numbers.last()) {
+            responses.raw(" MAX ").number(*max);
+        }
+        if returns.all && !numbers.is_empty() {
+            responses.raw(" ALL ").raw(&uid_set(&numbers.iter().copied().collect()));
+        }
+        if returns.count {
+            responses.raw(" COUNT ").number(numbers.len() as u64);
+        }
+        responses.crlf();
+    }
+
+    fn tell_found_rev1(&mut self, numbers: &[u32]) {
+        let responses = &mut self.wire.responses;
+        responses.raw("* SEARCH");
+        for number in numbers {
+            responses.raw(" ").number(*number);
+        }
+        responses.crlf();
+    }
+}
+
+/// RFC 9051 §6.4.4.4: with MIN or MAX alone only these are kept.
+fn saved(found: &[Uid], returns: ReturnOptions) -> UidSet {
+    if returns.all || returns.count || !(returns.min || returns.max) {
+        return found.iter().copied().collect();
+    }
+    let min = found.first().filter(|_| returns.min);
+    let max = found.last().filter(|_| returns.max);
+    min.into_iter().chain(max).copied().collect()
+}

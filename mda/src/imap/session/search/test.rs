@@ -1,0 +1,165 @@
+//! A search key made ready, and what it says of a message.
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use message::date::DateTime;
+use message::header;
+
+use super::text::{DecodedText, Needle, decode_field};
+use crate::imap::parse::{MessageSet, SearchKey};
+use crate::imap::session::{Failure, bad};
+use crate::store::{Row, SystemFlag, Uid, UidSet};
+
+/// What is asked of each message.
+#[derive(Debug)]
+pub(super) enum Test {
+    All(Vec<Test>),
+    Either(Box<(Test, Test)>),
+    Not(Box<Test>),
+    Never,
+    Uids(UidSet),
+    Flag(SystemFlag),
+    Keyword(String),
+    Arrived(Day),
+    Sent(Day),
+    Larger(u64),
+    Smaller(u64),
+    Header { name: Bytes, needle: Needle },
+    Body(Needle),
+    Text(Needle),
+}
+
+/// What is asked of a date.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Day {
+    Before(Date),
+    On(Date),
+    Since(Date),
+}
+
+impl Day {
+    fn holds(self, date: Date) -> bool {
+        match self {
+            Self::Before(day) => date < day,
+            Self::On(day) => date == day,
+            Self::Since(day) => date >= day,
+        }
+    }
+}
+
+/// What is known of a message so far.
+pub(super) struct Candidate<'a> {
+    pub(super) row: &'a Row,
+    pub(super) header: Option<&'a [u8]>,
+    pub(super) text: Option<&'a DecodedText>,
+}
+
+impl Test {
+    /// Recursion ends: the parser caps the nesting of keys.
+    pub(super) fn new(
+        key: SearchKey,
+        resolve: &impl Fn(&MessageSet, bool) -> Result<UidSet, Failure>,
+    ) -> Result<Self, Failure> {
+        Ok(match key {
+            SearchKey::All => Self::All(Vec::new()),
+            SearchKey::And(keys) => {
+                let tests = keys.into_iter().map(|key| Self::new(key, resolve));
+                Self::All(tests.collect::<Result<_, _>>()?)
+            }
+            SearchKey::Or(keys) => {
+                let (one, other) = *keys;
+                Self::Either(Box::new((Self::new(one, resolve)?, Self::new(other, resolve)?)))
+            }
+            SearchKey::Not(key) => Self::Not(Box::new(Self::new(*key, resolve)?)),
+            SearchKey::Sequence(set) => Self::Uids(resolve(&set, false)?),
+            SearchKey::Uid(set) => Self::Uids(resolve(&set, true)?),
+            SearchKey::Flag(name) => match SystemFlag::parse(&name) {
+                Some(flag) => Self::Flag(flag),
+                None => Self::Keyword(name),
+            },
+            SearchKey::Recent => Self::Never,
+            SearchKey::Before(date) => Self::Arrived(Day::Before(date)),
+            SearchKey::On(date) => Self::Arrived(Day::On(date)),
+            SearchKey::Since(date) => Self::Arrived(Day::Since(date)),
+            SearchKey::SentBefore(date) => Self::Sent(Day::Before(date)),
+            SearchKey::SentOn(date) => Self::Sent(Day::On(date)),
+            SearchKey::SentSince(date) => Self::Sent(Day::Since(date)),
+            SearchKey::Larger(size) => Self::Larger(size),
+            SearchKey::Smaller(size) => Self::Smaller(size),
+            SearchKey::Header(name, words) => Self::Header { name, needle: needle(&words)? },
+            SearchKey::Body(words) => Self::Body(needle(&words)?),
+            SearchKey::Text(words) => Self::Text(needle(&words)?),
+        })
+    }
+
+    /// False: no message with this UID matches. Spares reading rows when the client names few messages.
+    pub(super) fn may_match(&self, uid: Uid) -> bool {
+        match self {
+            Self::Uids(uids) => uids.contains(uid),
+            Self::All(tests) => tests.iter().all(|test| test.may_match(uid)),
+            Self::Never => false,
+            _ => true,
+        }
+    }
+
+    /// None: more of the message must be known.
+    pub(super) fn answer(&self, candidate: &Candidate<'_>) -> Option<bool> {
+        let row = candidate.row;
+        match self {
+            Self::All(tests) => all(tests.iter().map(|test| test.answer(candidate))),
+            Self::Either(tests) => {
+                let answers = [&tests.0, &tests.1].map(|test| test.answer(candidate).map(|answer| !answer));
+                all(answers.into_iter()).map(|neither| !neither)
+            }
+            Self::Not(test) => test.answer(candidate).map(|answer| !answer),
+            Self::Never => Some(false),
+            Self::Uids(uids) => Some(uids.contains(row.uid)),
+            Self::Flag(flag) => Some(row.flags.has(*flag)),
+            Self::Keyword(keyword) => Some(row.flags.has_keyword(keyword)),
+            // Disregarding time and zone (RFC 9051 §6.4.4): INTERNALDATE is given in UTC.
+            Self::Arrived(day) => Some(day.holds(Offset::UTC.to_datetime(row.internal_date).date())),
+            Self::Larger(size) => Some(row.size > *size),
+            Self::Smaller(size) => Some(row.size < *size),
+            Self::Sent(day) => {
+                candidate.header.map(|header| sent(header).is_some_and(|date| day.holds(date)))
+            }
+            Self::Header { name, needle } => candidate.header.map(|header| has_field(header, name, needle)),
+            Self::Body(needle) => candidate.text.map(|text| needle.is_in(text.body())),
+            Self::Text(needle) => {
+                candidate.text.map(|text| needle.is_in(text.header()) || needle.is_in(text.body()))
+            }
+        }
+    }
+}
+
+/// One no is no, whatever is unknown.
+fn all(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut known = Some(true);
+    for answer in answers {
+        match answer {
+            Some(false) => return Some(false),
+            Some(true) => {}
+            None => known = None,
+        }
+    }
+    known
+}
+
+fn sent(header: &[u8]) -> Option<Date> {
+    Some(DateTime::parse(header::first(header, "Date")?)?.local.date())
+}
+
+fn has_field(header: &[u8], name: &[u8], needle: &Needle) -> bool {
+    header::fields(header)
+        .filter(|field| field.name.eq_ignore_ascii_case(name))
+        .any(|field| needle.is_in(&decode_field(&field)))
+}
+
+fn needle(words: &Bytes) -> Result<Needle, Failure> {
+    let words = std::str::from_utf8(words).map_err(|_| bad("the text sought is not UTF-8"))?;
+    Ok(Needle::new(words))
+}

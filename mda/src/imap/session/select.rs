@@ -1,0 +1,80 @@
+//! SELECT, EXAMINE, CLOSE, UNSELECT (RFC 9051 §6.3.2, §6.3.3, §6.4.1, §6.4.2).
+
+use bytes::Bytes;
+
+use super::{Done, Outcome, Selected, Session};
+use crate::imap::view::View;
+use crate::store::{AccountId, MailStore, Mailbox, MailboxStatus, SystemFlag, Uid, UidSet};
+
+impl<S: MailStore> Session<S> {
+    pub(super) async fn select(&mut self, account: AccountId, name: &Bytes, read_only: bool) -> Done {
+        // RFC 9051 §6.3.2: whatever happens next, the old mailbox is no longer selected.
+        if self.selected.take().is_some() {
+            self.wire.responses.untagged(&Outcome::ok("the mailbox before is closed").with_code("CLOSED"));
+        }
+        let name = self.mailbox_name(name)?;
+        let mailbox = self.existing(account, &name)?;
+        // Watched before looking: what comes meanwhile is news.
+        let news = self.shared.store.watch(mailbox.id)?;
+        let snapshot = self.shared.store.rows(mailbox.id, 1..=Uid::MAX).await?;
+        let status = snapshot.status.clone();
+        let view = View::new(mailbox.id, status.uid_validity, read_only, snapshot);
+        self.selected = Some(Selected { view, news });
+        self.tell_selected(&mailbox, &status);
+        let (code, text) =
+            if read_only { ("READ-ONLY", "EXAMINE completed") } else { ("READ-WRITE", "SELECT completed") };
+        Ok(Outcome::ok(text).with_code(code))
+    }
+
+    fn tell_selected(&mut self, mailbox: &Mailbox, status: &MailboxStatus) {
+        self.tell_keywords();
+        let Some(Selected { view, .. }) = &self.selected else { return };
+        let encoding = self.encoding();
+        let responses = &mut self.wire.responses;
+        let permanent = if view.read_only {
+            String::new()
+        } else {
+            let mut names = flag_names(view);
+            names.push("\\*".to_owned());
+            names.join(" ")
+        };
+        responses.untagged(&Outcome::ok("").with_code(format!("PERMANENTFLAGS ({permanent})")));
+        responses.raw("* ").number(view.exists()).raw(" EXISTS").crlf();
+        if !self.rev2 {
+            responses.raw("* 0 RECENT").crlf();
+            if let Some(number) = view.first_where(|flags| !flags.has(SystemFlag::Seen)) {
+                responses.untagged(&Outcome::ok("first unseen").with_code(format!("UNSEEN {number}")));
+            }
+        }
+        // A row may be newer than the status: UIDNEXT is above both.
+        let uid_next = status.uid_next.max(view.uids().last().map_or(1, |uid| uid.saturating_add(1)));
+        responses.untagged(&Outcome::ok("").with_code(format!("UIDVALIDITY {}", view.uid_validity)));
+        responses.untagged(&Outcome::ok("").with_code(format!("UIDNEXT {uid_next}")));
+        if self.rev2 {
+            let attributes = mailbox.special_use.map_or("", |special_use| special_use.as_str());
+            responses.raw("* LIST (").raw(attributes).raw(") \"/\" ").mailbox(&mailbox.name, encoding).crlf();
+        }
+    }
+
+    /// Expunges without a word.
+    pub(super) async fn close(&mut self) -> Done {
+        let Some(Selected { view, .. }) = self.selected.take() else {
+            return Ok(Outcome::ok("CLOSE completed"));
+        };
+        if !view.read_only {
+            self.shared.store.expunge(view.mailbox, UidSet::all(), true).await?;
+        }
+        Ok(Outcome::ok("CLOSE completed"))
+    }
+
+    pub(super) fn unselect(&mut self) -> Outcome {
+        self.selected = None;
+        Outcome::ok("UNSELECT completed")
+    }
+}
+
+/// All flags with a meaning of their own, and the keywords in use.
+pub(super) fn flag_names(view: &View) -> Vec<String> {
+    let system = SystemFlag::ALL.into_iter().map(|flag| flag.as_str().to_owned());
+    system.chain(view.keywords().map(str::to_owned)).collect()
+}

@@ -1,0 +1,212 @@
+//! The connection under a session: octets in through the framer, responses out in as few writes as can be.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::parse::{Event, FrameLimits, Framer};
+use super::response::Responses;
+
+/// Octets of responses that may wait in memory before they are written.
+const HIGH_WATER: usize = 128 * 1024;
+/// Room for commands, of which thousands of idle connections have each their own.
+const COMMAND_READ: usize = 4 * 1024;
+/// Room for a message.
+const MESSAGE_READ: usize = 64 * 1024;
+
+/// What a session talks over.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
+
+/// Why a connection is at its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    /// The client closed it.
+    #[error("the client closed the connection")]
+    Closed,
+    /// The client said nothing for too long.
+    #[error("the client was silent for too long")]
+    Silent,
+    /// The client did not take what was sent to it.
+    #[error("the client stopped reading")]
+    Stuck,
+    /// This service is ending.
+    #[error("the service is shutting down")]
+    Shutdown,
+    /// We ended it, for this reason, which the client is told.
+    #[error("{0}")]
+    Bye(&'static str),
+    /// Half of a response is out, and the rest cannot follow.
+    #[error("a response broke off: {0}")]
+    BrokenOff(String),
+    /// The network failed, or TLS.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// How long the other side may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Patience {
+    /// Until then, whatever it says.
+    Until(Instant),
+    /// From its last octet on.
+    Each(Duration),
+}
+
+pub(super) struct Wire {
+    stream: Box<dyn Stream>,
+    framer: Framer,
+    /// What is to be written, see [`Wire::flush`].
+    pub(super) responses: Responses,
+    patience: Patience,
+    write_timeout: Duration,
+    shutdown: CancellationToken,
+}
+
+impl Wire {
+    pub(super) fn new(
+        stream: Box<dyn Stream>,
+        limits: FrameLimits,
+        patience: Patience,
+        write_timeout: Duration,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let responses = Responses::default();
+        Self { stream, framer: Framer::new(limits), responses, patience, write_timeout, shutdown }
+    }
+
+    /// Other limits and patience, once the client has logged in.
+    pub(super) fn trust(&mut self, limits: FrameLimits, patience: Patience) {
+        self.framer.set_limits(limits);
+        self.patience = patience;
+    }
+
+    /// The next thing from the client. Before waiting for it, all responses are written: so a batch of pipelined
+    /// commands is answered by one write.
+    pub(super) async fn event(&mut self) -> Result<Event, Ended> {
+        loop {
+            if let Some(event) = self.framer.next() {
+                return Ok(event);
+            }
+            self.flush().await?;
+            self.fill(COMMAND_READ).await?;
+        }
+    }
+
+    /// The next line, for what answers a continuation request.
+    pub(super) async fn line(&mut self) -> Result<Bytes, Ended> {
+        loop {
+            if let Some(line) = self.buffered_line()? {
+                return Ok(line);
+            }
+            self.flush().await?;
+            self.fill(COMMAND_READ).await?;
+        }
+    }
+
+    /// The next line if it is there already.
+    pub(super) fn buffered_line(&mut self) -> Result<Option<Bytes>, Ended> {
+        self.framer.line().transpose().map_err(|_| Ended::Bye("the line is too long"))
+    }
+
+    /// The next piece of a message that was accepted.
+    pub(super) async fn message_event(&mut self) -> Result<Event, Ended> {
+        loop {
+            if let Some(event) = self.framer.next() {
+                return Ok(event);
+            }
+            self.flush().await?;
+            self.fill(MESSAGE_READ).await?;
+        }
+    }
+
+    pub(super) fn accept_message(&mut self) {
+        self.framer.accept_message();
+    }
+
+    pub(super) fn refuse_message(&mut self) {
+        self.framer.refuse_message();
+    }
+
+    /// Waits for octets from the client. May be dropped while waiting, and loses nothing then.
+    pub(super) async fn wait(&mut self) -> Result<(), Ended> {
+        self.fill(COMMAND_READ).await
+    }
+
+    async fn fill(&mut self, room: usize) -> Result<(), Ended> {
+        let deadline = match self.patience {
+            Patience::Until(deadline) => deadline,
+            Patience::Each(silence) => Instant::now() + silence,
+        };
+        let buffer = self.framer.buffer();
+        buffer.reserve(room);
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Err(Ended::Shutdown),
+            read = timeout_at(deadline, self.stream.read_buf(buffer)) => match read {
+                Err(_) => Err(Ended::Silent),
+                Ok(Ok(0)) => Err(Ended::Closed),
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(error.into()),
+            },
+        }
+    }
+
+    /// Writes all responses.
+    pub(super) async fn flush(&mut self) -> Result<(), Ended> {
+        if self.responses.len() == 0 {
+            return Ok(());
+        }
+        let octets = self.responses.take();
+        let write = async {
+            self.stream.write_all(&octets).await?;
+            self.stream.flush().await
+        };
+        match timeout(self.write_timeout, write).await {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(Ended::Stuck),
+        }
+    }
+
+    /// Writes responses if they have become many: call it between any two pieces of a long answer, so that a slow
+    /// client slows us, and memory stays bounded.
+    pub(super) async fn relieve(&mut self) -> Result<(), Ended> {
+        if self.responses.len() < HIGH_WATER { Ok(()) } else { self.flush().await }
+    }
+
+    /// Octets came behind the last command: in clear behind STARTTLS someone may have put them there.
+    pub(super) fn has_more_input(&self) -> bool {
+        !self.framer.is_empty()
+    }
+
+    /// Goes on over TLS. The framer is as new: what was said before counts no more.
+    pub(super) async fn upgrade(&mut self, tls: &TlsAcceptor, limits: FrameLimits) -> Result<(), Ended> {
+        let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        let deadline = match self.patience {
+            Patience::Until(deadline) => deadline,
+            Patience::Each(silence) => Instant::now() + silence,
+        };
+        let stream = timeout_at(deadline, tls.accept(plain)).await.map_err(|_| Ended::Silent)??;
+        self.stream = Box::new(stream);
+        self.framer = Framer::new(limits);
+        Ok(())
+    }
+
+    /// The last words, and the end of the stream; nobody waits long for it.
+    pub(super) async fn close(&mut self, words: Option<&str>) {
+        const GOODBYE: Duration = Duration::from_secs(5);
+        if let Some(words) = words {
+            self.responses.bye(words);
+        }
+        let _ = timeout(GOODBYE, async {
+            self.flush().await.ok();
+            self.stream.shutdown().await.ok();
+        })
+        .await;
+    }
+}
