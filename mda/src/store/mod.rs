@@ -3,10 +3,20 @@
 //! [`MailStore`] is what the rest of the service sees. What a function reports as done is on stable storage; what a
 //! reader sees is only what was committed.
 
+mod config;
+mod damage;
 mod error;
 mod flags;
+mod follower;
+mod gate;
+mod keys;
+mod local;
 mod name;
+mod news;
+mod record;
 mod staged;
+mod state;
+mod table;
 mod types;
 mod uid_set;
 
@@ -17,8 +27,10 @@ use bytes::Bytes;
 use message::MessageId;
 use tokio::sync::watch;
 
+pub use config::StoreConfig;
 pub use error::{Result, StoreError};
 pub use flags::{FlagChange, Flags, SystemFlag};
+pub use local::{LocalStore, Opened};
 pub use name::{MailboxName, NameError};
 pub use staged::StagedBody;
 pub use types::*;
@@ -201,3 +213,6 @@ pub trait MailStore: Clone + Send + Sync + 'static {
     /// removed. [`StoreError::NoSuchAccount`].
     fn watch_account(&self, account: AccountId) -> Result<watch::Receiver<u64>>;
 }
+
+#[cfg(test)]
+mod tests;

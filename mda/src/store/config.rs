@@ -1,0 +1,38 @@
+//! What an operator decides about the store.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of a [`super::LocalStore`].
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The folder of journal and rows; made if missing. One process at a time.
+    pub dir: PathBuf,
+    /// Memory that rows are cached in, in octets. Default 64 MiB.
+    pub cache_bytes: u64,
+    /// Size of the journal's segments, in octets. Default 128 MiB.
+    pub segment_bytes: u64,
+    /// Free space that is left on the disk, in octets. Default 256 MiB.
+    pub min_free_bytes: u64,
+    /// A segment is reclaimed when at most this part of it is needed, 0 to 1. Default 0.5.
+    pub reclaim_below: f64,
+    /// How often the store looks for segments to reclaim. Default 60 s.
+    pub reclaim_every: Duration,
+    /// The most mailboxes of one account. Default 10,000.
+    pub max_mailboxes: usize,
+}
+
+impl StoreConfig {
+    /// The defaults for a store in `dir`.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            cache_bytes: 64 << 20,
+            segment_bytes: 128 << 20,
+            min_free_bytes: 256 << 20,
+            reclaim_below: 0.5,
+            reclaim_every: Duration::from_secs(60),
+            max_mailboxes: 10_000,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Joins the journal to the rows.
+
+use std::sync::Arc;
+
+use journal::{Entry, Follower, FollowerError, Liveness, Position};
+use parking_lot::Mutex;
+
+use super::damage::DamageMark;
+use super::news::News;
+use super::record::Counters;
+use super::state::State;
+use super::table::Table;
+use super::{Result, StoreError, keys};
+
+/// Applies the journal's entries to the rows, a batch of entries in one atomic step, and tells the watchers once it is
+/// visible.
+#[derive(Debug)]
+pub(super) struct Applier {
+    pub(super) state: Arc<Mutex<State>>,
+    pub(super) table: Table,
+    pub(super) news: Arc<News>,
+    pub(super) damage: DamageMark,
+}
+
+impl Applier {
+    fn highest_modseq(&self, mailbox: u64) -> Result<u64> {
+        let counters = self.table.get::<Counters>(&keys::counters(mailbox))?;
+        Ok(counters.map_or(0, |counters| counters.value.highest_modseq))
+    }
+
+    /// The state stops here: whoever operates the service reads why, and the next start makes the rows anew.
+    fn report(&self, error: StoreError) -> FollowerError {
+        tracing::error!(%error, "the mail store stops: its state cannot follow the journal");
+        self.damage.note(&error);
+        Box::new(error)
+    }
+}
+
+impl Follower for Applier {
+    type Output = ();
+
+    fn begin(&mut self, liveness: &Liveness) -> Result<Option<Position>, FollowerError> {
+        Ok(self.state.lock().attach(liveness))
+    }
+
+    fn apply(&mut self, entry: &Entry) -> Result<(), FollowerError> {
+        let applied = self.state.lock().apply(entry);
+        applied.map_err(|error| self.report(error))
+    }
+
+    fn settle(&mut self) -> Result<(), FollowerError> {
+        let settled = self.state.lock().settle();
+        settled
+            .and_then(|changed| self.news.publish(&changed, |mailbox| self.highest_modseq(mailbox)))
+            .map_err(|error| self.report(error))
+    }
+
+    fn checkpoint(&mut self) -> Result<(), FollowerError> {
+        self.table.flush().map_err(|error| self.report(error))
+    }
+}

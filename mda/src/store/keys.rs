@@ -1,0 +1,188 @@
+//! The keys of the one tree that holds all rows.
+//!
+//! The first octet tells the kind of row; numbers are big-endian, so that keys sort as what they stand for.
+
+/// The greatest numbers taken so far.
+pub(super) const MARKS: &[u8] = b"gmarks";
+/// The last journal position whose change is in the rows.
+pub(super) const APPLIED: &[u8] = b"gapplied";
+
+/// All keys that begin with `prefix`, as the bounds of a scan.
+pub(super) fn within(prefix: &[u8]) -> std::ops::Range<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    // No prefix here consists of 0xff alone: the first octet is a letter.
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            break;
+        }
+    }
+    prefix.to_vec()..end
+}
+
+fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(kind);
+    parts.iter().for_each(|part| key.extend_from_slice(part));
+    key
+}
+
+/// Account → its state.
+pub(super) fn account(id: u64) -> Vec<u8> {
+    key(b'a', &[&id.to_be_bytes()])
+}
+
+/// Address and account: who gets an address' mail. Two accounts may hold one only while old records are replayed.
+pub(super) fn address(address: &str, account: u64) -> Vec<u8> {
+    key(b'n', &[address.as_bytes(), &[0], &account.to_be_bytes()])
+}
+
+/// Prefix of [`address`] for one address.
+pub(super) fn address_prefix(address: &str) -> Vec<u8> {
+    key(b'n', &[address.as_bytes(), &[0]])
+}
+
+/// Prefix of all addresses.
+pub(super) const ADDRESSES: &[u8] = b"n";
+
+/// A local domain.
+pub(super) fn domain(name: &str) -> Vec<u8> {
+    key(b'd', &[name.as_bytes()])
+}
+
+/// Prefix of all domains.
+pub(super) const DOMAINS: &[u8] = b"d";
+
+/// Mailbox → its state.
+pub(super) fn mailbox(id: u64) -> Vec<u8> {
+    key(b'm', &[&id.to_be_bytes()])
+}
+
+/// Account, name and mailbox: the list of an account's mailboxes.
+pub(super) fn listed(account: u64, name: &str, mailbox: u64) -> Vec<u8> {
+    key(b'l', &[&account.to_be_bytes(), name.as_bytes(), &[0], &mailbox.to_be_bytes()])
+}
+
+/// Prefix of [`listed`] for one name.
+pub(super) fn listed_name(account: u64, name: &str) -> Vec<u8> {
+    key(b'l', &[&account.to_be_bytes(), name.as_bytes(), &[0]])
+}
+
+/// Prefix of [`listed`] for one account.
+pub(super) fn listed_account(account: u64) -> Vec<u8> {
+    key(b'l', &[&account.to_be_bytes()])
+}
+
+/// Account and name → whether it is subscribed.
+pub(super) fn subscription(account: u64, name: &str) -> Vec<u8> {
+    key(b'u', &[&account.to_be_bytes(), name.as_bytes()])
+}
+
+/// Prefix of an account's subscriptions.
+pub(super) fn subscriptions(account: u64) -> Vec<u8> {
+    key(b'u', &[&account.to_be_bytes()])
+}
+
+/// Mailbox → its counters.
+pub(super) fn counters(mailbox: u64) -> Vec<u8> {
+    key(b'c', &[&mailbox.to_be_bytes()])
+}
+
+/// Mailbox and UID → the message's row.
+pub(super) fn row(mailbox: u64, uid: u32) -> Vec<u8> {
+    key(b'r', &[&mailbox.to_be_bytes(), &uid.to_be_bytes()])
+}
+
+/// Prefix of a mailbox's rows.
+pub(super) fn rows(mailbox: u64) -> Vec<u8> {
+    key(b'r', &[&mailbox.to_be_bytes()])
+}
+
+/// Mailbox, modseq and UID: each message once, at its last change.
+pub(super) fn changed(mailbox: u64, modseq: u64, uid: u32) -> Vec<u8> {
+    key(b'q', &[&mailbox.to_be_bytes(), &modseq.to_be_bytes(), &uid.to_be_bytes()])
+}
+
+/// Prefix of a mailbox's changes.
+pub(super) fn changes(mailbox: u64) -> Vec<u8> {
+    key(b'q', &[&mailbox.to_be_bytes()])
+}
+
+/// Mailbox and modseq → what was expunged then.
+pub(super) fn vanished(mailbox: u64, modseq: u64) -> Vec<u8> {
+    key(b'v', &[&mailbox.to_be_bytes(), &modseq.to_be_bytes()])
+}
+
+/// Prefix of what was expunged from a mailbox, by modseq.
+pub(super) fn vanished_all(mailbox: u64) -> Vec<u8> {
+    key(b'v', &[&mailbox.to_be_bytes()])
+}
+
+/// Mailbox and first UID of a range of expunged ones → its last UID.
+pub(super) fn expunged(mailbox: u64, first: u32) -> Vec<u8> {
+    key(b'e', &[&mailbox.to_be_bytes(), &first.to_be_bytes()])
+}
+
+/// Prefix of a mailbox's expunged ranges.
+pub(super) fn expunged_all(mailbox: u64) -> Vec<u8> {
+    key(b'e', &[&mailbox.to_be_bytes()])
+}
+
+/// Mailbox and UID → flags that came before their message, in a replay whose order reclaim has changed.
+pub(super) fn early_flags(mailbox: u64, uid: u32) -> Vec<u8> {
+    key(b'o', &[&mailbox.to_be_bytes(), &uid.to_be_bytes()])
+}
+
+/// Prefix of a mailbox's early flags.
+pub(super) fn early_flags_all(mailbox: u64) -> Vec<u8> {
+    key(b'o', &[&mailbox.to_be_bytes()])
+}
+
+/// Prefix of all early flags.
+pub(super) const EARLY_FLAGS: &[u8] = b"o";
+
+/// Body → where it lies and how many rows show it.
+pub(super) fn body(email: u64) -> Vec<u8> {
+    key(b'b', &[&email.to_be_bytes()])
+}
+
+/// Message id and recipient → the first placement.
+pub(super) fn delivered(message_id: &[u8], recipient: &str) -> Vec<u8> {
+    key(b'k', &[message_id, recipient.as_bytes()])
+}
+
+/// Prefix of the deliveries of one message.
+pub(super) fn delivered_all(message_id: &[u8]) -> Vec<u8> {
+    key(b'k', &[message_id])
+}
+
+/// An account that is gone for good.
+pub(super) fn removed_account(id: u64) -> Vec<u8> {
+    key(b'x', &[b"a", &id.to_be_bytes()])
+}
+
+/// A mailbox that is gone for good.
+pub(super) fn removed_mailbox(id: u64) -> Vec<u8> {
+    key(b'x', &[b"m", &id.to_be_bytes()])
+}
+
+/// Prefix of [`removed_mailbox`].
+pub(super) const REMOVED_MAILBOXES: &[u8] = b"xm";
+
+/// Journal segment → octets in it that are needed.
+pub(super) fn segment(id: u64) -> Vec<u8> {
+    key(b's', &[&id.to_be_bytes()])
+}
+
+/// Prefix of all segments.
+pub(super) const SEGMENTS: &[u8] = b"s";
+
+/// The number that ends a key.
+pub(super) fn last_u64(key: &[u8]) -> u64 {
+    key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// The number that ends a key.
+pub(super) fn last_u32(key: &[u8]) -> u32 {
+    key.last_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
+}

@@ -1,0 +1,266 @@
+//! The store of one machine: a journal and the rows that follow it.
+
+mod accounts;
+mod change;
+mod housekeeping;
+mod mailboxes;
+mod open;
+mod place;
+mod read;
+mod reclaim;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use journal::{Journal, Record};
+use message::MessageId;
+use parking_lot::Mutex;
+use prost::Message;
+use tokio::sync::watch;
+
+pub use open::Opened;
+
+use super::damage::DamageMark;
+use super::gate::Gates;
+use super::news::News;
+use super::record::{Change, Marks, RECORD_KIND};
+use super::state::State;
+use super::table::Table;
+use super::{
+    Account, AccountId, Append, BodySource, Changes, Copied, Delivery, EmailId, FlagChange, FlagsStored,
+    Located, MailStore, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq, NewAccount, Placement,
+    Receipt, Result, Row, Snapshot, SpecialUse, StagedBody, StoreConfig, StoreError, Uid, UidRange, UidSet,
+    Usage,
+};
+use housekeeping::Housekeeper;
+
+/// Mail in a folder of this machine. Clones are one store.
+///
+/// The journal is the truth: a change is one record of it, durable before the change is reported as done. The rows
+/// (sled) are what applying the records in order gives; they are committed without a sync of their own, for what a
+/// crash takes of them the journal gives again.
+#[derive(Debug, Clone)]
+pub struct LocalStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: StoreConfig,
+    journal: Journal<()>,
+    table: Table,
+    state: Arc<Mutex<State>>,
+    news: Arc<News>,
+    damage: DamageMark,
+    gates: Gates,
+    /// The greatest numbers taken, those in flight included.
+    marks: Mutex<Marks>,
+    /// Deliveries in flight by message id and recipient; the value closes when the delivery ends.
+    in_flight: Mutex<HashMap<(MessageId, String), watch::Receiver<()>>>,
+    /// Held, until it is applied, by every change to which accounts there are.
+    accounts: tokio::sync::Mutex<()>,
+    housekeeper: Housekeeper,
+}
+
+impl LocalStore {
+    /// Takes new numbers: `take` raises the marks it is given. Gives what it returns and the marks for the record.
+    fn take<T>(&self, take: impl FnOnce(&mut Marks) -> T) -> (T, Option<Marks>) {
+        let mut marks = self.inner.marks.lock();
+        let taken = take(&mut marks);
+        (taken, Some(*marks))
+    }
+
+    /// Puts a change into the journal's order. It is committed when the future is ready.
+    fn propose(&self, change: &Change) -> journal::Append<()> {
+        self.propose_with(change, BodySource::Bytes(Bytes::new()))
+    }
+
+    fn propose_with(&self, change: &Change, body: BodySource) -> journal::Append<()> {
+        let meta = Bytes::from(change.encode_to_vec());
+        match body {
+            BodySource::Bytes(body) => self.inner.journal.append(Record { kind: RECORD_KIND, meta, body }),
+            BodySource::Staged(staged) => staged.writer.commit(RECORD_KIND, meta),
+        }
+    }
+
+    /// Notes an error that means damaged rows, for the next start.
+    fn noting<T>(&self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|error| self.inner.damage.note(error))
+    }
+
+    /// Carries a change out to its end even if nobody waits for it any more: what it holds, it holds until the journal
+    /// has answered.
+    async fn carry_out<T, F>(&self, change: impl FnOnce(Self) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let done = tokio::spawn(change(self.clone())).await;
+        self.noting(done.unwrap_or_else(|error| Err(StoreError::Closed(error.to_string()))))
+    }
+
+    /// Reads much on a thread that may block.
+    async fn read_aside<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.clone();
+        let done = tokio::task::spawn_blocking(move || read(&store)).await;
+        self.noting(done.unwrap_or_else(|error| Err(StoreError::Closed(error.to_string()))))
+    }
+}
+
+impl MailStore for LocalStore {
+    async fn create_account(&self, account: NewAccount) -> Result<Account> {
+        self.carry_out(|store| async move { store.account_create(account).await }).await
+    }
+
+    async fn set_password(&self, account: AccountId, hash: String) -> Result<()> {
+        self.carry_out(move |store| async move { store.account_set_password(account, hash).await }).await
+    }
+
+    async fn remove_account(&self, account: AccountId) -> Result<()> {
+        self.carry_out(move |store| async move { store.account_remove(account).await }).await
+    }
+
+    fn account(&self, account: AccountId) -> Result<Account> {
+        self.noting(self.read_account(account))
+    }
+
+    fn account_by_address(&self, address: &str) -> Result<Option<Account>> {
+        self.noting(self.read_account_by_address(address))
+    }
+
+    fn accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Account>> {
+        self.noting(self.read_accounts(after, limit))
+    }
+
+    fn usage(&self, account: AccountId) -> Result<Usage> {
+        self.noting(self.read_usage(account))
+    }
+
+    async fn add_domain(&self, domain: String) -> Result<()> {
+        self.carry_out(|store| async move { store.domain_add(domain).await }).await
+    }
+
+    fn is_local_domain(&self, domain: &str) -> Result<bool> {
+        self.noting(self.read_is_local(domain))
+    }
+
+    fn domains(&self) -> Result<Vec<String>> {
+        self.noting(self.read_domains())
+    }
+
+    async fn create_mailbox(
+        &self,
+        account: AccountId,
+        name: MailboxName,
+        special_use: Option<SpecialUse>,
+    ) -> Result<Mailbox> {
+        self.carry_out(move |store| async move { store.mailbox_create(account, &name, special_use).await })
+            .await
+    }
+
+    async fn delete_mailbox(&self, account: AccountId, name: MailboxName) -> Result<()> {
+        self.carry_out(move |store| async move { store.mailbox_delete(account, &name).await }).await
+    }
+
+    async fn rename_mailbox(&self, account: AccountId, from: MailboxName, to: MailboxName) -> Result<()> {
+        self.carry_out(move |store| async move { store.mailbox_rename(account, &from, &to).await }).await
+    }
+
+    async fn set_subscribed(&self, account: AccountId, name: MailboxName, subscribed: bool) -> Result<()> {
+        self.carry_out(move |store| async move { store.mailbox_subscribe(account, &name, subscribed).await })
+            .await
+    }
+
+    fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>> {
+        self.noting(self.read_mailboxes(account))
+    }
+
+    fn mailbox(&self, account: AccountId, name: &MailboxName) -> Result<Option<Mailbox>> {
+        self.noting(self.read_mailbox(account, name))
+    }
+
+    fn mailbox_by_id(&self, mailbox: MailboxId) -> Result<Option<Mailbox>> {
+        self.noting(self.read_mailbox_by_id(mailbox))
+    }
+
+    fn subscriptions(&self, account: AccountId) -> Result<Vec<MailboxName>> {
+        self.noting(self.read_subscriptions(account))
+    }
+
+    fn status(&self, mailbox: MailboxId) -> Result<MailboxStatus> {
+        self.noting(self.read_status(mailbox))
+    }
+
+    async fn stage(&self) -> Result<StagedBody> {
+        Ok(StagedBody { writer: self.inner.journal.body_writer() })
+    }
+
+    async fn deliver(&self, delivery: Delivery) -> Result<Vec<Result<Receipt>>> {
+        self.carry_out(|store| async move { store.message_deliver(delivery).await }).await
+    }
+
+    async fn append(&self, account: AccountId, append: Append) -> Result<Placement> {
+        self.carry_out(move |store| async move { store.message_append(account, append).await }).await
+    }
+
+    async fn rows(&self, mailbox: MailboxId, uids: UidRange) -> Result<Snapshot> {
+        self.read_aside(move |store| store.read_rows(mailbox, uids)).await
+    }
+
+    fn row(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Row>> {
+        self.noting(self.read_row(mailbox, uid))
+    }
+
+    async fn changes_since(&self, mailbox: MailboxId, modseq: ModSeq) -> Result<Changes> {
+        self.read_aside(move |store| store.read_changes(mailbox, modseq)).await
+    }
+
+    async fn read(&self, email: EmailId, range: std::ops::Range<u64>) -> Result<Bytes> {
+        self.read_aside(move |store| store.read_body(email, range)).await
+    }
+
+    fn locate(&self, message_id: MessageId) -> Result<Vec<Located>> {
+        self.noting(self.read_located(message_id))
+    }
+
+    async fn store_flags(
+        &self,
+        mailbox: MailboxId,
+        uids: UidSet,
+        change: FlagChange,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<FlagsStored> {
+        self.carry_out(move |store| async move {
+            store.messages_flag(mailbox, uids, change, unchanged_since).await
+        })
+        .await
+    }
+
+    async fn copy(&self, mailbox: MailboxId, uids: UidSet, to: MailboxName) -> Result<Copied> {
+        self.carry_out(move |store| async move { store.messages_copy(mailbox, uids, &to).await }).await
+    }
+
+    async fn move_messages(&self, mailbox: MailboxId, uids: UidSet, to: MailboxName) -> Result<Copied> {
+        self.carry_out(move |store| async move { store.messages_move(mailbox, uids, &to).await }).await
+    }
+
+    async fn expunge(&self, mailbox: MailboxId, uids: UidSet, only_deleted: bool) -> Result<UidSet> {
+        self.carry_out(move |store| async move { store.messages_expunge(mailbox, uids, only_deleted).await })
+            .await
+    }
+
+    fn watch(&self, mailbox: MailboxId) -> Result<watch::Receiver<ModSeq>> {
+        let current = || Ok(self.read_status(mailbox)?.highest_modseq);
+        self.noting(self.inner.news.mailbox(mailbox.0, current))
+    }
+
+    fn watch_account(&self, account: AccountId) -> Result<watch::Receiver<u64>> {
+        let current = || self.read_account(account).map(|_| 0);
+        self.noting(self.inner.news.account(account.0, current))
+    }
+}

@@ -1,0 +1,87 @@
+//! Changes to accounts and domains.
+
+use jiff::Timestamp;
+
+use super::LocalStore;
+use crate::store::record::{AccountState, Change, MailboxState, Removed, SubscriptionState};
+use crate::store::{Account, AccountId, MailboxName, NewAccount, Result, SpecialUse, StoreError};
+
+impl LocalStore {
+    pub(super) async fn account_create(&self, new: NewAccount) -> Result<Account> {
+        let _accounts = self.inner.accounts.lock().await;
+        if self.read_account_by_address(&new.name)?.is_some() {
+            return Err(StoreError::AlreadyExists);
+        }
+        let (id, _) = self.take(|marks| {
+            marks.account += 1;
+            marks.account
+        });
+        let account = AccountState {
+            id,
+            revision: 1,
+            addresses: vec![new.name.clone()],
+            name: new.name,
+            password_hash: new.password_hash,
+            created_at: Timestamp::now().as_second(),
+        };
+        let mailboxes =
+            standard_mailboxes().map(|(name, special_use)| self.new_mailbox(id, &name, special_use));
+        let mut change = Change {
+            accounts: vec![account],
+            domains: vec![new.domain],
+            mailboxes: mailboxes.collect(),
+            ..Change::default()
+        };
+        change.subscriptions = change.mailboxes.iter().map(subscribed).collect();
+        change.marks = self.take(|_| ()).1;
+        self.propose(&change).await?;
+        self.read_account(AccountId(id))
+    }
+
+    pub(super) async fn account_set_password(&self, account: AccountId, hash: String) -> Result<()> {
+        let _accounts = self.inner.accounts.lock().await;
+        let mut state = self.account_state(account)?.ok_or(StoreError::NoSuchAccount)?;
+        state.revision += 1;
+        state.password_hash = hash;
+        self.propose(&Change { accounts: vec![state], ..Change::default() }).await?;
+        Ok(())
+    }
+
+    pub(super) async fn account_remove(&self, account: AccountId) -> Result<()> {
+        let _accounts = self.inner.accounts.lock().await;
+        let gate = self.inner.gates.of(account.0);
+        let _changes = gate.changes.lock().await;
+        self.account_state(account)?.ok_or(StoreError::NoSuchAccount)?;
+        let mailboxes: Vec<_> = self.read_mailboxes(account)?.iter().map(|mailbox| mailbox.id.0).collect();
+        let restructuring = gate.restructure();
+        let change = Change {
+            removed_accounts: vec![Removed { id: account.0, last_segment: 0 }],
+            removed_mailboxes: mailboxes.iter().map(|id| Removed { id: *id, last_segment: 0 }).collect(),
+            ..Change::default()
+        };
+        self.propose(&change).await?;
+        mailboxes.iter().for_each(|mailbox| self.mailbox_is_gone(&gate, *mailbox));
+        drop(restructuring);
+        Ok(())
+    }
+
+    pub(super) async fn domain_add(&self, domain: String) -> Result<()> {
+        if !self.read_is_local(&domain)? {
+            self.propose(&Change { domains: vec![domain], ..Change::default() }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What every account has from the start.
+fn standard_mailboxes() -> impl Iterator<Item = (MailboxName, Option<SpecialUse>)> {
+    let special = SpecialUse::ALL.into_iter().filter_map(|special| {
+        let name = MailboxName::parse(special.as_str().trim_start_matches('\\')).ok()?;
+        Some((name, Some(special)))
+    });
+    std::iter::once((MailboxName::inbox(), None)).chain(special)
+}
+
+fn subscribed(mailbox: &MailboxState) -> SubscriptionState {
+    SubscriptionState { account: mailbox.account, name: mailbox.name.clone(), revision: 1, subscribed: true }
+}

@@ -1,0 +1,89 @@
+//! Work that nobody waits for: rows of removed mailboxes, and space of dead messages.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Weak};
+use std::thread;
+
+use super::{Inner, LocalStore};
+use crate::store::{Result, StoreError};
+
+/// Rows that are removed at once while deliveries wait.
+const PURGE_BATCH: usize = 500;
+
+/// Hands work to the housekeeping thread, which ends with the store.
+#[derive(Debug)]
+pub(super) struct Housekeeper {
+    work: Sender<Work>,
+}
+
+/// What the thread does on request.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// Remove the rows of a mailbox that is gone.
+    Purge(u64),
+    /// End, and say so by dropping this.
+    Stop(#[allow(dead_code, reason = "its drop is the message")] Sender<()>),
+}
+
+impl Housekeeper {
+    pub(super) fn new() -> (Self, Receiver<Work>) {
+        let (work, receiver) = mpsc::channel();
+        (Self { work }, receiver)
+    }
+
+    pub(super) fn purge(&self, mailbox: u64) {
+        // Without the thread the store is closing: the next start purges.
+        let _ = self.work.send(Work::Purge(mailbox));
+    }
+
+    /// Waits until the thread is done with what it was doing.
+    pub(super) fn stop(&self) {
+        let (done, ended) = mpsc::channel();
+        if self.work.send(Work::Stop(done)).is_ok() {
+            let _ = ended.recv();
+        }
+    }
+}
+
+/// Starts the thread.
+pub(super) fn start(store: &LocalStore, work: Receiver<Work>) -> Result<()> {
+    let weak = Arc::downgrade(&store.inner);
+    let every = store.inner.config.reclaim_every;
+    let body = move || {
+        loop {
+            let result = match work.recv_timeout(every) {
+                Ok(Work::Purge(mailbox)) => with(&weak, |store| store.purge(mailbox)),
+                Err(RecvTimeoutError::Timeout) => with(&weak, LocalStore::reclaim),
+                Ok(Work::Stop(_)) | Err(RecvTimeoutError::Disconnected) => return,
+            };
+            match result {
+                Ok(()) | Err(StoreError::Closed(_)) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the mail store's housekeeping failed, it will try again")
+                }
+            }
+        }
+    };
+    let started = thread::Builder::new().name("mail-store".to_owned()).spawn(body);
+    started.map(drop).map_err(|error| StoreError::Io {
+        what: "cannot start the housekeeping thread".to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+fn with(store: &Weak<Inner>, work: impl FnOnce(&LocalStore) -> Result<()>) -> Result<()> {
+    store.upgrade().map_or(Ok(()), |inner| {
+        let store = LocalStore { inner };
+        store.noting(work(&store))
+    })
+}
+
+impl LocalStore {
+    /// Removes the rows of a mailbox that is gone, a few at a time: deliveries go on in between.
+    pub(in crate::store) fn purge(&self, mailbox: u64) -> Result<()> {
+        while self.inner.state.lock().purge(mailbox, PURGE_BATCH)? {
+            thread::yield_now();
+        }
+        Ok(())
+    }
+}

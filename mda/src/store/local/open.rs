@@ -1,0 +1,225 @@
+//! Opening, making anew, closing.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::sync::Arc;
+
+use journal::{Journal, OnCorruption, Recovery};
+use parking_lot::Mutex;
+
+use super::housekeeping::{self, Housekeeper};
+use super::{Inner, LocalStore};
+use crate::store::damage::DamageMark;
+use crate::store::follower::Applier;
+use crate::store::gate::Gates;
+use crate::store::news::News;
+use crate::store::state::State;
+use crate::store::table::{Table, sled_error};
+use crate::store::{Result, StoreConfig, StoreError};
+
+/// The format of the folder that this program writes.
+const FORMAT: u32 = 1;
+
+/// What opening a store found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Journal records that were applied: those that a crash had taken from the rows, or all.
+    pub replayed: u64,
+    /// The rows were made anew from the journal.
+    pub rebuilt: bool,
+    /// Damaged stretches of the journal, as text: what was in them is lost, and the operator has to know.
+    pub damaged: Vec<String>,
+}
+
+impl LocalStore {
+    /// Opens the store of a folder, or makes it. Blocks while the journal is replayed.
+    ///
+    /// Rows that are found damaged, now or when the store was last open, are set aside as `state.damaged` and made
+    /// anew from the journal: that takes time in proportion to the number of messages and loses none.
+    pub fn open(config: StoreConfig) -> Result<(Self, Opened)> {
+        fs::create_dir_all(&config.dir).map_err(io_error("cannot make the store's folder"))?;
+        check_format(&config.dir)?;
+        let damage = DamageMark::new(&config.dir);
+        let mut rebuilt = damage.is_set();
+        if rebuilt {
+            set_aside(&config.dir)?;
+        }
+        let opened = match open_once(&config, &damage) {
+            Err(error @ StoreError::CorruptState { .. }) => {
+                tracing::error!(%error, "rows are damaged: making them anew from the journal, losing no message");
+                rebuilt = true;
+                set_aside(&config.dir)?;
+                open_once(&config, &damage)
+            }
+            opened => opened,
+        };
+        let (store, recovery) = opened?;
+        damage.clear().map_err(io_error("cannot remove the mark of damaged rows"))?;
+        Ok((store, report(&recovery, rebuilt)))
+    }
+
+    /// Makes all rows anew from the journal, for a store that nobody has open.
+    pub fn rebuild(config: StoreConfig) -> Result<Opened> {
+        check_format(&config.dir)?;
+        set_aside(&config.dir)?;
+        let (store, opened) = Self::open(config)?;
+        store.close_blocking()?;
+        Ok(Opened { rebuilt: true, ..opened })
+    }
+
+    /// Finishes what was begun and gives the folder free. What is asked of other clones later fails with
+    /// [`StoreError::Closed`].
+    pub async fn close(self) -> Result<()> {
+        let closed = tokio::task::spawn_blocking(move || self.close_blocking()).await;
+        closed.unwrap_or_else(|error| Err(StoreError::Closed(error.to_string())))
+    }
+
+    /// As [`LocalStore::close`], for threads that may block.
+    pub fn close_blocking(self) -> Result<()> {
+        self.inner.housekeeper.stop();
+        self.inner.journal.clone().close()?;
+        self.inner.table.flush()
+    }
+}
+
+fn open_once(config: &StoreConfig, damage: &DamageMark) -> Result<(LocalStore, Recovery)> {
+    let table = open_rows(config)?;
+    let state = Arc::new(Mutex::new(State::load(table.clone())?));
+    let news = Arc::new(News::default());
+    let applier = Applier {
+        state: Arc::clone(&state),
+        table: table.clone(),
+        news: Arc::clone(&news),
+        damage: damage.clone(),
+    };
+    let journal_config = journal::Config {
+        segment_bytes: config.segment_bytes,
+        min_free_bytes: config.min_free_bytes,
+        // One damaged stretch must not keep everybody from their mail.
+        on_corruption: OnCorruption::Quarantine,
+        ..journal::Config::new(config.dir.join("journal"))
+    };
+    let (journal, recovery) = Journal::open(journal_config, applier).map_err(replay_error)?;
+    state.lock().end_replay()?;
+    let marks = state.lock().marks();
+    let (housekeeper, work) = Housekeeper::new();
+    let store = LocalStore {
+        inner: Arc::new(Inner {
+            config: config.clone(),
+            journal,
+            table,
+            state,
+            news,
+            damage: damage.clone(),
+            gates: Gates::default(),
+            marks: Mutex::new(marks),
+            in_flight: Mutex::default(),
+            accounts: tokio::sync::Mutex::default(),
+            housekeeper,
+        }),
+    };
+    for mailbox in store.removed_mailboxes()? {
+        store.inner.housekeeper.purge(mailbox);
+    }
+    housekeeping::start(&store, work)?;
+    Ok((store, recovery))
+}
+
+/// Opens sled. It reports some damage as an error and panics on other.
+fn open_rows(config: &StoreConfig) -> Result<Table> {
+    let sled = sled::Config::new()
+        .path(config.dir.join("state"))
+        .cache_capacity(config.cache_bytes)
+        // The journal makes durable; this only bounds what a start after a crash has to replay.
+        .flush_every_ms(Some(2_000));
+    let opened = panic::catch_unwind(AssertUnwindSafe(|| sled.open().and_then(|db| db.open_tree("rows"))));
+    match opened {
+        Ok(Ok(tree)) => Ok(Table::new(tree)),
+        Ok(Err(sled::Error::Io(error)))
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData
+            ) =>
+        {
+            Err(StoreError::CorruptState { what: error.to_string() })
+        }
+        Ok(Err(error)) => Err(sled_error(error)),
+        Err(_) => Err(StoreError::CorruptState { what: "sled cannot read its files".to_owned() }),
+    }
+}
+
+/// A replay that met damaged rows says so in the store's own words.
+fn replay_error(error: journal::Error) -> StoreError {
+    if let journal::Error::Follower(source) = &error
+        && let Some(own) = source.downcast_ref::<StoreError>()
+    {
+        return own.clone();
+    }
+    error.into()
+}
+
+fn report(recovery: &Recovery, rebuilt: bool) -> Opened {
+    let damaged: Vec<String> = recovery
+        .quarantined
+        .iter()
+        .map(|stretch| format!("{} octets at {}: {}", stretch.bytes, stretch.start, stretch.reason))
+        .collect();
+    for stretch in &damaged {
+        tracing::error!(%stretch, "a part of the mail store's journal is damaged: what was in it is lost");
+    }
+    if rebuilt {
+        tracing::warn!(records = recovery.replayed, "rows were made anew from the journal");
+    }
+    Opened { replayed: recovery.replayed, rebuilt, damaged }
+}
+
+/// Refuses a folder of a newer program, and marks a new one as ours.
+fn check_format(dir: &Path) -> Result<()> {
+    let path = dir.join("FORMAT");
+    match fs::read_to_string(&path) {
+        Ok(text) => match text.trim().parse() {
+            Ok(FORMAT) => Ok(()),
+            Ok(found) => Err(StoreError::NewerFormat { found, known: FORMAT }),
+            Err(error) => Err(io_error("cannot read the store's FORMAT file")(std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                error,
+            ))),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            write_format(dir, &path).map_err(io_error("cannot write the store's FORMAT file"))
+        }
+        Err(error) => Err(io_error("cannot read the store's FORMAT file")(error)),
+    }
+}
+
+/// Whole or not at all: a crash in between must not leave an empty file.
+fn write_format(dir: &Path, path: &Path) -> std::io::Result<()> {
+    let new = dir.join("FORMAT.new");
+    let mut file = File::create(&new)?;
+    writeln!(file, "{FORMAT}")?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    File::open(dir)?.sync_all()
+}
+
+/// Moves the rows away; those that were set aside before give way.
+fn set_aside(dir: &Path) -> Result<()> {
+    let (rows, aside) = (dir.join("state"), dir.join("state.damaged"));
+    let moved = || {
+        if !rows.exists() {
+            return Ok(());
+        }
+        if aside.exists() {
+            fs::remove_dir_all(&aside)?;
+        }
+        fs::rename(&rows, &aside)?;
+        File::open(dir)?.sync_all()
+    };
+    moved().map_err(io_error("cannot set the damaged rows aside"))
+}
+
+fn io_error(what: &'static str) -> impl Fn(std::io::Error) -> StoreError {
+    move |error| StoreError::Io { what: what.to_owned(), reason: error.to_string() }
+}

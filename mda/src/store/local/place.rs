@@ -1,0 +1,261 @@
+//! New messages: deliveries and appends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use message::MessageId;
+use tokio::sync::watch;
+
+use super::LocalStore;
+use crate::store::gate::Gate;
+use crate::store::record::{Change, Delivered, Placed};
+use crate::store::{
+    AccountId, Append, BodySource, Delivery, Flags, Mailbox, MailboxName, Placement, Receipt, Result,
+    StoreError,
+};
+
+/// The most recipients of one delivery: a record lists them all.
+const MAX_RECIPIENTS: usize = 1_000;
+
+/// A message to be placed.
+struct New {
+    message_id: MessageId,
+    internal_date: Timestamp,
+    size: u64,
+}
+
+/// Where a message goes.
+struct Target {
+    account: AccountId,
+    mailbox: MailboxName,
+    flags: Flags,
+    /// For deliveries, the second part of the idempotency key.
+    recipient: Option<String>,
+}
+
+enum Attempt {
+    /// Mailboxes of this account are coming and going.
+    Wait(Arc<Gate>),
+    /// One result for each target, and the record if any was placed.
+    Proposed(Vec<Result<Placement>>, Option<journal::Append<()>>),
+}
+
+impl LocalStore {
+    pub(super) async fn message_deliver(&self, delivery: Delivery) -> Result<Vec<Result<Receipt>>> {
+        if delivery.recipients.len() > MAX_RECIPIENTS {
+            return Err(StoreError::OverLimit { what: "recipients", limit: MAX_RECIPIENTS as u64 });
+        }
+        let new = New {
+            message_id: delivery.message_id,
+            internal_date: delivery.internal_date,
+            size: octets(&delivery.body),
+        };
+        let mut addresses: Vec<String> = delivery.recipients.iter().map(|to| to.address.clone()).collect();
+        let _claim = self.claim(new.message_id, addresses.clone()).await;
+
+        let mut receipts: BTreeMap<String, Result<Receipt>> = BTreeMap::new();
+        let mut targets = Vec::new();
+        for recipient in delivery.recipients {
+            if receipts.contains_key(&recipient.address)
+                || targets.iter().any(|target: &Target| target.recipient.as_ref() == Some(&recipient.address))
+            {
+                continue;
+            }
+            if let Some(placement) = self.delivered(new.message_id, &recipient.address)? {
+                receipts.insert(recipient.address, Ok(Receipt { placement, duplicate: true }));
+                continue;
+            }
+            targets.push(Target {
+                account: recipient.account,
+                mailbox: recipient.mailbox,
+                flags: recipient.flags,
+                recipient: Some(recipient.address),
+            });
+        }
+        let placements = self.place(&new, &targets, delivery.body).await?;
+        for (target, placement) in targets.into_iter().zip(placements) {
+            let receipt = placement.map(|placement| Receipt { placement, duplicate: false });
+            receipts.insert(target.recipient.unwrap_or_default(), receipt);
+        }
+        Ok(addresses
+            .drain(..)
+            .map(|address| receipts.get(&address).cloned().unwrap_or(Err(StoreError::NoSuchAccount)))
+            .collect())
+    }
+
+    pub(super) async fn message_append(&self, account: AccountId, append: Append) -> Result<Placement> {
+        let new = New {
+            message_id: append.message_id,
+            internal_date: append.internal_date,
+            size: octets(&append.body),
+        };
+        let target = Target { account, mailbox: append.mailbox, flags: append.flags, recipient: None };
+        let placed = self.place(&new, &[target], append.body).await?;
+        placed.into_iter().next().unwrap_or(Err(StoreError::NoSuchMailbox))
+    }
+
+    async fn place(&self, new: &New, targets: &[Target], body: BodySource) -> Result<Vec<Result<Placement>>> {
+        // Ascending, so that two deliveries to the same accounts do not wait for each other.
+        let gates: BTreeMap<AccountId, Arc<Gate>> =
+            targets.iter().map(|target| (target.account, self.inner.gates.of(target.account.0))).collect();
+        let mut body = Some(body);
+        loop {
+            match self.try_place(&gates, new, targets, &mut body)? {
+                Attempt::Wait(gate) => drop(gate.changes.lock().await),
+                Attempt::Proposed(placements, append) => {
+                    if let Some(append) = append {
+                        append.await?;
+                    }
+                    return Ok(placements);
+                }
+            }
+        }
+    }
+
+    /// Takes numbers and appends the record, all under the locks of the accounts concerned.
+    fn try_place(
+        &self,
+        gates: &BTreeMap<AccountId, Arc<Gate>>,
+        new: &New,
+        targets: &[Target],
+        body: &mut Option<BodySource>,
+    ) -> Result<Attempt> {
+        let mut heads = BTreeMap::new();
+        for (account, gate) in gates {
+            let locked = gate.heads.lock();
+            if locked.restructuring {
+                return Ok(Attempt::Wait(Arc::clone(gate)));
+            }
+            heads.insert(*account, locked);
+        }
+        let mut change = Change::default();
+        let mut placements = Vec::with_capacity(targets.len());
+        for target in targets {
+            let mailbox = match self.target_mailbox(target) {
+                Ok(mailbox) => mailbox,
+                Err(error) => {
+                    placements.push(Err(error));
+                    continue;
+                }
+            };
+            let Some(heads) = heads.get_mut(&target.account) else { continue };
+            let head = heads.of(&self.inner.table, mailbox.id.0)?;
+            let placement = Placement {
+                account: target.account,
+                mailbox: mailbox.id,
+                mailbox_name: mailbox.name,
+                uid_validity: mailbox.uid_validity,
+                uid: head.take_uid()?,
+            };
+            change.placed.push(placed(new, target, &placement, head.take_modseq()));
+            change.delivered.extend(delivered(new, target, &placement));
+            placements.push(Ok(placement));
+        }
+        let Some(body) = body.take().filter(|_| !change.placed.is_empty()) else {
+            return Ok(Attempt::Proposed(placements, None));
+        };
+        (change.body, change.marks) = self.take(|marks| {
+            marks.email += 1;
+            marks.email
+        });
+        change.placed.iter_mut().for_each(|placed| placed.email = change.body);
+        let append = self.propose_with(&change, body);
+        Ok(Attempt::Proposed(placements, Some(append)))
+    }
+
+    fn target_mailbox(&self, target: &Target) -> Result<Mailbox> {
+        check_flags(&target.flags)?;
+        match self.read_mailbox(target.account, &target.mailbox)? {
+            Some(mailbox) => Ok(mailbox),
+            None => {
+                self.read_account(target.account)?;
+                Err(StoreError::NoSuchMailbox)
+            }
+        }
+    }
+
+    /// Takes the idempotency keys of a delivery; waits while another delivery has one of them.
+    async fn claim(&self, message_id: MessageId, recipients: Vec<String>) -> Claim<'_> {
+        let keys: Vec<_> = recipients.into_iter().map(|recipient| (message_id, recipient)).collect();
+        let (done, ended) = watch::channel(());
+        loop {
+            let other = {
+                let mut in_flight = self.inner.in_flight.lock();
+                let other = keys.iter().find_map(|key| in_flight.get(key).cloned());
+                if other.is_none() {
+                    in_flight.extend(keys.iter().map(|key| (key.clone(), ended.clone())));
+                }
+                other
+            };
+            let Some(mut other) = other else { return Claim { store: self, keys, _done: done } };
+            // An error says that the other delivery has ended: what it placed is committed.
+            while other.changed().await.is_ok() {}
+        }
+    }
+}
+
+/// Idempotency keys that are being delivered. Dropped, it lets those who wait for one of them go on.
+struct Claim<'a> {
+    store: &'a LocalStore,
+    keys: Vec<(MessageId, String)>,
+    _done: watch::Sender<()>,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut in_flight = self.store.inner.in_flight.lock();
+        for key in &self.keys {
+            in_flight.remove(key);
+        }
+    }
+}
+
+/// The store's limits on flags.
+pub(super) fn check_flags(flags: &Flags) -> Result<()> {
+    if flags.keywords().count() > Flags::MAX_KEYWORDS {
+        return Err(StoreError::OverLimit {
+            what: "keywords of one message",
+            limit: Flags::MAX_KEYWORDS as u64,
+        });
+    }
+    if flags.keywords().any(|keyword| keyword.len() > Flags::MAX_KEYWORD_OCTETS) {
+        let limit = Flags::MAX_KEYWORD_OCTETS as u64;
+        return Err(StoreError::OverLimit { what: "octets of one keyword", limit });
+    }
+    Ok(())
+}
+
+fn octets(body: &BodySource) -> u64 {
+    match body {
+        BodySource::Bytes(bytes) => bytes.len() as u64,
+        BodySource::Staged(staged) => staged.octets(),
+    }
+}
+
+fn placed(new: &New, target: &Target, placement: &Placement, modseq: u64) -> Placed {
+    Placed {
+        mailbox: placement.mailbox.0,
+        uid: placement.uid,
+        modseq,
+        email: 0,
+        message_id: new.message_id.as_bytes().to_vec(),
+        flags: u32::from(target.flags.bits()),
+        keywords: target.flags.keywords().map(str::to_owned).collect(),
+        internal_date: new.internal_date.as_second(),
+        size: new.size,
+        placed_at: Vec::new(),
+    }
+}
+
+fn delivered(new: &New, target: &Target, placement: &Placement) -> Option<Delivered> {
+    Some(Delivered {
+        message_id: new.message_id.as_bytes().to_vec(),
+        recipient: target.recipient.clone()?,
+        account: placement.account.0,
+        mailbox: placement.mailbox.0,
+        mailbox_name: placement.mailbox_name.to_string(),
+        uid_validity: placement.uid_validity,
+        uid: placement.uid,
+    })
+}

@@ -1,0 +1,300 @@
+//! Looking at what is committed.
+
+use std::collections::BTreeSet;
+use std::ops::{Bound, Range};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use message::MessageId;
+
+use super::LocalStore;
+use crate::store::record::{
+    AccountState, BodyRow, Counters, Delivered, Expunged, MailboxState, Nothing, Placed, SubscriptionState,
+};
+use crate::store::state::place_of;
+use crate::store::{
+    Account, AccountId, Changes, EmailId, Flags, Located, Mailbox, MailboxId, MailboxName, MailboxStatus,
+    ModSeq, Placement, Result, Row, Snapshot, SpecialUse, StoreError, Uid, UidRange, UidSet, Usage, keys,
+};
+
+/// The most octets that one [`super::MailStore::read`] gives.
+const MAX_READ: u64 = 64 << 20;
+
+impl LocalStore {
+    pub(super) fn read_account(&self, account: AccountId) -> Result<Account> {
+        self.account_state(account)?.map(account_of).ok_or(StoreError::NoSuchAccount)
+    }
+
+    pub(super) fn account_state(&self, account: AccountId) -> Result<Option<AccountState>> {
+        Ok(self.inner.table.get::<AccountState>(&keys::account(account.0))?.map(|stored| stored.value))
+    }
+
+    pub(super) fn read_account_by_address(&self, address: &str) -> Result<Option<Account>> {
+        let holders = self.inner.table.scan::<Nothing>(keys::within(&keys::address_prefix(address)));
+        let Some(holder) = holders.last().transpose()? else { return Ok(None) };
+        Ok(self.account_state(AccountId(keys::last_u64(&holder.0)))?.map(account_of))
+    }
+
+    pub(super) fn read_accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Account>> {
+        let all = keys::within(keys::ADDRESSES);
+        let start = after.map_or(all.start, |after| keys::within(&keys::address_prefix(after)).end);
+        let mut accounts = Vec::new();
+        for row in self.inner.table.scan::<Nothing>(start..all.end) {
+            if accounts.len() >= limit {
+                break;
+            }
+            let (key, _) = row?;
+            let Some(account) = self.account_state(AccountId(keys::last_u64(&key)))? else { continue };
+            // An account stands under each of its addresses: it is listed under its name.
+            if key[..] == keys::address(&account.name, account.id) {
+                accounts.push(account_of(account));
+            }
+        }
+        Ok(accounts)
+    }
+
+    pub(super) fn read_usage(&self, account: AccountId) -> Result<Usage> {
+        self.read_account(account)?;
+        let mut usage = Usage::default();
+        for row in self.inner.table.scan::<Nothing>(keys::within(&keys::listed_account(account.0))) {
+            let counters = self.counters(MailboxId(keys::last_u64(&row?.0)))?.unwrap_or_default();
+            usage.messages += u64::from(counters.messages);
+            usage.octets += counters.octets;
+        }
+        Ok(usage)
+    }
+
+    pub(super) fn read_is_local(&self, domain: &str) -> Result<bool> {
+        self.inner.table.contains(&keys::domain(domain))
+    }
+
+    pub(super) fn read_domains(&self) -> Result<Vec<String>> {
+        let rows = self.inner.table.scan::<Nothing>(keys::within(keys::DOMAINS));
+        rows.map(|row| text(&row?.0[keys::DOMAINS.len()..])).collect()
+    }
+
+    pub(super) fn read_mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>> {
+        self.read_account(account)?;
+        let mut mailboxes = Vec::new();
+        for row in self.inner.table.scan::<Nothing>(keys::within(&keys::listed_account(account.0))) {
+            mailboxes.extend(self.read_mailbox_by_id(MailboxId(keys::last_u64(&row?.0)))?);
+        }
+        Ok(mailboxes)
+    }
+
+    pub(super) fn read_mailbox(&self, account: AccountId, name: &MailboxName) -> Result<Option<Mailbox>> {
+        let named = keys::within(&keys::listed_name(account.0, name.as_str()));
+        let Some(row) = self.inner.table.scan::<Nothing>(named).next_back().transpose()? else {
+            return Ok(None);
+        };
+        self.read_mailbox_by_id(MailboxId(keys::last_u64(&row.0)))
+    }
+
+    pub(super) fn read_mailbox_by_id(&self, mailbox: MailboxId) -> Result<Option<Mailbox>> {
+        let Some(state) = self.mailbox_state(mailbox)? else { return Ok(None) };
+        let key = keys::subscription(state.account, &state.name);
+        let subscription = self.inner.table.get::<SubscriptionState>(&key)?;
+        Ok(Some(Mailbox {
+            id: mailbox,
+            account: AccountId(state.account),
+            name: stored_name(&state.name)?,
+            uid_validity: state.uid_validity,
+            special_use: SpecialUse::parse(&state.special_use),
+            subscribed: subscription.is_some_and(|subscription| subscription.value.subscribed),
+        }))
+    }
+
+    pub(super) fn mailbox_state(&self, mailbox: MailboxId) -> Result<Option<MailboxState>> {
+        Ok(self.inner.table.get::<MailboxState>(&keys::mailbox(mailbox.0))?.map(|stored| stored.value))
+    }
+
+    pub(super) fn read_subscriptions(&self, account: AccountId) -> Result<Vec<MailboxName>> {
+        self.read_account(account)?;
+        let mut names = Vec::new();
+        for row in self.inner.table.scan::<SubscriptionState>(keys::within(&keys::subscriptions(account.0))) {
+            let (_, subscription) = row?;
+            if subscription.value.subscribed {
+                names.push(stored_name(&subscription.value.name)?);
+            }
+        }
+        Ok(names)
+    }
+
+    pub(super) fn read_status(&self, mailbox: MailboxId) -> Result<MailboxStatus> {
+        let state = self.mailbox_state(mailbox)?.ok_or(StoreError::NoSuchMailbox)?;
+        let counters = self.counters(mailbox)?.ok_or(StoreError::NoSuchMailbox)?;
+        Ok(MailboxStatus {
+            uid_validity: state.uid_validity,
+            uid_next: counters.uid_next,
+            highest_modseq: counters.highest_modseq,
+            messages: counters.messages,
+            unseen: counters.unseen,
+            deleted: counters.deleted,
+            octets: counters.octets,
+        })
+    }
+
+    fn counters(&self, mailbox: MailboxId) -> Result<Option<Counters>> {
+        Ok(self.inner.table.get::<Counters>(&keys::counters(mailbox.0))?.map(|stored| stored.value))
+    }
+
+    pub(super) fn read_rows(&self, mailbox: MailboxId, uids: UidRange) -> Result<Snapshot> {
+        let status = self.read_status(mailbox)?;
+        Ok(Snapshot { status, rows: self.rows_within(mailbox, uids)? })
+    }
+
+    pub(super) fn rows_within(&self, mailbox: MailboxId, uids: UidRange) -> Result<Vec<Row>> {
+        if uids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let range = keys::row(mailbox.0, *uids.start())..=keys::row(mailbox.0, *uids.end());
+        self.inner.table.scan::<Placed>(range).map(|row| row_of(row?.1.value)).collect()
+    }
+
+    pub(super) fn read_row(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Row>> {
+        if self.mailbox_state(mailbox)?.is_none() {
+            return Err(StoreError::NoSuchMailbox);
+        }
+        self.inner.table.get::<Placed>(&keys::row(mailbox.0, uid))?.map(|row| row_of(row.value)).transpose()
+    }
+
+    pub(super) fn read_changes(&self, mailbox: MailboxId, modseq: ModSeq) -> Result<Changes> {
+        let highest_modseq = self.read_status(mailbox)?.highest_modseq;
+        let next = modseq.saturating_add(1);
+        let mut uids = BTreeSet::new();
+        let since = keys::changed(mailbox.0, next, 0)..keys::within(&keys::changes(mailbox.0)).end;
+        for row in self.inner.table.scan::<Nothing>(since) {
+            uids.insert(keys::last_u32(&row?.0));
+        }
+        let mut changed = Vec::with_capacity(uids.len());
+        for uid in uids {
+            let row = self.inner.table.get::<Placed>(&keys::row(mailbox.0, uid))?;
+            changed.extend(row.map(|row| row_of(row.value)).transpose()?);
+        }
+        let mut vanished = Vec::new();
+        let since = keys::vanished(mailbox.0, next)..keys::within(&keys::vanished_all(mailbox.0)).end;
+        for row in self.inner.table.scan::<Expunged>(since) {
+            vanished.extend(row?.1.value.uids.iter().map(|uids| uids.first..=uids.last));
+        }
+        Ok(Changes { highest_modseq, changed, vanished: vanished.into_iter().collect() })
+    }
+
+    pub(super) fn read_body(&self, email: EmailId, range: Range<u64>) -> Result<Bytes> {
+        let key = keys::body(email.0);
+        loop {
+            let Some(body) = self.inner.table.get::<BodyRow>(&key)?.filter(|body| body.value.references > 0)
+            else {
+                return Err(StoreError::Expunged);
+            };
+            let place = place_of(&body.value)?;
+            let end = range.end.min(place.len()).min(range.start.saturating_add(MAX_READ));
+            if range.start >= end {
+                return Ok(Bytes::new());
+            }
+            match self.inner.journal.read(&place, range.start..end) {
+                Ok(bytes) => return Ok(bytes),
+                // Reclaim moved it since the row was read: the row says whereto.
+                Err(journal::Error::Gone { .. })
+                    if self.inner.table.get::<BodyRow>(&key)?.is_none_or(|now| now != body) => {}
+                Err(error @ (journal::Error::Corrupt { .. } | journal::Error::Gone { .. })) => {
+                    tracing::error!(%email, %error, "the body of a message is damaged");
+                    return Err(StoreError::CorruptBody { email, reason: error.to_string() });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    pub(super) fn read_located(&self, message_id: MessageId) -> Result<Vec<Located>> {
+        let mut located = Vec::new();
+        for row in
+            self.inner.table.scan::<Delivered>(keys::within(&keys::delivered_all(message_id.as_bytes())))
+        {
+            let delivered = row?.1.value;
+            let here = self.mailbox_state(MailboxId(delivered.mailbox))?.is_some()
+                && self.inner.table.contains(&keys::row(delivered.mailbox, delivered.uid))?;
+            let placement = placement_of(&delivered)?;
+            located.push(Located { recipient: delivered.recipient, placement, gone: !here });
+        }
+        Ok(located)
+    }
+
+    /// The first placement of a message that was delivered.
+    pub(super) fn delivered(&self, message_id: MessageId, recipient: &str) -> Result<Option<Placement>> {
+        let key = keys::delivered(message_id.as_bytes(), recipient);
+        self.inner.table.get::<Delivered>(&key)?.map(|stored| placement_of(&stored.value)).transpose()
+    }
+
+    /// The rows of a set, as they are now.
+    pub(super) fn rows_of(&self, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        for range in uids.ranges() {
+            rows.extend(self.rows_within(mailbox, range.clone())?);
+        }
+        Ok(rows)
+    }
+
+    /// The mailboxes that were removed and may have rows left.
+    pub(super) fn removed_mailboxes(&self) -> Result<Vec<u64>> {
+        let mut left = Vec::new();
+        for row in self.inner.table.scan::<Nothing>(keys::within(keys::REMOVED_MAILBOXES)) {
+            let mailbox = keys::last_u64(&row?.0);
+            for prefix in [keys::rows(mailbox), keys::vanished_all(mailbox), keys::expunged_all(mailbox)] {
+                let range = keys::within(&prefix);
+                let bounds = (Bound::Included(range.start), Bound::Excluded(range.end));
+                if self.inner.table.scan::<Nothing>(bounds).next().is_some() {
+                    left.push(mailbox);
+                    break;
+                }
+            }
+        }
+        Ok(left)
+    }
+}
+
+fn account_of(state: AccountState) -> Account {
+    Account {
+        id: AccountId(state.id),
+        name: state.name,
+        addresses: state.addresses,
+        password_hash: state.password_hash,
+        created_at: Timestamp::from_second(state.created_at).unwrap_or(Timestamp::MIN),
+    }
+}
+
+fn row_of(placed: Placed) -> Result<Row> {
+    Ok(Row {
+        uid: placed.uid,
+        email: EmailId(placed.email),
+        message_id: message_id_of(&placed.message_id)?,
+        flags: Flags::from_parts(placed.flags, &placed.keywords),
+        internal_date: Timestamp::from_second(placed.internal_date).unwrap_or(Timestamp::MIN),
+        size: placed.size,
+        modseq: placed.modseq,
+    })
+}
+
+fn placement_of(delivered: &Delivered) -> Result<Placement> {
+    Ok(Placement {
+        account: AccountId(delivered.account),
+        mailbox: MailboxId(delivered.mailbox),
+        mailbox_name: stored_name(&delivered.mailbox_name)?,
+        uid_validity: delivered.uid_validity,
+        uid: delivered.uid,
+    })
+}
+
+fn message_id_of(bytes: &[u8]) -> Result<MessageId> {
+    let id = bytes.try_into().ok().and_then(|bytes| MessageId::from_bytes(bytes).ok());
+    id.ok_or_else(|| StoreError::CorruptState { what: "a message id".to_owned() })
+}
+
+/// A name that was checked before it was stored.
+pub(super) fn stored_name(name: &str) -> Result<MailboxName> {
+    MailboxName::parse(name)
+        .map_err(|error| StoreError::CorruptState { what: format!("mailbox name {name:?}: {error}") })
+}
+
+fn text(bytes: &[u8]) -> Result<String> {
+    String::from_utf8(bytes.to_vec()).map_err(|error| StoreError::CorruptState { what: error.to_string() })
+}

@@ -1,0 +1,268 @@
+//! What stands in the journal and in the rows, as protobuf messages.
+//!
+//! A journal record is one [`Change`]: what became of accounts, mailboxes and messages in one step, as *states*, not
+//! as deltas. Each state says how new it is (a revision, or a modification sequence), so that applying changes gives
+//! the same rows in whatever order reclaim has left them.
+//!
+//! Fields may be added; a field's meaning never changes. What an older program would misread gets a new
+//! [`RECORD_KIND`].
+
+use journal::Position;
+
+/// The kind of journal record that holds a [`Change`].
+pub(super) const RECORD_KIND: u8 = 1;
+
+/// One step of the store's history.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Change {
+    /// Present when numbers were taken.
+    #[prost(message, optional, tag = "1")]
+    pub marks: Option<Marks>,
+    #[prost(message, repeated, tag = "2")]
+    pub accounts: Vec<AccountState>,
+    #[prost(message, repeated, tag = "3")]
+    pub removed_accounts: Vec<Removed>,
+    #[prost(string, repeated, tag = "4")]
+    pub domains: Vec<String>,
+    #[prost(message, repeated, tag = "5")]
+    pub mailboxes: Vec<MailboxState>,
+    #[prost(message, repeated, tag = "6")]
+    pub removed_mailboxes: Vec<Removed>,
+    #[prost(message, repeated, tag = "7")]
+    pub subscriptions: Vec<SubscriptionState>,
+    /// The number of the body that stands beside the record; 0 for none.
+    #[prost(uint64, tag = "8")]
+    pub body: u64,
+    #[prost(message, repeated, tag = "9")]
+    pub placed: Vec<Placed>,
+    #[prost(message, repeated, tag = "10")]
+    pub flagged: Vec<Flagged>,
+    #[prost(message, repeated, tag = "11")]
+    pub expunged: Vec<Expunged>,
+    #[prost(message, repeated, tag = "12")]
+    pub delivered: Vec<Delivered>,
+}
+
+/// The greatest numbers taken so far.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub(super) struct Marks {
+    #[prost(uint64, tag = "1")]
+    pub account: u64,
+    #[prost(uint64, tag = "2")]
+    pub mailbox: u64,
+    #[prost(uint64, tag = "3")]
+    pub email: u64,
+    #[prost(uint32, tag = "4")]
+    pub uid_validity: u32,
+}
+
+/// An account.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct AccountState {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// Counts the states of this account.
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+    #[prost(string, tag = "3")]
+    pub name: String,
+    #[prost(string, repeated, tag = "4")]
+    pub addresses: Vec<String>,
+    #[prost(string, tag = "5")]
+    pub password_hash: String,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "6")]
+    pub created_at: i64,
+}
+
+/// An account or a mailbox that is gone for good. All that names it is void, wherever it stands in the log.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub(super) struct Removed {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// Set when reclaim first carries this forward: no later segment holds anything that names it.
+    #[prost(uint64, tag = "2")]
+    pub last_segment: u64,
+}
+
+/// A mailbox.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct MailboxState {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(uint64, tag = "2")]
+    pub account: u64,
+    /// Counts the states of this mailbox.
+    #[prost(uint64, tag = "3")]
+    pub revision: u64,
+    #[prost(string, tag = "4")]
+    pub name: String,
+    #[prost(uint32, tag = "5")]
+    pub uid_validity: u32,
+    /// The attribute with its backslash; empty for none.
+    #[prost(string, tag = "6")]
+    pub special_use: String,
+}
+
+/// Whether a name is subscribed.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct SubscriptionState {
+    #[prost(uint64, tag = "1")]
+    pub account: u64,
+    #[prost(string, tag = "2")]
+    pub name: String,
+    /// Counts the states of this name.
+    #[prost(uint64, tag = "3")]
+    pub revision: u64,
+    #[prost(bool, tag = "4")]
+    pub subscribed: bool,
+}
+
+/// A message in a mailbox.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Placed {
+    #[prost(uint64, tag = "1")]
+    pub mailbox: u64,
+    #[prost(uint32, tag = "2")]
+    pub uid: u32,
+    #[prost(uint64, tag = "3")]
+    pub modseq: u64,
+    #[prost(uint64, tag = "4")]
+    pub email: u64,
+    /// 16 octets.
+    #[prost(bytes = "vec", tag = "5")]
+    pub message_id: Vec<u8>,
+    #[prost(uint32, tag = "6")]
+    pub flags: u32,
+    #[prost(string, repeated, tag = "7")]
+    pub keywords: Vec<String>,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "8")]
+    pub internal_date: i64,
+    #[prost(uint64, tag = "9")]
+    pub size: u64,
+    /// In rows only: where the record with this stands, in [`Position::to_bytes`]' form.
+    #[prost(bytes = "vec", tag = "10")]
+    pub placed_at: Vec<u8>,
+}
+
+/// The flags that some messages of a mailbox have since a change.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Flagged {
+    #[prost(uint64, tag = "1")]
+    pub mailbox: u64,
+    #[prost(uint64, tag = "2")]
+    pub modseq: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub uids: Vec<Uids>,
+    #[prost(uint32, tag = "4")]
+    pub flags: u32,
+    #[prost(string, repeated, tag = "5")]
+    pub keywords: Vec<String>,
+}
+
+/// Messages of a mailbox that are gone for good.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Expunged {
+    #[prost(uint64, tag = "1")]
+    pub mailbox: u64,
+    #[prost(uint64, tag = "2")]
+    pub modseq: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub uids: Vec<Uids>,
+}
+
+/// A range of UIDs, both ends in it.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub(super) struct Uids {
+    #[prost(uint32, tag = "1")]
+    pub first: u32,
+    #[prost(uint32, tag = "2")]
+    pub last: u32,
+}
+
+/// That a message was delivered to a recipient: the idempotency key and the first placement.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Delivered {
+    /// 16 octets.
+    #[prost(bytes = "vec", tag = "1")]
+    pub message_id: Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub recipient: String,
+    #[prost(uint64, tag = "3")]
+    pub account: u64,
+    #[prost(uint64, tag = "4")]
+    pub mailbox: u64,
+    #[prost(string, tag = "5")]
+    pub mailbox_name: String,
+    #[prost(uint32, tag = "6")]
+    pub uid_validity: u32,
+    #[prost(uint32, tag = "7")]
+    pub uid: u32,
+}
+
+/// A mailbox's counts: rows only, never logged.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub(super) struct Counters {
+    #[prost(uint32, tag = "1")]
+    pub uid_next: u32,
+    #[prost(uint64, tag = "2")]
+    pub highest_modseq: u64,
+    #[prost(uint32, tag = "3")]
+    pub messages: u32,
+    #[prost(uint32, tag = "4")]
+    pub unseen: u32,
+    #[prost(uint32, tag = "5")]
+    pub deleted: u32,
+    #[prost(uint64, tag = "6")]
+    pub octets: u64,
+}
+
+/// A body: rows only.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct BodyRow {
+    /// Rows that show it.
+    #[prost(uint64, tag = "1")]
+    pub references: u64,
+    /// Its record was seen; a copy's may come before, when reclaim has changed their order.
+    #[prost(bool, tag = "2")]
+    pub stored: bool,
+    /// Where it lies, in [`journal::BodyRef::to_bytes`]' form.
+    #[prost(bytes = "vec", tag = "3")]
+    pub place: Vec<u8>,
+}
+
+/// A number, for rows that hold nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub(super) struct Number {
+    #[prost(uint64, tag = "1")]
+    pub value: u64,
+}
+
+/// Nothing, for index rows.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub(super) struct Nothing {}
+
+impl Marks {
+    /// The greater of each.
+    pub(super) fn raise(&mut self, other: &Self) {
+        self.account = self.account.max(other.account);
+        self.mailbox = self.mailbox.max(other.mailbox);
+        self.email = self.email.max(other.email);
+        self.uid_validity = self.uid_validity.max(other.uid_validity);
+    }
+}
+
+impl Counters {
+    /// Of a mailbox to which nothing has happened yet.
+    pub(super) fn fresh() -> Self {
+        Self { uid_next: 1, highest_modseq: 1, ..Self::default() }
+    }
+}
+
+impl Placed {
+    /// Where the record stands whose [`Placed`] made this row.
+    pub(super) fn placed_at(&self) -> Option<Position> {
+        self.placed_at.as_slice().try_into().ok().map(Position::from_bytes)
+    }
+}

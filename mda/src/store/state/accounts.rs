@@ -1,0 +1,121 @@
+//! Accounts, domains, mailboxes and subscriptions.
+
+use journal::Position;
+
+use super::State;
+use crate::store::record::{
+    AccountState, Change, Counters, MailboxState, Nothing, Removed, SubscriptionState,
+};
+use crate::store::{Result, keys};
+
+impl State {
+    pub(super) fn apply_accounts(&mut self, at: Position, change: &Change) -> Result<()> {
+        for domain in &change.domains {
+            self.pending.put(keys::domain(domain), at, &Nothing {});
+        }
+        for account in &change.accounts {
+            self.account(at, account)?;
+        }
+        for removed in &change.removed_accounts {
+            self.remove_account(at, *removed)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply_mailboxes(&mut self, at: Position, change: &Change) -> Result<()> {
+        for mailbox in &change.mailboxes {
+            self.mailbox(at, mailbox)?;
+        }
+        for removed in &change.removed_mailboxes {
+            self.remove_mailbox(at, *removed)?;
+        }
+        for subscription in &change.subscriptions {
+            self.subscription(at, subscription)?;
+        }
+        Ok(())
+    }
+
+    fn account(&mut self, at: Position, account: &AccountState) -> Result<()> {
+        if self.pending.contains(&keys::removed_account(account.id))? {
+            return Ok(());
+        }
+        if let Some(old) = self.pending.get::<AccountState>(&keys::account(account.id))? {
+            if (old.value.revision, old.at) > (account.revision, at) {
+                return Ok(());
+            }
+            self.delete_addresses(&old.value);
+        }
+        for address in &account.addresses {
+            self.pending.put(keys::address(address, account.id), at, &Nothing {});
+        }
+        self.pending.put(keys::account(account.id), at, account);
+        Ok(())
+    }
+
+    fn remove_account(&mut self, at: Position, removed: Removed) -> Result<()> {
+        self.pending.put(keys::removed_account(removed.id), at, &removed);
+        if let Some(old) = self.pending.get::<AccountState>(&keys::account(removed.id))? {
+            self.delete_addresses(&old.value);
+            self.pending.delete(keys::account(removed.id));
+        }
+        let prefix = keys::subscriptions(removed.id);
+        while let Some((key, _)) = self.pending.first_within::<SubscriptionState>(&prefix)? {
+            self.pending.delete(key);
+        }
+        self.news.removed_accounts.insert(removed.id);
+        Ok(())
+    }
+
+    fn delete_addresses(&mut self, account: &AccountState) {
+        for address in &account.addresses {
+            self.pending.delete(keys::address(address, account.id));
+        }
+    }
+
+    fn mailbox(&mut self, at: Position, mailbox: &MailboxState) -> Result<()> {
+        if self.pending.contains(&keys::removed_mailbox(mailbox.id))? {
+            return Ok(());
+        }
+        if let Some(old) = self.pending.get::<MailboxState>(&keys::mailbox(mailbox.id))? {
+            if (old.value.revision, old.at) > (mailbox.revision, at) {
+                return Ok(());
+            }
+            self.pending.delete(keys::listed(old.value.account, &old.value.name, old.value.id));
+        }
+        if !self.pending.contains(&keys::counters(mailbox.id))? {
+            self.pending.put(keys::counters(mailbox.id), at, &Counters::fresh());
+        }
+        self.pending.put(keys::listed(mailbox.account, &mailbox.name, mailbox.id), at, &Nothing {});
+        self.pending.put(keys::mailbox(mailbox.id), at, mailbox);
+        self.news.accounts.insert(mailbox.account);
+        Ok(())
+    }
+
+    /// The mailbox is gone at once; its rows go by and by ([`State::purge`]), so that a large mailbox does not hold up
+    /// the changes behind it.
+    fn remove_mailbox(&mut self, at: Position, removed: Removed) -> Result<()> {
+        self.pending.put(keys::removed_mailbox(removed.id), at, &removed);
+        if let Some(old) = self.pending.get::<MailboxState>(&keys::mailbox(removed.id))? {
+            self.pending.delete(keys::listed(old.value.account, &old.value.name, old.value.id));
+            self.pending.delete(keys::mailbox(removed.id));
+            self.news.accounts.insert(old.value.account);
+        }
+        self.pending.delete(keys::counters(removed.id));
+        self.news.removed_mailboxes.insert(removed.id);
+        Ok(())
+    }
+
+    fn subscription(&mut self, at: Position, subscription: &SubscriptionState) -> Result<()> {
+        if self.pending.contains(&keys::removed_account(subscription.account))? {
+            return Ok(());
+        }
+        let key = keys::subscription(subscription.account, &subscription.name);
+        let old = self.pending.get::<SubscriptionState>(&key)?;
+        if old.is_some_and(|old| (old.value.revision, old.at) > (subscription.revision, at)) {
+            return Ok(());
+        }
+        self.pending.put(key, at, subscription);
+        self.news.accounts.insert(subscription.account);
+        Ok(())
+    }
+}

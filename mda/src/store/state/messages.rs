@@ -1,0 +1,328 @@
+//! Messages: rows, flags, bodies and what was expunged.
+
+use std::ops::Bound;
+
+use journal::{BodyRef, Position, SegmentId};
+
+use super::State;
+use crate::store::record::{
+    BodyRow, Change, Counters, Delivered, Expunged, Flagged, Nothing, Number, Placed, Uids,
+};
+use crate::store::table::Stored;
+use crate::store::{Result, StoreError, SystemFlag, keys};
+
+impl State {
+    pub(super) fn apply_messages(&mut self, at: Position, change: &Change) -> Result<()> {
+        for placed in &change.placed {
+            self.placed(at, placed)?;
+        }
+        for flagged in &change.flagged {
+            self.flagged(at, flagged)?;
+        }
+        for expunged in &change.expunged {
+            self.expunged(at, expunged)?;
+        }
+        for delivered in &change.delivered {
+            self.delivered(at, delivered)?;
+        }
+        Ok(())
+    }
+
+    /// Removes some rows of a mailbox that is gone; `true` if there may be more.
+    pub(in crate::store) fn purge(&mut self, mailbox: u64, at_most: usize) -> Result<bool> {
+        for removed in 0..at_most {
+            let Some((key, row)) = self.pending.first_within::<Placed>(&keys::rows(mailbox))? else {
+                return self.purge_indexes(mailbox, at_most - removed);
+            };
+            self.pending.delete(key);
+            self.pending.delete(keys::changed(mailbox, row.value.modseq, row.value.uid));
+            self.release(&row)?;
+        }
+        self.settle_quietly()?;
+        Ok(true)
+    }
+
+    fn purge_indexes(&mut self, mailbox: u64, at_most: usize) -> Result<bool> {
+        let mut left = at_most;
+        for prefix in
+            [keys::vanished_all(mailbox), keys::expunged_all(mailbox), keys::early_flags_all(mailbox)]
+        {
+            while let Some((key, _)) = self.pending.first_within::<Nothing>(&prefix)? {
+                self.pending.delete(key);
+                left = left.saturating_sub(1);
+                if left == 0 {
+                    self.settle_quietly()?;
+                    return Ok(true);
+                }
+            }
+        }
+        self.settle_quietly()?;
+        Ok(false)
+    }
+
+    fn placed(&mut self, at: Position, placed: &Placed) -> Result<()> {
+        let Some(mut counters) = self.counters(placed.mailbox)? else { return Ok(()) };
+        let mut row = placed.clone();
+        row.placed_at = at.to_bytes().to_vec();
+        let mut state_at = at;
+        // Only a copy, or a replay after reclaim, brings a UID that is not new.
+        if placed.uid < counters.uid_next {
+            if self.is_expunged(placed.mailbox, placed.uid)? {
+                return Ok(());
+            }
+            if let Some(old) = self.pending.get::<Placed>(&keys::row(placed.mailbox, placed.uid))? {
+                self.forget_row(&old, &mut counters);
+                self.note_row(&old, -1);
+                if (old.value.modseq, old.at) > (placed.modseq, at) {
+                    take_flags(&mut row, &old.value.keywords, old.value.flags, old.value.modseq);
+                    state_at = old.at;
+                }
+            } else {
+                self.reference(placed.email, 1)?;
+                if let Some(early) = self.take_early_flags(placed)? {
+                    take_flags(&mut row, &early.value.keywords, early.value.flags, early.value.modseq);
+                    state_at = early.at;
+                }
+            }
+        } else {
+            self.reference(placed.email, 1)?;
+        }
+        counters.uid_next = counters.uid_next.max(placed.uid.saturating_add(1));
+        self.write_row(Stored { at: state_at, value: row }, &mut counters);
+        Ok(())
+    }
+
+    fn flagged(&mut self, at: Position, flagged: &Flagged) -> Result<()> {
+        let Some(mut counters) = self.counters(flagged.mailbox)? else { return Ok(()) };
+        for uid in flagged.uids.iter().flat_map(|uids| uids.first..=uids.last) {
+            match self.pending.get::<Placed>(&keys::row(flagged.mailbox, uid))? {
+                Some(old) if (old.value.modseq, old.at) < (flagged.modseq, at) => {
+                    self.forget_row(&old, &mut counters);
+                    self.note_row(&old, -1);
+                    let mut row = old.value;
+                    take_flags(&mut row, &flagged.keywords, flagged.flags, flagged.modseq);
+                    self.write_row(Stored { at, value: row }, &mut counters);
+                }
+                Some(_) => {}
+                None => self.early_flags(at, flagged, uid, &mut counters)?,
+            }
+        }
+        counters.highest_modseq = counters.highest_modseq.max(flagged.modseq);
+        self.put_counters(flagged.mailbox, at, &counters);
+        Ok(())
+    }
+
+    /// Keeps flags for a message that comes later in the log.
+    fn early_flags(
+        &mut self,
+        at: Position,
+        flagged: &Flagged,
+        uid: u32,
+        counters: &mut Counters,
+    ) -> Result<()> {
+        if uid < counters.uid_next && self.is_expunged(flagged.mailbox, uid)? {
+            return Ok(());
+        }
+        let key = keys::early_flags(flagged.mailbox, uid);
+        let old = self.pending.get::<Flagged>(&key)?;
+        if old.is_none_or(|old| (old.value.modseq, old.at) < (flagged.modseq, at)) {
+            self.pending.put(key, at, &Flagged { uids: Vec::new(), ..flagged.clone() });
+        }
+        // Makes `placed` look.
+        counters.uid_next = counters.uid_next.max(uid.saturating_add(1));
+        Ok(())
+    }
+
+    fn take_early_flags(&mut self, placed: &Placed) -> Result<Option<Stored<Flagged>>> {
+        let key = keys::early_flags(placed.mailbox, placed.uid);
+        let early = self.pending.get::<Flagged>(&key)?;
+        if early.is_some() {
+            self.pending.delete(key);
+        }
+        Ok(early.filter(|early| early.value.modseq > placed.modseq))
+    }
+
+    fn expunged(&mut self, at: Position, expunged: &Expunged) -> Result<()> {
+        let Some(mut counters) = self.counters(expunged.mailbox)? else { return Ok(()) };
+        let key = keys::vanished(expunged.mailbox, expunged.modseq);
+        if let Some(old) = self.pending.get::<Expunged>(&key)? {
+            self.note(old.at, &BodyRef::default(), -1);
+        }
+        self.pending.put(key, at, expunged);
+        self.note(at, &BodyRef::default(), 1);
+        for uids in &expunged.uids {
+            self.expunge_range(at, expunged.mailbox, *uids, &mut counters)?;
+        }
+        counters.highest_modseq = counters.highest_modseq.max(expunged.modseq);
+        self.put_counters(expunged.mailbox, at, &counters);
+        Ok(())
+    }
+
+    fn expunge_range(
+        &mut self,
+        at: Position,
+        mailbox: u64,
+        uids: Uids,
+        counters: &mut Counters,
+    ) -> Result<()> {
+        let bounds = |key: fn(u64, u32) -> Vec<u8>| {
+            (Bound::Included(key(mailbox, uids.first)), Bound::Included(key(mailbox, uids.last)))
+        };
+        while let Some((key, row)) = self.pending.first::<Placed>(bounds(keys::row))? {
+            self.pending.delete(key);
+            self.forget_row(&row, counters);
+            self.release(&row)?;
+        }
+        while let Some((key, _)) = self.pending.first::<Flagged>(bounds(keys::early_flags))? {
+            self.pending.delete(key);
+        }
+        counters.uid_next = counters.uid_next.max(uids.last.saturating_add(1));
+        self.remember_expunged(at, mailbox, uids)
+    }
+
+    /// Adds to the mailbox's expunged UIDs, joining ranges that touch.
+    fn remember_expunged(&mut self, at: Position, mailbox: u64, mut uids: Uids) -> Result<()> {
+        let all = keys::expunged_all(mailbox);
+        if let Some((key, last)) = self.pending.floor::<Number>(&all, &keys::expunged(mailbox, uids.first))?
+            && last.value.value.saturating_add(1) >= u64::from(uids.first)
+        {
+            uids.first = keys::last_u32(&key);
+            uids.last = uids.last.max(u32::try_from(last.value.value).unwrap_or(u32::MAX));
+        }
+        let reach = |last: u32| {
+            let first = Bound::Excluded(keys::expunged(mailbox, uids.first));
+            (first, Bound::Included(keys::expunged(mailbox, last.saturating_add(1))))
+        };
+        while let Some((key, last)) = self.pending.first::<Number>(reach(uids.last))? {
+            uids.last = uids.last.max(u32::try_from(last.value.value).unwrap_or(u32::MAX));
+            self.pending.delete(key);
+        }
+        self.pending.put(keys::expunged(mailbox, uids.first), at, &Number { value: u64::from(uids.last) });
+        Ok(())
+    }
+
+    fn is_expunged(&self, mailbox: u64, uid: u32) -> Result<bool> {
+        let floor =
+            self.pending.floor::<Number>(&keys::expunged_all(mailbox), &keys::expunged(mailbox, uid))?;
+        Ok(floor.is_some_and(|(_, last)| last.value.value >= u64::from(uid)))
+    }
+
+    fn delivered(&mut self, at: Position, delivered: &Delivered) -> Result<()> {
+        let key = keys::delivered(&delivered.message_id, &delivered.recipient);
+        if let Some(old) = self.pending.get::<Delivered>(&key)? {
+            self.note(old.at, &BodyRef::default(), -1);
+        }
+        self.note(at, &BodyRef::default(), 1);
+        self.pending.put(key, at, delivered);
+        Ok(())
+    }
+
+    /// The body that stands beside the record at `at`.
+    pub(super) fn body(&mut self, at: Position, email: u64, place: &BodyRef) -> Result<()> {
+        let key = keys::body(email);
+        let old = self.pending.get::<BodyRow>(&key)?;
+        let references = old.as_ref().map_or(0, |old| old.value.references);
+        if let Some(old) = old.filter(|old| old.value.stored && references > 0) {
+            self.note(old.at, &place_of(&old.value)?, -1);
+        }
+        if references > 0 {
+            self.note(at, place, 1);
+        }
+        self.pending.put(key, at, &BodyRow { references, stored: true, place: place.to_bytes() });
+        Ok(())
+    }
+
+    /// One row more (1) or less (−1) shows a body. Its row stays until its segment goes: a later record in the log may
+    /// show it again.
+    fn reference(&mut self, email: u64, sign: i64) -> Result<()> {
+        let key = keys::body(email);
+        let old = self.pending.get::<BodyRow>(&key)?;
+        let at = old.as_ref().map_or_else(Position::default, |old| old.at);
+        let mut body = old.map_or_else(BodyRow::default, |old| old.value);
+        let before = body.references;
+        body.references = before.saturating_add_signed(sign);
+        if body.stored && (before == 0) != (body.references == 0) {
+            let place = place_of(&body)?;
+            self.note(at, &place, sign);
+        }
+        self.pending.put(key, at, &body);
+        Ok(())
+    }
+
+    /// Drops the row of a body that nothing shows and whose segment is no more.
+    pub(super) fn forget_body(&mut self, email: u64, segment: SegmentId) -> Result<()> {
+        let key = keys::body(email);
+        let body = self.pending.get::<BodyRow>(&key)?;
+        if body.is_some_and(|body| body.value.references == 0 && body.at.segment == segment) {
+            self.pending.delete(key);
+        }
+        Ok(())
+    }
+
+    /// A row that is gone needs neither its records nor its body.
+    fn release(&mut self, row: &Stored<Placed>) -> Result<()> {
+        self.note_row(row, -1);
+        self.reference(row.value.email, -1)
+    }
+
+    /// Notes the records that a row needs: the one that placed it, and the one of its last change.
+    fn note_row(&mut self, row: &Stored<Placed>, sign: i64) {
+        let placed_at = row.value.placed_at().unwrap_or_default();
+        self.note(placed_at, &BodyRef::default(), sign);
+        if row.at != placed_at {
+            self.note(row.at, &BodyRef::default(), sign);
+        }
+    }
+
+    fn write_row(&mut self, row: Stored<Placed>, counters: &mut Counters) {
+        let Placed { mailbox, uid, modseq, size, .. } = row.value;
+        self.note_row(&row, 1);
+        counters.messages += 1;
+        counters.octets += size;
+        counters.unseen += u32::from(!has(&row.value, SystemFlag::Seen));
+        counters.deleted += u32::from(has(&row.value, SystemFlag::Deleted));
+        counters.highest_modseq = counters.highest_modseq.max(modseq);
+        self.pending.put(keys::changed(mailbox, modseq, uid), row.at, &Nothing {});
+        self.put_counters(mailbox, row.at, counters);
+        self.pending.put(keys::row(mailbox, uid), row.at, &row.value);
+    }
+
+    /// Takes a row out of the counts and the index of changes.
+    fn forget_row(&mut self, row: &Stored<Placed>, counters: &mut Counters) {
+        let Placed { mailbox, uid, modseq, size, .. } = row.value;
+        counters.messages = counters.messages.saturating_sub(1);
+        counters.octets = counters.octets.saturating_sub(size);
+        counters.unseen = counters.unseen.saturating_sub(u32::from(!has(&row.value, SystemFlag::Seen)));
+        counters.deleted = counters.deleted.saturating_sub(u32::from(has(&row.value, SystemFlag::Deleted)));
+        self.pending.delete(keys::changed(mailbox, modseq, uid));
+    }
+
+    /// A mailbox's counters; `None` if it is gone for good. One that is not known yet comes later in the log.
+    fn counters(&self, mailbox: u64) -> Result<Option<Counters>> {
+        if let Some(counters) = self.pending.get::<Counters>(&keys::counters(mailbox))? {
+            return Ok(Some(counters.value));
+        }
+        Ok((!self.pending.contains(&keys::removed_mailbox(mailbox))?).then(Counters::fresh))
+    }
+
+    fn put_counters(&mut self, mailbox: u64, at: Position, counters: &Counters) {
+        self.pending.put(keys::counters(mailbox), at, counters);
+        self.news.mailboxes.insert(mailbox);
+    }
+}
+
+/// Where a body lies.
+pub(in crate::store) fn place_of(body: &BodyRow) -> Result<BodyRef> {
+    BodyRef::from_bytes(&body.place)
+        .ok_or_else(|| StoreError::CorruptState { what: "the place of a body".to_owned() })
+}
+
+fn has(row: &Placed, flag: SystemFlag) -> bool {
+    row.flags & flag as u32 != 0
+}
+
+fn take_flags(row: &mut Placed, keywords: &[String], flags: u32, modseq: u64) {
+    row.keywords = keywords.to_vec();
+    row.flags = flags;
+    row.modseq = modseq;
+}

@@ -1,0 +1,213 @@
+//! The one sled tree: rows with checksums.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, RangeBounds};
+
+use journal::Position;
+use prost::Message;
+
+use super::{Result, StoreError, keys};
+
+/// A row: what it holds, and where the journal record stands that says so.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Stored<T> {
+    pub(super) at: Position,
+    pub(super) value: T,
+}
+
+/// Bounds of a scan.
+pub(super) type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// Octets before a row's message: CRC32C of key, position and message; the position.
+const HEADER: usize = 4 + Position::ENCODED_LEN;
+
+/// The committed rows. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    tree: sled::Tree,
+}
+
+impl Table {
+    pub(super) fn new(tree: sled::Tree) -> Self {
+        Self { tree }
+    }
+
+    pub(super) fn get<T: Message + Default>(&self, key: &[u8]) -> Result<Option<Stored<T>>> {
+        self.tree.get(key).map_err(sled_error)?.map(|bytes| decode(key, &bytes)).transpose()
+    }
+
+    pub(super) fn contains(&self, key: &[u8]) -> Result<bool> {
+        self.tree.contains_key(key).map_err(sled_error)
+    }
+
+    /// Rows in key order, or from the end with `rev`.
+    pub(super) fn scan<T: Message + Default>(
+        &self,
+        range: impl RangeBounds<Vec<u8>>,
+    ) -> impl DoubleEndedIterator<Item = Result<(sled::IVec, Stored<T>)>> {
+        self.tree.range(range).map(|pair| {
+            let (key, bytes) = pair.map_err(sled_error)?;
+            let stored = decode(&key, &bytes)?;
+            Ok((key, stored))
+        })
+    }
+
+    /// Makes durable all that was written.
+    pub(super) fn flush(&self) -> Result<()> {
+        self.tree.flush().map(drop).map_err(sled_error)
+    }
+}
+
+/// Writes that are not in the table yet, seen by its own reads: the changes of some records, committed as one batch.
+#[derive(Debug)]
+pub(super) struct Pending {
+    table: Table,
+    writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl Pending {
+    pub(super) fn new(table: Table) -> Self {
+        Self { table, writes: BTreeMap::new() }
+    }
+
+    pub(super) fn get<T: Message + Default>(&self, key: &[u8]) -> Result<Option<Stored<T>>> {
+        match self.writes.get(key) {
+            Some(write) => write.as_ref().map(|bytes| decode(key, bytes)).transpose(),
+            None => self.table.get(key),
+        }
+    }
+
+    pub(super) fn contains(&self, key: &[u8]) -> Result<bool> {
+        self.writes.get(key).map_or_else(|| self.table.contains(key), |write| Ok(write.is_some()))
+    }
+
+    pub(super) fn put(&mut self, key: Vec<u8>, at: Position, value: &impl Message) {
+        let bytes = encode(&key, at, value);
+        self.writes.insert(key, Some(bytes));
+    }
+
+    pub(super) fn delete(&mut self, key: Vec<u8>) {
+        self.writes.insert(key, None);
+    }
+
+    /// The first row within bounds.
+    pub(super) fn first<T: Message + Default>(&self, bounds: Bounds) -> Result<Option<(Vec<u8>, Stored<T>)>> {
+        if is_empty(&bounds) {
+            return Ok(None);
+        }
+        let new = self.writes.range::<Vec<u8>, _>(bounds.clone()).find_map(written);
+        let old = self.untouched(self.table.tree.range(bounds))?;
+        Self::nearer(new, old, |new, old| new < old)
+    }
+
+    /// The last row whose key begins with `prefix` and is not greater than `key`.
+    pub(super) fn floor<T: Message + Default>(
+        &self,
+        prefix: &[u8],
+        key: &[u8],
+    ) -> Result<Option<(Vec<u8>, Stored<T>)>> {
+        let bounds = (Bound::Included(prefix.to_vec()), Bound::Included(key.to_vec()));
+        let new = self.writes.range::<Vec<u8>, _>(bounds.clone()).rev().find_map(written);
+        let old = self.untouched(self.table.tree.range(bounds).rev())?;
+        Self::nearer(new, old, |new, old| new > old)
+    }
+
+    /// The first row with a prefix; deleting what it gives walks through all of them.
+    pub(super) fn first_within<T: Message + Default>(
+        &self,
+        prefix: &[u8],
+    ) -> Result<Option<(Vec<u8>, Stored<T>)>> {
+        let range = keys::within(prefix);
+        self.first((Bound::Included(range.start), Bound::Excluded(range.end)))
+    }
+
+    /// The first committed pair that no write has replaced.
+    fn untouched(
+        &self,
+        pairs: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
+    ) -> Result<Option<(sled::IVec, sled::IVec)>> {
+        for pair in pairs {
+            let pair = pair.map_err(sled_error)?;
+            if !self.writes.contains_key(&*pair.0) {
+                return Ok(Some(pair));
+            }
+        }
+        Ok(None)
+    }
+
+    fn nearer<T: Message + Default>(
+        new: Option<(&[u8], &[u8])>,
+        old: Option<(sled::IVec, sled::IVec)>,
+        is_nearer: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Result<Option<(Vec<u8>, Stored<T>)>> {
+        let old = old.as_ref().map(|(key, bytes)| (&**key, &**bytes));
+        let nearest = match (new, old) {
+            (Some(new), Some(old)) => Some(if is_nearer(new.0, old.0) { new } else { old }),
+            (new, old) => new.or(old),
+        };
+        nearest.map(|(key, bytes)| Ok((key.to_vec(), decode(key, bytes)?))).transpose()
+    }
+
+    /// Writes all of it in one atomic batch, and begins anew.
+    pub(super) fn commit(&mut self) -> Result<()> {
+        if self.writes.is_empty() {
+            return Ok(());
+        }
+        let mut batch = sled::Batch::default();
+        for (key, write) in std::mem::take(&mut self.writes) {
+            match write {
+                Some(bytes) => batch.insert(key, bytes),
+                None => batch.remove(key),
+            }
+        }
+        self.table.tree.apply_batch(batch).map_err(sled_error)
+    }
+}
+
+/// A pending write that is not a deletion.
+fn written<'a>((key, write): (&'a Vec<u8>, &'a Option<Vec<u8>>)) -> Option<(&'a [u8], &'a [u8])> {
+    write.as_ref().map(|bytes| (key.as_slice(), bytes.as_slice()))
+}
+
+/// Both kinds of range panic on bounds that hold nothing.
+fn is_empty(bounds: &Bounds) -> bool {
+    match bounds {
+        (Bound::Included(start), Bound::Included(end)) => start > end,
+        (Bound::Included(start) | Bound::Excluded(start), Bound::Excluded(end))
+        | (Bound::Excluded(start), Bound::Included(end)) => start >= end,
+        _ => false,
+    }
+}
+
+fn encode(key: &[u8], at: Position, value: &impl Message) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER + value.encoded_len());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&at.to_bytes());
+    // A Vec grows as needed: encoding into it cannot fail.
+    let _ = value.encode(&mut bytes);
+    let crc = crc32c::crc32c_append(crc32c::crc32c(key), &bytes[4..]);
+    bytes[..4].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+fn decode<T: Message + Default>(key: &[u8], bytes: &[u8]) -> Result<Stored<T>> {
+    let damaged = |why: &str| StoreError::CorruptState { what: format!("row {}: {why}", key.escape_ascii()) };
+    let (crc, rest) = bytes.split_first_chunk::<4>().ok_or_else(|| damaged("too short"))?;
+    if u32::from_le_bytes(*crc) != crc32c::crc32c_append(crc32c::crc32c(key), rest) {
+        return Err(damaged("checksum mismatch"));
+    }
+    let (at, message) = rest.split_first_chunk().ok_or_else(|| damaged("too short"))?;
+    let value = T::decode(message).map_err(|error| damaged(&error.to_string()))?;
+    Ok(Stored { at: Position::from_bytes(*at), value })
+}
+
+/// What sled reports, in the store's terms.
+pub(super) fn sled_error(error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => StoreError::Full,
+        sled::Error::Io(error) => {
+            StoreError::Io { what: "the store's rows".to_owned(), reason: error.to_string() }
+        }
+        other => StoreError::CorruptState { what: other.to_string() },
+    }
+}

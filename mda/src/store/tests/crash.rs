@@ -1,0 +1,131 @@
+//! What is left after a crash, and after damage.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whatever_was_promised_is_there_after_a_crash_at_any_moment() {
+    let (bed, alice) = Bed::with_account().await;
+    let promised = Arc::new(AtomicUsize::new(0));
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let (store, promised) = (bed.store.clone(), Arc::clone(&promised));
+            tokio::spawn(async move {
+                for n in 0..40 {
+                    deliver(&store, alice, &format!("{writer} {n} {}", "x".repeat(3_000))).await;
+                    promised.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    for _ in 0..6 {
+        tokio::task::yield_now().await;
+        let before = promised.load(Ordering::SeqCst);
+        let crashed = bed.crashed();
+        let inbox = inbox(&crashed.store, alice).id;
+        let rows = rows(&crashed.store, inbox).await;
+        assert!(rows.len() >= before, "{} of {before}", rows.len());
+        assert!(rows.iter().map(|row| row.uid).eq(1..=u32::try_from(rows.len()).unwrap()));
+        for row in &rows {
+            assert_eq!(text_of(&crashed.store, row.email).await.len() as u64, row.size);
+        }
+        assert_eq!(crashed.store.status(inbox).unwrap().messages as usize, rows.len());
+        deliver(&crashed.store, alice, "and life goes on").await;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn rows_that_are_lost_are_made_anew_from_the_journal() {
+    let (bed, alice) = Bed::with_account().await;
+    deliver(&bed.store, alice, "text").await;
+    let before = seen_by(&bed.store, alice).await;
+    bed.store.close().await.unwrap();
+    std::fs::remove_dir_all(bed.dir.path().join("state")).unwrap();
+    let (store, opened) = LocalStore::open(config(bed.dir.path())).unwrap();
+    assert!(opened.replayed >= 2);
+    assert_eq!(seen_by(&store, alice).await, before);
+}
+
+#[tokio::test]
+async fn rows_that_sled_cannot_read_are_made_anew() {
+    let (bed, alice) = Bed::with_account().await;
+    deliver(&bed.store, alice, "text").await;
+    let before = seen_by(&bed.store, alice).await;
+    bed.store.close().await.unwrap();
+    let rows = bed.dir.path().join("state");
+    std::fs::write(rows.join("conf"), "not sled's").unwrap();
+    let (store, opened) = LocalStore::open(config(bed.dir.path())).unwrap();
+    assert!(opened.rebuilt);
+    assert_eq!(seen_by(&store, alice).await, before);
+    assert!(bed.dir.path().join("state.damaged").is_dir());
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_noticed_and_healed_by_the_next_start() {
+    let (bed, alice) = Bed::with_account().await;
+    let placed = deliver(&bed.store, alice, "text").await;
+    let before = seen_by(&bed.store, alice).await;
+    bed.store.close().await.unwrap();
+    damage_row(bed.dir.path(), &keys::row(placed.mailbox.0, placed.uid));
+
+    let store = open(bed.dir.path());
+    assert!(matches!(store.row(placed.mailbox, placed.uid), Err(StoreError::CorruptState { .. })));
+    store.close().await.unwrap();
+    let (store, opened) = LocalStore::open(config(bed.dir.path())).unwrap();
+    assert!(opened.rebuilt);
+    assert_eq!(seen_by(&store, alice).await, before);
+    store.close().await.unwrap();
+    assert!(!LocalStore::open(config(bed.dir.path())).unwrap().1.rebuilt);
+}
+
+/// Changes one bit of a row behind the store's back.
+fn damage_row(dir: &Path, key: &[u8]) {
+    let tree = sled::open(dir.join("state")).unwrap().open_tree("rows").unwrap();
+    let mut bytes = tree.get(key).unwrap().unwrap().to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    tree.insert(key, bytes).unwrap();
+    tree.flush().unwrap();
+}
+
+#[tokio::test]
+async fn a_rebuild_gives_what_was_there() {
+    let (bed, alice) = Bed::with_account().await;
+    for n in 0..5 {
+        deliver(&bed.store, alice, &n.to_string()).await;
+    }
+    let inbox = inbox(&bed.store, alice).id;
+    bed.store.move_messages(inbox, uids(&[2]), name("Trash")).await.unwrap();
+    bed.store.store_flags(inbox, uids(&[3]), FlagChange::Add(seen()), None).await.unwrap();
+    bed.store.rename_mailbox(alice, name("Archive"), name("A/B")).await.unwrap();
+    let before = seen_by(&bed.store, alice).await;
+    bed.store.close().await.unwrap();
+    let opened = LocalStore::rebuild(config(bed.dir.path())).unwrap();
+    assert!(opened.rebuilt);
+    assert_eq!(seen_by(&open(bed.dir.path()), alice).await, before);
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused_untouched() {
+    let (bed, _) = Bed::with_account().await;
+    bed.store.close().await.unwrap();
+    let mut format = std::fs::File::create(bed.dir.path().join("FORMAT")).unwrap();
+    writeln!(format, "2").unwrap();
+    let refused = LocalStore::open(config(bed.dir.path())).unwrap_err();
+    assert!(matches!(refused, StoreError::NewerFormat { found: 2, known: 1 }));
+    assert!(matches!(LocalStore::rebuild(config(bed.dir.path())), Err(StoreError::NewerFormat { .. })));
+    assert!(bed.dir.path().join("state").is_dir());
+}
+
+#[tokio::test]
+async fn a_folder_is_one_stores() {
+    let (bed, alice) = Bed::with_account().await;
+    assert!(LocalStore::open(config(bed.dir.path())).is_err());
+    deliver(&bed.store, alice, "undisturbed").await;
+    assert!(!bed.dir.path().join("state.damaged").exists());
+}

@@ -1,0 +1,133 @@
+//! Space of dead messages comes back, and nothing else goes.
+
+use journal::SegmentId;
+
+use super::*;
+
+fn segments(dir: &Path) -> usize {
+    std::fs::read_dir(dir.join("journal")).unwrap().count()
+}
+
+/// Reclaims every segment that can be, whether or not it is worth it.
+fn reclaim_all(store: &LocalStore) -> usize {
+    let segments: Vec<SegmentId> = store.segments();
+    segments.into_iter().filter(|segment| store.reclaim_segment(*segment).unwrap()).count()
+}
+
+async fn reclaim_aside(store: &LocalStore) -> usize {
+    let store = store.clone();
+    tokio::task::spawn_blocking(move || reclaim_all(&store)).await.unwrap()
+}
+
+#[tokio::test]
+async fn reclaim_keeps_all_that_lives_and_frees_the_rest() {
+    let (bed, alice) = Bed::with_account().await;
+    let bob = create_account(&bed.store, "bob@example.test").await;
+    let first = MessageId::new();
+    let to_bob = || delivery(first, "for bob", vec![recipient(bob, "bob@example.test")]);
+    let receipt = bed.store.deliver(to_bob()).await.unwrap()[0].clone().unwrap();
+    for n in 0..60 {
+        deliver(&bed.store, alice, &format!("{n} {}", "x".repeat(10_000))).await;
+    }
+    let inbox = inbox(&bed.store, alice).id;
+    let keep = bed.store.copy(inbox, uids(&[7]), name("Archive")).await.unwrap();
+    bed.store.store_flags(inbox, uids(&[50]), FlagChange::Add(seen()), None).await.unwrap();
+    bed.store.expunge(inbox, (1..=49).collect(), false).await.unwrap();
+    bed.store.create_mailbox(bob, name("x"), None).await.unwrap();
+    bed.store.delete_mailbox(bob, name("x")).await.unwrap();
+    let before = (seen_by(&bed.store, alice).await, seen_by(&bed.store, bob).await);
+    let size = segments(bed.dir.path());
+
+    for _ in 0..2 {
+        assert!(reclaim_aside(&bed.store).await > 0);
+        assert_eq!((seen_by(&bed.store, alice).await, seen_by(&bed.store, bob).await), before);
+    }
+    assert!(segments(bed.dir.path()) < size / 2, "{} of {size}", segments(bed.dir.path()));
+
+    let bed = bed.reopened().await;
+    assert_eq!((seen_by(&bed.store, alice).await, seen_by(&bed.store, bob).await), before);
+    bed.store.close().await.unwrap();
+    LocalStore::rebuild(config(bed.dir.path())).unwrap();
+    let store = open(bed.dir.path());
+    assert_eq!((seen_by(&store, alice).await, seen_by(&store, bob).await), before);
+    assert_eq!(rows(&store, keep.mailbox).await.len(), 1);
+    let again = store.deliver(to_bob()).await.unwrap()[0].clone().unwrap();
+    assert_eq!(again, Receipt { duplicate: true, ..receipt });
+}
+
+#[tokio::test]
+async fn numbers_stay_taken_when_their_records_are_reclaimed() {
+    let (bed, alice) = Bed::with_account().await;
+    let gone = bed.store.create_mailbox(alice, name("x"), None).await.unwrap();
+    bed.store.delete_mailbox(alice, name("x")).await.unwrap();
+    for _ in 0..3 {
+        for n in 0..8 {
+            append(&bed.store, alice, "Trash", &format!("{n} {}", "x".repeat(10_000)), Flags::none()).await;
+        }
+        let trash = mailbox(&bed.store, alice, "Trash").id;
+        bed.store.expunge(trash, UidSet::all(), false).await.unwrap();
+        reclaim_aside(&bed.store).await;
+    }
+    bed.store.close().await.unwrap();
+    LocalStore::rebuild(config(bed.dir.path())).unwrap();
+    let store = open(bed.dir.path());
+    let new = store.create_mailbox(alice, name("x"), None).await.unwrap();
+    assert!(new.id > gone.id && new.uid_validity > gone.uid_validity);
+}
+
+#[tokio::test]
+async fn what_was_removed_does_not_come_back() {
+    let (bed, alice) = Bed::with_account().await;
+    let bob = create_account(&bed.store, "bob@example.test").await;
+    for n in 0..20 {
+        let text = format!("{n} {}", "x".repeat(10_000));
+        let recipients = vec![recipient(alice, "alice@example.test"), recipient(bob, "bob@example.test")];
+        bed.store.deliver(delivery(MessageId::new(), &text, recipients)).await.unwrap();
+    }
+    bed.store.remove_account(bob).await.unwrap();
+    let before = seen_by(&bed.store, alice).await;
+    // The oldest segments go last, so that the removal is carried forward past them.
+    for _ in 0..3 {
+        let store = bed.store.clone();
+        let reversed = move || {
+            for segment in store.segments().into_iter().rev() {
+                store.reclaim_segment(segment).unwrap();
+            }
+        };
+        tokio::task::spawn_blocking(reversed).await.unwrap();
+        let crashed = bed.crashed();
+        crashed.store.close().await.unwrap();
+        LocalStore::rebuild(config(crashed.dir.path())).unwrap();
+        let store = open(crashed.dir.path());
+        assert!(matches!(store.account(bob), Err(StoreError::NoSuchAccount)));
+        assert_eq!(store.account_by_address("bob@example.test").unwrap(), None);
+        assert_eq!(seen_by(&store, alice).await, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn reclaim_beside_changes_loses_none_in_a_crash() {
+    let (bed, alice) = Bed::with_account().await;
+    let inbox = inbox(&bed.store, alice).id;
+    for n in 0..30 {
+        deliver(&bed.store, alice, &format!("{n} {}", "x".repeat(6_000))).await;
+    }
+    let store = bed.store.clone();
+    let changer = tokio::spawn(async move {
+        for uid in 1..=30 {
+            store.store_flags(inbox, uids(&[uid]), FlagChange::Add(seen()), None).await.unwrap();
+            if uid % 3 == 0 {
+                store.expunge(inbox, uids(&[uid]), false).await.unwrap();
+            }
+            deliver(&store, alice, &"y".repeat(6_000)).await;
+        }
+    });
+    while !changer.is_finished() {
+        reclaim_aside(&bed.store).await;
+    }
+    changer.await.unwrap();
+    let live = seen_by(&bed.store, alice).await;
+    bed.store.close().await.unwrap();
+    LocalStore::rebuild(config(bed.dir.path())).unwrap();
+    assert_eq!(seen_by(&open(bed.dir.path()), alice).await, live);
+}
