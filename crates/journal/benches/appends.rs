@@ -52,9 +52,10 @@ fn default_dir() -> PathBuf {
 /// Sizes as mail has them: half up to 12 KB, a long tail.
 fn messages() -> Vec<Bytes> {
     let mut random = fastrand::Rng::with_seed(12);
+    #[expect(clippy::cast_sign_loss, reason = "clamped")]
     let size = |random: &mut fastrand::Rng| {
         let normal: f64 = (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
-        (12_000.0 * (normal * 0.8).exp()).clamp(500.0, 1e6).round() as u32 as usize
+        (12_000.0 * (normal * 0.8).exp()).clamp(500.0, 1e6) as usize
     };
     let mut noise = vec![0; 1 << 20];
     random.fill(&mut noise);

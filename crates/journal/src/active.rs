@@ -56,7 +56,7 @@ impl Active {
             Error::io("create", &path)(error)
         })?;
         let end = SEGMENT_HEADER;
-        let known = Segment { salt, end, sealed: false, reach: id, pins: 0, quarantined: false };
+        let known = Segment { sealed: false, ..Segment::sealed(id, salt, end) };
         segments.insert_open(id, known, Arc::clone(&file));
         Ok(Self { id, file, salt, end, synced: end, reach: id, allocated })
     }

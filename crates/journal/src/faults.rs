@@ -6,11 +6,13 @@ use std::{
     os::unix::fs::FileExt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use parking_lot::{Mutex, MutexGuard};
+
+const UNLIMITED: u64 = u64::MAX;
 
 /// Shared by all files of a journal; all off by default.
 #[derive(Clone, Debug)]
@@ -20,13 +22,13 @@ pub(crate) struct Faults {
 
 #[derive(Debug)]
 struct Inner {
-    /// Bytes that may still be written before the disk is full; negative: no limit.
-    budget: AtomicI64,
+    /// Bytes that may still be written before the disk is full.
+    budget: AtomicU64,
     fail_syncs: AtomicBool,
     /// Held by a test to keep syncs from completing.
     gate: Mutex<()>,
     syncs: AtomicU64,
-    /// What `statvfs` is replaced with; `u64::MAX`: nothing.
+    /// What `statvfs` is replaced with, unless it is unlimited.
     free: AtomicU64,
 }
 
@@ -34,19 +36,19 @@ impl Default for Faults {
     fn default() -> Self {
         Self {
             inner: Arc::new(Inner {
-                budget: AtomicI64::new(-1),
+                budget: AtomicU64::new(UNLIMITED),
                 fail_syncs: AtomicBool::new(false),
                 gate: Mutex::new(()),
                 syncs: AtomicU64::new(0),
-                free: AtomicU64::new(u64::MAX),
+                free: AtomicU64::new(UNLIMITED),
             }),
         }
     }
 }
 
 impl Faults {
-    pub(crate) fn limit_writes(&self, bytes: i64) {
-        self.inner.budget.store(bytes, Ordering::SeqCst);
+    pub(crate) fn limit_writes(&self, bytes: Option<u64>) {
+        self.inner.budget.store(bytes.unwrap_or(UNLIMITED), Ordering::SeqCst);
     }
 
     pub(crate) fn fail_syncs(&self, fail: bool) {
@@ -66,7 +68,7 @@ impl Faults {
     }
 
     pub(crate) fn free(&self) -> Option<u64> {
-        Some(self.inner.free.load(Ordering::SeqCst)).filter(|&free| free != u64::MAX)
+        Some(self.inner.free.load(Ordering::SeqCst)).filter(|&free| free != UNLIMITED)
     }
 
     /// Writes what the budget allows and then fails, as a full disk does.
@@ -77,9 +79,9 @@ impl Faults {
         mut offset: u64,
     ) -> io::Result<()> {
         let budget = self.inner.budget.load(Ordering::SeqCst);
-        let wanted = slices.iter().map(|slice| slice.len() as i64).sum::<i64>();
-        if budget < 0 || wanted <= budget {
-            if budget >= 0 {
+        let wanted = slices.iter().map(|slice| slice.len() as u64).sum::<u64>();
+        if wanted <= budget {
+            if budget != UNLIMITED {
                 self.inner.budget.fetch_sub(wanted, Ordering::SeqCst);
             }
             return Ok(());

@@ -3,6 +3,7 @@
 use std::{
     fs,
     ops::Range,
+    path::Path,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
 };
@@ -17,7 +18,7 @@ use crate::{
     body::BodyRef,
     body_writer::{BodyWriter, CHUNK_BYTES},
     committer::Committer,
-    config::Config,
+    config::{Config, OnCorruption},
     error::Error,
     file::sync_directory,
     follower::Follower,
@@ -148,9 +149,9 @@ impl<T: Send + 'static> Journal<T> {
         let Record { kind, meta, body } = record;
         check_meta(&meta)?;
         let shared = self.shared();
-        if body.len() > shared.config.max_queued_bytes {
-            let limit = shared.config.max_queued_bytes as u64;
-            return Err(Error::TooLarge { part: "body", bytes: body.len() as u64, limit });
+        let limit = shared.config.max_queued_bytes.saturating_sub(meta.len());
+        if body.len() > limit {
+            return Err(Error::TooLarge { part: "body", bytes: body.len() as u64, limit: limit as u64 });
         }
         let mut items = Vec::with_capacity(1);
         let body = if body.len() <= MAX_EXTENT_BYTES {
@@ -194,7 +195,8 @@ impl<T: Send + 'static> Journal<T> {
         }
     }
 
-    /// Calls `visit` for each entry after `from` (`None`: all) that is durable now, in log order, skipping bodies.
+    /// Calls `visit` for each entry after `from` (`None`: all) that is durable now, in log order, skipping bodies,
+    /// and damage if [`OnCorruption::Quarantine`] is configured.
     pub fn scan(
         &self,
         from: Option<Position>,
@@ -240,11 +242,14 @@ impl<T: Send + 'static> Journal<T> {
             Err(Error::Gone { .. }) => return Ok(()),
             file => file?,
         };
+        let skips_damage = self.shared().config.on_corruption == OnCorruption::Quarantine;
         let mut scanner = Scanner::new(&file, segment, known.salt, u64::from(known.end));
         loop {
             match scanner.step()? {
                 Step::Record(record) => record.entry.as_ref().map_or(Ok(()), &mut visit)?,
-                Step::Damaged(_) if known.quarantined => drop(scanner.resync()?),
+                Step::Damaged(_) if skips_damage => {
+                    scanner.resync()?;
+                }
                 Step::Damaged(reason) => {
                     return Err(Error::Corrupt { segment, offset: scanner.offset(), reason });
                 }
@@ -318,9 +323,13 @@ impl<T> Shared<T> {
 }
 
 fn make_directory(config: &Config) -> Result<(), Error> {
+    let missing: Vec<_> = config.dir.ancestors().take_while(|dir| !dir.exists()).collect();
     fs::create_dir_all(&config.dir).map_err(Error::io("create", &config.dir))?;
-    let parent = config.dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.map_or(Ok(()), |parent| sync_directory(parent).map_err(Error::io("sync", parent)))
+    for dir in missing {
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        sync_directory(parent).map_err(Error::io("sync", parent))?;
+    }
+    Ok(())
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {

@@ -85,22 +85,37 @@ pub(crate) fn reclaim<T: Send + 'static>(
     // The owner can decide only about what it knows of.
     shared.barrier(false)?;
     let known = removable(shared, id)?;
-    let mut copier = Copier::new(shared, known);
-    visit(shared, id, known, |entry| copier.visit(entry, &mut decide))?;
-    for (later, known) in shared.segments.all() {
-        if later > id && known.reach <= id {
-            visit(shared, later, known, |entry| {
-                let here = entry.body.extents().iter().any(|extent| extent.segment == id);
-                if here { copier.visit(entry, &mut decide) } else { Ok(()) }
-            })?;
-        }
+    let copied = copy_living(shared, id, known, &mut decide);
+    if let Err(Error::Corrupt { .. }) = &copied {
+        // Removing it would make the damage final.
+        shared.segments.update(id, |known| known.quarantined = true);
     }
-    let reclaimed = copier.finish()?;
+    let reclaimed = copied?;
     // Once the segment is gone no replay can bring its entries back.
     shared.barrier(true)?;
     shared.segments.remove(id)?;
     shared.liveness.forget(id);
     Ok(reclaimed)
+}
+
+/// Copies forward what lives in the segment, and waits until the copies are durable and applied.
+fn copy_living<T: Send + 'static>(
+    shared: &Shared<T>,
+    id: SegmentId,
+    known: Segment,
+    decide: &mut impl FnMut(&Entry) -> Verdict,
+) -> Result<Reclaimed, Error> {
+    let mut copier = Copier::new(shared, known);
+    visit(shared, id, known, |entry| copier.visit(entry, decide))?;
+    for (later, known) in shared.segments.all() {
+        if later > id && known.reach <= id {
+            visit(shared, later, known, |entry| {
+                let here = entry.body.extents().iter().any(|extent| extent.segment == id);
+                if here { copier.visit(entry, decide) } else { Ok(()) }
+            })?;
+        }
+    }
+    copier.finish()
 }
 
 fn removable<T>(shared: &Shared<T>, id: SegmentId) -> Result<Segment, Error> {
@@ -121,7 +136,7 @@ fn obstacle(known: &Segment) -> Option<&'static str> {
     }
 }
 
-/// Calls `visit` for each entry of a segment; damage is an error, and keeps the segment from then on.
+/// Calls `visit` for each entry of a segment; damage is an error.
 fn visit<T>(
     shared: &Shared<T>,
     id: SegmentId,
@@ -135,7 +150,6 @@ fn visit<T>(
             Step::Record(record) => record.entry.map_or(Ok(()), &mut visit)?,
             Step::Seal { .. } | Step::End => return Ok(()),
             Step::Damaged(reason) => {
-                shared.segments.update(id, |known| known.quarantined = true);
                 return Err(Error::Corrupt { segment: id, offset: scanner.offset(), reason });
             }
         }

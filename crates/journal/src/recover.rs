@@ -37,48 +37,60 @@ pub(crate) fn recover<F: Follower>(
     follower: &mut F,
 ) -> Result<Recovered, Error> {
     let mut report = Recovery::default();
-    let newest = register(config, segments, &mut report)?;
+    let highest = register(config, segments, &mut report)?;
+    let newest = segments.newest();
     let next_sequence = match newest {
         Some(newest) => close_newest(config, segments, newest, &mut report)?,
         None => 1,
     };
     report.segments = segments.all().len();
-    replay(config, segments, liveness, follower, &mut report)?;
-    let next_segment = SegmentId(newest.map_or(1, |newest| newest.0 + 1));
+    let next_segment = SegmentId(highest.map_or(1, |highest| highest.0 + 1));
+    // Whatever stood in a quarantined segment, it was before the next one.
+    let end = if highest == newest { segments.end() } else { Position { segment: next_segment, offset: 0 } };
+    replay(config, segments, liveness, follower, end, &mut report)?;
     Ok(Recovered { report, next_segment, next_sequence })
 }
 
-/// Reads all headers before anything is changed, and says which segment is the newest.
+/// Registers every segment with a readable header. Returns the highest number in use.
+///
+/// All headers are read before anything is changed, so that a directory of a newer program stays untouched.
 fn register(config: &Config, segments: &Segments, report: &mut Recovery) -> Result<Option<SegmentId>, Error> {
-    let mut opened = Vec::new();
+    let (mut readable, mut unfinished, mut highest) = (Vec::new(), Vec::new(), None);
     for id in list(&config.dir)? {
         let path = segments.path(id);
         let file = SegmentFile::open(&path, config).map_err(Error::io("open", &path))?;
-        let header = header(&file, id)?;
-        opened.push((id, file, header));
+        let length = file.length().map_err(Error::io("stat", &path))?;
+        let end = u32::try_from(length).map_err(|_| corrupt(id, length, "segment over 4 GiB"))?;
+        match read_header(&file, id)? {
+            Header::Readable { salt } => readable.push((id, file, Segment::sealed(id, salt, end))),
+            Header::Unfinished => {
+                unfinished.push(path);
+                continue;
+            }
+            Header::Damaged(reason) if config.on_corruption == OnCorruption::Quarantine => {
+                let start = Position { segment: id, offset: 0 };
+                tracing::error!(%id, reason, "damaged segment quarantined");
+                report.quarantined.push(Stretch { start, bytes: length, reason });
+            }
+            Header::Damaged(reason) => return Err(corrupt(id, 0, reason)),
+        }
+        highest = Some(id);
     }
-    // A file without a header never held a record; the crash came while it was made.
-    for (id, ..) in opened.iter().filter(|(_, _, header)| header.is_none()) {
-        let path = segments.path(*id);
+    for path in unfinished {
         fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         sync_directory(&config.dir).map_err(Error::io("sync", &config.dir))?;
     }
-    opened.retain(|(_, _, header)| header.is_some());
-    let newest = opened.last().map(|(id, ..)| *id);
-    for (id, file, header) in opened {
-        let salt = header.map_or(0, |header| header.salt);
-        let length = file.length().map_err(Error::io("stat", file.path()))?;
-        let end = u32::try_from(length).map_err(|_| corrupt(id, length, "segment over 4 GiB"))?;
-        let mut known = Segment { salt, end, sealed: true, reach: id, pins: 0, quarantined: false };
+    let newest = readable.last().map(|(id, ..)| *id);
+    for (id, file, mut known) in readable {
         if Some(id) != newest {
-            match read_seal(&file, id, salt, length)? {
+            match read_seal(&file, id, known.salt, u64::from(known.end))? {
                 Some((reach, _)) => known.reach = reach,
                 None => damaged_segment(config, &mut known, id, report)?,
             }
         }
         segments.insert(id, known);
     }
-    Ok(newest)
+    Ok(highest)
 }
 
 /// An older segment that does not end in its seal has lost something: it is complete before a newer one is made.
@@ -110,20 +122,29 @@ fn list(dir: &Path) -> Result<Vec<SegmentId>, Error> {
     Ok(ids)
 }
 
-/// The segment's header; `None` if there is none, and nothing behind it either.
-fn header(file: &SegmentFile, id: SegmentId) -> Result<Option<SegmentHeader>, Error> {
+#[derive(Debug)]
+enum Header {
+    Readable {
+        salt: u32,
+    },
+    /// None, and nothing behind it either: the crash came while the file was made. It never held a record.
+    Unfinished,
+    Damaged(&'static str),
+}
+
+fn read_header(file: &SegmentFile, id: SegmentId) -> Result<Header, Error> {
     let mut bytes = [0; SEGMENT_HEADER as usize];
     let read = file.read_at(&mut bytes, 0).map_err(Error::io("read", file.path()))?;
     match SegmentHeader::decode(&bytes[..read]) {
-        Ok(header) if header.segment == id => Ok(Some(header)),
-        Ok(_) => Err(corrupt(id, 0, "header of another segment")),
+        Ok(header) if header.segment == id => Ok(Header::Readable { salt: header.salt }),
+        Ok(_) => Ok(Header::Damaged("header of another segment")),
         Err(BadSegmentHeader::Newer(found)) => {
             Err(Error::NewerFormat { path: file.path().to_owned(), found, known: VERSION })
         }
-        Err(BadSegmentHeader::Damaged) => match last_data(file, u64::from(SEGMENT_HEADER))? {
-            None => Ok(None),
-            Some(_) => Err(corrupt(id, 0, "segment header")),
-        },
+        Err(BadSegmentHeader::Damaged) => Ok(match last_data(file, u64::from(SEGMENT_HEADER))? {
+            None => Header::Unfinished,
+            Some(_) => Header::Damaged("segment header"),
+        }),
     }
 }
 
@@ -198,20 +219,21 @@ fn note_damage(
     Ok(())
 }
 
-/// Hands the follower everything after the position it names.
+/// Hands the follower everything after the position it names, which is before the log's `end`.
 fn replay<F: Follower>(
     config: &Config,
     segments: &Segments,
     liveness: &Liveness,
     follower: &mut F,
+    end: Position,
     report: &mut Recovery,
 ) -> Result<(), Error> {
     let failed = |error: crate::FollowerError| Error::Follower(error.into());
     let from = guarded(|| follower.begin(liveness)).map_err(failed)?;
     if let Some(applied) = from
-        && applied >= segments.end()
+        && applied >= end
     {
-        return Err(Error::FollowerAhead { applied, end: segments.end() });
+        return Err(Error::FollowerAhead { applied, end });
     }
     for (id, known) in segments.all() {
         if from.is_some_and(|from| id < from.segment) {

@@ -29,6 +29,8 @@ pub(crate) struct Segment {
     pub(crate) pins: u32,
     /// Holds damage, so it must stay for whoever repairs it.
     pub(crate) quarantined: bool,
+    /// Unlinked, and perhaps not yet for good.
+    pub(crate) leaving: bool,
 }
 
 /// All segments of a journal.
@@ -51,6 +53,13 @@ struct Handle {
     used: u64,
 }
 
+impl Segment {
+    /// A segment that is complete, and all that is known is where it ends.
+    pub(crate) fn sealed(id: SegmentId, salt: u32, end: u32) -> Self {
+        Self { salt, end, sealed: true, reach: id, pins: 0, quarantined: false, leaving: false }
+    }
+}
+
 impl Segments {
     pub(crate) fn new(config: &Config) -> Self {
         Self { config: config.clone(), state: Mutex::default() }
@@ -63,9 +72,7 @@ impl Segments {
     /// The segment's file, opened if it is not. Whoever holds it can read on although the segment is removed.
     pub(crate) fn file(&self, id: SegmentId) -> Result<Arc<SegmentFile>, Error> {
         let mut state = self.state.lock();
-        if !state.known.contains_key(&id) {
-            return Err(Error::Gone { segment: id });
-        }
+        state.present(id)?;
         state.clock += 1;
         let used = state.clock;
         if let Some(handle) = state.open.get_mut(&id) {
@@ -96,16 +103,23 @@ impl Segments {
     }
 
     pub(crate) fn segment(&self, id: SegmentId) -> Result<Segment, Error> {
-        self.state.lock().known.get(&id).copied().ok_or(Error::Gone { segment: id })
+        self.state.lock().present(id)
     }
 
+    /// Whether the segment may still be there after a crash.
     pub(crate) fn contains(&self, id: SegmentId) -> bool {
         self.state.lock().known.contains_key(&id)
     }
 
     /// A copy of what is known, in order.
     pub(crate) fn all(&self) -> Vec<(SegmentId, Segment)> {
-        self.state.lock().known.iter().map(|(&id, &segment)| (id, segment)).collect()
+        let state = self.state.lock();
+        state
+            .known
+            .iter()
+            .filter(|(_, segment)| !segment.leaving)
+            .map(|(&id, &segment)| (id, segment))
+            .collect()
     }
 
     pub(crate) fn newest(&self) -> Option<SegmentId> {
@@ -120,19 +134,29 @@ impl Segments {
     }
 
     /// Removes the segment for good. Its number is never used again, because the newest is never removed.
+    ///
+    /// It reads as gone from the start, and counts as there until no crash can bring it back.
     pub(crate) fn remove(&self, id: SegmentId) -> Result<(), Error> {
         let path = self.path(id);
-        {
-            let mut state = self.state.lock();
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-            state.known.remove(&id);
-            state.open.remove(&id);
-        }
-        sync_directory(&self.config.dir).map_err(Error::io("sync", &self.config.dir))
+        self.update(id, |segment| segment.leaving = true);
+        fs::remove_file(&path).map_err(|error| {
+            self.update(id, |segment| segment.leaving = false);
+            Error::io("remove", &path)(error)
+        })?;
+        sync_directory(&self.config.dir).map_err(Error::io("sync", &self.config.dir))?;
+        let mut state = self.state.lock();
+        state.known.remove(&id);
+        state.open.remove(&id);
+        Ok(())
     }
 }
 
 impl State {
+    fn present(&self, id: SegmentId) -> Result<Segment, Error> {
+        let known = self.known.get(&id).filter(|segment| !segment.leaving);
+        known.copied().ok_or(Error::Gone { segment: id })
+    }
+
     fn keep_open(&mut self, id: SegmentId, file: Arc<SegmentFile>, limit: usize) {
         if self.open.len() >= limit.max(1) {
             let oldest = self.open.iter().min_by_key(|(_, handle)| handle.used).map(|(&id, _)| id);

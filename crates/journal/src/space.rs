@@ -63,8 +63,8 @@ impl Space {
         self.left.saturating_sub(bytes) >= self.min_free && self.left >= bytes
     }
 
-    /// What unprivileged processes may use. A file system that does not say is taken as empty: a full disk
-    /// still shows in the write.
+    /// What unprivileged processes may use. A file system that does not say is taken to have room: a full disk
+    /// shows in the write, too.
     fn free(&self) -> u64 {
         #[cfg(test)]
         if let Some(free) = self.faults.free() {

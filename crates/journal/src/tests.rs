@@ -72,7 +72,11 @@ impl Bench {
                 fs::copy(file.path(), dir.path().join(file.file_name())).unwrap();
             }
         }
-        let config = Config { dir: dir.path().to_owned(), faults: Default::default(), ..self.config.clone() };
+        let config = Config {
+            dir: dir.path().to_owned(),
+            faults: crate::faults::Faults::default(),
+            ..self.config.clone()
+        };
         Self { dir, config }
     }
 }

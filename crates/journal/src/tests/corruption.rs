@@ -85,7 +85,7 @@ fn damage_before_the_last_sync_of_an_unsealed_segment_is_no_torn_tail() {
 fn a_damaged_body_is_found_by_reading_and_by_verifying() {
     let (bench, seen) = three_segments();
     let extent = seen[1].body.extents()[0];
-    damage(&bench, Position { segment: extent.segment, offset: extent.offset + 999 }, b"?!"[..1].as_ref());
+    damage(&bench, Position { segment: extent.segment, offset: extent.offset + 999 }, b"?");
     let (journal, follow, _) = bench.open();
     assert_eq!(follow.metas().len(), 9);
     let read = journal.read(&seen[1].body, 0..10);
@@ -125,4 +125,24 @@ fn a_position_that_names_no_record_is_refused() {
     }
     let gone = Position { segment: SegmentId(77), offset };
     assert!(matches!(journal.entry(gone), Err(Error::Gone { .. })));
+}
+
+#[test]
+fn a_segment_without_its_header_is_refused_or_quarantined_whole() {
+    for victim in 1..=3 {
+        let (bench, seen) = three_segments();
+        let segment = SegmentId(victim);
+        damage(&bench, Position { segment, offset: 9 }, &[0xff; 40]);
+        // The version field is part of it: take the magic too, or it looks like a newer format.
+        damage(&bench, Position { segment, offset: 0 }, b"?");
+        assert!(
+            matches!(bench.open_error(), Error::Corrupt { segment: named, offset: 0, .. } if named == segment)
+        );
+        let damaged = fs::read(bench.segment_path(segment)).unwrap();
+        let (journal, follow, recovery) = quarantine(&bench);
+        assert_eq!(follow.seen().len(), 6);
+        assert_eq!(recovery.quarantined[0].start, Position { segment, offset: 0 });
+        assert!(append(&journal, "goes on", "").position > seen[8].position);
+        assert_eq!(fs::read(bench.segment_path(segment)).unwrap(), damaged);
+    }
 }

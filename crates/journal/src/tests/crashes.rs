@@ -34,7 +34,11 @@ impl Journal<u64> {
     /// Where the durable log ends.
     fn log_end(&self) -> Position {
         let mut last = Position::default();
-        self.scan(None, |entry| Ok(last = entry.position)).unwrap();
+        let visit = |entry: &Entry| {
+            last = entry.position;
+            Ok(())
+        };
+        self.scan(None, visit).unwrap();
         let entry = self.entry(last).unwrap();
         let meta_end = last.offset + RECORD_HEADER as u32 + entry.meta.len() as u32;
         let end = entry.body.extents().last().map_or(meta_end, |extent| extent.offset + extent.length);
@@ -138,7 +142,7 @@ fn zeros_or_garbage_from_every_byte_on_keep_the_whole_records_before() {
 
 /// Bytes between `offset` and the end of its record, if they are nothing but padding.
 fn padding_before(crashed: &Crashed, offset: u32) -> u32 {
-    let seen = crashed.records.iter().find(|(end, ..)| *end > offset || *end == offset);
+    let seen = crashed.records.iter().find(|(end, ..)| *end >= offset);
     let Some((end, meta, body)) = seen else { return 0 };
     let unpadded = (32 + meta.len() + body.len()) as u32;
     let padding = unpadded.next_multiple_of(8) - unpadded;

@@ -197,7 +197,9 @@ fn reads_go_on_while_a_segment_is_removed() {
             let first = journal.segments()[0];
             journal.reclaim(first, decide(&follow, |_| true)).unwrap();
         }
-        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        for reader in readers {
+            reader.join().unwrap();
+        }
     });
 }
 

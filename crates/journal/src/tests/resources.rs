@@ -39,13 +39,13 @@ fn a_write_that_finds_the_disk_full_leaves_no_trace() {
         let bench = Bench::new();
         let (journal, follow, _) = bench.open();
         append(&journal, "before", noise(1, 500));
-        bench.config.faults.limit_writes(budget);
+        bench.config.faults.limit_writes(Some(budget));
         let refused: Vec<_> =
             (0..5).map(|number| journal.append(record(numbered(number), noise(2, 5000)))).collect();
         for refused in refused {
             assert!(matches!(refused.wait(), Err(Error::DiskFull { .. })), "budget {budget}");
         }
-        bench.config.faults.limit_writes(-1);
+        bench.config.faults.limit_writes(None);
         let after = append(&journal, "after", noise(3, 400));
         assert_eq!(read_all(&journal, &after.body), noise(3, 400));
         assert_eq!(follow.metas(), ["before", "after"]);
@@ -60,10 +60,10 @@ fn a_write_that_finds_the_disk_full_leaves_no_trace() {
 fn a_segment_that_cannot_be_made_for_lack_of_space_is_made_later() {
     let bench = Bench::new();
     let (journal, follow, _) = bench.open();
-    bench.config.faults.limit_writes(10);
+    bench.config.faults.limit_writes(Some(10));
     assert!(matches!(journal.append(record("refused", "")).wait(), Err(Error::DiskFull { .. })));
     assert!(journal.segments().is_empty());
-    bench.config.faults.limit_writes(-1);
+    bench.config.faults.limit_writes(None);
     append(&journal, "accepted", "");
     journal.close().unwrap();
     assert_eq!(bench.open().1.metas(), follow.metas());
@@ -74,12 +74,12 @@ fn a_streamed_body_that_could_not_be_written_cannot_be_committed() {
     let bench = Bench::with_segment_bytes(8 << 20);
     let (journal, follow, _) = bench.open();
     append(&journal, "before", "");
-    bench.config.faults.limit_writes(100_000);
+    bench.config.faults.limit_writes(Some(100_000));
     let mut writer = journal.body_writer();
     block_on(writer.write(noise(1, 256 << 10))).unwrap();
     // Behind the piece in the queue: the piece has failed by then.
     let _ = journal.append(record("other", "")).wait();
-    bench.config.faults.limit_writes(-1);
+    bench.config.faults.limit_writes(None);
     assert!(matches!(writer.commit(7, "refused".into()).wait(), Err(Error::DiskFull { .. })));
     append(&journal, "after", "");
     assert!(!follow.metas().contains(&"refused".into()));
