@@ -10,6 +10,7 @@ pub mod address_list;
 pub mod charset;
 pub mod completion;
 pub mod date;
+pub mod dsn;
 pub mod envelope;
 pub mod header;
 pub mod id;

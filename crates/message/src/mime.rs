@@ -17,4 +17,4 @@ pub use crate::parameters::Parameter;
 pub use parser::{MAX_DEPTH, MAX_PARTS};
 pub use section::Section;
 pub use structure::{Body, Disposition, Encoding, Part, Structure};
-pub use transfer::Decoder;
+pub use transfer::{Decoder, encode_quoted_printable};
