@@ -88,6 +88,11 @@ impl Authenticator {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Checks that Argon2 takes the configured costs.
+    pub fn check_costs(config: &PasswordsConfig) -> Result<(), AuthError> {
+        Hasher::new(config).map(|_| ())
+    }
+
     /// Checks a user's password. `client` is where the attempt comes from, if known.
     ///
     /// A failure is answered late, more so with each: callers just pass on what they get.
@@ -100,7 +105,6 @@ impl Authenticator {
         match self.check(username, password, client).await {
             Ok(authenticated) => Ok(authenticated),
             Err(Refusal { error, delay }) => {
-                log(username, client, &error);
                 // No turn at a core is held any more: waiting costs the client, not the others.
                 sleep(delay).await;
                 Err(error)
@@ -167,15 +171,6 @@ impl Authenticator {
 
     fn account(&self, key: &str) -> Result<Option<Account>, AuthError> {
         self.inner.accounts.by_address(key).map_err(|error| AuthError::Unavailable(error.to_string()))
-    }
-}
-
-/// One line for each login that failed: who tried, and from where.
-fn log(username: &str, client: Option<IpAddr>, error: &AuthError) {
-    let client = client.map(tracing::field::display);
-    match error {
-        AuthError::Wrong | AuthError::Throttled { .. } => tracing::info!(username, client, %error, "login refused"),
-        AuthError::Unavailable(_) => tracing::error!(username, client, %error, "cannot check a password"),
     }
 }
 

@@ -5,8 +5,11 @@ use std::{
     path::PathBuf,
 };
 
+use message::{Address, AddressError};
 use serde::{Deserialize, Serialize};
 use service::config::{ByteSize, GrpcConfig, HttpConfig, HumanDuration, LogConfig, RuntimeConfig, TlsConfig};
+
+use crate::store;
 
 #[cfg(test)]
 mod tests;
@@ -74,6 +77,56 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Checks what the types cannot say.
+    pub fn validate(&self) -> Result<(), ConfigProblem> {
+        if self.hostname.is_empty() || self.hostname.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(ConfigProblem::Hostname);
+        }
+        if self.tls.is_none() {
+            for (name, listener) in [("imaps", &self.imaps), ("pop3s", &self.pop3s)] {
+                if !listener.listen.is_empty() {
+                    return Err(ConfigProblem::NoCertificate(name));
+                }
+            }
+        }
+        if !self.postmaster.is_empty() {
+            Address::parse(&self.postmaster).map_err(ConfigProblem::Postmaster)?;
+        }
+        if self.limits.deliveries == 0 || self.limits.recipients == 0 || self.limits.session_errors == 0 {
+            return Err(ConfigProblem::ZeroLimit);
+        }
+        Ok(())
+    }
+
+    /// What the store is opened with.
+    pub(crate) fn store_config(&self) -> store::StoreConfig {
+        store::StoreConfig {
+            cache_bytes: *self.store.cache_size,
+            segment_bytes: *self.store.segment_size,
+            min_free_bytes: *self.store.min_free_space,
+            ..store::StoreConfig::new(&self.data_dir)
+        }
+    }
+}
+
+/// A configuration whose parts do not fit together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigProblem {
+    /// The name cannot be greeted with.
+    #[error("`hostname` is no host's name")]
+    Hostname,
+    /// A listener for TLS has no certificate.
+    #[error("`{0}` needs a certificate: set [tls], or turn it off with `listen = []`")]
+    NoCertificate(&'static str),
+    /// The postmaster is no address.
+    #[error("`postmaster` is no address: {0}")]
+    Postmaster(AddressError),
+    /// Nothing would work.
+    #[error("a limit of 0 in [limits]: nothing could be delivered, and no session served")]
+    ZeroLimit,
+}
+
 /// Where a protocol is served.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,9 +153,9 @@ pub enum PlaintextAuth {
 }
 
 impl PlaintextAuth {
-    /// May a client at `peer` send its password over a connection without TLS?
-    pub fn allows(self, peer: SocketAddr) -> bool {
-        self == Self::Loopback && peer.ip().to_canonical().is_loopback()
+    /// May a client at `peer` send its password, over a connection that is or is not under TLS?
+    pub fn allows(self, tls: bool, peer: SocketAddr) -> bool {
+        tls || self == Self::Loopback && peer.ip().to_canonical().is_loopback()
     }
 }
 

@@ -57,7 +57,8 @@ impl<S: MailStore> DeliveryService<S> {
         mut requests: impl Stream<Item = Result<DeliverRequest, Status>> + Send + Unpin,
     ) -> Result<DeliverReceipt, Status> {
         let first = next(&mut requests).await?.ok_or_else(|| Status::invalid_argument("no envelope came"))?;
-        let envelope = first.envelope.ok_or_else(|| Status::invalid_argument("the first request has no envelope"))?;
+        let envelope =
+            first.envelope.ok_or_else(|| Status::invalid_argument("the first request has no envelope"))?;
         let envelope = Envelope::parse(envelope, self.max_recipients)?;
         let mut outcomes = self.resolve(&envelope);
 
@@ -228,8 +229,14 @@ impl<S: MailStore> Delivery for DeliveryService<S> {
 /// What became of a recipient.
 enum Outcome {
     /// The message is to be stored for this account.
-    Pending { account: Account, key: String },
-    Stored { account: String, receipt: Receipt },
+    Pending {
+        account: Account,
+        key: String,
+    },
+    Stored {
+        account: String,
+        receipt: Receipt,
+    },
     Failed(Reply),
 }
 

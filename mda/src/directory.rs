@@ -83,7 +83,9 @@ impl<S: MailStore> DirectoryService<S> {
             return Err(Status::invalid_argument("the password is empty"));
         }
         if password.len() > MAX_PASSWORD {
-            return Err(Status::invalid_argument(format!("the password is longer than {MAX_PASSWORD} octets")));
+            return Err(Status::invalid_argument(format!(
+                "the password is longer than {MAX_PASSWORD} octets"
+            )));
         }
         if password.contains('\0') {
             return Err(Status::invalid_argument("the password holds a NUL, which no client could send"));
@@ -118,18 +120,26 @@ impl<S: MailStore> Directory for DirectoryService<S> {
                 account: account.name,
                 addresses: account.addresses,
             },
-            Err(AuthError::Wrong) => AuthenticateResponse::default(),
+            Err(AuthError::Wrong) => {
+                tracing::info!(client = client_address, username, "login failed");
+                AuthenticateResponse::default()
+            }
             Err(error @ AuthError::Throttled { .. }) => {
+                tracing::info!(client = client_address, username, "login refused: too many failures");
                 return Err(Status::resource_exhausted(error.to_string()));
             }
-            Err(AuthError::Unavailable(_)) => {
+            Err(AuthError::Unavailable(reason)) => {
+                tracing::error!(client = client_address, reason, "cannot check a password");
                 return Err(Status::unavailable("authentication is not available now"));
             }
         };
         Ok(Response::new(answer))
     }
 
-    async fn create_account(&self, request: Request<CreateAccountRequest>) -> Result<Response<Account>, Status> {
+    async fn create_account(
+        &self,
+        request: Request<CreateAccountRequest>,
+    ) -> Result<Response<Account>, Status> {
         let CreateAccountRequest { address, password } = request.into_inner();
         let address = account_name(&address)?;
         let name = address.key();
@@ -189,7 +199,10 @@ impl<S: MailStore> Directory for DirectoryService<S> {
         Ok(Response::new(RemoveAccountResponse {}))
     }
 
-    async fn add_domain(&self, request: Request<AddDomainRequest>) -> Result<Response<AddDomainResponse>, Status> {
+    async fn add_domain(
+        &self,
+        request: Request<AddDomainRequest>,
+    ) -> Result<Response<AddDomainResponse>, Status> {
         let domain = request.into_inner().domain;
         let domain = Domain::parse(&domain)
             .map_err(|error| Status::invalid_argument(format!("domain `{domain}`: {error}")))?;
@@ -204,7 +217,8 @@ impl<S: MailStore> Directory for DirectoryService<S> {
 
 /// An address that can be an account's name: one that a client can also write in its folded form.
 fn account_name(text: &str) -> Result<Address, Status> {
-    let invalid = |reason: &dyn std::fmt::Display| Status::invalid_argument(format!("address `{text}`: {reason}"));
+    let invalid =
+        |reason: &dyn std::fmt::Display| Status::invalid_argument(format!("address `{text}`: {reason}"));
     let address = Address::parse(text).map_err(|error| invalid(&error))?;
     if address.domain().ip().is_some() {
         return Err(invalid(&"the domain of an account cannot be an address literal"));

@@ -40,7 +40,11 @@ impl Metrics {
         );
         registry.register("deliveries_open", "Deliveries that stream now", metrics.deliveries_open.clone());
         registry.register("logins", "Logins, by protocol and outcome", metrics.logins.clone());
-        registry.register("store_errors", "Requests that the mail store failed at", metrics.store_errors.clone());
+        registry.register(
+            "store_errors",
+            "Requests that the mail store failed at",
+            metrics.store_errors.clone(),
+        );
         metrics
     }
 

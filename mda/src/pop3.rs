@@ -5,14 +5,10 @@
 //! ```
 //! All but the last is a state machine without I/O.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr};
 
 use service::drain::Shutdown;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
@@ -44,79 +40,92 @@ pub(crate) const BUSY_REPLY: &[u8] = b"-ERR [SYS/TEMP] too many connections, try
 
 /// Serves POP3 on connections that someone else accepts.
 pub(crate) struct Pop3<S> {
+    store: S,
+    authenticator: Authenticator,
+    options: Options,
+    locks: Locks,
+}
+
+/// What POP3 is set up with.
+pub(crate) struct Options {
+    /// In the greeting.
     pub(crate) hostname: String,
-    pub(crate) store: S,
-    pub(crate) authenticator: Authenticator,
-    /// Without it there is no STLS, and no POP3 over TLS.
-    pub(crate) tls: Option<TlsAcceptor>,
+    /// May passwords travel in clear?
     pub(crate) plaintext_auth: PlaintextAuth,
+    /// What a client may take.
     pub(crate) limits: Limits,
+    /// For STLS, and for connections under TLS from the first octet.
+    pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) metrics: Metrics,
-    pub(crate) locks: Locks,
-    pub(crate) shutdown: Shutdown,
+}
+
+/// How a connection begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// In clear, port 110.
+    Plain,
+    /// With a TLS handshake, port 995.
+    ImplicitTls,
 }
 
 impl<S: MailStore> Pop3<S> {
-    /// Serves a connection to the port with STLS, to its end.
-    pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
-        let served = self.clear(stream, peer).await;
-        note_end(peer, &served);
+    pub(crate) fn new(store: S, authenticator: Authenticator, options: Options) -> Self {
+        Self { store, authenticator, options, locks: Locks::default() }
     }
 
-    /// Serves a connection to the port for POP3 over TLS, to its end.
-    pub(crate) async fn serve_tls(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
-        let session = Session::new(self.policy(peer), true);
-        let served = match self.handshake(stream).await {
-            Ok(stream) => self.session(stream, session, peer, true).await.map(|_| ()),
-            Err(error) => Err(error),
-        };
-        note_end(peer, &served);
-    }
-
-    async fn clear(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-        let session = Session::new(self.policy(peer), false);
-        let Some((stream, mut session)) = self.session(stream, session, peer, true).await? else { return Ok(()) };
-        let stream = self.handshake(stream).await?;
-        session.secured();
-        self.session(stream, session, peer, false).await.map(|_| ())
-    }
-
-    /// Speaks until the session ends, or until TLS is to begin.
-    async fn session<T: AsyncRead + AsyncWrite + Unpin>(
+    /// Runs a connection to its end.
+    pub(crate) async fn serve(
         &self,
-        stream: T,
-        session: Session,
+        stream: TcpStream,
         peer: SocketAddr,
-        greet: bool,
-    ) -> io::Result<Option<(T, Session)>> {
-        let mut connection = Connection::new(self, stream, session, peer);
-        if greet {
-            connection.greet();
+        beginning: Beginning,
+        shutdown: &Shutdown,
+    ) {
+        let served = match beginning {
+            Beginning::Plain => self.clear(stream, peer, shutdown).await,
+            Beginning::ImplicitTls => self.secret(stream, peer, shutdown).await,
+        };
+        match served {
+            Ok(()) => debug!(%peer, "pop3 session ended"),
+            Err(error) => debug!(%peer, %error, "pop3 session broke off"),
         }
+    }
+
+    async fn secret(&self, stream: TcpStream, peer: SocketAddr, shutdown: &Shutdown) -> io::Result<()> {
+        let stream = self.handshake(stream).await?;
+        let session = Session::new(self.policy(peer), true);
+        let mut connection = Connection::new(self, stream, session, peer, shutdown);
+        connection.greet();
+        connection.run().await.map(|_| ())
+    }
+
+    async fn clear(&self, stream: TcpStream, peer: SocketAddr, shutdown: &Shutdown) -> io::Result<()> {
+        let session = Session::new(self.policy(peer), false);
+        let mut connection = Connection::new(self, stream, session, peer, shutdown);
+        connection.greet();
         match connection.run().await? {
-            End::Closed => Ok(None),
-            End::StartTls => Ok(Some(connection.into_parts())),
+            End::Closed => Ok(()),
+            End::StartTls => {
+                let (stream, mut session) = connection.into_parts();
+                let stream = self.handshake(stream).await?;
+                session.secured();
+                Connection::new(self, stream, session, peer, shutdown).run().await.map(|_| ())
+            }
         }
     }
 
     async fn handshake(&self, stream: TcpStream) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
-        let acceptor = self.tls.as_ref().ok_or_else(|| io::Error::other("there is no certificate"))?;
+        let acceptor =
+            self.options.tls.as_ref().ok_or_else(|| io::Error::other("there is no certificate"))?;
         // No one has logged in: the time for that counts.
-        timeout(*self.limits.login_timeout, acceptor.accept(stream)).await?
+        timeout(*self.options.limits.login_timeout, acceptor.accept(stream)).await?
     }
 
     fn policy(&self, peer: SocketAddr) -> Policy {
         Policy {
-            tls_available: self.tls.is_some(),
-            plaintext_auth: self.plaintext_auth.allows(peer),
-            max_errors: self.limits.session_errors,
+            tls_available: self.options.tls.is_some(),
+            plaintext_auth: self.options.plaintext_auth.allows(false, peer),
+            max_errors: self.options.limits.session_errors,
         }
-    }
-}
-
-fn note_end(peer: SocketAddr, served: &io::Result<()>) {
-    match served {
-        Ok(()) => debug!(%peer, "pop3 session ended"),
-        Err(error) => debug!(%peer, %error, "pop3 session broke off"),
     }
 }

@@ -33,9 +33,8 @@ impl Hasher {
     /// Fails if the costs are out of Argon2's bounds.
     pub(super) fn new(config: &PasswordsConfig) -> Result<Self, AuthError> {
         let memory_kib = u32::try_from(*config.memory / 1024).unwrap_or(u32::MAX);
-        let params =
-            Params::new(memory_kib, config.passes, config.lanes, None)
-                .map_err(|error| AuthError::Unavailable(format!("argon2 costs: {error}")))?;
+        let params = Params::new(memory_kib, config.passes, config.lanes, None)
+            .map_err(|error| AuthError::Unavailable(format!("argon2 costs: {error}")))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let dummy = hash(&argon2, "no one's password")?.into();
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
@@ -45,9 +44,7 @@ impl Hasher {
     pub(super) async fn turn(&self) -> Result<Turn, AuthError> {
         match timeout(MAX_WAIT, Arc::clone(&self.turns).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(Turn(Arc::new(permit))),
-            Ok(Err(_)) | Err(_) => {
-                Err(AuthError::Unavailable("too many logins at the same time".to_owned()))
-            }
+            Ok(Err(_)) | Err(_) => Err(AuthError::Unavailable("too many logins at the same time".to_owned())),
         }
     }
 

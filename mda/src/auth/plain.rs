@@ -90,6 +90,9 @@ mod tests {
         assert_eq!(Plain::decode(b"!!!"), Err(PlainError::Base64));
         assert_eq!(Plain::decode(b"AHRpbQBw"), decode("\0tim\0p"));
         assert_eq!(Plain::decode(&[b'A'; MAX_ENCODED + 4]), Err(PlainError::TooLong));
-        assert_eq!(Plain::decode(BASE64_STANDARD.encode(b"\0tim\0\xff").as_bytes()), Err(PlainError::Malformed));
+        assert_eq!(
+            Plain::decode(BASE64_STANDARD.encode(b"\0tim\0\xff").as_bytes()),
+            Err(PlainError::Malformed)
+        );
     }
 }

@@ -14,6 +14,9 @@ use tokio::time::Instant;
 
 use super::network::Network;
 
+#[cfg(test)]
+mod tests;
+
 /// Entries in memory at most, in each of the two generations.
 const MAX_ENTRIES: usize = 32_768;
 

@@ -42,7 +42,7 @@ struct Limit {
 
 impl Throttle {
     pub(super) fn new(config: &PasswordsConfig, now: Instant) -> Self {
-        let window = config.failure_window.max(Duration::from_secs(1));
+        let window = (*config.failure_window).max(Duration::from_secs(1));
         let limit = |failures: u32| Limit { failures: f64::from(failures.max(1)), window };
         Self {
             per_user: limit(config.failures_per_user),

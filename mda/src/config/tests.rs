@@ -10,7 +10,8 @@ fn the_printed_defaults_read_back() {
 
 #[test]
 fn sections_fall_back_key_by_key_and_unknown_keys_are_errors() {
-    let config: Config = toml::from_str("hostname = 'a.test'\n[limits]\nrecipients = 5\n[pop3]\nlisten = []").unwrap();
+    let config: Config =
+        toml::from_str("hostname = 'a.test'\n[limits]\nrecipients = 5\n[pop3]\nlisten = []").unwrap();
     assert_eq!(config.limits.recipients, 5);
     assert_eq!(config.limits.deliveries, Limits::default().deliveries);
     assert!(config.pop3.listen.is_empty());
@@ -22,9 +23,10 @@ fn sections_fall_back_key_by_key_and_unknown_keys_are_errors() {
 #[test]
 fn passwords_in_clear_stay_on_this_machine() {
     let peer = |address: &str| address.parse().unwrap();
-    assert!(PlaintextAuth::Loopback.allows(peer("127.0.0.1:1")));
-    assert!(PlaintextAuth::Loopback.allows(peer("[::1]:1")));
-    assert!(PlaintextAuth::Loopback.allows(peer("[::ffff:127.0.0.1]:1")));
-    assert!(!PlaintextAuth::Loopback.allows(peer("192.0.2.1:1")));
-    assert!(!PlaintextAuth::Never.allows(peer("127.0.0.1:1")));
+    assert!(PlaintextAuth::Loopback.allows(false, peer("127.0.0.1:1")));
+    assert!(PlaintextAuth::Loopback.allows(false, peer("[::1]:1")));
+    assert!(PlaintextAuth::Loopback.allows(false, peer("[::ffff:127.0.0.1]:1")));
+    assert!(!PlaintextAuth::Loopback.allows(false, peer("192.0.2.1:1")));
+    assert!(!PlaintextAuth::Never.allows(false, peer("127.0.0.1:1")));
+    assert!(PlaintextAuth::Never.allows(true, peer("192.0.2.1:1")));
 }

@@ -1,1 +1,168 @@
+use tonic::Code;
 
+use super::*;
+use crate::testing::{LocalStore, TestStore, cheap_passwords};
+
+async fn setup() -> (TestStore, DirectoryService<LocalStore>) {
+    let store = TestStore::open().await;
+    let directory = DirectoryService::new(
+        store.store.clone(),
+        Recipients::new(store.store.clone(), "").unwrap(),
+        Authenticator::new(store.store.clone(), &cheap_passwords()).unwrap(),
+        Metrics::default(),
+    );
+    (store, directory)
+}
+
+async fn create(
+    directory: &DirectoryService<LocalStore>,
+    address: &str,
+    password: &str,
+) -> Result<Account, Status> {
+    let request = CreateAccountRequest { address: address.to_owned(), password: password.to_owned() };
+    directory.create_account(Request::new(request)).await.map(Response::into_inner)
+}
+
+async fn authenticate(
+    directory: &DirectoryService<LocalStore>,
+    username: &str,
+    password: &str,
+) -> AuthenticateResponse {
+    let request = AuthenticateRequest {
+        username: username.to_owned(),
+        password: password.to_owned(),
+        client_address: "192.0.2.1".to_owned(),
+    };
+    directory.authenticate(Request::new(request)).await.unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn a_new_account_can_log_in_and_gets_mail_under_its_folded_address() {
+    let (_store, directory) = setup().await;
+    let account = create(&directory, "Bob@Example.test", "secret").await.unwrap();
+    assert_eq!(account.address, "bob@example.test");
+    assert!(account.created_at.is_some());
+    let answer = authenticate(&directory, "bob@EXAMPLE.test", "secret").await;
+    assert!(answer.authenticated);
+    assert_eq!(answer.account, "bob@example.test");
+    assert_eq!(answer.addresses, ["bob@example.test"]);
+}
+
+#[tokio::test]
+async fn resolve_answers_for_each_address_in_order() {
+    let (_store, directory) = setup().await;
+    create(&directory, "bob@example.test", "secret").await.unwrap();
+    let addresses =
+        ["eve@example.test", "BOB@example.test", "bob@elsewhere.test"].map(str::to_owned).to_vec();
+    let request = Request::new(ResolveRequest { addresses: addresses.clone() });
+    let resolutions = directory.resolve(request).await.unwrap().into_inner().resolutions;
+    let expected = [
+        (ResolutionKind::UnknownUser, ""),
+        (ResolutionKind::Mailbox, "bob@example.test"),
+        (ResolutionKind::Remote, ""),
+    ];
+    for ((resolution, address), (kind, account)) in resolutions.iter().zip(&addresses).zip(expected) {
+        assert_eq!(
+            (&resolution.address, resolution.kind(), resolution.account.as_str()),
+            (address, kind, account)
+        );
+    }
+    let malformed = Request::new(ResolveRequest { addresses: vec!["bob".to_owned()] });
+    assert_eq!(directory.resolve(malformed).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn accounts_that_cannot_be_are_refused_with_a_reason() {
+    let (_store, directory) = setup().await;
+    for (address, password) in [
+        ("bob", "secret"),
+        ("bob@[192.0.2.1]", "secret"),
+        ("\"b o b\"@example.test", "secret"),
+        ("bob@example.test", ""),
+        ("bob@example.test", "a\0b"),
+        ("bob@example.test", &"a".repeat(MAX_PASSWORD + 1)),
+    ] {
+        let status = create(&directory, address, password).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{address}");
+        assert!(!status.message().is_empty());
+    }
+    create(&directory, "bob@example.test", "secret").await.unwrap();
+    let status = create(&directory, "BOB@example.test", "other").await.unwrap_err();
+    assert_eq!(status.code(), Code::AlreadyExists);
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_an_answer_and_too_many_an_error() {
+    let (_store, directory) = setup().await;
+    create(&directory, "bob@example.test", "secret").await.unwrap();
+    tokio::time::pause();
+    assert!(!authenticate(&directory, "bob@example.test", "wrong").await.authenticated);
+    let request = || {
+        Request::new(AuthenticateRequest { username: "bob@example.test".to_owned(), ..Default::default() })
+    };
+    let mut last = directory.authenticate(request()).await;
+    for _ in 0..cheap_passwords().failures_per_user {
+        last = directory.authenticate(request()).await;
+    }
+    assert_eq!(last.unwrap_err().code(), Code::ResourceExhausted);
+    let bad = AuthenticateRequest { client_address: "home".to_owned(), ..Default::default() };
+    assert_eq!(directory.authenticate(Request::new(bad)).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_password_is_changed_and_an_account_removed_under_its_name_only() {
+    let (_store, directory) = setup().await;
+    create(&directory, "bob@example.test", "secret").await.unwrap();
+    let change = |address: &str| {
+        Request::new(SetPasswordRequest { address: address.to_owned(), password: "new".to_owned() })
+    };
+    assert_eq!(directory.set_password(change("eve@example.test")).await.unwrap_err().code(), Code::NotFound);
+    directory.set_password(change("bob@example.test")).await.unwrap();
+    assert!(authenticate(&directory, "bob@example.test", "new").await.authenticated);
+
+    let remove = || Request::new(RemoveAccountRequest { address: "bob@example.test".to_owned() });
+    directory.remove_account(remove()).await.unwrap();
+    assert_eq!(directory.remove_account(remove()).await.unwrap_err().code(), Code::NotFound);
+    assert!(!authenticate(&directory, "bob@example.test", "new").await.authenticated);
+}
+
+#[tokio::test]
+async fn accounts_are_listed_by_name_a_page_at_a_time() {
+    let (_store, directory) = setup().await;
+    for name in ["carl", "adam", "bob"] {
+        create(&directory, &format!("{name}@example.test"), "secret").await.unwrap();
+    }
+    let mut names = Vec::new();
+    let mut pages = 0;
+    let mut page_token = String::new();
+    loop {
+        let request = Request::new(ListAccountsRequest { page_size: 2, page_token });
+        let page = directory.list_accounts(request).await.unwrap().into_inner();
+        names.extend(page.accounts.into_iter().map(|account| account.address));
+        pages += 1;
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(names, ["adam@example.test", "bob@example.test", "carl@example.test"]);
+    assert_eq!(pages, 2);
+}
+
+#[tokio::test]
+async fn a_domain_becomes_local_once_and_for_all() {
+    let (store, directory) = setup().await;
+    for domain in ["Example.TEST", "example.test"] {
+        let request = Request::new(AddDomainRequest { domain: domain.to_owned() });
+        directory.add_domain(request).await.unwrap();
+    }
+    assert_eq!(store.store.domains().unwrap(), ["example.test"]);
+    for domain in ["", "a..b", "[192.0.2.1]"] {
+        let request = Request::new(AddDomainRequest { domain: domain.to_owned() });
+        assert_eq!(
+            directory.add_domain(request).await.unwrap_err().code(),
+            Code::InvalidArgument,
+            "{domain}"
+        );
+    }
+}

@@ -2,11 +2,12 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use service::drain::Shutdown;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     time::{Instant, timeout, timeout_at},
 };
-use tracing::{debug, error};
+use tracing::{debug, error, info};
 
 use super::{
     Pop3,
@@ -34,6 +35,7 @@ const GATHER: usize = 32 * 1024;
 /// A session and its connection.
 pub(super) struct Connection<'a, S, T> {
     server: &'a Pop3<S>,
+    shutdown: &'a Shutdown,
     stream: T,
     peer: SocketAddr,
     session: Session,
@@ -59,14 +61,20 @@ pub(super) enum End {
 }
 
 impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
-    pub(super) fn new(server: &'a Pop3<S>, stream: T, session: Session, peer: SocketAddr) -> Self {
-        let login_deadline = Instant::now() + *server.limits.login_timeout;
+    pub(super) fn new(
+        server: &'a Pop3<S>,
+        stream: T,
+        session: Session,
+        peer: SocketAddr,
+        shutdown: &'a Shutdown,
+    ) -> Self {
+        let login_deadline = Instant::now() + *server.options.limits.login_timeout;
         let (lines, out) = (Lines::default(), Vec::new());
-        Self { server, stream, peer, session, lines, out, open: None, login_deadline }
+        Self { server, shutdown, stream, peer, session, lines, out, open: None, login_deadline }
     }
 
     pub(super) fn greet(&mut self) {
-        self.out.extend_from_slice(Session::greeting(&self.server.hostname).as_bytes());
+        self.out.extend_from_slice(Session::greeting(&self.server.options.hostname).as_bytes());
     }
 
     pub(super) fn into_parts(self) -> (T, Session) {
@@ -92,14 +100,14 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
     /// Reads more from the client; false if it is to be left.
     async fn receive(&mut self) -> io::Result<bool> {
         let deadline = if self.session.is_logged_in() {
-            Instant::now() + *self.server.limits.pop3_idle_timeout
+            Instant::now() + *self.server.options.limits.pop3_idle_timeout
         } else {
             self.login_deadline
         };
         let mut buffer = [0; READ];
         let received = tokio::select! {
             biased;
-            () = self.server.shutdown.started() => {
+            () = self.shutdown.started() => {
                 // No response to anything, but between two responses: clients read it as that to their next command.
                 self.out.extend_from_slice(b"-ERR [SYS/TEMP] the server is shutting down\r\n");
                 return Ok(false);
@@ -165,12 +173,9 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
     async fn log_in(&mut self, credentials: &Plain) -> Result<Maildrop, LoginFailure> {
         let Plain { username, password } = credentials;
         let checked = self.server.authenticator.authenticate(username, password, Some(self.peer.ip())).await;
-        self.server.metrics.login(Protocol::Pop3, (&checked).into());
-        let account = checked.map_err(|error| match error {
-            AuthError::Wrong => LoginFailure::Credentials,
-            AuthError::Throttled { .. } => LoginFailure::Throttled,
-            AuthError::Unavailable(_) => LoginFailure::Temporary,
-        })?;
+        self.server.options.metrics.login(Protocol::Pop3, (&checked).into());
+        let account = checked.map_err(|error| self.login_failed(username, &error))?;
+        info!(peer = %self.peer, account = account.name, "pop3 login");
         let lock = self.server.locks.lock(account.id).ok_or(LoginFailure::InUse)?;
         let store = &self.server.store;
         let inbox = store
@@ -180,6 +185,23 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
         let messages = store.rows(inbox.id, 1..=Uid::MAX).await.map_err(|error| self.open_failed(&error))?;
         self.open = Some(Open { inbox: inbox.id, _lock: lock });
         Ok(Maildrop::new(inbox.uid_validity, messages.rows.iter().map(|row| (row.uid, row.size))))
+    }
+
+    fn login_failed(&self, username: &str, error: &AuthError) -> LoginFailure {
+        match error {
+            AuthError::Wrong => {
+                info!(peer = %self.peer, username, "pop3 login failed");
+                LoginFailure::Credentials
+            }
+            AuthError::Throttled { .. } => {
+                info!(peer = %self.peer, username, "pop3 login refused: too many failures");
+                LoginFailure::Throttled
+            }
+            AuthError::Unavailable(reason) => {
+                error!(peer = %self.peer, reason, "cannot check a password");
+                LoginFailure::Temporary
+            }
+        }
     }
 
     fn open_failed(&self, error: &StoreError) -> LoginFailure {
@@ -249,7 +271,7 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
     }
 
     fn store_failed(&self, what: &'static str, error: &StoreError) {
-        self.server.metrics.store_errors.inc();
+        self.server.options.metrics.store_errors.inc();
         error!(peer = %self.peer, %error, "{what}");
     }
 
@@ -269,7 +291,7 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
             self.stream.write_all(&self.out).await?;
             self.stream.flush().await
         };
-        timeout(*self.server.limits.write_timeout, write).await??;
+        timeout(*self.server.options.limits.write_timeout, write).await??;
         self.out.clear();
         Ok(())
     }

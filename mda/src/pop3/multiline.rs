@@ -19,8 +19,12 @@ pub(crate) struct Encoder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     /// In the header: at the start of a line, or within one.
-    Header { line_start: bool },
-    Body { line_start: bool },
+    Header {
+        line_start: bool,
+    },
+    Body {
+        line_start: bool,
+    },
     /// All lines that were asked for are sent.
     Done,
 }

@@ -76,6 +76,7 @@ proptest! {
 
     #[test]
     fn numbers_are_read_as_they_are_written(number in 1u32..) {
-        prop_assert!(parse(&format!("DELE {number}")) == Ok(Command::Dele(number)));
+        let parsed = parse(&format!("DELE {number}"));
+        prop_assert!(parsed == Ok(Command::Dele(number)));
     }
 }

@@ -25,7 +25,10 @@ fn decode(response: &[u8]) -> Vec<u8> {
 
 #[test]
 fn lines_that_begin_with_a_dot_get_another() {
-    assert_eq!(encode(None, &[b"A: b\r\n\r\n.\r\n..x\r\na.b\r\n"]), b"A: b\r\n\r\n..\r\n...x\r\na.b\r\n.\r\n");
+    assert_eq!(
+        encode(None, &[b"A: b\r\n\r\n.\r\n..x\r\na.b\r\n"]),
+        b"A: b\r\n\r\n..\r\n...x\r\na.b\r\n.\r\n"
+    );
     assert_eq!(encode(None, &[b".x"]), b"..x\r\n.\r\n");
 }
 

@@ -1,0 +1,309 @@
+//! The service as a whole: what it is built of, and how it runs and ends.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use prometheus_client::registry::Registry;
+use proto::mda::{
+    delivery_server::DeliveryServer, directory_server::DirectoryServer, mailbox_server::MailboxServer,
+};
+use service::{
+    cli::Reload,
+    drain::{Drained, Shutdown},
+    grpc::server::{self as grpc, Access, Health},
+    listen::{ListenError, ListenMetrics, Listener, ListenerOptions},
+    telemetry::HttpServer,
+    tls::{PublicIdentity, Role, TlsError},
+};
+use tokio_rustls::TlsAcceptor;
+use tonic::service::Routes;
+use tracing::{info, warn};
+
+use crate::{
+    auth::{AuthError, Authenticator},
+    config::{Config, ConfigProblem, ListenConfig},
+    delivery::DeliveryService,
+    directory::DirectoryService,
+    imap::{self, Imap},
+    mailbox::MailboxService,
+    metrics::Metrics,
+    pop3::{self, Pop3},
+    recipients::Recipients,
+    store::{LocalStore, StoreError},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// The MDA, with every listener bound and the store open.
+pub struct Service {
+    listeners: Listeners,
+    grpc: grpc::Server,
+    http: HttpServer,
+    routes: Routes,
+    imap: Imap<LocalStore>,
+    pop3: Pop3<LocalStore>,
+    store: LocalStore,
+    registry: Registry,
+    addresses: Addresses,
+    drain_timeout: Duration,
+}
+
+/// Where the service listens, with the ports that the kernel chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// IMAP with STARTTLS.
+    pub imap: Vec<SocketAddr>,
+    /// IMAP over TLS.
+    pub imaps: Vec<SocketAddr>,
+    /// POP3 with STLS.
+    pub pop3: Vec<SocketAddr>,
+    /// POP3 over TLS.
+    pub pop3s: Vec<SocketAddr>,
+    /// gRPC.
+    pub grpc: SocketAddr,
+    /// Metrics and health.
+    pub http: SocketAddr,
+}
+
+/// Why the service cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The configuration does not fit together.
+    #[error(transparent)]
+    Config(#[from] ConfigProblem),
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The gRPC server cannot be had.
+    #[error(transparent)]
+    Grpc(#[from] grpc::ServerError),
+    /// The mail store cannot be opened.
+    #[error("cannot open the mail store: {0}")]
+    Store(#[from] StoreError),
+    /// Passwords cannot be checked.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+}
+
+/// Why the service ended otherwise than it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The gRPC server failed.
+    #[error(transparent)]
+    Grpc(#[from] grpc::ServerError),
+    /// The mail store could not be closed; the next start replays what is missing.
+    #[error("cannot close the mail store: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// Opens the store and binds every listener. What can be loaded again is registered with `reload`.
+pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> Result<Service, BuildError> {
+    config.validate()?;
+    let tls = config.tls.as_ref().map(PublicIdentity::load).transpose()?;
+    let identity = grpc::identity(&config.grpc)?;
+    // Ports first: a second process must fail on them before it touches the store.
+    let listen_metrics = ListenMetrics::register(&mut registry);
+    let listeners = Listeners::bind(&config, &listen_metrics)?;
+    let grpc = grpc::Server::bind(&config.grpc, identity.clone(), &listen_metrics)?;
+    let http = HttpServer::bind(&config.http, &listen_metrics)?;
+    let addresses = listeners.addresses(&grpc, &http);
+
+    let metrics = Metrics::register(&mut registry);
+    let store = open_store(&config).await?;
+    let authenticator = Authenticator::new(store.clone(), &config.passwords)?;
+    let recipients = Recipients::new(store.clone(), &config.postmaster).map_err(ConfigProblem::Postmaster)?;
+    let acceptor = tls.as_ref().map(|identity| TlsAcceptor::from(identity.server_config()));
+
+    let delivery = DeliveryService::new(store.clone(), recipients.clone(), &config.limits, metrics.clone());
+    let directory = DirectoryService::new(store.clone(), recipients, authenticator.clone(), metrics.clone());
+    let routes = Routes::new(DeliveryServer::new(delivery))
+        .add_service(DirectoryServer::new(directory))
+        .add_service(MailboxServer::new(MailboxService::new(store.clone())));
+    let imap = Imap::new(
+        store.clone(),
+        authenticator.clone(),
+        imap::Options {
+            hostname: config.hostname.clone(),
+            plaintext_auth: config.plaintext_auth,
+            limits: config.limits.clone(),
+            tls: acceptor.clone(),
+        },
+    );
+    let pop3 = Pop3::new(
+        store.clone(),
+        authenticator,
+        pop3::Options {
+            hostname: config.hostname,
+            plaintext_auth: config.plaintext_auth,
+            limits: config.limits,
+            tls: acceptor,
+            metrics,
+        },
+    );
+    if let Some(identity) = tls {
+        reload.on("certificate for mail clients", move || identity.reload());
+    }
+    if let Some(identity) = identity {
+        reload.on("certificate for other services", move || identity.reload());
+    }
+    let drain_timeout = *config.runtime.drain_timeout;
+    Ok(Service { listeners, grpc, http, routes, imap, pop3, store, registry, addresses, drain_timeout })
+}
+
+/// Blocks for as long as the journal's end is replayed, so not on a thread of the runtime.
+async fn open_store(config: &Config) -> Result<LocalStore, StoreError> {
+    let config = config.store_config();
+    let opened = tokio::task::spawn_blocking(move || LocalStore::open(config)).await;
+    let (store, _) = opened.unwrap_or_else(|error| Err(StoreError::Closed(error.to_string())))?;
+    Ok(store)
+}
+
+/// Who may call what, as documented in the contracts.
+fn access() -> Access {
+    const OPERATOR: &[Role] = &[Role::Operator];
+    Access::new([
+        ("/waypost.mda.v1.Delivery/Deliver", &[Role::Mta][..]),
+        ("/waypost.mda.v1.Directory/Resolve", &[Role::Msa, Role::Mta, Role::Operator]),
+        ("/waypost.mda.v1.Directory/Authenticate", &[Role::Msa, Role::Operator]),
+        ("/waypost.mda.v1.Directory/CreateAccount", OPERATOR),
+        ("/waypost.mda.v1.Directory/ListAccounts", OPERATOR),
+        ("/waypost.mda.v1.Directory/SetPassword", OPERATOR),
+        ("/waypost.mda.v1.Directory/RemoveAccount", OPERATOR),
+        ("/waypost.mda.v1.Directory/AddDomain", OPERATOR),
+        ("/waypost.mda.v1.Mailbox/List", OPERATOR),
+        ("/waypost.mda.v1.Mailbox/Status", OPERATOR),
+        ("/waypost.mda.v1.Mailbox/Locate", OPERATOR),
+    ])
+}
+
+impl Service {
+    /// Where it listens.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Which services are serving; all are, from [`Service::run`] on until the shutdown starts.
+    pub fn health(&self) -> Health {
+        self.grpc.health()
+    }
+
+    /// Serves until the shutdown starts, then lets calls and sessions end, for so long as `runtime.drain_timeout` allows,
+    /// and closes the store.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), RunError> {
+        let Self { listeners, grpc, http, routes, imap, pop3, store, registry, addresses, drain_timeout } =
+            self;
+        let health = grpc.health();
+        for service in ["", DELIVERY, DIRECTORY, MAILBOX] {
+            health.set_serving(service, true);
+        }
+        info!(?addresses, "serving");
+        let readiness = Arc::new(move || health.is_serving(""));
+        let (served, (), ()) = tokio::join!(
+            grpc.serve(routes, access(), &shutdown),
+            http.serve(Arc::new(registry), readiness, &shutdown),
+            listeners.serve(imap, Arc::new(pop3), &shutdown),
+        );
+        // Whatever ended it: sessions go on until the shutdown, and need the store.
+        if let Drained::CutOff(sessions) = shutdown.graceful(drain_timeout).await {
+            warn!(sessions, "the drain's time is up: sessions were cut off");
+        }
+        store.close().await?;
+        Ok(served?)
+    }
+}
+
+const DELIVERY: &str = "waypost.mda.v1.Delivery";
+const DIRECTORY: &str = "waypost.mda.v1.Directory";
+const MAILBOX: &str = "waypost.mda.v1.Mailbox";
+
+/// What mail clients connect to.
+struct Listeners {
+    imap: Vec<Listener>,
+    imaps: Vec<Listener>,
+    pop3: Vec<Listener>,
+    pop3s: Vec<Listener>,
+}
+
+impl Listeners {
+    fn bind(config: &Config, metrics: &ListenMetrics) -> Result<Self, ListenError> {
+        let imap = |name| ListenerOptions {
+            name,
+            max_connections: config.limits.imap_connections,
+            max_per_network: None,
+            busy_reply: imap::BUSY_REPLY,
+        };
+        let pop3 = |name| ListenerOptions {
+            name,
+            max_connections: config.limits.pop3_connections,
+            max_per_network: None,
+            busy_reply: pop3::BUSY_REPLY,
+        };
+        // Under TLS a reply in clear would be noise.
+        let secret = |options| ListenerOptions { busy_reply: b"", ..options };
+        Ok(Self {
+            imap: bind(&config.imap, &imap("imap"), metrics)?,
+            imaps: bind(&config.imaps, &secret(imap("imaps")), metrics)?,
+            pop3: bind(&config.pop3, &pop3("pop3"), metrics)?,
+            pop3s: bind(&config.pop3s, &secret(pop3("pop3s")), metrics)?,
+        })
+    }
+
+    fn addresses(&self, grpc: &grpc::Server, http: &HttpServer) -> Addresses {
+        let of = |listeners: &[Listener]| listeners.iter().map(Listener::local_address).collect();
+        Addresses {
+            imap: of(&self.imap),
+            imaps: of(&self.imaps),
+            pop3: of(&self.pop3),
+            pop3s: of(&self.pop3s),
+            grpc: grpc.local_address(),
+            http: http.local_address(),
+        }
+    }
+
+    async fn serve(self, imap: Imap<LocalStore>, pop3: Arc<Pop3<LocalStore>>, shutdown: &Shutdown) {
+        let serve_imap = |beginning| {
+            let (imap, token) = (imap.clone(), shutdown.token());
+            move |stream, peer| {
+                let (imap, token) = (imap.clone(), token.clone());
+                async move { imap.serve(stream, peer, beginning, token).await }
+            }
+        };
+        let serve_pop3 = |beginning| {
+            let (pop3, shutdown) = (pop3.clone(), shutdown.clone());
+            move |stream, peer| {
+                let (pop3, shutdown) = (pop3.clone(), shutdown.clone());
+                async move { pop3.serve(stream, peer, beginning, &shutdown).await }
+            }
+        };
+        tokio::join!(
+            serve_all(self.imap, serve_imap(imap::Beginning::Plain), shutdown),
+            serve_all(self.imaps, serve_imap(imap::Beginning::ImplicitTls), shutdown),
+            serve_all(self.pop3, serve_pop3(pop3::Beginning::Plain), shutdown),
+            serve_all(self.pop3s, serve_pop3(pop3::Beginning::ImplicitTls), shutdown),
+        );
+    }
+}
+
+fn bind(
+    config: &ListenConfig,
+    options: &ListenerOptions,
+    metrics: &ListenMetrics,
+) -> Result<Vec<Listener>, ListenError> {
+    let bind = |address: &SocketAddr| Listener::bind(*address, options.clone(), metrics.clone());
+    config.listen.iter().map(bind).collect()
+}
+
+/// Serves one protocol on all its addresses.
+async fn serve_all<F>(
+    listeners: Vec<Listener>,
+    serve: impl Fn(tokio::net::TcpStream, SocketAddr) -> F,
+    shutdown: &Shutdown,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    futures_util::future::join_all(listeners.into_iter().map(|listener| listener.serve(shutdown, &serve)))
+        .await;
+}

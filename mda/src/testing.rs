@@ -1,0 +1,199 @@
+//! What the tests of this crate share.
+
+use std::{fs, net::IpAddr, path::PathBuf, sync::Arc};
+
+use proto::mda::{
+    CreateAccountRequest, delivery_client::DeliveryClient, directory_client::DirectoryClient,
+    mailbox_client::MailboxClient,
+};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use service::{
+    cli::Reload,
+    config::{ByteSize, GrpcConfig, HttpConfig, PeerConfig, TlsConfig},
+    drain::Shutdown,
+    grpc::client::{Channels, PeerChannel, Target},
+    telemetry,
+    tls::{PeerIdentity, Role},
+};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+pub(crate) use crate::store::LocalStore;
+use crate::{
+    Addresses, Config, RunError,
+    config::{PasswordsConfig, PlaintextAuth},
+    store::{Account, MailStore as _, NewAccount, StoreConfig},
+};
+
+/// The real store in a folder of its own.
+pub(crate) struct TestStore {
+    pub(crate) store: LocalStore,
+    dir: TempDir,
+}
+
+impl TestStore {
+    pub(crate) async fn open() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = LocalStore::open(store_config(&dir)).unwrap();
+        Self { store, dir }
+    }
+
+    /// The same store on a disk that has less free space than must be left.
+    pub(crate) async fn reopen_without_space(self) -> Self {
+        self.store.close().await.unwrap();
+        let config = StoreConfig { min_free_bytes: u64::MAX, ..store_config(&self.dir) };
+        let (store, _) = LocalStore::open(config).unwrap();
+        Self { store, dir: self.dir }
+    }
+
+    /// An account that nobody can log in to.
+    pub(crate) async fn create_account(&self, name: &str) -> Account {
+        self.create_account_with_hash(name, "*".to_owned()).await
+    }
+
+    pub(crate) async fn create_account_with_hash(&self, name: &str, password_hash: String) -> Account {
+        let (_, domain) = name.rsplit_once('@').unwrap();
+        let account = NewAccount { name: name.to_owned(), password_hash, domain: domain.to_owned() };
+        self.store.create_account(account).await.unwrap()
+    }
+}
+
+fn store_config(dir: &TempDir) -> StoreConfig {
+    StoreConfig { min_free_bytes: 0, cache_bytes: 1 << 20, ..StoreConfig::new(dir.path()) }
+}
+
+/// Costs that are too low for anything but tests.
+pub(crate) fn cheap_passwords() -> PasswordsConfig {
+    PasswordsConfig { memory: ByteSize::kib(64), passes: 1, ..PasswordsConfig::default() }
+}
+
+/// The whole service on ports of loopback that the kernel chose.
+pub(crate) struct TestService {
+    pub(crate) addresses: Addresses,
+    pub(crate) authority: Authority,
+    pub(crate) shutdown: Shutdown,
+    running: JoinHandle<Result<(), RunError>>,
+    _data: TempDir,
+}
+
+impl TestService {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let authority = Authority::new();
+        let mut config = authority.config(data.path().into());
+        change(&mut config);
+        let service = crate::build(config, telemetry::registry(), &Reload::default()).await.unwrap();
+        let addresses = service.addresses().clone();
+        let shutdown = Shutdown::new();
+        let running = tokio::spawn(service.run(shutdown.clone()));
+        Self { addresses, authority, shutdown, running, _data: data }
+    }
+
+    /// Drains the service and waits until it has ended.
+    pub(crate) async fn stop(self) {
+        self.shutdown.start();
+        self.running.await.unwrap().unwrap();
+    }
+
+    /// A connection to the gRPC services, under this role.
+    pub(crate) async fn channel(&self, role: Role) -> PeerChannel {
+        let target = Target { role: Role::Mda, service: "waypost.mda.v1.Directory" };
+        let config = PeerConfig::at([self.addresses.grpc.to_string()]);
+        let channels = Channels::new(&config, target, Some(self.authority.identity(role))).unwrap();
+        // It outlives the test: a channel picked from it must not lose its connection.
+        Box::leak(Box::new(channels)).pick().await.unwrap()
+    }
+
+    pub(crate) async fn delivery(&self, role: Role) -> DeliveryClient<PeerChannel> {
+        DeliveryClient::new(self.channel(role).await)
+    }
+
+    pub(crate) async fn directory(&self, role: Role) -> DirectoryClient<PeerChannel> {
+        DirectoryClient::new(self.channel(role).await)
+    }
+
+    pub(crate) async fn mailbox(&self, role: Role) -> MailboxClient<PeerChannel> {
+        MailboxClient::new(self.channel(role).await)
+    }
+
+    pub(crate) async fn create_account(&self, address: &str, password: &str) {
+        let request = CreateAccountRequest { address: address.to_owned(), password: password.to_owned() };
+        self.directory(Role::Operator).await.create_account(request).await.unwrap();
+    }
+}
+
+/// A certificate authority, and a folder for what it issues.
+pub(crate) struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    folder: TempDir,
+}
+
+impl Authority {
+    fn new() -> Self {
+        service::tls::install_provider();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "test authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
+        Self { issuer, folder }
+    }
+
+    fn config(&self, data_dir: PathBuf) -> Config {
+        let anywhere = "127.0.0.1:0".parse().unwrap();
+        let TlsConfig { certificate, key } = self.issue("mda", Some(Role::Mda));
+        let mut config = Config {
+            hostname: "mail.example.test".to_owned(),
+            data_dir,
+            plaintext_auth: PlaintextAuth::Loopback,
+            grpc: GrpcConfig { listen: anywhere, certificate, key, ca: self.ca(), ..GrpcConfig::default() },
+            http: HttpConfig { listen: anywhere },
+            tls: Some(self.issue("public", None)),
+            passwords: cheap_passwords(),
+            ..Config::default()
+        };
+        for listener in [&mut config.imap, &mut config.imaps, &mut config.pop3, &mut config.pop3s] {
+            listener.listen = vec![anywhere];
+        }
+        config.store.min_free_space = ByteSize(0);
+        config
+    }
+
+    /// A certificate for loopback and its key, as files of this name.
+    fn issue(&self, name: &str, role: Option<Role>) -> TlsConfig {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.subject_alt_names.push(SanType::IpAddress(IpAddr::from([127, 0, 0, 1])));
+        if let Some(role) = role {
+            params.subject_alt_names.push(SanType::URI(role.uri().as_str().try_into().unwrap()));
+        }
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let file = |suffix: &str| self.folder.path().join(format!("{name}.{suffix}"));
+        let files = TlsConfig { certificate: file("pem"), key: file("key") };
+        fs::write(&files.certificate, certificate.pem()).unwrap();
+        fs::write(&files.key, key.serialize_pem()).unwrap();
+        files
+    }
+
+    fn identity(&self, role: Role) -> PeerIdentity {
+        let TlsConfig { certificate, key } = self.issue(role.as_str(), Some(role));
+        PeerIdentity::from_files(certificate, key, self.ca()).unwrap()
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// What a mail client needs to trust the service.
+    pub(crate) fn client_config(&self) -> Arc<rustls::ClientConfig> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.ca()).unwrap()).unwrap();
+        Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+    }
+}
