@@ -1,1 +1,21 @@
-//! Placeholder until the first module lands.
+//! The MSA: takes mail from people and programs, completes it and hands it to an MTA. It keeps nothing: its 250 is the
+//! MTA's receipt.
+//!
+//! ```text
+//! session (SMTP), submit_rpc (gRPC) → draft (check, complete) → hand_over (to an MTA, or another)
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod draft;
+mod hand_over;
+mod metrics;
+mod sender;
+mod service_main;
+mod session;
+mod submission;
+mod submit_rpc;
+
+pub use config::{Config, Limits, SubmissionConfig, SubmissionsConfig};
+pub use service_main::{BuildError, Msa, build, main, main_from};

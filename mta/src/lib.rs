@@ -1,1 +1,26 @@
-//! Placeholder until the first module lands.
+//! The MTA: takes messages from MSAs and other MTAs, queues them and hands them on.
+//!
+//! ```text
+//! smtp_in, transfer → intake ─┬─ straight to the MDA ─────────────────────┐
+//!                             └─ spool → queue → route → deliver → settle ┴→ events
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod clock;
+mod config;
+mod deliver;
+mod events;
+mod housekeeping;
+mod intake;
+mod metrics;
+mod queue;
+mod queue_rpc;
+mod reply;
+mod service_main;
+mod smtp_in;
+mod spool;
+mod transfer;
+
+pub use config::{Config, EventsConfig, Limits, OutboundConfig, RetryConfig, SmtpConfig, SpoolConfig};
+pub use service_main::{BuildError, Mta, build, main, main_from};

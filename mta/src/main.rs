@@ -1,2 +1,10 @@
-//! Placeholder until the service lands.
-fn main() {}
+//! The MTA's process.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    mta::main()
+}

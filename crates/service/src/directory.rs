@@ -82,6 +82,21 @@ impl Directory {
         Ok(resolutions)
     }
 
+    /// The account that gets the mail of `address`, if it is a mailbox of ours.
+    ///
+    /// # Errors
+    /// The directory cannot be asked.
+    pub async fn owner(&self, address: &str) -> Result<Option<String>, Status> {
+        let request = ResolveRequest { addresses: vec![address.into()] };
+        let call = |channel| {
+            let request = request.clone();
+            async move { DirectoryClient::new(channel).resolve(request).await }
+        };
+        let answer = self.channels.call(Retry::Idempotent, call).await?.into_inner();
+        let resolution = answer.resolutions.into_iter().next();
+        Ok(resolution.filter(|found| found.kind() == ResolutionKind::Mailbox).map(|found| found.account))
+    }
+
     /// Checks a password. `Ok(None)`: the credentials are wrong.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
-//! The two forms of an envelope: SMTP's commands with their parameters, and the contracts' typed one.
+//! Between SMTP and the contracts: envelopes and replies in both forms, and the trace field of a transaction.
 
+use message::received::{Protocol, Received};
 use message::{Address, AddressError, MessageId, ReversePath};
-use proto::mail::{BodyType, DsnNotify, DsnReturn, Envelope, Origin, Recipient};
-use smtp::{Mail, Notify, OriginalRecipient, Rcpt};
+use proto::mail::{BodyType, DsnNotify, DsnReturn, Envelope, Origin, Recipient, Reply};
+use smtp::{EnhancedCode, Mail, Notify, OriginalRecipient, Rcpt};
 
+use super::TlsFacts;
 use super::server::Context;
 
 /// The envelope of a transaction, as the services pass it on. Its time, account and size are left for the caller.
@@ -106,6 +108,58 @@ pub fn rcpt(recipient: &Recipient) -> Result<Rcpt, AddressError> {
         notify,
         original_recipient: OriginalRecipient::from_decoded(&recipient.original_recipient),
     })
+}
+
+/// The Received field of the host `by` for a transaction (RFC 5321 §4.4).
+pub fn received(id: MessageId, mail: &Mail, recipients: &[Rcpt], context: &Context, by: &str) -> String {
+    let hello = context.hello.as_ref();
+    let protocol = if hello.is_some_and(|hello| hello.esmtp) {
+        Protocol::Esmtp {
+            utf8: mail.smtputf8,
+            tls: context.tls.is_some(),
+            authenticated: context.authenticated,
+        }
+    } else {
+        Protocol::Smtp
+    };
+    let tls = context.tls.as_ref().map(tls_text);
+    let only_recipient = match recipients {
+        [only] => Some(&only.address),
+        _ => None,
+    };
+    Received {
+        helo: hello.map_or("", |hello| &hello.name),
+        client: Some(context.peer.ip().to_canonical()),
+        by,
+        protocol,
+        tls: tls.as_deref(),
+        id,
+        only_recipient,
+        at: id.timestamp(),
+    }
+    .to_string()
+}
+
+fn tls_text(tls: &TlsFacts) -> String {
+    format!("{} {}", tls.version, tls.cipher)
+}
+
+/// A typed reply as it goes over the wire.
+pub fn to_wire(reply: &Reply) -> smtp::Reply {
+    smtp::Reply {
+        code: u16::try_from(reply.code).unwrap_or(451),
+        enhanced: EnhancedCode::parse(&reply.enhanced),
+        text: reply.text.clone().into(),
+    }
+}
+
+/// A reply that came over the wire, typed.
+pub fn from_wire(reply: &smtp::Reply) -> Reply {
+    Reply {
+        code: reply.code.into(),
+        enhanced: reply.enhanced.map(|code| code.to_string()).unwrap_or_default(),
+        text: reply.text.clone().into_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,156 @@
+//! One message from its first octet to the MTA's receipt, whichever way it is submitted.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use message::completion::Completion;
+use message::date::DateTime;
+use message::{Address, MessageId, ReversePath};
+use proto::mail::{Envelope, Reply};
+use proto::mda::AuthenticateRequest;
+use proto::mta::EnqueueReceipt;
+use service::directory::{Directory, Resolution};
+use tonic::{Code, Status};
+
+use crate::config::Limits;
+use crate::draft::Draft;
+use crate::hand_over::{HandOver, Mtas};
+use crate::metrics::Metrics;
+use crate::sender::Sender;
+
+/// What every submission needs. One per process; shared by reference.
+pub(crate) struct Desk {
+    /// This host's name.
+    pub(crate) hostname: String,
+    pub(crate) limits: Limits,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) mtas: Mtas,
+    pub(crate) metrics: Metrics,
+}
+
+impl Desk {
+    /// Whether a message can be taken now.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.mtas.is_ready() && self.directory.is_ready()
+    }
+
+    /// Who logs in with this name and password. The directory makes those who guess wait.
+    pub(crate) async fn authenticate(&self, request: AuthenticateRequest) -> Result<Sender, Reply> {
+        let (username, client) = (request.username.clone(), request.client_address.clone());
+        let answer = self.directory.authenticate(request).await;
+        self.metrics.login(matches!(answer, Ok(Some(_))));
+        match answer {
+            Ok(Some(response)) => Ok(Sender::new(response)),
+            Ok(None) => {
+                tracing::info!(username, client, "login failed");
+                Err(reply(535, "5.7.8", "wrong user name or password"))
+            }
+            Err(status) => {
+                tracing::warn!(username, client, %status, "login could not be checked");
+                Err(match status.code() {
+                    Code::ResourceExhausted => reply(454, "4.7.0", "too many failed logins, try again later"),
+                    _ => reply(454, "4.7.0", "logins cannot be checked now, try again later"),
+                })
+            }
+        }
+    }
+
+    /// Whether mail can go to `address`.
+    pub(crate) async fn check_recipient(&self, address: &Address) -> Result<(), Reply> {
+        let resolution = self.directory.resolve(&[&address.to_string()]).await;
+        match resolution.as_deref() {
+            Ok([Resolution::Mailbox | Resolution::Remote]) => Ok(()),
+            Ok([Resolution::UnknownUser]) => Err(reply(550, "5.1.1", "no such user here")),
+            Ok(_) => Err(unknown()),
+            Err(status) => {
+                tracing::warn!(recipient = %address, %status, "a recipient could not be looked up");
+                Err(unknown())
+            }
+        }
+    }
+
+    /// Begins a message. `trace` is this host's Received field.
+    pub(crate) fn begin(self: &Arc<Self>, id: MessageId, envelope: Envelope, trace: String) -> Submission {
+        let sender = ReversePath::parse(&envelope.reverse_path).ok().and_then(|path| path.address().cloned());
+        Submission {
+            desk: Arc::clone(self),
+            id,
+            sender,
+            summary: format!("{} -> {} recipients", envelope.reverse_path, envelope.recipients.len()),
+            draft: Draft::new(trace),
+            hand_over: self.mtas.begin(id, envelope),
+            size: 0,
+        }
+    }
+}
+
+/// A message that is being submitted. Dropping it leaves nothing behind.
+pub(crate) struct Submission {
+    desk: Arc<Desk>,
+    id: MessageId,
+    sender: Option<Address>,
+    summary: String,
+    draft: Draft,
+    hand_over: HandOver,
+    /// Octets that came from the client.
+    size: u64,
+}
+
+impl Submission {
+    /// Takes the next octets.
+    pub(crate) async fn write(&mut self, chunk: Bytes) -> Result<(), Reply> {
+        self.size += chunk.len() as u64;
+        let completion = completion(self.id, &self.desk.hostname, self.sender.as_ref());
+        for piece in self.draft.push(&completion, chunk)? {
+            self.hand_over.write(piece).await?;
+        }
+        Ok(())
+    }
+
+    /// Octets so far.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The message is whole. `Ok` is the promise: an MTA or an MDA keeps it.
+    pub(crate) async fn finish(self) -> Result<EnqueueReceipt, Reply> {
+        let Self { desk, id, sender, summary, draft, mut hand_over, size } = self;
+        let finished = async {
+            let completion = completion(id, &desk.hostname, sender.as_ref());
+            if let Some(rest) = draft.finish(&completion)? {
+                hand_over.write(rest).await?;
+            }
+            hand_over.finish().await
+        };
+        match finished.await {
+            Ok(receipt) => {
+                desk.metrics.accepted(size);
+                tracing::info!(%id, envelope = summary, size, node = receipt.node, "submitted");
+                Ok(receipt)
+            }
+            Err(refused) => {
+                desk.metrics.refused();
+                Err(refused)
+            }
+        }
+    }
+}
+
+/// The message id says when, too.
+fn completion<'a>(id: MessageId, domain: &'a str, sender: Option<&'a Address>) -> Completion<'a> {
+    Completion { id, domain, at: DateTime::from(id.timestamp()), sender }
+}
+
+/// A reply of our own.
+pub(crate) fn reply(code: u32, enhanced: &str, text: impl Into<String>) -> Reply {
+    Reply { code, enhanced: enhanced.into(), text: text.into() }
+}
+
+fn unknown() -> Reply {
+    reply(451, "4.4.3", "recipients cannot be looked up now, try again later")
+}
+
+/// The status for a refusal.
+pub(crate) fn status(reply: &Reply) -> Status {
+    service::status::status_for(reply)
+}

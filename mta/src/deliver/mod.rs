@@ -1,0 +1,24 @@
+//! The next hop: the recipients' MDA by gRPC, or a domain's MX by SMTP. One attempt at a time; what follows from its
+//! outcome is the queue's.
+
+mod mda;
+mod mx;
+mod remote;
+mod tls;
+
+use service::directory::Directory;
+
+pub(crate) use mda::{Mda, Straight, TARGET as MDA_TARGET};
+pub(crate) use remote::{Remote, Session};
+pub(crate) use tls::opportunistic;
+
+/// All next hops.
+pub(crate) struct Hops {
+    pub(crate) directory: std::sync::Arc<Directory>,
+    pub(crate) mda: Mda,
+    pub(crate) remote: Remote,
+}
+
+/// A service of our own did not answer; nothing is known about the recipients.
+#[derive(Debug)]
+pub(crate) struct Stalled(pub(crate) String);

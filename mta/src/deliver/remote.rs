@@ -1,0 +1,344 @@
+//! Another MTA: the MX hosts of a domain, over SMTP.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use message::Domain;
+use proto::mail::Reply;
+use service::dns::{Dns, DnsError};
+use service::smtp::client::{ConnectError, Connection, Options, Timeouts, Tls};
+use service::smtp::envelope;
+use smtp::client::{Envelope, Stage, StartTls};
+use tokio_rustls::TlsConnector;
+
+use super::mx::{self, Exchanges};
+use crate::config::OutboundConfig;
+use crate::queue::{Outcome, Verdict};
+use crate::reply::reply;
+use crate::spool::{self, Message, Spool};
+
+/// Addresses that one attempt dials at most, over all hosts of a domain.
+const MOST_ADDRESSES: usize = 10;
+
+/// Other MTAs.
+pub(crate) struct Remote {
+    pub(crate) dns: Dns,
+    /// What this host calls itself, and stands under in MX records.
+    pub(crate) hostname: Domain,
+    pub(crate) config: OutboundConfig,
+    /// `None`: STARTTLS is never used.
+    pub(crate) tls: Option<TlsConnector>,
+    /// Where this node itself takes mail.
+    pub(crate) own_listeners: Vec<SocketAddr>,
+}
+
+/// A connection to one of a domain's hosts, on which messages go one after the other.
+pub(crate) struct Session {
+    connection: Connection,
+    /// Host name and address.
+    peer: String,
+    /// TLS version and cipher; empty in clear.
+    tls: String,
+    /// Why it is in clear, if it could have been otherwise.
+    downgrade: String,
+    carried: usize,
+}
+
+impl Session {
+    async fn send(
+        &mut self,
+        envelope: &Envelope,
+        spool: &Arc<dyn Spool>,
+        message: &Arc<Message>,
+    ) -> Vec<smtp::client::Outcome> {
+        let pieces = spool::pieces(Arc::clone(spool), Arc::clone(message)).map_err(io::Error::other);
+        self.carried += 1;
+        self.connection.send(envelope, Box::pin(pieces)).await
+    }
+
+    /// Messages sent on it.
+    pub(crate) fn carried(&self) -> usize {
+        self.carried
+    }
+
+    /// Says goodbye.
+    pub(crate) async fn quit(self) {
+        self.connection.quit().await;
+    }
+}
+
+/// Why no host of a domain could be reached.
+struct Unreachable {
+    reply: Reply,
+    peer: String,
+}
+
+impl Unreachable {
+    fn local(reply: Reply) -> Self {
+        Self { reply, peer: "local".into() }
+    }
+}
+
+/// A host to dial.
+struct Target {
+    host: String,
+    address: SocketAddr,
+}
+
+impl Remote {
+    /// Makes one attempt to send a message to recipients in `domain`, each an index with its number of attempts. Uses
+    /// `session` if it still serves, and leaves in it what serves for the next message.
+    pub(crate) async fn send(
+        &self,
+        domain: &str,
+        session: &mut Option<Session>,
+        spool: &Arc<dyn Spool>,
+        message: &Arc<Message>,
+        recipients: &[(u32, u32)],
+    ) -> Vec<Outcome> {
+        let all = |reply: &Reply, peer: &str| {
+            let outcome = |&(index, attempts): &(u32, u32)| Outcome {
+                peer: peer.into(),
+                ..Outcome::local(index, attempts, failed(reply))
+            };
+            recipients.iter().map(outcome).collect()
+        };
+        let envelope = match envelope_for(message, recipients) {
+            Ok(envelope) => envelope,
+            Err(reply) => return all(&reply, "local"),
+        };
+        let (current, results) = match self.transact(domain, session.take(), &envelope, spool, message).await
+        {
+            Ok(done) => done,
+            Err(unreachable) => return all(&unreachable.reply, &unreachable.peer),
+        };
+        let reports = current.connection.extensions().dsn;
+        let outcomes = recipients
+            .iter()
+            .zip(results)
+            .map(|(&(index, attempts), result)| Outcome {
+                index,
+                attempts,
+                verdict: verdict(&result, reports),
+                peer: current.peer.clone(),
+                tls: current.tls.clone(),
+                detail: current.downgrade.clone(),
+            })
+            .collect();
+        if current.connection.is_ready() {
+            *session = Some(current);
+        }
+        outcomes
+    }
+
+    /// Sends a message over the session that there is, or over a new one: also when the server turns out to have ended
+    /// the old one meanwhile, as it may at any time.
+    async fn transact(
+        &self,
+        domain: &str,
+        session: Option<Session>,
+        envelope: &Envelope,
+        spool: &Arc<dyn Spool>,
+        message: &Arc<Message>,
+    ) -> Result<(Session, Vec<smtp::client::Outcome>), Unreachable> {
+        if let Some(mut session) = session {
+            let results = session.send(envelope, spool, message).await;
+            if !results.iter().all(was_closed) {
+                return Ok((session, results));
+            }
+        }
+        let mut session = self.connect(domain).await?;
+        let results = session.send(envelope, spool, message).await;
+        Ok((session, results))
+    }
+
+    /// Connects to the first host of a domain that wants to talk.
+    async fn connect(&self, domain: &str) -> Result<Session, Unreachable> {
+        let mut last = None;
+        let mut targets = Vec::new();
+        for host in self.hosts(domain).await? {
+            match self.addresses(&host).await {
+                Ok(addresses) => {
+                    targets
+                        .extend(addresses.into_iter().map(|address| Target { host: host.clone(), address }));
+                }
+                Err(reply) => last = Some(Unreachable { reply, peer: host }),
+            }
+        }
+        for target in targets.iter().take(MOST_ADDRESSES) {
+            match self.dial(target).await {
+                Ok(session) => return Ok(session),
+                Err(unreachable) => last = Some(unreachable),
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            Unreachable::local(reply(550, "5.4.4", format!("no host of {domain} has an address")))
+        }))
+    }
+
+    /// The hosts that take mail for `domain`, the best first (RFC 5321 §5.1).
+    async fn hosts(&self, domain: &str) -> Result<Vec<String>, Unreachable> {
+        if domain.starts_with('[') {
+            return Ok(vec![domain.to_owned()]);
+        }
+        let records = match self.dns.mx(domain).await {
+            Ok(answer) => answer.records,
+            Err(DnsError::NoData(_)) => Vec::new(),
+            Err(DnsError::NoSuchDomain(_)) => {
+                return Err(Unreachable::local(reply(
+                    550,
+                    "5.1.2",
+                    format!("the domain {domain} does not exist"),
+                )));
+            }
+            Err(error @ DnsError::InvalidName(_)) => {
+                return Err(Unreachable::local(reply(550, "5.1.2", error.to_string())));
+            }
+            Err(error @ DnsError::Temporary { .. }) => {
+                return Err(Unreachable::local(reply(451, "4.4.3", error.to_string())));
+            }
+        };
+        let is_this_host = |name: &str| name.eq_ignore_ascii_case(self.hostname.ascii());
+        match mx::order(domain, records, is_this_host, |records| fastrand::shuffle(records)) {
+            Exchanges::Hosts(hosts) => Ok(hosts),
+            Exchanges::Null => {
+                Err(Unreachable::local(reply(556, "5.1.10", format!("{domain} takes no mail (null MX)"))))
+            }
+            Exchanges::Loop => Err(self.would_loop(domain)),
+        }
+    }
+
+    /// A host's addresses, those of this node left out.
+    async fn addresses(&self, host: &str) -> Result<Vec<SocketAddr>, Reply> {
+        let literal = host.starts_with('[').then(|| Domain::parse(host).ok()?.ip()).flatten();
+        let ips: Vec<IpAddr> = match literal {
+            Some(ip) => vec![ip],
+            None => self.lookup(host).await?,
+        };
+        let mut addresses = mx::interleave(ips, self.config.port);
+        addresses.retain(|address| !self.is_own(*address));
+        if addresses.is_empty() {
+            return Err(self.would_loop(host).reply);
+        }
+        Ok(addresses)
+    }
+
+    async fn lookup(&self, host: &str) -> Result<Vec<IpAddr>, Reply> {
+        let (v4, v6) = tokio::join!(self.dns.a(host), self.dns.aaaa(host));
+        let mut ips = Vec::new();
+        let mut temporary = None;
+        match v6 {
+            Ok(answer) => ips.extend(answer.records.into_iter().map(IpAddr::V6)),
+            Err(error @ DnsError::Temporary { .. }) => temporary = Some(error),
+            Err(_) => {}
+        }
+        match v4 {
+            Ok(answer) => ips.extend(answer.records.into_iter().map(IpAddr::V4)),
+            Err(error @ DnsError::Temporary { .. }) => temporary = Some(error),
+            Err(_) => {}
+        }
+        fastrand::shuffle(&mut ips);
+        match (ips.is_empty(), temporary) {
+            (true, Some(error)) => Err(reply(451, "4.4.3", error.to_string())),
+            (true, None) => Err(reply(550, "5.4.4", format!("{host} has no address"))),
+            (false, _) => Ok(ips),
+        }
+    }
+
+    fn is_own(&self, address: SocketAddr) -> bool {
+        let listens_there = |own: &SocketAddr| {
+            let everywhere = own.ip().is_unspecified() && address.ip().is_loopback();
+            own.port() == address.port() && (own.ip() == address.ip() || everywhere)
+        };
+        self.config.own_addresses.contains(&address.ip()) || self.own_listeners.iter().any(listens_there)
+    }
+
+    fn would_loop(&self, name: &str) -> Unreachable {
+        let text =
+            format!("mail for {name} loops back to {}, which does not know it as its own", self.hostname);
+        Unreachable::local(reply(554, "5.4.6", text))
+    }
+
+    /// Connects to one address: with TLS if the host offers it, in clear if the handshake fails.
+    async fn dial(&self, target: &Target) -> Result<Session, Unreachable> {
+        let peer = format!("{} {}", target.host, target.address);
+        let mut options = self.options(&target.host, target.address);
+        let mut downgrade = String::new();
+        let connection = match Connection::connect(target.address, &options).await {
+            Err(ConnectError::Tls(error)) => {
+                downgrade = format!("sent in clear: TLS handshake failed: {error}");
+                tracing::warn!(peer, %error, "TLS handshake failed; going on in clear");
+                options.session.start_tls = StartTls::Never;
+                options.tls = None;
+                Connection::connect(target.address, &options).await
+            }
+            connection => connection,
+        };
+        let connection = connection.map_err(|error| {
+            let failure = error.failure();
+            let reply = envelope::from_wire(&failure.reply);
+            // What a host says before any message is about itself, not about the message: another may take it, or
+            // the same one later.
+            Unreachable { reply: temporary(reply), peer: peer.clone() }
+        })?;
+        if let Some(refusal) = connection.start_tls_refusal() {
+            downgrade = format!("sent in clear: STARTTLS refused: {refusal}");
+        }
+        let tls = connection.tls().map(|tls| format!("{} {}", tls.version, tls.cipher)).unwrap_or_default();
+        Ok(Session { connection, peer, tls, downgrade, carried: 0 })
+    }
+
+    fn options(&self, host: &str, address: SocketAddr) -> Options {
+        let server_name = host.to_owned().try_into().unwrap_or_else(|_| address.ip().into());
+        let tls = self.tls.clone().map(|connector| Tls { connector, server_name, implicit: false });
+        let timeouts = Timeouts { connect: *self.config.connect_timeout, ..Timeouts::default() };
+        Options { session: smtp::client::Options::new(self.hostname.clone()), tls, timeouts }
+    }
+}
+
+/// The envelope for some of a message's recipients.
+fn envelope_for(message: &Message, recipients: &[(u32, u32)]) -> Result<Envelope, Reply> {
+    let invalid = |error: message::AddressError| reply(553, "5.1.3", error.to_string());
+    let mail = envelope::mail(&message.envelope).map_err(invalid)?;
+    let recipients = recipients
+        .iter()
+        .filter_map(|&(index, _)| message.envelope.recipients.get(index as usize))
+        .map(envelope::rcpt)
+        .collect::<Result<_, _>>()
+        .map_err(invalid)?;
+    Ok(Envelope { mail, recipients })
+}
+
+/// Whether the server was gone before it had the first command of the transaction: nothing can have come of it.
+fn was_closed(result: &smtp::client::Outcome) -> bool {
+    let smtp::client::Outcome::Transient(failure) = result else { return false };
+    matches!(failure.stage, Stage::Reset | Stage::Mail) && (!failure.from_peer || failure.reply.code == 421)
+}
+
+fn verdict(result: &smtp::client::Outcome, reports: bool) -> Verdict {
+    use smtp::client::Outcome as Result;
+    let reply = envelope::from_wire(result.reply());
+    match result {
+        Result::Delivered(_) => Verdict::Relayed { reply, reports },
+        Result::Permanent(_) => Verdict::Failed(reply),
+        // The server may have the message. Sending it again may give two; not sending it may lose it.
+        Result::Transient(_) | Result::Unknown(_) => Verdict::Deferred(reply),
+    }
+}
+
+fn failed(reply: &Reply) -> Verdict {
+    if reply.code >= 500 { Verdict::Failed(reply.clone()) } else { Verdict::Deferred(reply.clone()) }
+}
+
+/// The same reply as a temporary one.
+fn temporary(mut reply: Reply) -> Reply {
+    if reply.code >= 500 {
+        reply.code -= 100;
+        if let Some(rest) = reply.enhanced.strip_prefix('5') {
+            reply.enhanced = format!("4{rest}");
+        }
+    }
+    reply
+}

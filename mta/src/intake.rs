@@ -1,0 +1,238 @@
+//! How this node takes a message, whichever way it came: straight to the MDA, or into the spool.
+//!
+//! It owns the promise: what it accepts is on stable storage, here or there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use message::{MessageId, received};
+use proto::mail::{BodyType, DsnNotify, Envelope, Reply};
+use proto::mta::{EventKind, RecipientState};
+
+use crate::clock;
+use crate::config::Limits;
+use crate::deliver::{Mda, Straight};
+use crate::events::{Details, Events};
+use crate::metrics::{Metrics, Way};
+use crate::queue::{Outcome, Queue, RetryConfig, Verdict};
+use crate::reply::{self, reply};
+use crate::spool::{Accepted, NewMessage, Spool, SpoolError, Staging, Status};
+use service::directory::{Directory, Resolution};
+
+/// How long the MDA may take for a message whose sender is waiting. Then it is spooled, which the MDA's idempotency
+/// key makes harmless.
+const STRAIGHT_WITHIN: Duration = Duration::from_secs(10);
+
+/// Takes messages. One per node; shared by reference.
+pub(crate) struct Intake {
+    pub(crate) limits: Limits,
+    pub(crate) retry: RetryConfig,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) mda: Mda,
+    pub(crate) spool: Arc<dyn Spool>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) events: Events,
+    pub(crate) metrics: Metrics,
+}
+
+/// A message on its way in. In memory while it is small, in the spool's staging area once it is not; dropping it leaves
+/// nothing behind.
+pub(crate) struct Incoming {
+    body: Body,
+    size: u64,
+    /// An octet above 127 was seen.
+    eight_bit: bool,
+}
+
+enum Body {
+    Memory(BytesMut),
+    Staged(Box<dyn Staging>),
+}
+
+impl Intake {
+    /// Begins a message. `trace` is what this host puts before what the client sends: its Received field, or nothing.
+    pub(crate) fn begin(&self, trace: &str) -> Incoming {
+        Incoming { body: Body::Memory(BytesMut::from(trace)), size: trace.len() as u64, eight_bit: false }
+    }
+
+    /// Adds to a message. An error is the reply that the client gets in the end.
+    pub(crate) async fn write(&self, incoming: &mut Incoming, chunk: Bytes) -> Result<(), Reply> {
+        incoming.size += chunk.len() as u64;
+        incoming.eight_bit = incoming.eight_bit || !chunk.is_ascii();
+        match &mut incoming.body {
+            Body::Memory(memory) if incoming.size <= *self.limits.in_memory => {
+                memory.extend_from_slice(&chunk);
+                Ok(())
+            }
+            Body::Memory(memory) => {
+                check_hops(memory)?;
+                let mut staging = self.spool.stage();
+                let start = memory.split().freeze();
+                let written = async {
+                    staging.write(start).await?;
+                    staging.write(chunk).await
+                };
+                written.await.map_err(|error| refusal(&error))?;
+                incoming.body = Body::Staged(staging);
+                Ok(())
+            }
+            Body::Staged(staging) => staging.write(chunk).await.map_err(|error| refusal(&error)),
+        }
+    }
+
+    /// Takes a message that has arrived whole. `Ok` is the promise; an error is the reply that says why not.
+    ///
+    /// Must not be dropped before it ends: a message that is in the spool would not be put in line.
+    pub(crate) async fn accept(&self, mut envelope: Envelope, incoming: Incoming) -> Result<(), Reply> {
+        let id = MessageId::parse(&envelope.message_id)
+            .map_err(|error| reply(554, "5.5.0", format!("bad message id: {error}")))?;
+        envelope.size_hint = incoming.size;
+        if envelope.body_type() != BodyType::Binarymime {
+            // What the message is, not what the client said: a next hop without 8BITMIME cannot have the one, and can
+            // have the other.
+            let body_type =
+                if incoming.eight_bit { BodyType::BodyType8bitmime } else { BodyType::BodyType7bit };
+            envelope.set_body_type(body_type);
+        }
+        envelope.received_at.get_or_insert_with(|| clock::timestamp(clock::now()));
+        match incoming.body {
+            Body::Memory(body) => {
+                check_hops(&body)?;
+                let body = body.freeze();
+                let delivered = if self.may_go_straight(&envelope).await {
+                    match self.mda.deliver_straight(&envelope, &body, STRAIGHT_WITHIN).await {
+                        Straight::Delivered(outcomes) => {
+                            self.tell_received(id, &envelope, incoming.size, Way::Direct);
+                            self.tell_delivered(id, &envelope, &outcomes);
+                            return Ok(());
+                        }
+                        Straight::Refused(reply) => return Err(reply),
+                        Straight::Partly(outcomes) => outcomes,
+                    }
+                } else {
+                    Vec::new()
+                };
+                let message = self.new_message(id, envelope.clone(), &delivered);
+                let taken = self.admissible().map(|()| self.spool.accept(message, body));
+                self.spooled(&envelope, incoming.size, &delivered, taken).await
+            }
+            Body::Staged(staging) => {
+                let message = self.new_message(id, envelope.clone(), &[]);
+                let taken = self.admissible().map(|()| staging.commit(message));
+                self.spooled(&envelope, incoming.size, &[], taken).await
+            }
+        }
+    }
+
+    /// Whether there is room for one more message in the queue.
+    fn admissible(&self) -> Result<(), Reply> {
+        if self.spool.len() < self.limits.queued_messages {
+            return Ok(());
+        }
+        Err(reply(452, "4.3.1", "the queue is full, try again later"))
+    }
+
+    /// Whether all recipients are in mailboxes of ours, and nobody wants to hear more than that it arrived.
+    async fn may_go_straight(&self, envelope: &Envelope) -> bool {
+        let wants_report = |notify: &Vec<i32>| notify.contains(&DsnNotify::Success.into());
+        if !self.mda.is_available() || envelope.recipients.iter().any(|r| wants_report(&r.notify)) {
+            return false;
+        }
+        let addresses: Vec<&str> = envelope.recipients.iter().map(|r| r.address.as_str()).collect();
+        self.directory
+            .resolve(&addresses)
+            .await
+            .is_ok_and(|resolutions| resolutions.iter().all(|resolution| *resolution == Resolution::Mailbox))
+    }
+
+    /// The message for the spool, less the recipients that were delivered already.
+    fn new_message(&self, id: MessageId, envelope: Envelope, delivered: &[Outcome]) -> NewMessage {
+        let lifetime = self.retry.lifetime(envelope.reverse_path.is_empty());
+        let recipients = delivered
+            .iter()
+            .filter(|outcome| matches!(outcome.verdict, Verdict::Delivered(_)))
+            .map(|outcome| {
+                let status = Status {
+                    state: RecipientState::Delivered,
+                    attempts: outcome.attempts,
+                    ..Status::default()
+                };
+                (outcome.index, status)
+            })
+            .collect();
+        let expires_at = clock::now() + clock::millis(lifetime);
+        NewMessage { id, envelope, expires_at, recipients, settles: None }
+    }
+
+    /// Waits until the spool has taken a message, tells of it and puts it in line: in that order, so that its story
+    /// begins with its arrival. A message that was taken before is in line already, or has been.
+    async fn spooled(
+        &self,
+        envelope: &Envelope,
+        size: u64,
+        delivered: &[Outcome],
+        taken: Result<impl Future<Output = Result<Accepted, SpoolError>>, Reply>,
+    ) -> Result<(), Reply> {
+        match taken?.await {
+            Ok(Accepted::New(message)) => {
+                self.tell_received(message.id, envelope, size, Way::Spool);
+                self.tell_delivered(message.id, envelope, delivered);
+                self.queue.admit(&message);
+                Ok(())
+            }
+            Ok(Accepted::Known) => {
+                tracing::info!(id = envelope.message_id, "taken before; nothing is added");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(id = envelope.message_id, %error, "a message was not taken");
+                Err(refusal(&error))
+            }
+        }
+    }
+
+    fn tell_received(&self, id: MessageId, envelope: &Envelope, size: u64, way: Way) {
+        self.metrics.accepted(way, size);
+        let origin = envelope.origin.clone().unwrap_or_default();
+        let details = Details {
+            peer: &origin.client_address,
+            tls: &origin.tls,
+            detail: &envelope.reverse_path,
+            ..Details::default()
+        };
+        self.events.record(id, EventKind::Received, details);
+        tracing::info!(
+            %id, from = envelope.reverse_path, recipients = envelope.recipients.len(), size,
+            client = origin.client_address, protocol = origin.protocol, account = envelope.account, ?way, "received"
+        );
+    }
+
+    fn tell_delivered(&self, id: MessageId, envelope: &Envelope, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            let Verdict::Delivered(reply) = &outcome.verdict else { continue };
+            let recipient =
+                envelope.recipients.get(outcome.index as usize).map_or("", |recipient| &recipient.address);
+            let (peer, detail) = (outcome.peer.as_str(), outcome.detail.as_str());
+            let details = Details { recipient, reply: Some(reply), peer, detail, ..Details::default() };
+            self.events.record(id, EventKind::Delivered, details);
+            self.metrics.settled(RecipientState::Delivered);
+            tracing::info!(%id, recipient, peer, said = reply::line(reply), "delivered");
+        }
+    }
+}
+
+/// Refuses a message that goes in circles (RFC 5321 §6.3).
+fn check_hops(start: &[u8]) -> Result<(), Reply> {
+    if received::hops(start) >= received::MAX_HOPS {
+        return Err(reply(554, "5.4.6", "too many hops: this message is going in circles"));
+    }
+    Ok(())
+}
+
+fn refusal(error: &SpoolError) -> Reply {
+    match error {
+        SpoolError::Full(_) => reply(452, "4.3.1", "no room to keep the message now, try again later"),
+        _ => reply(451, "4.3.0", "the message could not be kept, try again later"),
+    }
+}

@@ -1,0 +1,129 @@
+//! Delivery status notifications (RFC 3464): what senders are told.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use message::dsn::{self, Action, Report, Returned};
+use message::{Address, Domain, MessageId, header, words};
+use proto::mail::{BodyType, DsnReturn, Envelope, Origin, Recipient};
+
+use super::Parts;
+use crate::clock;
+use crate::spool::{Message, NewMessage, Status};
+
+/// The largest message that a report returns whole; of a larger one it returns the header.
+const RETURNED_WHOLE: u64 = 256 << 10;
+/// How much of a message is read for its header.
+const HEADER: u64 = header::MAX_HEADER as u64;
+
+/// A recipient that is reported on.
+pub(super) struct Reported<'a> {
+    pub(super) recipient: &'a Recipient,
+    pub(super) action: Action,
+    pub(super) status: &'a Status,
+    /// It was given up because its time in the queue was over.
+    pub(super) expired: bool,
+}
+
+/// Makes the report to the sender of `message`. `None` if there is nobody to send it to.
+pub(super) async fn compose(
+    parts: &Parts,
+    message: &Message,
+    reported: &[Reported<'_>],
+) -> Option<(NewMessage, Bytes)> {
+    let to = Address::parse(&message.envelope.reverse_path).ok()?;
+    let (returned, original) = original(parts, message, reported).await;
+    let block = &original[..header::length(&original)];
+    let subject = header::first(block, "Subject").map(|value| words::decode(&header::unfold(value)));
+    let message_id = header::first(block, "Message-ID").map(header::unfold);
+    let message_id = message_id.map(|value| String::from_utf8_lossy(&value).trim().to_owned());
+    let lines: Vec<Lines<'_>> = reported.iter().map(Lines::new).collect();
+    let recipients: Vec<dsn::Recipient<'_>> =
+        reported.iter().zip(&lines).map(|(reported, lines)| lines.recipient(reported)).collect();
+    let (id, now) = (MessageId::new(), Timestamp::now());
+    let received = message.envelope.received_at.unwrap_or_default();
+    let report = Report {
+        id,
+        at: now,
+        reporting_mta: &parts.hostname,
+        to: &to,
+        recipients: &recipients,
+        original_id: message.id,
+        envelope_id: &message.envelope.envelope_id,
+        arrived_at: Timestamp::new(received.seconds, received.nanos).unwrap_or(now),
+        subject: subject.as_deref(),
+        message_id: message_id.as_deref(),
+        returned,
+        smtputf8: message.envelope.smtputf8,
+        eight_bit: !original.is_ascii(),
+    };
+    let built = report.build();
+    let body: Bytes = [built.prefix, original.to_vec(), built.suffix].concat().into();
+    let body_type = if body.is_ascii() { BodyType::BodyType7bit } else { BodyType::BodyType8bitmime };
+    let envelope = Envelope {
+        message_id: id.to_string(),
+        // Null, so that no report is ever made about it.
+        reverse_path: String::new(),
+        recipients: vec![Recipient { address: to.to_string(), ..Recipient::default() }],
+        body_type: body_type.into(),
+        smtputf8: built.smtputf8,
+        received_at: Some(clock::timestamp(clock::now())),
+        origin: Some(Origin { protocol: "local".into(), ..Origin::default() }),
+        size_hint: body.len() as u64,
+        ..Envelope::default()
+    };
+    let expires_at = clock::now() + clock::millis(parts.retry.lifetime(true));
+    Some((NewMessage { id, envelope, expires_at, recipients: Vec::new(), settles: None }, body))
+}
+
+/// What is returned of the message: all of it only if it failed, the sender asked for that, and it is small.
+async fn original(parts: &Parts, message: &Message, reported: &[Reported<'_>]) -> (Returned, Bytes) {
+    let failed = reported.iter().any(|reported| reported.action == Action::Failed);
+    let full = message.envelope.dsn_return() == DsnReturn::Full && failed && message.size <= RETURNED_WHOLE;
+    let wanted = if full { message.size } else { message.size.min(HEADER) };
+    match parts.spool.read(message, 0..wanted).await {
+        Ok(whole) if full => (Returned::Message, whole),
+        Ok(start) => {
+            let length = header::length(&start);
+            (Returned::Header, start.slice(..length))
+        }
+        Err(error) => {
+            tracing::error!(id = %message.id, %error, "a report goes out without the header it should return");
+            (Returned::Header, Bytes::new())
+        }
+    }
+}
+
+/// Texts that a report's recipient refers to.
+struct Lines<'a> {
+    status: &'a str,
+    remote: Option<&'a str>,
+    diagnostic: Option<String>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(reported: &Reported<'a>) -> Self {
+        let reply = reported.status.last_reply.as_deref();
+        let enhanced = reply.map_or("", |reply| reply.enhanced.as_str());
+        let status = if enhanced.is_empty() && reported.expired { "4.4.7" } else { enhanced };
+        // `mx.remote.test 192.0.2.1:25`: the name, if another host spoke.
+        let remote = reported.status.last_peer.split(' ').next();
+        let remote = remote.filter(|name| *name != "local" && *name != "mda" && Domain::parse(name).is_ok());
+        let diagnostic = reply
+            .filter(|_| remote.is_some())
+            .map(|reply| format!("{} {} {}", reply.code, reply.enhanced, reply.text).replace("  ", " "));
+        Self { status, remote, diagnostic }
+    }
+
+    fn recipient(&'a self, reported: &'a Reported<'a>) -> dsn::Recipient<'a> {
+        dsn::Recipient {
+            address: &reported.recipient.address,
+            original: &reported.recipient.original_recipient,
+            action: reported.action,
+            status: self.status,
+            remote_mta: self.remote,
+            diagnostic: self.diagnostic.as_deref(),
+            last_attempt: Some(Timestamp::now()),
+            will_retry_until: None,
+        }
+    }
+}

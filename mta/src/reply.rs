@@ -1,0 +1,24 @@
+//! The replies that this node gives itself.
+
+use proto::mail::Reply;
+
+/// A reply of our own. `enhanced` is an enhanced status code such as `5.1.1`.
+pub(crate) fn reply(code: u32, enhanced: &str, text: impl Into<String>) -> Reply {
+    Reply { code, enhanced: enhanced.into(), text: text.into() }
+}
+
+/// The domain is ours, the user does not exist.
+pub(crate) fn unknown_user() -> Reply {
+    reply(550, "5.1.1", "no such user here")
+}
+
+/// A service of our own is away.
+pub(crate) fn unavailable(why: &str) -> Reply {
+    reply(451, "4.3.0", format!("temporarily unavailable: {why}"))
+}
+
+/// On one line, for a log.
+pub(crate) fn line(reply: &Reply) -> String {
+    let space = if reply.enhanced.is_empty() { "" } else { " " };
+    format!("{}{space}{} {}", reply.code, reply.enhanced, reply.text.replace('\n', " / "))
+}

@@ -1,0 +1,376 @@
+//! The composition root: what the MTA is made of, and how it is run.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use message::{AddressError, Domain};
+use prometheus_client::registry::Registry;
+use proto::mta::queue_server::QueueServer;
+use proto::mta::transfer_server::TransferServer;
+use rustls::crypto::aws_lc_rs;
+use service::cli::{self, AnyError, Context, Program};
+use service::config::{LogConfig, RuntimeConfig};
+use service::directory::{self, Directory};
+use service::dns::{Dns, DnsSetupError};
+use service::drain::Shutdown;
+use service::grpc::client::{Channels, ClientError};
+use service::grpc::server::{self, Access, Health, Server, ServerError};
+use service::listen::{ListenError, ListenMetrics, Listener, ListenerOptions};
+use service::smtp::server::{Options, Security, Timeouts, serve_connection};
+use service::telemetry::{self, HttpServer};
+use service::tls::{PublicIdentity, Role, TlsError};
+use tokio::task::spawn_blocking;
+use tokio_rustls::TlsAcceptor;
+use tonic::service::Routes;
+
+use crate::config::Config;
+use crate::deliver::{self, Hops, Mda, Remote};
+use crate::events::Events;
+use crate::housekeeping::keep_house;
+use crate::intake::Intake;
+use crate::metrics::Metrics;
+use crate::queue::{self, Queue};
+use crate::queue_rpc::QueueService;
+use crate::smtp_in::{Inbound, Session};
+use crate::spool::{JournalSpool, Spool as _};
+use crate::transfer::TransferService;
+
+/// Who may call what; the words of the contracts.
+const ACCESS: [(&str, &[Role]); 4] = [
+    ("/waypost.mta.v1.Transfer/Enqueue", &[Role::Msa, Role::Mta]),
+    ("/waypost.mta.v1.Queue/List", &[Role::Operator]),
+    ("/waypost.mta.v1.Queue/Get", &[Role::Operator]),
+    ("/waypost.mta.v1.Queue/Trace", &[Role::Operator]),
+];
+
+/// What a client hears when there are too many.
+const BUSY: &[u8] = b"421 4.3.2 too many connections, try again later\r\n";
+
+/// Why the MTA cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// `hostname` is no domain name.
+    #[error("hostname: {0}")]
+    Hostname(#[source] AddressError),
+    /// The spool cannot be opened.
+    #[error("cannot open the spool in {dir}: {source}")]
+    Spool {
+        /// Where it should be.
+        dir: String,
+        /// Why not.
+        source: journal::Error,
+    },
+    /// The log of events cannot be opened.
+    #[error("cannot open the events in {dir}: {source}")]
+    Events {
+        /// Where they should be.
+        dir: String,
+        /// Why not.
+        source: journal::Error,
+    },
+    /// TLS towards other MTAs cannot be set up.
+    #[error("cannot set up TLS: {0}")]
+    OutboundTls(#[from] rustls::Error),
+    /// The certificate is of no use.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An address is taken, or not allowed.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The gRPC server.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The way to the MDA.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The resolver.
+    #[error(transparent)]
+    Dns(#[from] DnsSetupError),
+    /// A thread ended early.
+    #[error("start was interrupted: {0}")]
+    Interrupted(#[from] tokio::task::JoinError),
+}
+
+/// An MTA that is bound and has read its spool, but serves nobody yet.
+pub struct Mta {
+    grpc: Server,
+    http: HttpServer,
+    smtp: Vec<Listener>,
+    smtp_options: Options,
+    security: Security,
+    inbound: Arc<Inbound>,
+    queue: Arc<Queue>,
+    routes: Routes,
+    spool: JournalSpool,
+    events: Events,
+    registry: Arc<Registry>,
+    drain_timeout: Duration,
+}
+
+/// Builds an MTA: opens the spool, reads what waits in it, and binds every listener.
+pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError> {
+    let hostname = Domain::parse(&config.hostname).map_err(BuildError::Hostname)?;
+    let mut registry = telemetry::registry();
+    let metrics = Metrics::register(registry.sub_registry_with_prefix(""));
+    let listen_metrics = ListenMetrics::register(&mut registry);
+
+    let identity = server::identity(&config.grpc)?;
+    if let Some(identity) = identity.clone() {
+        context.reload.on("gRPC certificate", move || identity.reload());
+    }
+    let grpc = Server::bind(&config.grpc, identity.clone(), &listen_metrics)?;
+    let http = HttpServer::bind(&config.http, &listen_metrics)?;
+    let smtp = bind_smtp(&config, &listen_metrics)?;
+    let security = security(&config, context)?;
+
+    let directory = Channels::new(&config.mda, directory::TARGET, identity.clone())?;
+    let directory = Arc::new(Directory::new(directory));
+    let mda = Mda::new(Channels::new(&config.mda, deliver::MDA_TARGET, identity)?);
+    let remote = Remote {
+        dns: Dns::new(&config.dns)?,
+        hostname: hostname.clone(),
+        config: config.outbound.clone(),
+        tls: if config.outbound.starttls {
+            Some(deliver::opportunistic(Arc::new(aws_lc_rs::default_provider()))?)
+        } else {
+            None
+        },
+        own_listeners: smtp.iter().map(Listener::local_address).collect(),
+    };
+
+    let (spool, events) = open_storage(&config).await?;
+    let queue = Queue::new(queue::Parts {
+        hostname: config.hostname.clone(),
+        retry: config.retry.clone(),
+        limits: queue::Limits::new(&config.outbound),
+        messages_per_session: config.outbound.messages_per_session,
+        spool: Arc::new(spool.clone()),
+        events: events.clone(),
+        hops: Hops { directory: Arc::clone(&directory), mda: mda.clone(), remote },
+        metrics: metrics.clone(),
+    });
+    metrics.watch_queue(&mut registry, &queue);
+    let intake = Arc::new(Intake {
+        limits: config.limits.clone(),
+        retry: config.retry.clone(),
+        directory,
+        mda,
+        spool: Arc::new(spool.clone()),
+        queue: Arc::clone(&queue),
+        events: events.clone(),
+        metrics,
+    });
+    let transfer = TransferService {
+        intake: Arc::clone(&intake),
+        node: config.node.clone(),
+        shutdown: context.shutdown.clone(),
+    };
+    let inspect =
+        QueueService { spool: Arc::new(spool.clone()), events: events.clone(), node: config.node.clone() };
+    let routes = Routes::new(TransferServer::new(transfer)).add_service(QueueServer::new(inspect));
+    let smtp_options = smtp_options(&config, hostname);
+    let inbound = Arc::new(Inbound { hostname: config.hostname, intake });
+    Ok(Mta {
+        grpc,
+        http,
+        smtp,
+        smtp_options,
+        security,
+        inbound,
+        queue,
+        routes,
+        spool,
+        events,
+        registry: Arc::new(registry),
+        drain_timeout: *config.runtime.drain_timeout,
+    })
+}
+
+impl Mta {
+    /// Where it takes mail from other MTAs, with the ports that the kernel chose.
+    pub fn smtp_addresses(&self) -> Vec<SocketAddr> {
+        self.smtp.iter().map(Listener::local_address).collect()
+    }
+
+    /// Where it serves gRPC.
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc.local_address()
+    }
+
+    /// Serves until the shutdown starts, then lets what has begun come to its end.
+    pub async fn run(self, context: &Context) -> Result<(), AnyError> {
+        let shutdown = &context.shutdown;
+        let Self {
+            grpc,
+            http,
+            smtp,
+            smtp_options,
+            security,
+            inbound,
+            queue,
+            routes,
+            spool,
+            events,
+            registry,
+            ..
+        } = self;
+        let health = grpc.health();
+        let ready = Arc::new({
+            let health = health.clone();
+            move || health.is_serving("waypost.mta.v1.Transfer")
+        });
+        let access = Access::new(ACCESS);
+        let smtp = smtp
+            .into_iter()
+            .map(|listener| serve_smtp(listener, &smtp_options, &security, &inbound, shutdown));
+        shutdown.spawn(keep_house(spool.clone(), events.clone(), shutdown.clone()));
+        let queue = Arc::clone(&queue).run(shutdown.clone());
+        set_serving(&health);
+        context.ready();
+        let (served, ..) = tokio::join!(
+            grpc.serve(routes, access, shutdown),
+            http.serve(registry, ready, shutdown),
+            futures_util::future::join_all(smtp),
+            queue,
+        );
+        // Sessions that have begun still use the storage: it is closed behind them.
+        let _ = shutdown.graceful(self.drain_timeout).await;
+        spawn_blocking(move || {
+            let closed = [("spool", spool.close()), ("events", events.close())];
+            for (what, closed) in closed {
+                if let Err(error) = closed {
+                    tracing::warn!(what, %error, "not closed cleanly; nothing that was promised is lost");
+                }
+            }
+        })
+        .await?;
+        Ok(served?)
+    }
+}
+
+fn set_serving(health: &Health) {
+    for service in ["waypost.mta.v1.Transfer", "waypost.mta.v1.Queue", ""] {
+        health.set_serving(service, true);
+    }
+}
+
+fn bind_smtp(config: &Config, metrics: &ListenMetrics) -> Result<Vec<Listener>, ListenError> {
+    let bind = |&address: &SocketAddr| {
+        let options = ListenerOptions {
+            name: "smtp",
+            max_connections: config.limits.connections,
+            max_per_network: None,
+            busy_reply: BUSY,
+        };
+        Listener::bind(address, options, metrics.clone())
+    };
+    config.smtp.listen.iter().map(bind).collect()
+}
+
+fn security(config: &Config, context: &Context) -> Result<Security, TlsError> {
+    let Some(tls) = &config.tls else { return Ok(Security::Plain) };
+    let identity = PublicIdentity::load(tls)?;
+    let acceptor = TlsAcceptor::from(identity.server_config());
+    context.reload.on("SMTP certificate", move || identity.reload());
+    Ok(Security::StartTls(acceptor))
+}
+
+fn smtp_options(config: &Config, hostname: Domain) -> Options {
+    let session = smtp::server::Config {
+        max_message_size: *config.limits.message_size,
+        max_recipients: u32::try_from(config.limits.recipients).unwrap_or(u32::MAX),
+        starttls: config.tls.is_some(),
+        mechanisms: smtp::Mechanisms::NONE,
+        ..smtp::server::Config::new(hostname)
+    };
+    Options { session: Arc::new(session), timeouts: Timeouts::default() }
+}
+
+async fn serve_smtp(
+    listener: Listener,
+    options: &Options,
+    security: &Security,
+    inbound: &Arc<Inbound>,
+    shutdown: &Shutdown,
+) {
+    let local = listener.local_address();
+    listener
+        .serve(shutdown, |stream, peer| {
+            let (options, security) = (options.clone(), security.clone());
+            let (session, stop) = (Session::new(Arc::clone(inbound)), shutdown.token());
+            async move {
+                let end = serve_connection(stream, peer, local, &security, &options, session, &stop).await;
+                tracing::debug!(%peer, %end, "SMTP session ended");
+            }
+        })
+        .await;
+}
+
+async fn open_storage(config: &Config) -> Result<(JournalSpool, Events), BuildError> {
+    let (spool, events) = (config.spool.clone(), config.events.clone());
+    spawn_blocking(move || {
+        let (opened, recovery) = JournalSpool::open(&spool)
+            .map_err(|source| BuildError::Spool { dir: spool.dir.display().to_string(), source })?;
+        tracing::info!(messages = opened.len(), records = recovery.replayed, "the spool is open");
+        if let Some(torn) = recovery.torn {
+            tracing::warn!(
+                bytes = torn.bytes,
+                "cut off what a crash left unfinished at the end of the spool"
+            );
+        }
+        for damage in recovery.quarantined {
+            tracing::error!(
+                position = %damage.start, bytes = damage.bytes, reason = damage.reason,
+                "a part of the spool cannot be read and is set aside"
+            );
+        }
+        let events = Events::open(&events)
+            .map_err(|source| BuildError::Events { dir: events.dir.display().to_string(), source })?;
+        Ok((opened, events))
+    })
+    .await?
+}
+
+struct MtaProgram;
+
+impl Program for MtaProgram {
+    const NAME: &'static str = "mta";
+    const ABOUT: &'static str =
+        "The MTA: takes messages from MSAs and other MTAs, queues them and hands them on";
+    type Config = Config;
+
+    fn check(config: &Config) -> Result<(), AnyError> {
+        Domain::parse(&config.hostname).map_err(BuildError::Hostname)?;
+        server::identity(&config.grpc)?;
+        if let Some(tls) = &config.tls {
+            PublicIdentity::load(tls)?;
+        }
+        Ok(())
+    }
+
+    fn log(config: &Config) -> &LogConfig {
+        &config.log
+    }
+
+    fn runtime(config: &Config) -> &RuntimeConfig {
+        &config.runtime
+    }
+
+    async fn run(config: Config, context: Context) -> Result<(), AnyError> {
+        let mta = build(config, &context).await?;
+        mta.run(&context).await
+    }
+}
+
+/// Runs the MTA with the process' command line.
+pub fn main() -> ExitCode {
+    cli::main::<MtaProgram>()
+}
+
+/// Runs the MTA with a command line, the program's name first.
+pub fn main_from<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) -> ExitCode {
+    cli::main_from::<MtaProgram, A>(arguments)
+}

@@ -1,0 +1,234 @@
+//! What the spool holds, in memory: built by applying the journal's records in order, at start and ever after.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use journal::{Entry, Follower, FollowerError, Liveness, Position};
+use message::MessageId;
+use parking_lot::Mutex;
+use prost::Message as _;
+
+use super::record::{self, Progress};
+use super::{Accepted, Message, Place, Status};
+
+/// Ids of messages that have left the spool are remembered up to this many, so that a late retry of a hand-over adds
+/// nothing. 16 octets each, twice.
+const REMEMBERED: usize = 100_000;
+
+/// The spool's messages.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By id, which is by age: ids are UUIDv7.
+    messages: BTreeMap<MessageId, Arc<Message>>,
+    /// While the log is read at start: progress of messages that have not appeared (yet). A copy of a message that
+    /// reclaiming wrote may stand behind the progress that it does not know of.
+    orphans: Option<HashMap<MessageId, Vec<(u32, Status)>>>,
+    /// Messages that have left, of which a copy stands in the log *behind* the record of their end. That record must
+    /// outlive the copy.
+    ghosts: HashSet<MessageId>,
+    left: HashSet<MessageId>,
+    /// `left` in order, the oldest first.
+    left_order: VecDeque<MessageId>,
+}
+
+impl Index {
+    pub(super) fn get(&self, id: MessageId) -> Option<Arc<Message>> {
+        self.state.lock().messages.get(&id).cloned()
+    }
+
+    pub(super) fn page(&self, after: Option<MessageId>, limit: usize) -> Vec<Arc<Message>> {
+        let state = self.state.lock();
+        let start = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        state
+            .messages
+            .range((start, std::ops::Bound::Unbounded))
+            .map(|(_, m)| m)
+            .take(limit)
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.state.lock().messages.len()
+    }
+
+    /// Whether the message is in the spool or has left it not long ago.
+    pub(super) fn knows(&self, id: MessageId) -> bool {
+        let state = self.state.lock();
+        state.messages.contains_key(&id) || state.left.contains(&id)
+    }
+
+    /// The log has been read to its end.
+    pub(super) fn recovered(&self) {
+        self.state.lock().orphans = None;
+    }
+
+    /// Whether the end of `id` must still be told by the log although the message is gone from here.
+    pub(super) fn is_ghost(&self, id: MessageId) -> bool {
+        self.state.lock().ghosts.contains(&id)
+    }
+
+    /// The last copy of a message that has left is about to go from the log.
+    pub(super) fn forget_ghost(&self, id: MessageId) {
+        self.state.lock().ghosts.remove(&id);
+    }
+}
+
+impl State {
+    fn leave(&mut self, id: MessageId) {
+        self.messages.remove(&id);
+        if self.left.insert(id) {
+            self.left_order.push_back(id);
+            if self.left_order.len() > REMEMBERED
+                && let Some(oldest) = self.left_order.pop_front()
+            {
+                self.left.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// Applies the journal's records to the index.
+#[derive(Debug)]
+pub(super) struct IndexFollower {
+    index: Arc<Index>,
+    liveness: Liveness,
+    /// Records that could not be understood: set aside, never a reason to stop.
+    quarantined: u64,
+}
+
+impl IndexFollower {
+    pub(super) fn new(index: Arc<Index>) -> Self {
+        Self { index, liveness: Liveness::default(), quarantined: 0 }
+    }
+
+    fn accepted(&mut self, entry: &Entry) -> Option<Accepted> {
+        let Some((id, envelope, accepted)) = decode_accepted(&entry.meta) else {
+            self.quarantine(entry);
+            return None;
+        };
+        if let Some(settled) = accepted.settles {
+            self.progress(settled, entry);
+        }
+        let mut state = self.index.state.lock();
+        let place = Place { position: entry.position, body: entry.body.clone() };
+        if let Some(message) = state.messages.get(&id) {
+            return Some(self.known(message, place, entry));
+        }
+        if state.left.contains(&id) {
+            state.ghosts.insert(id);
+            return Some(Accepted::Known);
+        }
+        let mut statuses = vec![Status::default(); envelope.recipients.len()];
+        let orphaned = state.orphans.as_mut().and_then(|orphans| orphans.remove(&id)).unwrap_or_default();
+        let recorded = accepted.recipients.into_iter().map(|r| (r.index, r.into_status()));
+        for (index, status) in recorded.chain(orphaned) {
+            if let Some(known) = statuses.get_mut(index as usize) {
+                known.merge(status);
+            }
+        }
+        if statuses.iter().all(Status::is_final) {
+            state.leave(id);
+            state.ghosts.insert(id);
+            return Some(Accepted::Known);
+        }
+        self.liveness.note_live(place.position, &place.body);
+        let message = Arc::new(Message {
+            id,
+            envelope,
+            size: accepted.size,
+            expires_at: accepted.expires_at,
+            recipients: Mutex::new(statuses),
+            place: Mutex::new(place),
+        });
+        state.messages.insert(id, Arc::clone(&message));
+        Some(Accepted::New(message))
+    }
+
+    /// A second record of a message: the copy that reclaiming made, which takes the first one's place, or a repeated
+    /// hand-over, which adds nothing.
+    fn known(&self, message: &Message, place: Place, entry: &Entry) -> Accepted {
+        let mut current = message.place.lock();
+        if entry.copied_from == Some(current.position) {
+            self.liveness.note_dead(current.position, &current.body);
+            self.liveness.note_live(place.position, &place.body);
+            *current = place;
+        }
+        Accepted::Known
+    }
+
+    fn progress(&mut self, progress: Progress, entry: &Entry) {
+        let Some(id) = decode_id(&progress.message_id) else { return self.quarantine(entry) };
+        let statuses = progress.recipients.into_iter().map(|r| (r.index, r.into_status()));
+        let mut state = self.index.state.lock();
+        let Some(message) = state.messages.get(&id).cloned() else {
+            if let Some(orphans) = &mut state.orphans {
+                orphans.entry(id).or_default().extend(statuses);
+            }
+            return;
+        };
+        let mut recipients = message.recipients.lock();
+        for (index, status) in statuses {
+            if let Some(known) = recipients.get_mut(index as usize) {
+                known.merge(status);
+            }
+        }
+        if recipients.iter().all(Status::is_final) {
+            let place = message.place.lock();
+            self.liveness.note_dead(place.position, &place.body);
+            state.leave(id);
+        }
+    }
+
+    fn quarantine(&mut self, entry: &Entry) {
+        self.quarantined += 1;
+        // Live for ever: its segment stays for people to look at.
+        self.liveness.note_live(entry.position, &entry.body);
+        tracing::error!(
+            position = %entry.position, kind = entry.kind, total = self.quarantined,
+            "a spool record cannot be understood and is set aside"
+        );
+    }
+}
+
+impl Follower for IndexFollower {
+    type Output = Option<Accepted>;
+
+    fn begin(&mut self, liveness: &Liveness) -> Result<Option<Position>, FollowerError> {
+        self.liveness = liveness.clone();
+        self.index.state.lock().orphans = Some(HashMap::new());
+        Ok(None)
+    }
+
+    fn apply(&mut self, entry: &Entry) -> Result<Self::Output, FollowerError> {
+        match entry.kind {
+            record::ACCEPTED => return Ok(self.accepted(entry)),
+            record::PROGRESS => match Progress::decode(entry.meta.clone()) {
+                Ok(progress) => self.progress(progress, entry),
+                Err(_) => self.quarantine(entry),
+            },
+            _ => self.quarantine(entry),
+        }
+        Ok(None)
+    }
+}
+
+/// The parts of a record of kind [`record::ACCEPTED`]; `None` if it cannot be understood.
+pub(super) fn decode_accepted(
+    meta: &bytes::Bytes,
+) -> Option<(MessageId, proto::mail::Envelope, record::Accepted)> {
+    let mut accepted = record::Accepted::decode(meta.clone()).ok()?;
+    let envelope = accepted.envelope.take()?;
+    let id = MessageId::parse(&envelope.message_id).ok()?;
+    Some((id, envelope, accepted))
+}
+
+/// A message id from its 16 octets.
+pub(super) fn decode_id(bytes: &[u8]) -> Option<MessageId> {
+    MessageId::from_bytes(bytes.try_into().ok()?).ok()
+}

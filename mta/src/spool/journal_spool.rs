@@ -1,0 +1,239 @@
+//! The spool of one machine: the journal is the whole truth, the index only its summary.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use journal::{BodyWriter, Entry, Journal, OnCorruption, Record, Recovery, Verdict};
+use message::MessageId;
+use prost::Message as _;
+use serde::{Deserialize, Serialize};
+use service::config::ByteSize;
+use tokio::task::spawn_blocking;
+
+use super::index::{Index, IndexFollower, decode_accepted, decode_id};
+use super::record::{self, Progress};
+use super::{Accepted, Message, NewMessage, Spool, SpoolError, Staging, Status};
+
+/// Where and how the spool is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpoolConfig {
+    /// Its directory; made if missing. One node, one directory.
+    pub dir: PathBuf,
+    /// Mail is refused with a temporary error before less than this stays free on the disk. Default 256 MiB.
+    pub min_free: ByteSize,
+    /// Size of a segment file, the unit in which space is given back. Default 128 MiB.
+    pub segment_size: ByteSize,
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        Self {
+            dir: "/var/lib/waypost/mta/spool".into(),
+            min_free: ByteSize::mib(256),
+            segment_size: ByteSize::mib(128),
+        }
+    }
+}
+
+type SpoolJournal = Journal<Option<Accepted>>;
+
+/// A [`Spool`] on a journal.
+#[derive(Clone, Debug)]
+pub(crate) struct JournalSpool {
+    pub(super) journal: SpoolJournal,
+    pub(super) index: Arc<Index>,
+}
+
+impl JournalSpool {
+    /// Opens the spool and reads what waits in it. Blocks for as long as that takes.
+    pub(crate) fn open(config: &SpoolConfig) -> Result<(Self, Recovery), journal::Error> {
+        let index = Arc::new(Index::default());
+        let config = journal::Config {
+            min_free_bytes: *config.min_free,
+            segment_bytes: *config.segment_size,
+            // One unreadable record is set aside; the mail behind it goes on.
+            on_corruption: OnCorruption::Quarantine,
+            ..journal::Config::new(&config.dir)
+        };
+        let (journal, recovery) = Journal::open(config, IndexFollower::new(Arc::clone(&index)))?;
+        index.recovered();
+        Ok((Self { journal, index }, recovery))
+    }
+
+    /// Gives back the space of messages that have left: empties the oldest segments while more than half of what the
+    /// spool takes on disk is dead. Blocks.
+    ///
+    /// Always the oldest first. So the record of a message's end, which stands behind the message, cannot go before it,
+    /// and each pass copies no more than it frees.
+    pub(crate) fn reclaim(&self) -> Result<(), journal::Error> {
+        loop {
+            let mut sealed = self.journal.reclaim_candidates(1.0);
+            sealed.sort_by_key(|candidate| candidate.segment);
+            let Some(oldest) = sealed.first() else { return Ok(()) };
+            let bytes: u64 = sealed.iter().map(|candidate| candidate.bytes).sum();
+            let live: u64 = sealed.iter().map(|candidate| candidate.live).sum();
+            if oldest.live > 0 && bytes < live.saturating_mul(2) {
+                return Ok(());
+            }
+            let segment = oldest.segment;
+            match self.journal.reclaim(segment, |entry| self.verdict(entry)) {
+                Ok(done) => {
+                    tracing::debug!(%segment, freed = done.freed, kept = done.kept, "reclaimed a spool segment")
+                }
+                Err(journal::Error::Busy { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub(super) fn verdict(&self, entry: &Entry) -> Verdict {
+        match entry.kind {
+            record::ACCEPTED => self.verdict_on_message(entry),
+            record::PROGRESS => self.verdict_on_progress(entry),
+            // Set aside for people to look at.
+            _ => Verdict::Keep,
+        }
+    }
+
+    fn verdict_on_message(&self, entry: &Entry) -> Verdict {
+        let Some((id, envelope, accepted)) = decode_accepted(&entry.meta) else { return Verdict::Keep };
+        let Some(message) = self.index.get(id).filter(|m| m.place.lock().position == entry.position) else {
+            self.index.forget_ghost(id);
+            return Verdict::Drop;
+        };
+        // A failure that this record reports is told by its own message's record if that is still here: statuses are
+        // written anew with it.
+        let settles = accepted.settles.filter(|settled| self.is_live(settled));
+        let recipients = all_statuses(&message);
+        let rewritten = record::Accepted { envelope: Some(envelope), recipients, settles, ..accepted };
+        Verdict::Rewrite(rewritten.encode_to_vec().into())
+    }
+
+    fn verdict_on_progress(&self, entry: &Entry) -> Verdict {
+        let Ok(progress) = Progress::decode(entry.meta.clone()) else { return Verdict::Keep };
+        let Some(id) = decode_id(&progress.message_id) else { return Verdict::Keep };
+        if self.index.is_ghost(id) {
+            return Verdict::Keep;
+        }
+        let Some(message) = self.index.get(id) else { return Verdict::Drop };
+        let current = Progress { recipients: all_statuses(&message), ..progress };
+        Verdict::Rewrite(current.encode_to_vec().into())
+    }
+
+    fn is_live(&self, progress: &Progress) -> bool {
+        decode_id(&progress.message_id)
+            .is_some_and(|id| self.index.get(id).is_some() || self.index.is_ghost(id))
+    }
+
+    /// Seals the spool.
+    pub(crate) fn close(self) -> Result<(), journal::Error> {
+        self.journal.close()
+    }
+}
+
+fn all_statuses(message: &Message) -> Vec<record::Recipient> {
+    let statuses = message.recipients.lock();
+    statuses.iter().zip(0..).map(|(status, index)| record::Recipient::new(index, status)).collect()
+}
+
+impl Spool for JournalSpool {
+    fn stage(&self) -> Box<dyn Staging> {
+        Box::new(StagedBody { writer: self.journal.body_writer(), index: Arc::clone(&self.index) })
+    }
+
+    fn accept(&self, message: NewMessage, body: Bytes) -> BoxFuture<'static, Result<Accepted, SpoolError>> {
+        if self.index.knows(message.id) {
+            return std::future::ready(Ok(Accepted::Known)).boxed();
+        }
+        let meta = encode(message, body.len() as u64);
+        let append = self.journal.append(Record { kind: record::ACCEPTED, meta, body });
+        async move { Ok(append.await?.output.unwrap_or(Accepted::Known)) }.boxed()
+    }
+
+    fn progress(
+        &self,
+        id: MessageId,
+        recipients: Vec<(u32, Status)>,
+    ) -> BoxFuture<'static, Result<(), SpoolError>> {
+        if self.index.get(id).is_none() {
+            return std::future::ready(Err(SpoolError::Gone(id))).boxed();
+        }
+        let progress = Progress::new(id, recipients.iter().map(|(index, status)| (*index, status)));
+        let record =
+            Record { kind: record::PROGRESS, meta: progress.encode_to_vec().into(), body: Bytes::new() };
+        let append = self.journal.append(record);
+        async move { append.await.map(drop).map_err(SpoolError::from) }.boxed()
+    }
+
+    fn get(&self, id: MessageId) -> Option<Arc<Message>> {
+        self.index.get(id)
+    }
+
+    fn page(&self, after: Option<MessageId>, limit: usize) -> Vec<Arc<Message>> {
+        self.index.page(after, limit)
+    }
+
+    fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    fn read(&self, message: &Message, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, SpoolError>> {
+        let (journal, index, id) = (self.journal.clone(), Arc::clone(&self.index), message.id);
+        async move {
+            let read = spawn_blocking(move || {
+                loop {
+                    let body = index.get(id).ok_or(SpoolError::Gone(id))?.place.lock().body.clone();
+                    match journal.read(&body, range.clone()) {
+                        // Its segment was reclaimed between the two lines above: the copy stands elsewhere.
+                        Err(journal::Error::Gone { .. }) => {}
+                        read => return read.map_err(SpoolError::from),
+                    }
+                }
+            });
+            read.await.unwrap_or(Err(SpoolError::Failed(journal::Error::Closed)))
+        }
+        .boxed()
+    }
+}
+
+/// A body that is written while it arrives.
+struct StagedBody {
+    writer: BodyWriter<Option<Accepted>>,
+    index: Arc<Index>,
+}
+
+impl Staging for StagedBody {
+    fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), SpoolError>> {
+        async move { self.writer.write(chunk).await.map_err(SpoolError::from) }.boxed()
+    }
+
+    fn commit(self: Box<Self>, message: NewMessage) -> BoxFuture<'static, Result<Accepted, SpoolError>> {
+        if self.index.knows(message.id) {
+            return std::future::ready(Ok(Accepted::Known)).boxed();
+        }
+        let meta = encode(message, self.writer.written());
+        let append = self.writer.commit(record::ACCEPTED, meta);
+        async move { Ok(append.await?.output.unwrap_or(Accepted::Known)) }.boxed()
+    }
+}
+
+fn encode(message: NewMessage, size: u64) -> Bytes {
+    let recipients =
+        message.recipients.iter().map(|(index, status)| record::Recipient::new(*index, status)).collect();
+    let settles = message
+        .settles
+        .map(|(id, statuses)| Progress::new(id, statuses.iter().map(|(index, status)| (*index, status))));
+    let accepted = record::Accepted {
+        envelope: Some(message.envelope),
+        size,
+        expires_at: message.expires_at,
+        recipients,
+        settles,
+    };
+    accepted.encode_to_vec().into()
+}

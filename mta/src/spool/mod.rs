@@ -1,0 +1,177 @@
+//! The spool: messages that this node has promised to hand on and has not handed on yet.
+//!
+//! It owns durability and knows nothing of routes, time tables or protocols: it keeps what the queue tells it. Behind
+//! the [`Spool`] trait stands the journal of one machine; a replicated log can come behind the same trait.
+
+mod index;
+mod journal_spool;
+mod record;
+mod status;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, Stream};
+use journal::BodyRef;
+use message::MessageId;
+use parking_lot::Mutex;
+use proto::mail::Envelope;
+
+pub(crate) use journal_spool::JournalSpool;
+pub use journal_spool::SpoolConfig;
+pub(crate) use status::Status;
+
+#[cfg(test)]
+mod tests;
+
+/// Messages not yet handed on.
+///
+/// Every method that changes something resolves after the change is on stable storage.
+pub(crate) trait Spool: Send + Sync + 'static {
+    /// Begins a message whose body is written while it arrives.
+    fn stage(&self) -> Box<dyn Staging>;
+
+    /// Takes a message. If the id is known already, nothing is added: a retry after a lost reply.
+    fn accept(&self, message: NewMessage, body: Bytes) -> BoxFuture<'static, Result<Accepted, SpoolError>>;
+
+    /// Records how far recipients of a message have come, each with its index in the envelope. When none is left that
+    /// something could still happen to, the message leaves the spool.
+    fn progress(
+        &self,
+        id: MessageId,
+        recipients: Vec<(u32, Status)>,
+    ) -> BoxFuture<'static, Result<(), SpoolError>>;
+
+    /// The message, unless it has left the spool.
+    fn get(&self, id: MessageId) -> Option<Arc<Message>>;
+
+    /// Messages in the order of their ids, which is that of their age: those behind `after`, at most `limit`.
+    fn page(&self, after: Option<MessageId>, limit: usize) -> Vec<Arc<Message>>;
+
+    /// Messages in the spool.
+    fn len(&self) -> usize;
+
+    /// Reads a part of a message's body.
+    fn read(&self, message: &Message, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, SpoolError>>;
+}
+
+/// A body on its way into the spool. Dropping it leaves nothing behind.
+pub(crate) trait Staging: Send {
+    /// Adds to the body; waits while too much is on its way to the disk.
+    fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), SpoolError>>;
+
+    /// Makes it a message, as [`Spool::accept`] does.
+    fn commit(self: Box<Self>, message: NewMessage) -> BoxFuture<'static, Result<Accepted, SpoolError>>;
+}
+
+/// A message for the spool.
+#[derive(Clone, Debug)]
+pub(crate) struct NewMessage {
+    pub(crate) id: MessageId,
+    pub(crate) envelope: Envelope,
+    /// When recipients that are still waiting are given up, in milliseconds since the epoch.
+    pub(crate) expires_at: u64,
+    /// How far recipients have come that are not at the beginning, by index.
+    pub(crate) recipients: Vec<(u32, Status)>,
+    /// Recipients of another message that come to their end in the same instant: those whose failure this message
+    /// reports.
+    pub(crate) settles: Option<(MessageId, Vec<(u32, Status)>)>,
+}
+
+/// What [`Spool::accept`] gives.
+#[derive(Clone, Debug)]
+pub(crate) enum Accepted {
+    /// It is in the spool now.
+    New(Arc<Message>),
+    /// It was taken before; it may have left the spool since.
+    Known,
+}
+
+/// A message in the spool.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) id: MessageId,
+    pub(crate) envelope: Envelope,
+    /// Octets of the body.
+    pub(crate) size: u64,
+    /// When recipients that are still waiting are given up, in milliseconds since the epoch.
+    pub(crate) expires_at: u64,
+    /// How far each recipient has come, in the envelope's order.
+    recipients: Mutex<Vec<Status>>,
+    /// Where the body lies; changes when its segment is reclaimed.
+    place: Mutex<Place>,
+}
+
+/// Octets that are read from the spool at a time.
+const PIECE: u64 = 256 << 10;
+
+/// A message's body in pieces. After an error there are no more.
+pub(crate) fn pieces(
+    spool: Arc<dyn Spool>,
+    message: Arc<Message>,
+) -> impl Stream<Item = Result<Bytes, SpoolError>> + Send + 'static {
+    stream::try_unfold(0, move |offset| {
+        let (spool, message) = (Arc::clone(&spool), Arc::clone(&message));
+        async move {
+            if offset >= message.size {
+                return Ok(None);
+            }
+            let end = message.size.min(offset + PIECE);
+            let piece = spool.read(&message, offset..end).await?;
+            Ok(Some((piece, end)))
+        }
+    })
+}
+
+/// Where a message's record stands in the journal.
+#[derive(Clone, Debug)]
+struct Place {
+    position: journal::Position,
+    body: BodyRef,
+}
+
+impl Message {
+    /// How far each recipient has come, in the envelope's order.
+    pub(crate) fn statuses(&self) -> Vec<Status> {
+        self.recipients.lock().clone()
+    }
+
+    /// How far one recipient has come.
+    pub(crate) fn status(&self, index: u32) -> Option<Status> {
+        self.recipients.lock().get(index as usize).cloned()
+    }
+
+    /// The recipient's address.
+    pub(crate) fn address(&self, index: u32) -> &str {
+        self.envelope.recipients.get(index as usize).map_or("", |recipient| &recipient.address)
+    }
+}
+
+/// Why the spool did not do something. The message, if there is one, is as it was before.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum SpoolError {
+    /// No room: the disk is full, or too much is under way. Passes.
+    #[error("the spool is full: {0}")]
+    Full(#[source] journal::Error),
+    /// It has left the spool.
+    #[error("message {0} is not in the spool")]
+    Gone(MessageId),
+    /// Its record cannot be read.
+    #[error("the spool is damaged: {0}")]
+    Damaged(#[source] journal::Error),
+    /// Anything else.
+    #[error("the spool does not work: {0}")]
+    Failed(#[source] journal::Error),
+}
+
+impl From<journal::Error> for SpoolError {
+    fn from(error: journal::Error) -> Self {
+        match error {
+            journal::Error::DiskFull { .. } | journal::Error::Overloaded { .. } => Self::Full(error),
+            journal::Error::Corrupt { .. } => Self::Damaged(error),
+            _ => Self::Failed(error),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! gRPC `Transfer`: messages from the MSA, and from other nodes.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use message::{Address, MessageId, ReversePath};
+use proto::mail::{Envelope, Reply};
+use proto::mta::transfer_server::Transfer;
+use proto::mta::{EnqueueReceipt, EnqueueRequest};
+use service::drain::Shutdown;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::intake::Intake;
+
+/// The service.
+pub(crate) struct TransferService {
+    pub(crate) intake: Arc<Intake>,
+    /// This node's name, for receipts.
+    pub(crate) node: String,
+    pub(crate) shutdown: Shutdown,
+}
+
+#[tonic::async_trait]
+impl Transfer for TransferService {
+    async fn enqueue(
+        &self,
+        request: Request<Streaming<EnqueueRequest>>,
+    ) -> Result<Response<EnqueueReceipt>, Status> {
+        let mut stream = request.into_inner();
+        let Some(first) = stream.message().await? else {
+            return Err(Status::invalid_argument(
+                "the stream is empty: its first request carries the envelope",
+            ));
+        };
+        let envelope = first
+            .envelope
+            .ok_or_else(|| Status::invalid_argument("the first request carries no envelope"))?;
+        self.check(&envelope)?;
+        let message_id = envelope.message_id.clone();
+
+        let mut incoming = self.intake.begin("");
+        let mut size = 0;
+        let mut next = Some(first.data);
+        while let Some(data) = next {
+            size += data.len() as u64;
+            if size > *self.intake.limits.message_size {
+                return Err(Status::invalid_argument(format!(
+                    "the message is larger than {} octets",
+                    *self.intake.limits.message_size
+                )));
+            }
+            self.intake.write(&mut incoming, data).await.map_err(|reply| status(&reply))?;
+            next = match stream.message().await? {
+                Some(EnqueueRequest { envelope: Some(_), .. }) => {
+                    return Err(Status::invalid_argument("a second envelope in one stream"));
+                }
+                Some(EnqueueRequest { envelope: None, data }) => Some(data),
+                None => None,
+            };
+        }
+        // In a task of its own: a caller that goes away must not stop it half-way.
+        let intake = Arc::clone(&self.intake);
+        let accepted = self.shutdown.spawn(async move { intake.accept(envelope, incoming).await });
+        match accepted.await {
+            Ok(Some(Ok(()))) => {
+                Ok(Response::new(EnqueueReceipt { message_id, node: self.node.clone(), size }))
+            }
+            Ok(Some(Err(reply))) => Err(status(&reply)),
+            Ok(None) | Err(_) => Err(Status::unavailable("this node is stopping")),
+        }
+    }
+}
+
+impl TransferService {
+    fn check(&self, envelope: &Envelope) -> Result<(), Status> {
+        let invalid = |what: &str, why: String| Status::invalid_argument(format!("{what}: {why}"));
+        MessageId::parse(&envelope.message_id)
+            .map_err(|error| invalid("envelope.message_id", error.to_string()))?;
+        ReversePath::parse(&envelope.reverse_path)
+            .map_err(|error| invalid("envelope.reverse_path", error.to_string()))?;
+        if envelope.recipients.is_empty() {
+            return Err(Status::invalid_argument("envelope.recipients: at least one is needed"));
+        }
+        if envelope.recipients.len() > self.intake.limits.recipients {
+            let most = self.intake.limits.recipients;
+            return Err(invalid("envelope.recipients", format!("more than {most}")));
+        }
+        let mut seen = HashSet::new();
+        for recipient in &envelope.recipients {
+            let address = Address::parse(&recipient.address)
+                .map_err(|error| invalid("envelope.recipients", format!("{}: {error}", recipient.address)))?;
+            if !seen.insert(address) {
+                return Err(invalid("envelope.recipients", format!("{} stands twice", recipient.address)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn status(reply: &Reply) -> Status {
+    service::status::status_for(reply)
+}
