@@ -1,2 +1,7 @@
-//! Placeholder until the service lands.
-fn main() {}
+//! The operator's command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    waypost::main()
+}

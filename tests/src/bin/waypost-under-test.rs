@@ -1,2 +1,7 @@
 //! The operator's command, built beside the scenarios so that they can run it.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    waypost::main()
+}

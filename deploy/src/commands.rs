@@ -1,0 +1,9 @@
+//! One module for each command: what its command line says, and what it does.
+
+pub(crate) mod account;
+pub(crate) mod mailbox;
+pub(crate) mod queue;
+pub(crate) mod send;
+pub(crate) mod service;
+pub(crate) mod trace;
+pub(crate) mod up;

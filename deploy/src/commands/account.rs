@@ -1,0 +1,218 @@
+//! `waypost account`: who exists.
+
+use clap::Subcommand;
+use proto::mda::directory_client::DirectoryClient;
+use proto::mda::{
+    Account, CreateAccountRequest, ListAccountsRequest, RemoveAccountRequest, SetPasswordRequest,
+};
+use serde::Serialize;
+use tonic::transport::Channel;
+
+use crate::console::{Console, Table};
+use crate::failure::{Explain, Failure};
+use crate::local::accounts_file::AccountsFile;
+use crate::pipeline::{self, Pipeline, status};
+use crate::{secrets, times};
+
+const EXAMPLES: &str = "Examples:
+  waypost account add carol@example.test                   a password is made and printed
+  waypost account password carol@example.test              asks for the new one
+  echo \"$SECRET\" | waypost account password carol@example.test
+  waypost account list --json";
+
+/// What the command line says.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: AccountCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AccountCommand {
+    /// Make an account; its domain becomes local
+    Add(Add),
+    /// List all accounts, with how much mail they hold
+    List(List),
+    /// Set a new password
+    Password(SetPassword),
+    /// Remove an account and all its mail
+    Remove(Remove),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Without a password one is made and printed. `--password -` asks for it on the terminal, or reads a \
+                        line from standard input."
+)]
+struct Add {
+    /// The account's address, which is also its login name
+    address: String,
+    /// Its password, or `-` to be asked; others on this machine can see what stands on a command line
+    #[arg(long, env = "WAYPOST_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
+    #[command(flatten)]
+    pipeline: pipeline::Arguments,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pipeline: pipeline::Arguments,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Without --password it is asked for on the terminal, or a line is read from standard input."
+)]
+struct SetPassword {
+    /// The account's address
+    address: String,
+    /// The new password, or `-` to be asked; others on this machine can see what stands on a command line
+    #[arg(long, env = "WAYPOST_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
+    #[command(flatten)]
+    pipeline: pipeline::Arguments,
+}
+
+#[derive(Debug, clap::Args)]
+struct Remove {
+    /// The account's address
+    address: String,
+    #[command(flatten)]
+    pipeline: pipeline::Arguments,
+}
+
+/// Does it.
+pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Failure> {
+    match arguments.command {
+        AccountCommand::Add(arguments) => add(arguments, console).await,
+        AccountCommand::List(arguments) => list(arguments, console).await,
+        AccountCommand::Password(arguments) => set_password(arguments, console).await,
+        AccountCommand::Remove(arguments) => remove(arguments, console).await,
+    }
+}
+
+async fn add(arguments: Add, console: Console) -> Result<(), Failure> {
+    let pipeline = Pipeline::find(&arguments.pipeline)?;
+    let address = arguments.address;
+    let (password, generated) = match arguments.password.as_deref() {
+        None => (secrets::generate()?, true),
+        Some("-") => (secrets::ask_for_new(&address)?, false),
+        Some(given) => (given.to_owned(), false),
+    };
+    let request = CreateAccountRequest { address: address.clone(), password: password.clone() };
+    directory(&pipeline)
+        .await?
+        .create_account(request)
+        .await
+        .map_err(|error| status(format!("cannot make the account {address}"), &error))?;
+    if generated {
+        console.note(format_args!("the account {address} is made; its password is"));
+        console.print(&password);
+        remember(&pipeline, |file| file.keep(&address, &password))
+    } else {
+        console.note(format_args!("the account {address} is made"));
+        remember(&pipeline, |file| file.forget(&address))
+    }
+}
+
+/// An account as programs read it.
+#[derive(Debug, Serialize)]
+struct Listed {
+    address: String,
+    created_at: Option<String>,
+    messages: u64,
+    octets: u64,
+}
+
+impl From<Account> for Listed {
+    fn from(account: Account) -> Self {
+        let created_at = times::moment(account.created_at.as_ref()).map(times::utc);
+        Self { address: account.address, created_at, messages: account.messages, octets: account.octets }
+    }
+}
+
+async fn list(arguments: List, console: Console) -> Result<(), Failure> {
+    let pipeline = Pipeline::find(&arguments.pipeline)?;
+    let accounts = all_accounts(&mut directory(&pipeline).await?).await?;
+    if arguments.json {
+        console.print_json(&accounts.into_iter().map(Listed::from).collect::<Vec<_>>());
+        return Ok(());
+    }
+    if accounts.is_empty() {
+        console.note("there are no accounts");
+        return Ok(());
+    }
+    let zone = jiff::tz::TimeZone::system();
+    let mut table = Table::new(["ACCOUNT", "MESSAGES", "OCTETS", "MADE"]);
+    for account in accounts {
+        let made = times::moment(account.created_at.as_ref());
+        let made = made.map(|made| times::local(made, &zone)).unwrap_or_default();
+        table.row([account.address, account.messages.to_string(), account.octets.to_string(), made]);
+    }
+    console.print_table(&table);
+    Ok(())
+}
+
+async fn all_accounts(directory: &mut DirectoryClient<Channel>) -> Result<Vec<Account>, Failure> {
+    let mut accounts = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let page = directory
+            .list_accounts(ListAccountsRequest { page_size: 0, page_token })
+            .await
+            .map_err(|error| status("cannot list the accounts", &error))?
+            .into_inner();
+        accounts.extend(page.accounts);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(accounts);
+        }
+    }
+}
+
+async fn set_password(arguments: SetPassword, console: Console) -> Result<(), Failure> {
+    let pipeline = Pipeline::find(&arguments.pipeline)?;
+    let address = arguments.address;
+    let password = match arguments.password.as_deref() {
+        None | Some("-") => secrets::ask_for_new(&address)?,
+        Some(given) => given.to_owned(),
+    };
+    directory(&pipeline)
+        .await?
+        .set_password(SetPasswordRequest { address: address.clone(), password })
+        .await
+        .map_err(|error| status(format!("cannot set the password of {address}"), &error))?;
+    console.note(format_args!("{address} has a new password"));
+    remember(&pipeline, |file| file.forget(&address))
+}
+
+async fn remove(arguments: Remove, console: Console) -> Result<(), Failure> {
+    let pipeline = Pipeline::find(&arguments.pipeline)?;
+    let address = arguments.address;
+    directory(&pipeline)
+        .await?
+        .remove_account(RemoveAccountRequest { address: address.clone() })
+        .await
+        .map_err(|error| status(format!("cannot remove the account {address}"), &error))?;
+    console.note(format_args!("the account {address} and its mail are removed"));
+    remember(&pipeline, |file| file.forget(&address))
+}
+
+async fn directory(pipeline: &Pipeline) -> Result<DirectoryClient<Channel>, Failure> {
+    Ok(DirectoryClient::new(pipeline::channel(&pipeline.mda()?.address, &pipeline.credentials).await?))
+}
+
+/// Keeps `accounts.txt` true, if the pipeline has one.
+fn remember(
+    pipeline: &Pipeline,
+    change: impl FnOnce(&AccountsFile) -> std::io::Result<()>,
+) -> Result<(), Failure> {
+    let Some(layout) = &pipeline.layout else { return Ok(()) };
+    let file = AccountsFile::new(layout.accounts());
+    change(&file).explain(|| format!("cannot update {}", file.path().display()))
+}

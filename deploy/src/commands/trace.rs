@@ -1,0 +1,116 @@
+//! `waypost trace`: what happened to a message.
+
+mod story;
+
+use jiff::tz::TimeZone;
+use message::MessageId;
+use proto::mda::mailbox_client::MailboxClient;
+use proto::mda::{LocateRequest, Located};
+use proto::mta::queue_client::QueueClient;
+use proto::mta::{Event, TraceRequest};
+use tonic::Code;
+
+use self::story::Story;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::pipeline::{self, Credentials, Node, Pipeline, status};
+
+pub(crate) const LONG_ABOUT: &str = "Tell what happened to a message.
+
+Asks every MTA node and the MDA, and tells what they know in order of time: where the message came from, each attempt \
+to hand it on with what the other side replied, until when it is deferred, the report that went out if it could not be \
+delivered, and the mailboxes that it lies in.";
+
+const EXAMPLES: &str = "Examples:
+  waypost trace 0193f0a5-7c1e-7b1a-9c55-0d1f6a3b2c4d
+  waypost trace \"$(waypost send --from alice@example.test --to bob@example.test --body Hello)\"
+  waypost trace --json 0193f0a5-7c1e-7b1a-9c55-0d1f6a3b2c4d | jq .events
+
+The id stands in the reply to the message (250 …), in its Received fields, in every log line about it and in reports.";
+
+/// What the command line says.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The message's id
+    id: MessageId,
+    /// As JSON, for programs; moments are in UTC
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pipeline: pipeline::Arguments,
+}
+
+/// Asks all who may know, and tells.
+pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Failure> {
+    let pipeline = Pipeline::find(&arguments.pipeline)?;
+    let id = arguments.id.to_string();
+    let (mta, mda) = (pipeline.mta()?, pipeline.mda()?);
+    let mut silent = Vec::new();
+    let mut told = Vec::new();
+    for node in mta {
+        match events(node, &pipeline.credentials, &id).await {
+            Ok(events) => told.push((node.name.clone(), events)),
+            Err(failure) => silent.push(failure),
+        }
+    }
+    let located = located(mda, &pipeline.credentials, &id).await.unwrap_or_else(|failure| {
+        silent.push(failure);
+        Vec::new()
+    });
+    for failure in &silent {
+        console.warn(format_args!("a part of the story is missing: {failure}"));
+    }
+
+    let story = Story::new(id.clone(), told, located);
+    if story.is_empty() {
+        return Err(unknown(&id, silent.len()));
+    }
+    if arguments.json {
+        console.print_json(&story);
+    } else {
+        story.lines(&TimeZone::system()).iter().for_each(|line| console.print(line));
+    }
+    Ok(())
+}
+
+/// What a node knows; nothing if it never saw the message.
+async fn events(node: &Node, credentials: &Credentials, id: &str) -> Result<Vec<Event>, Failure> {
+    let mut queue = QueueClient::new(pipeline::channel(&node.address, credentials).await?);
+    match queue.trace(TraceRequest { message_id: id.to_owned() }).await {
+        Ok(answer) => Ok(answer.into_inner().events),
+        Err(error) if error.code() == Code::NotFound => Ok(Vec::new()),
+        Err(error) => Err(status(format!("cannot ask {}", node.name), &error)),
+    }
+}
+
+async fn located(node: &Node, credentials: &Credentials, id: &str) -> Result<Vec<Located>, Failure> {
+    let mut mailbox = MailboxClient::new(pipeline::channel(&node.address, credentials).await?);
+    match mailbox.locate(LocateRequest { message_id: id.to_owned() }).await {
+        Ok(answer) => Ok(answer.into_inner().located),
+        Err(error) if error.code() == Code::NotFound => Ok(Vec::new()),
+        Err(error) => Err(status(format!("cannot ask {}", node.name), &error)),
+    }
+}
+
+fn unknown(id: &str, silent: usize) -> Failure {
+    let what = format!("cannot trace {id}");
+    if silent > 0 {
+        return Failure::new(what, format!("those who answered do not know it, and {silent} did not answer"));
+    }
+    Failure::new(what, "no MTA node and no mailbox knows this id")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_id_is_told_apart_from_a_node_that_is_silent() {
+        assert_eq!(unknown("x", 0).to_string(), "cannot trace x: no MTA node and no mailbox knows this id");
+        assert_eq!(
+            unknown("x", 1).to_string(),
+            "cannot trace x: those who answered do not know it, and 1 did not answer"
+        );
+    }
+}
