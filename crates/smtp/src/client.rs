@@ -67,6 +67,7 @@ pub struct Session {
     start_tls_refusal: Option<Reply>,
     /// A transaction has begun that the server may not hold for ended: RSET comes first.
     needs_reset: bool,
+    replies: u64,
 }
 
 #[derive(Debug)]
@@ -123,6 +124,7 @@ impl Session {
             extensions: Extensions::default(),
             start_tls_refusal: None,
             needs_reset: false,
+            replies: 0,
         }
     }
 
@@ -161,6 +163,11 @@ impl Session {
         matches!(self.state, State::Ready)
     }
 
+    /// How many replies have arrived: whoever measures time starts anew with each.
+    pub fn replies(&self) -> u64 {
+        self.replies
+    }
+
     /// What to do next. Replies that have arrived are taken into account.
     pub fn poll(&mut self) -> Event {
         loop {
@@ -169,7 +176,10 @@ impl Session {
                 return event;
             }
             match self.parser.parse(&mut self.input) {
-                Ok(Some(reply)) => self.reply(reply),
+                Ok(Some(reply)) => {
+                    self.replies += 1;
+                    self.reply(reply);
+                }
                 Ok(None) => return Event::Wait(self.stage()),
                 Err(error) => self.malformed(&error),
             }

@@ -11,10 +11,10 @@ use futures_util::{Stream, StreamExt as _};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::{TlsFacts, minutes, poll_read_now};
+use super::{TlsFacts, minutes, read_now};
 
 #[cfg(test)]
 mod tests;
@@ -110,6 +110,8 @@ pub struct Connection<S = TcpStream> {
     session: Session,
     tls: Option<TlsFacts>,
     timeouts: Timeouts,
+    /// Which reply is waited for, and until when.
+    awaited: Option<((Stage, u64), Instant)>,
 }
 
 impl Connection {
@@ -143,6 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             session: Session::new(session_options, implicit),
             tls: None,
             timeouts: options.timeouts,
+            awaited: None,
         };
         if implicit {
             connection = connection.handshake(options.tls.as_ref()).await?;
@@ -239,30 +242,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     /// Writes what is due and reads what comes.
     async fn exchange(&mut self, stage: Stage) {
-        let limit = self.timeouts.of(stage);
-        let (stream, output) = (&mut self.stream, self.session.output());
-        if !output.is_empty() {
-            let written = timeout(limit, async {
-                stream.write_all(output).await?;
-                stream.flush().await
-            });
-            if let Err(error) = written.await.map_err(io::Error::from).flatten() {
-                // A server that closes may have said why before it did.
-                output.clear();
-                if error.kind() == io::ErrorKind::TimedOut {
-                    self.session.disconnected(lost(stage, &error));
-                    return;
-                }
-            }
-            output.clear();
-        }
+        self.write_commands(stage).await;
+        let limit = self.deadline(stage);
         let input = self.session.input();
         input.reserve(READ_SIZE);
-        let read = timeout(limit, self.stream.read_buf(input)).await.map_err(io::Error::from).flatten();
+        let read = timeout_at(limit, self.stream.read_buf(input)).await.map_err(io::Error::from).flatten();
         match read {
             Ok(0) => self.session.disconnected(lost(stage, &io::ErrorKind::UnexpectedEof.into())),
             Ok(_) => {}
             Err(error) => self.session.disconnected(lost(stage, &error)),
+        }
+    }
+
+    /// A server that closes may have said why before it did: whether it lives, the next read will tell.
+    async fn write_commands(&mut self, stage: Stage) {
+        let (stream, output) = (&mut self.stream, self.session.output());
+        if !output.is_empty() {
+            let written = timeout(self.timeouts.of(stage), async {
+                stream.write_all(output).await?;
+                stream.flush().await
+            });
+            let _ = written.await;
+            output.clear();
+            self.awaited = None;
+        }
+    }
+
+    /// Until when to wait. Each reply has its time, and a server that sends it octet by octet has no more.
+    fn deadline(&mut self, stage: Stage) -> Instant {
+        let awaited = (stage, self.session.replies());
+        match self.awaited {
+            Some((same, deadline)) if same == awaited => deadline,
+            _ => {
+                let deadline = Instant::now() + self.timeouts.of(stage);
+                self.awaited = Some((awaited, deadline));
+                deadline
+            }
         }
     }
 
@@ -289,7 +304,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let written = written.await.map_err(io::Error::from).flatten();
         output.clear();
         // Replies that come while the message is sent: to chunks, or to say that there is no point in sending more.
-        poll_read_now(&mut self.stream, self.session.input()).await;
+        read_now(&mut self.stream, self.session.input()).await;
         if let Err(error) = written
             && self.session.input().is_empty()
         {

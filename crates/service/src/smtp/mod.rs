@@ -10,6 +10,8 @@ use tokio::io::AsyncRead;
 pub mod client;
 pub mod envelope;
 pub mod server;
+#[cfg(test)]
+mod testing;
 mod tls;
 
 pub use tls::TlsFacts;
@@ -19,7 +21,7 @@ const fn minutes(count: u64) -> Duration {
 }
 
 /// Reads what has arrived already, without waiting for any more.
-async fn poll_read_now(stream: &mut (impl AsyncRead + Unpin), input: &mut BytesMut) {
+async fn read_now(stream: &mut (impl AsyncRead + Unpin), input: &mut BytesMut) {
     std::future::poll_fn(|task| {
         // If the connection is broken, the next read that waits will find it so too.
         let _ = tokio_util::io::poll_read_buf(Pin::new(&mut *stream), task, input);

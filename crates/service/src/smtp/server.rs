@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use super::{TlsFacts, minutes, poll_read_now};
+use super::{TlsFacts, minutes, read_now};
 
 mod handler;
 #[cfg(test)]
@@ -22,8 +22,10 @@ mod tests;
 
 pub use handler::{Context, Handler};
 
-/// Octets that one read asks for. With the piece of a message that the handler has, this is what a connection holds.
-const READ_SIZE: usize = 32 * 1024;
+/// Octets that one read of commands asks for: what a connection holds that waits.
+const COMMAND_READ_SIZE: usize = 4 * 1024;
+/// Octets that one read of a message asks for. With the piece that the handler has, this is what a connection holds.
+const MESSAGE_READ_SIZE: usize = 32 * 1024;
 /// Octets that are read in passing from a client that was refused, so that the refusal reaches it.
 const LINGER_OCTETS: usize = 256 * 1024;
 
@@ -117,7 +119,7 @@ where
     let end = Instant::now() + options.timeouts.session;
     let idle = std::pin::pin!(sleep_until(end));
     let shutdown = std::pin::pin!(shutdown.cancelled());
-    let clock = Clock { timeouts: options.timeouts, end, idle, shutdown };
+    let clock = Clock { timeouts: options.timeouts, end, is_over: false, idle, shutdown };
     let context = Context { peer, local, tls: None, hello: None, authenticated: false, pipelined: false };
     let implicit = matches!(security, Security::Implicit(_));
     let session = Session::new(options.session.clone(), implicit);
@@ -153,6 +155,7 @@ struct Clock<'a, 't> {
     timeouts: Timeouts,
     /// When the session's time is up.
     end: Instant,
+    is_over: bool,
     idle: Pin<&'a mut Sleep>,
     shutdown: Pin<&'a mut WaitForCancellationFuture<'t>>,
 }
@@ -181,7 +184,7 @@ impl<H: Handler> Driver<'_, '_, H> {
                 Event::Connected => {
                     let greeted = self.handler.connected(&self.context).await;
                     // The session refuses those who did not wait for the greeting.
-                    poll_read_now(stream, self.session.input()).await;
+                    read_now(stream, self.session.input()).await;
                     self.session.answer(greeted.err().unwrap_or(GREETED));
                 }
                 event => self.handle(event).await,
@@ -230,21 +233,23 @@ impl<H: Handler> Driver<'_, '_, H> {
             self.lost(error);
             return;
         }
-        self.clock.restart(self.session.is_reading_message());
+        let reading_message = self.session.is_reading_message();
+        self.clock.restart(reading_message);
         let is_idle = self.session.is_idle();
         let input = self.session.input();
-        input.reserve(READ_SIZE);
+        input.reserve(if reading_message { MESSAGE_READ_SIZE } else { COMMAND_READ_SIZE });
         tokio::select! {
+            // The order matters for a client that has always more to say.
             biased;
-            read = stream.read_buf(input) => match read {
-                Ok(0) => self.lost(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => {}
-                Err(error) => self.lost(error),
-            },
             () = self.clock.shutdown.as_mut(), if is_idle => {
                 self.session.close(&STOPPING);
                 self.end = Some(End::ShutDown);
             }
+            read = stream.read_buf(input), if !self.clock.is_over => match read {
+                Ok(0) => self.lost(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) => self.lost(error),
+            },
             () = self.clock.idle.as_mut() => {
                 self.session.close(&TIMED_OUT);
                 self.end = Some(End::TimedOut);
@@ -316,7 +321,9 @@ impl Clock<'_, '_> {
     /// Starts to wait for the client anew.
     fn restart(&mut self, reading_message: bool) {
         let patience = if reading_message { self.timeouts.data } else { self.timeouts.command };
-        self.idle.as_mut().reset(self.end.min(Instant::now() + patience));
+        let now = Instant::now();
+        self.is_over = now >= self.end;
+        self.idle.as_mut().reset(self.end.min(now + patience));
     }
 }
 
