@@ -105,6 +105,7 @@ pub fn main_from<P: Program, A: Into<OsString> + Clone>(arguments: impl IntoIter
     }
 }
 
+#[derive(Debug)]
 struct Failure {
     code: u8,
     error: AnyError,

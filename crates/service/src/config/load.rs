@@ -174,7 +174,7 @@ fn mask_secrets(table: &mut Table) {
             Value::Array(items) => {
                 items.iter_mut().filter_map(Value::as_table_mut).for_each(mask_secrets);
             }
-            Value::String(text) if is_secret(key) => "********".clone_into(text),
+            Value::String(text) if is_secret(key) && !text.is_empty() => "********".clone_into(text),
             _ => {}
         }
     }

@@ -157,11 +157,10 @@ impl fmt::Display for HumanDuration {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = SIZE_UNITS.iter().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor));
-        match exact {
-            Some((unit, factor)) => write!(f, "{}{unit}", self.0 / factor),
-            None => write!(f, "{}B", self.0),
-        }
+        let fits = |factor: u64| self.0 >= factor && self.0.is_multiple_of(factor);
+        // The last unit is the octet itself.
+        let (unit, factor) = SIZE_UNITS.into_iter().find(|(_, factor)| fits(*factor)).unwrap_or(("B", 1));
+        write!(f, "{}{unit}", self.0 / factor)
     }
 }
 

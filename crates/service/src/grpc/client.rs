@@ -64,11 +64,11 @@ const ATTEMPTS: usize = 3;
 
 /// Channels to all nodes of one service. Clones are the same; the connections close with the last of them.
 #[derive(Clone, Debug)]
-pub struct Channels(Arc<Shared>);
+pub struct Channels(pub(super) Arc<Shared>);
 
 #[derive(Debug)]
-struct Shared {
-    pool: Arc<Pool>,
+pub(super) struct Shared {
+    pub(super) pool: Arc<Pool>,
     _stop: DropGuard,
 }
 

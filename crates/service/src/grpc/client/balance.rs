@@ -11,7 +11,7 @@ use crate::config::PeerConfig;
 
 /// All members of a service.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(in crate::grpc) struct Pool {
     pub(super) target: Target,
     /// As configured, for errors.
     addresses: String,
@@ -60,6 +60,11 @@ impl Pool {
 
     pub(super) fn is_ready(&self) -> bool {
         self.members.read().iter().any(|member| member.is_healthy())
+    }
+
+    #[cfg(test)]
+    pub(in crate::grpc) fn healthy_addresses(&self) -> Vec<SocketAddr> {
+        self.members.read().iter().filter(|member| member.is_healthy()).map(|member| member.address).collect()
     }
 
     pub(super) fn set_members(&self, members: Vec<Arc<Member>>) {

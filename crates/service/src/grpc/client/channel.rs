@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Request, Response};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
-use tonic::{Status, body::Body, transport::Channel};
+use tonic::{Status, TimeoutExpired, body::Body, transport::Channel};
 use tower::Service;
 
 use super::member::Lease;
@@ -90,6 +90,10 @@ impl Service<Request<Body>> for PeerChannel {
                 None => response.await,
             };
             let response = response.map_err(|error| failed(&lease, &error))?;
+            // The node minds the deadline as well, and calls it CANCELLED.
+            if ends.is_some_and(|ends| ends <= Instant::now()) {
+                return Err(too_late(&lease));
+            }
             Ok(response.map(|body| {
                 Body::new(TimedBody {
                     body,
@@ -131,10 +135,15 @@ impl HttpBody for TimedBody {
 }
 
 fn failed(lease: &Lease, error: &(dyn std::error::Error + 'static)) -> Status {
+    let causes = || std::iter::successors(Some(error), |error| error.source());
+    // The channel minds `grpc-timeout` too, and may be the first to notice.
+    if causes().any(|cause| cause.is::<TimeoutExpired>()) {
+        return too_late(lease);
+    }
     let member = lease.member();
     member.eject();
-    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    Status::unavailable(format!("{} ({}) failed: {error}{cause}", member.name, member.address))
+    let causes = causes().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    Status::unavailable(format!("{} ({}) failed: {causes}", member.name, member.address))
 }
 
 fn too_late(lease: &Lease) -> Status {

@@ -1,10 +1,6 @@
 //! `grpc.health.v1`: what serves, by service name, and `""` for the whole.
 
-use std::{
-    collections::HashMap,
-    pin::Pin,
-    sync::Arc,
-};
+use std::{collections::HashMap, pin::Pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt};
 use parking_lot::RwLock;
