@@ -35,13 +35,14 @@
 //! # Where things are
 //! The public types stand in `config`, `record`, `position`, `body`, `error`, `follower`, `liveness`, `append`,
 //! `body_writer` and `journal`. Behind them: `queue` (what waits), `committer`, `batch` and `active` (writing),
-//! `applier` (following), `segments`, `file` and `read` (files), `format` and `scanner` (bytes), `recover` and
+//! `applier` (following), `segments`, `file` and `read` (files), `format`, `scanner` and `blank` (bytes), `recover` and
 //! `tail` (opening), `reclaim`, `space` and `lock`.
 
 mod active;
 mod append;
 mod applier;
 mod batch;
+mod blank;
 mod body;
 mod body_writer;
 mod committer;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::{
+    blank::leading_zeros,
     body::{BodyRef, Extent},
     error::Error,
     file::SegmentFile,
@@ -118,7 +119,7 @@ impl<'a> Scanner<'a> {
         while self.offset + ((ALIGN + RECORD_HEADER) as u64) <= self.end {
             self.offset += ALIGN as u64;
             let window = self.bytes(self.offset, RECORD_HEADER, DENSE_WINDOW)?;
-            let blank = window.iter().take_while(|&&byte| byte == 0).count();
+            let blank = leading_zeros(window);
             if blank >= RECORD_HEADER {
                 // The step of the loop's next turn goes to the last blank word, and so over no record's begin.
                 self.offset += ((blank / ALIGN - 1) * ALIGN) as u64;

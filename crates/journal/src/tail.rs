@@ -6,6 +6,7 @@
 //! may be missing anywhere. There the log ends before the first record whose header, meta or body is not whole.
 
 use crate::{
+    blank,
     error::Error,
     file::SegmentFile,
     format::SEGMENT_HEADER,
@@ -136,7 +137,7 @@ pub(crate) fn last_data(file: &SegmentFile, from: u64) -> Result<Option<u64>, Er
         if count == 0 {
             return Ok(last);
         }
-        if let Some(at) = window[..count].iter().rposition(|&byte| byte != 0) {
+        if let Some(at) = blank::last_data(&window[..count]) {
             last = Some(offset + at as u64);
         }
         offset += count as u64;

@@ -17,7 +17,7 @@ struct Crashed {
 
 /// Appends `bodies`, all in the first segment, and crashes without sealing it.
 fn crashed(bodies: &[Bytes]) -> Crashed {
-    let bench = Bench::with_segment_bytes(1 << 20);
+    let bench = Bench::with_segment_bytes(32 << 10);
     let (journal, follow, _) = bench.open();
     for (number, body) in bodies.iter().enumerate() {
         append(&journal, numbered(number), body.clone());
@@ -89,7 +89,7 @@ fn bodies() -> Vec<Bytes> {
 
 /// Records as one interrupted batch leaves them: nothing behind the header was synced.
 fn unsynced(bodies: &[Bytes]) -> Crashed {
-    let bench = Bench::with_segment_bytes(1 << 20);
+    let bench = Bench::with_segment_bytes(32 << 10);
     let (journal, follow, _) = bench.open();
     // Nobody waits, so all of it is written before the first sync.
     for (number, body) in bodies.iter().enumerate() {
