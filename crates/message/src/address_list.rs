@@ -36,7 +36,7 @@ pub enum Entry {
     GroupEnd,
 }
 
-/// `name <@route:local-part@domain>`; text that is not UTF-8 has replacement characters.
+/// `name <@route:local-part@domain>`; text that is not UTF-8 is guessed at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mailbox {
     /// Display name, or the comment that stands for one; unquoted, encoded-words still encoded.

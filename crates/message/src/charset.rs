@@ -1,10 +1,16 @@
 //! Text in the charsets of the world, as UTF-8.
 
+mod utf7;
+
 use encoding_rs::{Encoding, REPLACEMENT, WINDOWS_1252};
 
 /// Decodes octets in the charset of this name; an unknown one is guessed at.
 pub fn decode(charset: &str, octets: &[u8]) -> String {
-    match Encoding::for_label(charset.trim().as_bytes()) {
+    let name = charset.trim();
+    if ["utf-7", "unicode-1-1-utf-7"].iter().any(|utf7| name.eq_ignore_ascii_case(utf7)) {
+        return utf7::decode(octets);
+    }
+    match Encoding::for_label(name.as_bytes()) {
         // What browsers refuse for their own safety has no decoder.
         Some(encoding) if encoding != REPLACEMENT => {
             encoding.decode_without_bom_handling(octets).0.into_owned()
@@ -31,6 +37,7 @@ mod tests {
         assert_eq!(decode("us-ascii", b"plain"), "plain");
         assert_eq!(decode("koi8-r", b"\xd0\xd2\xc9"), "при");
         assert_eq!(decode("iso-2022-jp", b"\x1b$B$\"\x1b(B"), "あ");
+        assert_eq!(decode("UTF-7", b"Fr+APY-sche"), "Frösche");
         assert_eq!(decode(" UTF8 ", "é".as_bytes()), "é");
     }
 

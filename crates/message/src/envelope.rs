@@ -5,6 +5,7 @@
 use crate::address_list::{self, Entry};
 use crate::header;
 use crate::parameters::MAX_FIELD;
+use crate::words;
 
 /// The fields, in the order of [`Envelope`].
 const NAMES: [&str; 10] =
@@ -43,7 +44,7 @@ impl Envelope {
         for field in header::fields(block) {
             let Some(name) = NAMES.iter().position(|name| field.is(name)) else { continue };
             let value = &field.value[..field.value.len().min(MAX_FIELD)];
-            let text = || Some(String::from_utf8_lossy(&header::unfold(value)).into_owned());
+            let text = || Some(words::legible(&header::unfold(value)));
             let addresses = || address_list::parse(value);
             match name {
                 0 => envelope.date = envelope.date.or_else(text),

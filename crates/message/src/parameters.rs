@@ -17,7 +17,7 @@ pub const MAX_FIELD: usize = 64 * 1024;
 pub struct Parameter {
     /// In lower case, without the asterisks of RFC 2231.
     pub name: String,
-    /// Unquoted; text that is not UTF-8 has replacement characters.
+    /// Unquoted; text that is not UTF-8, and does not say what it is, is guessed at.
     pub value: String,
     /// The value was percent-encoded with a charset (`name*=`): IMAP then adds an asterisk to the name.
     pub extended: bool,
@@ -207,5 +207,5 @@ impl<'a> Lexer<'a> {
 }
 
 fn text(octets: &[u8]) -> String {
-    String::from_utf8_lossy(octets).into_owned()
+    charset::guess(octets)
 }

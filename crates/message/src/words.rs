@@ -54,6 +54,34 @@ pub fn decode(value: &[u8]) -> String {
     text
 }
 
+/// A value as text with its encoded-words still encoded, for clients that decode them. Octets that are not UTF-8 are
+/// guessed at; within a word, whose charset they are in, they are escaped.
+pub fn legible(value: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(value) {
+        return text.into();
+    }
+    let mut text = String::with_capacity(value.len() + 16);
+    let mut rest = value;
+    let mut plain = 0;
+    while let Some(start) = memmem::find(&rest[plain..], b"=?").map(|found| found + plain) {
+        let Some(word) = EncodedWord::read(&rest[start..]) else {
+            plain = start + 2;
+            continue;
+        };
+        text.push_str(&charset::guess(&rest[..start]));
+        for byte in &rest[start..start + word.length] {
+            if byte.is_ascii() {
+                text.push(char::from(*byte));
+            } else {
+                let _ = write!(text, "={byte:02X}");
+            }
+        }
+        rest = &rest[start + word.length..];
+        plain = 0;
+    }
+    text + &charset::guess(rest)
+}
+
 /// Encodes an unstructured value so that it is ASCII; it is folded between its words. Text that can stand as it is,
 /// does.
 pub fn encode(text: &str) -> Cow<'_, str> {
@@ -104,7 +132,7 @@ impl<'a> EncodedWord<'a> {
         let text = &text[..memmem::find(text, b"?=")?];
         // The language behind an asterisk says nothing about the octets (RFC 2231 §5).
         let name = charset.split(|byte| *byte == b'*').next()?;
-        let valid = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
+        let valid = !name.is_empty() && charset.iter().all(u8::is_ascii_graphic);
         valid.then_some(Self { charset: name, base64, text, length: charset.len() + text.len() + 7 })
     }
 

@@ -2,6 +2,8 @@
 
 use memchr::{memchr, memmem};
 
+use crate::words;
+
 /// Octets of an encoded-word at most: RFC 2047 §2 says 75, many programs write more.
 const MAX_ENCODED_WORD: usize = 1000;
 
@@ -78,7 +80,7 @@ impl<'a> Lexer<'a> {
     fn literal(&mut self) -> Kind {
         if !self.unclosed_literal {
             match memchr(b']', self.rest) {
-                Some(end) => return Kind::Atom(text(self.take(end + 1))),
+                Some(end) => return Kind::Atom(words::legible(self.take(end + 1))),
                 None => self.unclosed_literal = true,
             }
         }
@@ -88,10 +90,10 @@ impl<'a> Lexer<'a> {
     /// An atom, or an encoded-word with signs in it, as some programs write them (`=?utf-8?q?Doe,_Jane?=`).
     fn atom(&mut self) -> Kind {
         if let Some(length) = encoded_word_length(self.rest) {
-            return Kind::Atom(text(self.take(length)));
+            return Kind::Atom(words::legible(self.take(length)));
         }
         let more = self.rest[1..].iter().take_while(|byte| !is_special(**byte)).count();
-        Kind::Atom(text(self.take(1 + more)))
+        Kind::Atom(words::legible(self.take(1 + more)))
     }
 }
 
@@ -178,9 +180,5 @@ fn unescaped(content: &[u8]) -> String {
             _ => plain.push(byte),
         }
     }
-    text(&plain)
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    words::legible(&plain)
 }

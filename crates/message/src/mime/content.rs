@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::structure::{Body, Disposition, Encoding, Part};
 use crate::header::{self, Field};
 use crate::parameters::{self, MAX_FIELD};
+use crate::words;
 
 /// Reads the fields of a header block into a part whose body is not known yet. `Content-Type` may be missing:
 /// `default_type` stands for it. Of a field that is there twice, the first counts.
@@ -70,7 +71,7 @@ impl<'a> ContentFields<'a> {
 
     fn text(&self, index: usize) -> Option<String> {
         let unfolded: Cow<'_, [u8]> = header::unfold(self.0[index]?);
-        Some(String::from_utf8_lossy(&unfolded).into_owned())
+        Some(words::legible(&unfolded))
     }
 
     /// Type, subtype and parameters; text/plain if the field is malformed (RFC 2045 §5.2).

@@ -48,6 +48,14 @@ fn broken_words_stay_or_are_read_as_they_were_meant() {
 }
 
 #[test]
+fn legible_text_decodes_to_the_same() {
+    let value = b"caf\xe9 =?iso-8859-1?Q?J\xfcrgen?= =?x =?utf-8?q?=C3=A9?= \xe9";
+    assert_eq!(legible(value), "café =?iso-8859-1?Q?J=FCrgen?= =?x =?utf-8?q?=C3=A9?= é");
+    assert_eq!(decode(legible(value).as_bytes()), decode(value));
+    assert_eq!(legible("é =?".as_bytes()), "é =?");
+}
+
+#[test]
 fn text_is_encoded_only_if_it_has_to_be() {
     assert_eq!(encode("plain text; \"quoted\""), "plain text; \"quoted\"");
     assert_eq!(encode("café au lait"), "=?utf-8?q?caf=C3=A9_au_lait?=");
@@ -67,6 +75,7 @@ proptest! {
     #[test]
     fn any_octets_are_text(value in proptest::collection::vec(any::<u8>(), 0..100)) {
         prop_assert!(decode(&value).len() <= value.len() * 3);
+        prop_assert!(legible(&value).len() <= value.len() * 3);
     }
 
     #[test]
