@@ -130,6 +130,7 @@ pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> R
             plaintext_auth: config.plaintext_auth,
             limits: config.limits.clone(),
             tls: acceptor.clone(),
+            metrics: metrics.clone(),
         },
     );
     let pop3 = Pop3::new(

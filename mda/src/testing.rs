@@ -33,7 +33,7 @@ pub(crate) struct TestStore {
 }
 
 impl TestStore {
-    pub(crate) async fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (store, _) = LocalStore::open(store_config(&dir)).unwrap();
         Self { store, dir }

@@ -65,6 +65,7 @@ impl Throttle {
     }
 
     /// Counts a failure, and tells how long its answer is to be held back.
+    #[allow(clippy::cast_sign_loss, reason = "a level is never negative")]
     pub(super) fn failed(&mut self, user: &str, client: Option<IpAddr>, now: Instant) -> Duration {
         let user = self.buckets.fill(self.user(user), self.per_user, now);
         let network = client.map_or(0.0, |client| {

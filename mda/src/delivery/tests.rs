@@ -21,7 +21,7 @@ impl Setup {
     }
 
     async fn with(limits: Limits) -> Self {
-        let store = TestStore::open().await;
+        let store = TestStore::open();
         store.create_account(ALICE).await;
         store.create_account(BOB).await;
         let recipients = Recipients::new(store.store.clone(), "").unwrap();
@@ -120,7 +120,7 @@ async fn each_recipient_has_a_result_of_its_own() {
 async fn a_repeated_delivery_gives_the_first_receipt_and_adds_nothing() {
     let setup = Setup::new().await;
     let first = setup.deliver(envelope(&[ALICE]), &[MESSAGE]).await.unwrap();
-    let again = mail::Envelope { message_id: first_id(&setup, ALICE).await, ..envelope(&[ALICE, BOB]) };
+    let again = mail::Envelope { message_id: first_id(&setup, ALICE), ..envelope(&[ALICE, BOB]) };
     let results = setup.deliver(again, &[MESSAGE]).await.unwrap();
     assert_eq!(results[0].placement, first[0].placement);
     assert!(results[0].duplicate && !results[1].duplicate);
@@ -129,7 +129,7 @@ async fn a_repeated_delivery_gives_the_first_receipt_and_adds_nothing() {
     assert_eq!(setup.inbox(BOB).await.len(), 1);
 }
 
-async fn first_id(setup: &Setup, name: &str) -> String {
+fn first_id(setup: &Setup, name: &str) -> String {
     let store = &setup.store.store;
     let account = store.account_by_address(name).unwrap().unwrap();
     let inbox = store.mailbox(account.id, &MailboxName::inbox()).unwrap().unwrap();

@@ -3,8 +3,8 @@ use tonic::Code;
 use super::*;
 use crate::testing::{LocalStore, TestStore, cheap_passwords};
 
-async fn setup() -> (TestStore, DirectoryService<LocalStore>) {
-    let store = TestStore::open().await;
+fn setup() -> (TestStore, DirectoryService<LocalStore>) {
+    let store = TestStore::open();
     let directory = DirectoryService::new(
         store.store.clone(),
         Recipients::new(store.store.clone(), "").unwrap(),
@@ -38,7 +38,7 @@ async fn authenticate(
 
 #[tokio::test]
 async fn a_new_account_can_log_in_and_gets_mail_under_its_folded_address() {
-    let (_store, directory) = setup().await;
+    let (_store, directory) = setup();
     let account = create(&directory, "Bob@Example.test", "secret").await.unwrap();
     assert_eq!(account.address, "bob@example.test");
     assert!(account.created_at.is_some());
@@ -50,7 +50,7 @@ async fn a_new_account_can_log_in_and_gets_mail_under_its_folded_address() {
 
 #[tokio::test]
 async fn resolve_answers_for_each_address_in_order() {
-    let (_store, directory) = setup().await;
+    let (_store, directory) = setup();
     create(&directory, "bob@example.test", "secret").await.unwrap();
     let addresses =
         ["eve@example.test", "BOB@example.test", "bob@elsewhere.test"].map(str::to_owned).to_vec();
@@ -73,7 +73,7 @@ async fn resolve_answers_for_each_address_in_order() {
 
 #[tokio::test]
 async fn accounts_that_cannot_be_are_refused_with_a_reason() {
-    let (_store, directory) = setup().await;
+    let (_store, directory) = setup();
     for (address, password) in [
         ("bob", "secret"),
         ("bob@[192.0.2.1]", "secret"),
@@ -93,7 +93,7 @@ async fn accounts_that_cannot_be_are_refused_with_a_reason() {
 
 #[tokio::test]
 async fn wrong_credentials_are_an_answer_and_too_many_an_error() {
-    let (_store, directory) = setup().await;
+    let (_store, directory) = setup();
     create(&directory, "bob@example.test", "secret").await.unwrap();
     tokio::time::pause();
     assert!(!authenticate(&directory, "bob@example.test", "wrong").await.authenticated);
@@ -111,7 +111,7 @@ async fn wrong_credentials_are_an_answer_and_too_many_an_error() {
 
 #[tokio::test]
 async fn a_password_is_changed_and_an_account_removed_under_its_name_only() {
-    let (_store, directory) = setup().await;
+    let (_store, directory) = setup();
     create(&directory, "bob@example.test", "secret").await.unwrap();
     let change = |address: &str| {
         Request::new(SetPasswordRequest { address: address.to_owned(), password: "new".to_owned() })
@@ -128,7 +128,7 @@ async fn a_password_is_changed_and_an_account_removed_under_its_name_only() {
 
 #[tokio::test]
 async fn accounts_are_listed_by_name_a_page_at_a_time() {
-    let (_store, directory) = setup().await;
+    let (_store, directory) = setup();
     for name in ["carl", "adam", "bob"] {
         create(&directory, &format!("{name}@example.test"), "secret").await.unwrap();
     }
@@ -151,7 +151,7 @@ async fn accounts_are_listed_by_name_a_page_at_a_time() {
 
 #[tokio::test]
 async fn a_domain_becomes_local_once_and_for_all() {
-    let (store, directory) = setup().await;
+    let (store, directory) = setup();
     for domain in ["Example.TEST", "example.test"] {
         let request = Request::new(AddDomainRequest { domain: domain.to_owned() });
         directory.add_domain(request).await.unwrap();

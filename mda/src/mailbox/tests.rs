@@ -11,7 +11,7 @@ const ALICE: &str = "alice@example.test";
 
 /// A store in which one message lies in Alice's INBOX.
 async fn setup() -> (TestStore, MailboxService<LocalStore>, MessageId) {
-    let store = TestStore::open().await;
+    let store = TestStore::open();
     let alice = store.create_account(ALICE).await;
     let message_id = MessageId::new();
     let recipient = DeliveryRecipient {

@@ -115,14 +115,13 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
             received = timeout_at(deadline, self.stream.read(&mut buffer)) => received,
         };
         match received {
-            Ok(Ok(0)) => Ok(false),
+            // It left, or said nothing for too long: no response, and nothing is deleted (RFC 1939 §3).
+            Ok(Ok(0)) | Err(_) => Ok(false),
             Ok(Ok(count)) => {
                 self.lines.push(&buffer[..count]);
                 Ok(true)
             }
             Ok(Err(error)) => Err(error),
-            // Without a response, and nothing is deleted (RFC 1939 §3).
-            Err(_) => Ok(false),
         }
     }
 

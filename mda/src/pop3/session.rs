@@ -150,7 +150,7 @@ impl Session {
             (Command::Capa, _) => self.capabilities(),
             (Command::Quit, State::Transaction(maildrop)) => Action::Commit { uids: maildrop.deleted() },
             (Command::Quit, _) => Action::Close("+OK bye\r\n".to_owned()),
-            (command, State::Transaction(_)) => self.transaction(command),
+            (command, State::Transaction(_)) => self.transaction(&command),
             (command, _) => self.authorization(command),
         }
     }
@@ -179,9 +179,9 @@ impl Session {
         }
     }
 
-    fn transaction(&mut self, command: Command) -> Action {
+    fn transaction(&mut self, command: &Command) -> Action {
         let State::Transaction(maildrop) = &mut self.state else { return self.error("log in first") };
-        let done = match command {
+        let done = match *command {
             Command::Stat => {
                 let (count, octets) = maildrop.totals();
                 Ok(ok(format_args!("{count} {octets}")))

@@ -2,7 +2,7 @@ use super::*;
 use crate::testing::{LocalStore, TestStore};
 
 async fn setup(accounts: &[&str], postmaster: &str) -> (TestStore, Recipients<LocalStore>) {
-    let store = TestStore::open().await;
+    let store = TestStore::open();
     for account in accounts {
         store.create_account(account).await;
     }

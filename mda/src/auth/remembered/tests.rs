@@ -1,6 +1,6 @@
 use super::*;
 
-const LIFETIME: Duration = Duration::from_secs(60);
+const LIFETIME: Duration = Duration::from_mins(1);
 
 fn login<'a>(password: &'a str, hash: &'a str, client: &str) -> Login<'a> {
     Login { account: "alice@example.test", password, hash, client: Some(client.parse().unwrap()) }
