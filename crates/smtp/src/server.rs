@@ -270,7 +270,7 @@ impl Session {
 
     /// Says `reply` and ends the session.
     pub fn close(&mut self, reply: &Reply) {
-        if !matches!(self.state, State::Closed) {
+        if !self.is_closed() {
             self.reply(reply);
         }
         self.disconnected();
@@ -286,9 +286,22 @@ impl Session {
         reply.encode(&mut self.output);
     }
 
+    /// Says what the handler has decided, which may be that it has had enough.
+    fn say_or_close(&mut self, reply: &Reply) {
+        if reply.closes() {
+            self.close(reply);
+        } else {
+            self.reply(reply);
+        }
+    }
+
     fn ask(&mut self, question: Question, event: Event) -> Event {
         self.state = State::Asked(question);
         event
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
     }
 
     /// Ends the transaction, if there is one, and lets the handler know unless it does.

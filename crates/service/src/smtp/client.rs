@@ -190,12 +190,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// Sends a message, and says what became of it for each recipient of `envelope`, in their order.
     ///
     /// `body` is the message without dot-stuffing; it is only read if a recipient was accepted. An error of it breaks
-    /// the connection, so that the server does not take half a message for a whole one.
+    /// the connection, so that the server does not take half a message for a whole one. So does dropping the future.
     pub async fn send<B>(&mut self, envelope: &Envelope, mut body: B) -> Vec<Outcome>
     where
         B: Stream<Item = io::Result<Bytes>> + Unpin + Send,
     {
         let undelivered = |failure: Failure| vec![Outcome::from(failure); envelope.recipients.len()];
+        // A connection whose last message was given up in its middle must not go on with it under another envelope.
+        if !self.is_ready() {
+            return undelivered(Failure::local(Stage::Mail, NOT_READY));
+        }
         if let Err(failure) = self.session.begin(envelope) {
             return undelivered(failure);
         }

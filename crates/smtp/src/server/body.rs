@@ -245,7 +245,7 @@ impl Session {
     fn chunk_read(&mut self) -> Option<Event> {
         self.state = State::Command;
         let refusal = self.transaction.as_mut()?.body.as_mut()?.refusal.clone();
-        self.reply(refusal.as_ref().unwrap_or(&replies::OK));
+        self.say_or_close(refusal.as_ref().unwrap_or(&replies::OK));
         None
     }
 
@@ -269,11 +269,7 @@ impl Session {
         self.transaction = None;
         self.counts.messages += 1;
         self.counts.idle = 0;
-        if reply.closes() {
-            self.close(reply);
-        } else {
-            self.reply(reply);
-        }
+        self.say_or_close(reply);
     }
 }
 

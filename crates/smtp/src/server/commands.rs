@@ -235,8 +235,8 @@ impl Session {
 
     pub(super) fn authenticated(&mut self, answer: &Reply) {
         self.authenticated = answer.is_positive();
-        self.reply(answer);
-        if !self.authenticated {
+        self.say_or_close(answer);
+        if !self.authenticated && !self.is_closed() {
             self.counts.auth_failures += 1;
             if self.counts.auth_failures >= self.config.max_auth_failures {
                 self.close(&replies::TOO_MANY_AUTH_FAILURES);
@@ -344,13 +344,9 @@ impl Session {
 
     /// The handler says no to an address.
     fn refused(&mut self, answer: &Reply) {
-        if answer.closes() {
-            self.close(answer);
-            return;
-        }
-        self.reply(answer);
+        self.say_or_close(answer);
         self.counts.refusals += 1;
-        if self.counts.refusals > self.config.max_refusals {
+        if self.counts.refusals > self.config.max_refusals && !self.is_closed() {
             self.close(&replies::TOO_MANY_REFUSALS);
         }
     }

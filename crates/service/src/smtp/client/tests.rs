@@ -223,6 +223,23 @@ async fn a_body_that_breaks_off_is_never_ended() {
 }
 
 #[tokio::test]
+async fn a_message_given_up_in_its_middle_is_never_mixed_with_the_next() {
+    let handler = Recorder::default();
+    let (stream, _server) = served(handler.clone(), None);
+    let mut connection = Connection::over(stream, &options()).await.unwrap();
+    let first = envelope(&["b@example.test"]);
+    {
+        let mut given_up = std::pin::pin!(connection.send(&first, stream::pending()));
+        while !handler.heard().contains(&"begin".to_owned()) {
+            tokio::select! { biased; _ = given_up.as_mut() => panic!(), () = tokio::task::yield_now() => {} }
+        }
+    }
+    let outcomes = connection.send(&envelope(&["c@example.test"]), body(&["second\r\n"])).await;
+    assert!(matches!(&outcomes[..], [Outcome::Transient(_)]));
+    assert!(handler.record(|record| record.content.is_empty()));
+}
+
+#[tokio::test]
 async fn a_message_that_needs_more_than_is_offered_is_not_sent() {
     let mut connection = Connection::over(scripted(UP_TO_DATA), &options()).await.unwrap();
     let mut needy = envelope(&["b@example.test", "c@example.test"]);

@@ -99,6 +99,30 @@ fn the_handler_can_refuse_to_begin() {
 }
 
 #[test]
+fn whatever_the_handler_answers_with_421_closes() {
+    let script: [&[&str]; 5] = [
+        &["MAIL FROM:<>"],
+        &["MAIL FROM:<>", "RCPT TO:<b@a.test>"],
+        &["MAIL FROM:<>", "RCPT TO:<b@a.test>", "DATA"],
+        &["MAIL FROM:<>", "RCPT TO:<b@a.test>", "BDAT 0"],
+        &["AUTH PLAIN AGFsaWNlAHNlY3JldA=="],
+    ];
+    for commands in script {
+        let mut served = Served::greeted(config(), true);
+        let (last, before) = commands.split_last().unwrap();
+        for command in before {
+            served.say(command);
+        }
+        served.session.input().extend_from_slice(format!("{last}\r\n").as_bytes());
+        served.session.poll();
+        served.session.answer(Reply::fixed(421, 3, 0, "Enough"));
+        served.feed(b"");
+        assert_eq!(served.said(), "421 4.3.0 Enough\r\n", "{last}");
+        assert!(served.closed, "{last}");
+    }
+}
+
+#[test]
 fn a_finish_with_421_closes() {
     let mut served = Served::with_recipient(config());
     served.say("DATA");
