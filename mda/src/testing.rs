@@ -186,7 +186,7 @@ impl Authority {
         PeerIdentity::from_files(certificate, key, self.ca()).unwrap()
     }
 
-    fn ca(&self) -> PathBuf {
+    pub(crate) fn ca(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 

@@ -1,6 +1,7 @@
 //! The service over real sockets, with the real store.
 
 mod client;
+mod programs;
 
 use proto::{
     mail::{Envelope, Recipient},
