@@ -1,0 +1,61 @@
+//! Dependencies point one way: services → proto and crates; crates and proto know nothing of the services.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+const SERVICES: [&str; 3] = ["msa", "mta", "mda"];
+const LIBRARIES: [&str; 5] = ["journal", "message", "proto", "service", "smtp"];
+
+#[test]
+fn dependencies_point_one_way() {
+    let packages = packages();
+    for (name, dependencies) in &packages {
+        let forbidden: &[&str] = match name.as_str() {
+            name if SERVICES.contains(&name) => &["msa", "mta", "mda", "waypost"],
+            name if LIBRARIES.contains(&name) => &["msa", "mta", "mda", "waypost"],
+            _ => &[],
+        };
+        for dependency in dependencies {
+            assert!(!forbidden.contains(&dependency.as_str()), "{name} depends on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn the_cores_know_no_network() {
+    for (name, dependencies) in packages() {
+        if ["message", "smtp"].contains(&name.as_str()) {
+            for network in ["tokio", "tonic", "rustls", "hyper"] {
+                assert!(!dependencies.iter().any(|dependency| dependency == network), "{name} depends on {network}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_the_mda_sees_sled() {
+    for (name, dependencies) in packages() {
+        assert!(name == "mda" || !dependencies.iter().any(|dependency| dependency == "sled"), "{name}");
+    }
+}
+
+/// The workspace's packages with what they depend on, tests' dependencies left out.
+fn packages() -> Vec<(String, Vec<String>)> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo starts");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let packages = metadata["packages"].as_array().expect("packages");
+    packages
+        .iter()
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().into_iter().flatten();
+            let built_with = dependencies.filter(|dependency| dependency["kind"].is_null());
+            (text(&package["name"]), built_with.map(|dependency| text(&dependency["name"])).collect())
+        })
+        .collect()
+}
