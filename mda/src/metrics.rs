@@ -1,7 +1,7 @@
 //! What the MDA counts. Connections are counted by their listeners.
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue},
+    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
@@ -50,17 +50,19 @@ impl Metrics {
 
     /// Counts a recipient of a delivery.
     pub(crate) fn delivery(&self, outcome: DeliveryOutcome) {
-        self.deliveries.get_or_create(&DeliveryLabels { outcome }).inc();
+        self.deliveries.get_or_create(&DeliveryLabels { outcome: outcome.as_str() }).inc();
     }
 
     /// Counts a login.
     pub fn login(&self, protocol: Protocol, outcome: LoginOutcome) {
-        self.logins.get_or_create(&LoginLabels { protocol, outcome }).inc();
+        self.logins
+            .get_or_create(&LoginLabels { protocol: protocol.as_str(), outcome: outcome.as_str() })
+            .inc();
     }
 }
 
 /// How a client speaks to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// IMAP, both ports.
     Imap,
@@ -70,8 +72,18 @@ pub enum Protocol {
     Grpc,
 }
 
+impl Protocol {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Imap => "imap",
+            Self::Pop3 => "pop3",
+            Self::Grpc => "grpc",
+        }
+    }
+}
+
 /// How a login ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LoginOutcome {
     /// Let in.
     Ok,
@@ -83,8 +95,19 @@ pub enum LoginOutcome {
     Unavailable,
 }
 
+impl LoginOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Wrong => "wrong",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// What became of one recipient of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum DeliveryOutcome {
     /// Stored.
     Delivered,
@@ -96,17 +119,28 @@ pub(crate) enum DeliveryOutcome {
     Deferred,
 }
 
+impl DeliveryOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Duplicate => "duplicate",
+            Self::Refused => "refused",
+            Self::Deferred => "deferred",
+        }
+    }
+}
+
 /// Labels of [`Metrics::deliveries`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct DeliveryLabels {
-    outcome: DeliveryOutcome,
+    outcome: &'static str,
 }
 
 /// Labels of [`Metrics::logins`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct LoginLabels {
-    protocol: Protocol,
-    outcome: LoginOutcome,
+    protocol: &'static str,
+    outcome: &'static str,
 }
 
 impl<T> From<&Result<T, AuthError>> for LoginOutcome {

@@ -203,7 +203,12 @@ impl Service {
         info!(?addresses, "serving");
         let readiness = Arc::new(move || health.is_serving(""));
         let (served, (), ()) = tokio::join!(
-            grpc.serve(routes, access(), &shutdown),
+            async {
+                let served = grpc.serve(routes, access(), &shutdown).await;
+                // If it failed, the rest is of no use without it.
+                shutdown.start();
+                served
+            },
             http.serve(Arc::new(registry), readiness, &shutdown),
             listeners.serve(imap, Arc::new(pop3), &shutdown),
         );

@@ -99,7 +99,7 @@ async fn readiness_and_metrics_are_told_over_http() {
     mta.deliver(tokio_stream::once(delivery(&message::MessageId::new()))).await.unwrap();
     assert!(get(service.addresses.http, "/readyz").await.starts_with("HTTP/1.1 200"));
     let metrics = get(service.addresses.http, "/metrics").await;
-    assert!(metrics.contains("waypost_mda_deliveries_total{outcome=\"Delivered\"} 1"), "{metrics}");
+    assert!(metrics.contains("waypost_mda_deliveries_total{outcome=\"delivered\"} 1"), "{metrics}");
     service.stop().await;
 }
 
