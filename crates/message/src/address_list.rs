@@ -106,7 +106,7 @@ impl Parser<'_> {
         let mut words = Vec::new();
         let mut route = None;
         let mut comma = false;
-        while let Some(token) = self.tokens.next() {
+        for token in self.tokens.by_ref() {
             match &token.kind {
                 Kind::Sign(b'>') => break,
                 Kind::Sign(b'<') | Kind::Comment(_) => {}
@@ -116,7 +116,7 @@ impl Parser<'_> {
                 }
                 // The commas of a route, of which it may have several in a row (RFC 5322 §4.4).
                 Kind::Sign(b',') if route.is_none() && (words.is_empty() || starts_route(&words)) => {
-                    words.push(token)
+                    words.push(token);
                 }
                 Kind::Sign(b',' | b';') => {
                     comma = true;

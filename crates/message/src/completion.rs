@@ -1,6 +1,8 @@
 //! What a submission server does to the header of a message (RFC 6409 §8): it refuses what no one could mend, adds
 //! what is missing, takes out what is not for the recipients, and leaves every other octet as it is.
 
+use std::fmt::Write;
+
 use memchr::memchr_iter;
 
 use crate::address::Address;
@@ -77,6 +79,7 @@ impl Completion<'_> {
     fn additions(&self, block: &[u8], known: &KnownFields<'_>) -> Result<String, HeaderError> {
         let from = known.get("From").ok_or(HeaderError::NoFrom)?;
         let authors = mailboxes(block, from, "From")?;
+        // Writing to a string does not fail.
         let mut additions = String::new();
         match known.get("Sender") {
             Some(sender) if mailboxes(block, sender, "Sender")? != 1 => {
@@ -84,15 +87,15 @@ impl Completion<'_> {
             }
             None if authors > 1 => {
                 let sender = self.sender.ok_or(HeaderError::NoSender)?;
-                additions += &format!("Sender: <{sender}>\r\n");
+                let _ = write!(additions, "Sender: <{sender}>\r\n");
             }
             _ => {}
         }
         if known.get("Date").is_none() {
-            additions += &format!("Date: {}\r\n", self.at);
+            let _ = write!(additions, "Date: {}\r\n", self.at);
         }
         if known.get("Message-ID").is_none() {
-            additions += &format!("Message-ID: <{}@{}>\r\n", self.id, self.domain);
+            let _ = write!(additions, "Message-ID: <{}@{}>\r\n", self.id, self.domain);
         }
         Ok(additions)
     }

@@ -11,7 +11,6 @@ mod tests;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// A moment as the clock on its sender's wall showed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,18 +66,11 @@ impl From<Timestamp> for DateTime {
 /// `Tue, 1 Jul 2003 10:52:37 +0200`
 impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let local = &self.local;
-        let weekday = WEEKDAYS[local.weekday().to_monday_zero_offset() as usize % 7];
-        let month = MONTHS[(local.month() - 1) as usize % 12];
         let minutes = self.offset.seconds() / 60;
         write!(
             f,
-            "{weekday}, {} {month} {:04} {:02}:{:02}:{:02} {}{:02}{:02}",
-            local.day(),
-            local.year(),
-            local.hour(),
-            local.minute(),
-            local.second(),
+            "{} {}{:02}{:02}",
+            self.local.strftime("%a, %-d %b %Y %H:%M:%S"),
             if minutes < 0 { '-' } else { '+' },
             minutes.abs() / 60,
             minutes.abs() % 60,

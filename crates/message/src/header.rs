@@ -95,7 +95,7 @@ pub struct Fields<'a> {
     offset: usize,
 }
 
-impl<'a> Fields<'a> {
+impl Fields<'_> {
     /// How far the block has been read; behind the last field, where the blank line begins.
     pub fn offset(&self) -> usize {
         self.offset

@@ -9,6 +9,8 @@ pub mod address;
 pub mod address_list;
 pub mod charset;
 pub mod completion;
+#[cfg(test)]
+mod corpus;
 pub mod date;
 pub mod dsn;
 pub mod envelope;

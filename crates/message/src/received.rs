@@ -49,7 +49,7 @@ impl fmt::Display for Received<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = Folding { out: f, column: 0 };
         line.word("Received:")?;
-        line.word(&format!("from {}", self.from_domain()))?;
+        line.word(&format!("from {}", self.client_domain()))?;
         if let Some(ip) = self.client {
             line.word(&format!("({})", Domain::from(ip)))?;
         }
@@ -72,7 +72,7 @@ impl fmt::Display for Received<'_> {
 
 impl Received<'_> {
     /// What the client called itself, made fit for the field: whatever is no domain loses its special characters.
-    fn from_domain(&self) -> String {
+    fn client_domain(&self) -> String {
         if let Ok(domain) = Domain::parse(self.helo) {
             let ascii = domain.as_str().is_ascii();
             return if ascii { domain.as_str().into() } else { domain.ascii().into() };

@@ -1,9 +1,9 @@
 use std::fmt::Write;
-use std::fs;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::corpus;
 
 /// The structure as text, a line for each part, two blanks deeper than what it lies in.
 fn outline(message: &[u8]) -> String {
@@ -272,10 +272,10 @@ fn check(message: &[u8], structure: &Structure) {
         }
         match part.content {
             Body::Multipart { .. } => {
-                assert!(part.media_type == "multipart" && structure.children(part).count() > 0)
+                assert!(part.media_type == "multipart" && structure.children(part).count() > 0);
             }
             Body::Message { .. } => {
-                assert!(part.media_type == "message" && structure.message_in(part).is_some())
+                assert!(part.media_type == "message" && structure.message_in(part).is_some());
             }
             Body::Leaf => assert!(part.media_type != "multipart"),
         }
@@ -289,15 +289,11 @@ fn check(message: &[u8], structure: &Structure) {
 
 #[test]
 fn real_messages_have_sound_structures() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus");
     let mut multiparts = 0;
-    for folder in ["legacy", "rfc"] {
-        for entry in fs::read_dir(format!("{root}/{folder}")).expect("the corpus") {
-            let message = fs::read(entry.expect("an entry").path()).expect("a message");
-            let structure = Structure::parse(&message);
-            check(&message, &structure);
-            multiparts += structure.parts().iter().filter(|part| part.media_type == "multipart").count();
-        }
+    for (_, message) in corpus::messages() {
+        let structure = Structure::parse(&message);
+        check(&message, &structure);
+        multiparts += structure.parts().iter().filter(|part| part.media_type == "multipart").count();
     }
     assert!(multiparts > 30);
 }

@@ -1,5 +1,7 @@
 //! Takes transfer encodings off, in chunks cut anywhere (RFC 2045 §6).
 
+use std::fmt::Write;
+
 use memchr::memchr3;
 
 use super::structure::Encoding;
@@ -184,7 +186,7 @@ pub fn encode_quoted_printable(text: &str) -> String {
             if plain {
                 encoded.push(char::from(byte));
             } else {
-                encoded.push_str(&format!("={byte:02X}"));
+                let _ = write!(encoded, "={byte:02X}");
             }
         }
     }

@@ -50,7 +50,7 @@ fn protocols_have_their_registered_names() {
 
 #[test]
 fn a_name_that_is_no_domain_cannot_forge_anything() {
-    let from = |helo| Received { helo, ..received() }.from_domain();
+    let from = |helo| Received { helo, ..received() }.client_domain();
     assert_eq!(from("[192.0.2.7]"), "[192.0.2.7]");
     assert_eq!(from("bücher.example"), "xn--bcher-kva.example");
     assert_eq!(from("x) by evil\r\nX: y"), "x??by?evil??X??y");
