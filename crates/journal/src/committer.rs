@@ -14,6 +14,7 @@ use crate::{
     error::Error,
     file::is_full,
     format::SEAL_BYTES,
+    gather::Gather,
     position::SegmentId,
     queue::{Item, Queue, Weight},
     segments::Segments,
@@ -36,6 +37,7 @@ pub(crate) struct Committer<T> {
     unsynced: Vec<DurableEntry<T>>,
     /// When the oldest entry that nobody waits for was written.
     relaxed_since: Option<Instant>,
+    gather: Gather,
 }
 
 impl<T> Committer<T> {
@@ -58,12 +60,14 @@ impl<T> Committer<T> {
             next_sequence,
             unsynced: Vec::new(),
             relaxed_since: None,
+            gather: Gather::default(),
         }
     }
 
     /// Commits until the journal is closed or has failed.
     pub(crate) fn run(mut self) {
         loop {
+            self.gather();
             let deadline = self.relaxed_deadline();
             if !self.queue.take(&mut self.pending, deadline) {
                 break;
@@ -77,6 +81,16 @@ impl<T> Committer<T> {
             && let Err(error) = self.sync().and_then(|()| self.seal())
         {
             self.refuse(&error);
+        }
+    }
+
+    /// Waits for the writers that the last sync let go, if that is likely to pay.
+    fn gather(&mut self) {
+        if self.pending.is_empty()
+            && let Some((released, deadline)) = self.gather.plan()
+        {
+            let came = self.queue.gather(released, deadline);
+            self.gather.gathered(released, came);
         }
     }
 
@@ -149,6 +163,7 @@ impl<T> Committer<T> {
 
     /// Makes everything written durable and hands it to the follower.
     fn sync(&mut self) -> Result<(), Error> {
+        let started = Instant::now();
         if let Some(active) = &mut self.active {
             active.sync()?;
             let (end, reach) = (active.synced, active.reach);
@@ -158,6 +173,7 @@ impl<T> Committer<T> {
             });
         }
         self.relaxed_since = None;
+        self.gather.synced(self.unsynced.len(), started.elapsed());
         if !self.unsynced.is_empty() {
             let entries = std::mem::take(&mut self.unsynced);
             self.hand_on(Durable::Batch(entries));

@@ -34,7 +34,7 @@
 //!
 //! # Where things are
 //! The public types stand in `config`, `record`, `position`, `body`, `error`, `follower`, `liveness`, `append`,
-//! `body_writer` and `journal`. Behind them: `queue` (what waits), `committer`, `batch` and `active` (writing),
+//! `body_writer` and `journal`. Behind them: `queue` (what waits), `committer`, `gather`, `batch` and `active` (writing),
 //! `applier` (following), `segments`, `file` and `read` (files), `format`, `scanner` and `blank` (bytes), `recover` and
 //! `tail` (opening), `reclaim`, `space` and `lock`.
 
@@ -53,6 +53,7 @@ mod faults;
 mod file;
 mod follower;
 mod format;
+mod gather;
 mod journal;
 mod liveness;
 mod lock;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
@@ -193,7 +193,8 @@ struct State<T> {
     streaming: usize,
     mode: Mode,
     space: Space,
-    committer_waits: bool,
+    /// The committer waits for so many items.
+    wake_at: Option<usize>,
 }
 
 /// Which limits an item is held to.
@@ -214,7 +215,7 @@ impl<T> Queue<T> {
                 streaming: 0,
                 mode: Mode::Running,
                 space: Space::new(config),
-                committer_waits: false,
+                wake_at: None,
             }),
             wake: Condvar::new(),
             max_bytes: config.max_queued_bytes,
@@ -238,8 +239,8 @@ impl<T> Queue<T> {
             state.add(Weight::of(item));
         }
         state.items.extend(items);
-        if state.committer_waits {
-            state.committer_waits = false;
+        if state.wake_at.is_some_and(|items| items <= state.items.len()) {
+            state.wake_at = None;
             self.wake.notify_one();
         }
         Ok(())
@@ -275,21 +276,38 @@ impl<T> Queue<T> {
             if !matches!(state.mode, Mode::Running) {
                 return false;
             }
-            state.committer_waits = true;
-            let expired = match deadline {
-                Some(deadline) => self.wake.wait_until(&mut state, deadline).timed_out(),
-                None => {
-                    self.wake.wait(&mut state);
-                    false
-                }
-            };
-            state.committer_waits = false;
-            if expired {
+            if !self.wait(&mut state, 1, deadline) {
                 break;
             }
         }
         taken.append(&mut state.items);
         true
+    }
+
+    /// Waits until `more` items have come beside those that are there, or until `deadline`. Says how many came.
+    pub(crate) fn gather(&self, more: usize, deadline: Instant) -> usize {
+        let mut state = self.state.lock();
+        let before = state.items.len();
+        while state.items.len() < before + more && matches!(state.mode, Mode::Running) {
+            if !self.wait(&mut state, before + more, Some(deadline)) {
+                break;
+            }
+        }
+        state.items.len() - before
+    }
+
+    /// Waits until `items` are there, the mode changes, or something else wakes it; false at the deadline.
+    fn wait(&self, state: &mut MutexGuard<'_, State<T>>, items: usize, deadline: Option<Instant>) -> bool {
+        state.wake_at = Some(items);
+        let in_time = match deadline {
+            Some(deadline) => !self.wake.wait_until(state, deadline).timed_out(),
+            None => {
+                self.wake.wait(state);
+                true
+            }
+        };
+        state.wake_at = None;
+        in_time
     }
 
     /// Gives back what the committer is done with.
