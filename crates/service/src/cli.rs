@@ -13,6 +13,7 @@ use std::{
     future::Future,
     io::Write as _,
     process::ExitCode,
+    time::Duration,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -35,6 +36,9 @@ mod tests;
 const RUN_FAILED: u8 = 1;
 /// The command line or the configuration is of no use.
 const USAGE: u8 = 2;
+
+/// What is left for work that cannot be cut off, such as a thread that blocks.
+const CUT_OFF_GRACE: Duration = Duration::from_secs(1);
 
 /// Any error, as one line.
 pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
@@ -151,18 +155,35 @@ fn run<P: Program>(config: P::Config) -> Result<(), Failure> {
         let context = Context { shutdown: Shutdown::new(), reload: Reload::default() };
         signals::listen(&context)?;
         info!(version = env!("CARGO_PKG_VERSION"), "{} starts", P::NAME);
-        let service = P::run(config, context.clone());
-        let ended = signals::until_drained(service, &context.shutdown, *drain_timeout).await;
-        let drained = context.shutdown.graceful(*drain_timeout).await;
-        if let Drained::CutOff(tasks) = drained {
-            warn!(tasks, "the drain's time is up: what still ran was cut off");
-        }
-        ended
+        run_until_drained(P::run(config, context.clone()), &context.shutdown, *drain_timeout).await
     });
     // Blocking work that is stuck must not keep the process.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    runtime.shutdown_timeout(CUT_OFF_GRACE);
     info!("{} has ended", P::NAME);
     ended.map_err(Failure::run)
+}
+
+/// Runs the service until it ends or its shutdown starts; then everything has so long to end.
+async fn run_until_drained<F>(service: F, shutdown: &Shutdown, timeout: Duration) -> Result<(), AnyError>
+where
+    F: Future<Output = Result<(), AnyError>> + Send + 'static,
+{
+    let stop = shutdown.token();
+    let service = shutdown.spawn(async move {
+        // The service's end, a panic's included, is the end of everything.
+        let _stop = stop.drop_guard();
+        service.await
+    });
+    shutdown.started().await;
+    if let Drained::CutOff(tasks) = shutdown.graceful(timeout).await {
+        warn!(tasks, "the drain's time is up: what still ran was cut off");
+    }
+    match tokio::time::timeout(CUT_OFF_GRACE, service).await {
+        Ok(Ok(Some(ended))) => ended,
+        Ok(Err(panic)) => Err(panic.into()),
+        // Cut off, which is logged above.
+        Ok(Ok(None)) | Err(_) => Ok(()),
+    }
 }
 
 fn notify(state: &sd_notify::NotifyState<'_>) {

@@ -31,7 +31,7 @@ const TABLE: [(Code, u32, &str); 17] = [
     (Code::FailedPrecondition, 554, "5.5.0"),
     (Code::Aborted, 451, "4.3.0"),
     (Code::OutOfRange, 552, "5.3.4"),
-    (Code::Unimplemented, 554, "5.3.3"),
+    (Code::Unimplemented, 451, "4.3.5"),
     (Code::Internal, 451, "4.3.0"),
     (Code::Unavailable, 451, "4.4.1"),
     (Code::DataLoss, 451, "4.3.0"),
@@ -54,10 +54,15 @@ pub fn status_for(reply: &Reply) -> Status {
 
 /// A status of the given code that carries a reply: for when the table's code says less than the service knows.
 pub fn with_reply(code: Code, reply: &Reply) -> Status {
-    let mut metadata = MetadataMap::new();
-    metadata.insert_bin(REPLY, BinaryMetadataValue::from_bytes(&reply.encode_to_vec()));
     let enhanced = if reply.enhanced.is_empty() { String::new() } else { format!(" {}", reply.enhanced) };
-    Status::with_metadata(code, format!("{}{enhanced} {}", reply.code, reply.text), metadata)
+    attach(Status::new(code, format!("{}{enhanced} {}", reply.code, reply.text)), reply)
+}
+
+/// The status with a reply to carry, its own message kept.
+pub fn attach(mut status: Status, reply: &Reply) -> Status {
+    let value = BinaryMetadataValue::from_bytes(&reply.encode_to_vec());
+    status.metadata_mut().insert_bin(REPLY, value);
+    status
 }
 
 /// The reply for a code alone: basic code and enhanced code.
@@ -74,11 +79,10 @@ fn in_grpc(reply: &Reply) -> Code {
         (530 | 535, _) | (_, "5.7.8") => Code::Unauthenticated,
         (_, "5.7.1") => Code::PermissionDenied,
         (_, "5.3.4") | (552, _) => Code::OutOfRange,
-        (_, "5.3.3") | (502 | 504, _) => Code::Unimplemented,
+        (_, "5.3.3") | (502 | 504, _) | (554, "5.5.0") => Code::FailedPrecondition,
         (_, "4.4.2") => Code::DeadlineExceeded,
         (452, _) | (_, "4.3.1" | "4.3.2" | "4.5.3") => Code::ResourceExhausted,
         (400..=499, _) => Code::Unavailable,
-        (554, "5.5.0") => Code::FailedPrecondition,
         _ => Code::InvalidArgument,
     }
 }

@@ -1,6 +1,6 @@
 //! SIGTERM and SIGINT drain, SIGHUP reloads.
 
-use std::{fmt, future::Future, io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc};
 
 use parking_lot::Mutex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -77,25 +77,6 @@ async fn reload_on(mut hang_up: Signal, reload: Reload) {
         let done = tokio::task::spawn_blocking(move || reload.run()).await;
         if let Err(error) = done {
             error!(%error, "reloading failed");
-        }
-    }
-}
-
-/// The service's own end, which after the shutdown has started is waited for only so long.
-pub(super) async fn until_drained(
-    service: impl Future<Output = Result<(), AnyError>>,
-    shutdown: &Shutdown,
-    timeout: Duration,
-) -> Result<(), AnyError> {
-    let time_is_up = async {
-        shutdown.started().await;
-        tokio::time::sleep(timeout).await;
-    };
-    tokio::select! {
-        ended = service => ended,
-        () = time_is_up => {
-            warn!("the drain's time is up: the service did not end by itself");
-            Ok(())
         }
     }
 }

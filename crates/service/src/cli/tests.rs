@@ -121,3 +121,16 @@ fn a_reload_calls_everything_even_after_a_failure() {
     reload.run();
     assert_eq!(calls.load(Ordering::Relaxed), 4);
 }
+
+#[tokio::test]
+async fn a_service_that_does_not_end_is_cut_off_and_one_that_panics_is_an_error() {
+    let shutdown = Shutdown::new();
+    shutdown.start();
+    let ended = run_until_drained(std::future::pending(), &shutdown, Duration::from_millis(10)).await;
+    assert!(ended.is_ok());
+
+    let shutdown = Shutdown::new();
+    let panics = async { panic!("on purpose") };
+    let ended = run_until_drained(panics, &shutdown, Duration::from_mins(10)).await;
+    assert!(ended.unwrap_err().to_string().contains("panic"));
+}

@@ -158,8 +158,7 @@ fn a_variable_that_names_no_key_or_a_wrong_value_is_an_error() {
 
 #[test]
 fn what_is_printed_is_read_back_as_the_same_configuration() {
-    let mut config = Config::default();
-    config.mta = PeerConfig::at(["a:1"]);
+    let mut config = Config { mta: PeerConfig::at(["a:1"]), ..Config::default() };
     config.limits.idle = HumanDuration::from_millis(90_500);
     let text = print(&config).unwrap();
     assert!(text.contains("idle = \"1m30s500ms\"") && text.contains("message_size = \"50MiB\""), "{text}");

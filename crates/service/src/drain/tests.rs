@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use super::*;
 
 /// Long enough that a test which waits for it has failed.
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 #[tokio::test]
 async fn tasks_are_waited_for() {

@@ -37,9 +37,9 @@ pub enum ServerError {
     /// The identity is of no use.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// Plaintext is configured for an address that others can reach.
-    #[error("grpc.plaintext_on_loopback is set, but grpc.listen is {0}, which is not a loopback address")]
-    PlaintextNotLoopback(SocketAddr),
+    /// Plaintext is not configured, or for an address that others can reach.
+    #[error("gRPC in plaintext needs grpc.plaintext_on_loopback and a loopback address; grpc.listen is {0}")]
+    Plaintext(SocketAddr),
     /// The descriptors for reflection cannot be read.
     #[error("cannot serve reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -66,8 +66,9 @@ impl Server {
         identity: Option<PeerIdentity>,
         metrics: &ListenMetrics,
     ) -> Result<Self, ServerError> {
-        if identity.is_none() && !config.listen.ip().is_loopback() {
-            return Err(ServerError::PlaintextNotLoopback(config.listen));
+        let plaintext_allowed = config.plaintext_on_loopback && config.listen.ip().is_loopback();
+        if identity.is_none() && !plaintext_allowed {
+            return Err(ServerError::Plaintext(config.listen));
         }
         let socket = bind(config.listen)?;
         let address = socket.local_addr().map_err(|error| ListenError { address: config.listen, error })?;
@@ -136,7 +137,7 @@ pub fn identity(config: &GrpcConfig) -> Result<Option<PeerIdentity>, ServerError
     if config.listen.ip().is_loopback() {
         return Ok(None);
     }
-    Err(ServerError::PlaintextNotLoopback(config.listen))
+    Err(ServerError::Plaintext(config.listen))
 }
 
 fn with_standard_services(routes: Routes, health: &Health) -> Result<Routes, ServerError> {

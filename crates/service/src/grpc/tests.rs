@@ -6,4 +6,5 @@ mod deadline;
 mod drain;
 mod handshake;
 mod inspection;
+mod metadata;
 mod node;

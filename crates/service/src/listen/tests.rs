@@ -127,7 +127,7 @@ async fn a_shutdown_closes_the_socket_and_waits_for_connections() {
     let mut running = Running::start(options(10, None));
     let (stream, hold) = running.connect().await;
     let shutdown = running.shutdown.clone();
-    let drained = tokio::spawn(async move { shutdown.graceful(std::time::Duration::from_secs(600)).await });
+    let drained = tokio::spawn(async move { shutdown.graceful(std::time::Duration::from_mins(10)).await });
     // The end of the channel is the end of the accept loop.
     while running.opened.recv().await.is_some() {}
     assert!(TcpStream::connect(running.address).await.is_err());

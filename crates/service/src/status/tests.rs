@@ -30,6 +30,7 @@ fn a_temporary_status_is_never_a_permanent_reply() {
         Code::Internal,
         Code::Unavailable,
         Code::DataLoss,
+        Code::Unimplemented,
     ];
     for code in temporary {
         let reply = reply_for(&Status::new(code, "why"));

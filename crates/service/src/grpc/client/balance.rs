@@ -77,14 +77,18 @@ impl Pool {
 
     fn try_pick(&self, avoid: &[SocketAddr]) -> Option<PeerChannel> {
         let members = self.members.read();
-        let best = members
-            .iter()
-            .filter_map(|member| {
-                let load = member.load()?;
-                Some(((avoid.contains(&member.address), load, fastrand::u32(..)), member))
-            })
-            .min_by_key(|(rank, _)| *rank)?;
-        let (channel, lease) = best.1.lease()?;
-        Some(PeerChannel::new(channel, lease, self.deadline))
+        loop {
+            let (_, best) = members
+                .iter()
+                .filter_map(|member| {
+                    let load = member.load()?;
+                    Some(((avoid.contains(&member.address), load, fastrand::u32(..)), member))
+                })
+                .min_by_key(|(rank, _)| *rank)?;
+            // It may have been lost since its load was read: then the next best is looked for.
+            if let Some((channel, lease)) = best.lease() {
+                return Some(PeerChannel::new(channel, lease, self.deadline));
+            }
+        }
     }
 }

@@ -137,7 +137,7 @@ impl HttpBody for TimedBody {
 fn failed(lease: &Lease, error: &(dyn std::error::Error + 'static)) -> Status {
     let causes = || std::iter::successors(Some(error), |error| error.source());
     // The channel minds `grpc-timeout` too, and may be the first to notice.
-    if causes().any(|cause| cause.is::<TimeoutExpired>()) {
+    if causes().any(<dyn std::error::Error>::is::<TimeoutExpired>) {
         return too_late(lease);
     }
     let member = lease.member();

@@ -7,12 +7,13 @@ use std::{
 };
 
 use http::{Request, Response};
-use tonic::{Status, body::Body};
+use proto::mail::Reply;
+use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::warn;
 
 use super::Peer;
-use crate::tls::Role;
+use crate::{status, tls::Role};
 
 /// Open to every peer with a valid role, so that each can see whom it talks to.
 const OPEN_SERVICES: [&str; 3] = [
@@ -46,9 +47,11 @@ impl Access {
         AccessLayer(self.clone())
     }
 
+    /// A refusal says that the pipeline is set up wrongly, not the message: in SMTP's words it is temporary, so that
+    /// mail waits for the operator rather than bounce (RFC 3463 §3.4, X.3.5).
     fn decide(&self, path: &str, peer: Option<&Peer>) -> Result<(), Status> {
         let Some(peer) = peer else {
-            return Err(Status::unauthenticated("the connection names no role"));
+            return Err(refusal(Code::Unauthenticated, "the connection names no role".to_owned()));
         };
         if service_of(path).is_some_and(|service| OPEN_SERVICES.contains(&service)) {
             return Ok(());
@@ -57,14 +60,19 @@ impl Access {
             Some(roles) if roles.contains(&peer.role) => Ok(()),
             Some(roles) => {
                 let accepted = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
-                Err(Status::permission_denied(format!(
-                    "the role {} may not call {path}: it is for {accepted}",
-                    peer.role
-                )))
+                let role = peer.role;
+                let text = format!("the role {role} may not call {path}: it is for {accepted}");
+                Err(refusal(Code::PermissionDenied, text))
             }
-            None => Err(Status::unimplemented(format!("{path} is not served here"))),
+            None => Err(refusal(Code::Unimplemented, format!("{path} is not served here"))),
         }
     }
+}
+
+fn refusal(code: Code, text: String) -> Status {
+    let reply =
+        Reply { code: 451, enhanced: "4.3.5".to_owned(), text: "service is misconfigured".to_owned() };
+    status::attach(Status::new(code, text), &reply)
 }
 
 fn service_of(path: &str) -> Option<&str> {

@@ -53,7 +53,9 @@ impl Health {
     /// Sets whether everything that is known is serving.
     pub fn set_all_serving(&self, serving: bool) {
         let known: Vec<_> = self.0.read().services.keys().cloned().collect();
-        known.iter().for_each(|service| self.set_serving(service, serving));
+        for service in &known {
+            self.set_serving(service, serving);
+        }
     }
 
     /// Whether a service is serving.

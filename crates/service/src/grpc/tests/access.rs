@@ -29,6 +29,7 @@ async fn any_other_role_is_permission_denied() {
         let denied = enqueue(channels.pick().await.unwrap()).await.unwrap_err();
         assert_eq!(denied.code(), Code::PermissionDenied);
         assert!(denied.message().contains(role.as_str()), "{denied}");
+        assert_eq!(crate::status::reply_for(&denied).code, 451, "a wrong set-up must not bounce mail");
     }
     node.kill().await;
 }

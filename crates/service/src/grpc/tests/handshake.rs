@@ -119,7 +119,7 @@ async fn plaintext_is_for_loopback_only_and_has_the_configured_role() {
         plaintext_on_loopback: true,
         ..GrpcConfig::default()
     };
-    assert!(matches!(identity(&everywhere), Err(ServerError::PlaintextNotLoopback(_))));
+    assert!(matches!(identity(&everywhere), Err(ServerError::Plaintext(_))));
 
     let here = GrpcConfig {
         plaintext_on_loopback: true,
