@@ -309,7 +309,7 @@ impl<H: Handler> Driver<'_, '_, H> {
         let closing = async {
             self.write(stream).await?;
             stream.shutdown().await?;
-            if !matches!(end, End::Quit) { linger(stream).await } else { Ok(()) }
+            if matches!(end, End::Quit) { Ok(()) } else { linger(stream).await }
         };
         // Nobody is left to tell if this fails.
         let _ = timeout(LINGER, closing).await;
