@@ -93,7 +93,7 @@ impl Reply {
         output.put_slice(b"\r\n");
     }
 
-    /// The parts of `text` that fit into a line each.
+    /// A reply as it was read, whose enhanced code still stands in its text.
     fn from_lines(code: u16, text: String) -> Self {
         match EnhancedCode::strip(code, &text) {
             Some((enhanced, text)) => Self { code, enhanced: Some(enhanced), text: text.into() },
