@@ -66,7 +66,7 @@ pub struct Recipient<'a> {
     pub status: &'a str,
     /// The host that said so, if another did.
     pub remote_mta: Option<&'a str>,
-    /// What it said: reply code and text.
+    /// What it said, reply code and text; or what failed here, in words.
     pub diagnostic: Option<&'a str>,
     /// The last attempt.
     pub last_attempt: Option<Timestamp>,

@@ -34,11 +34,18 @@ fn write_recipient(report: &Report<'_>, recipient: &Recipient<'_>, fields: &mut 
     let address_type = if recipient.address.is_ascii() { "rfc822; " } else { "utf-8; " };
     fields.write("Final-Recipient", address_type, recipient.address)?;
     fields.write("Action", "", recipient.action.name())?;
-    fields.write("Status", "", status(recipient))?;
+    // What no SMTP server said has no place in `Diagnostic-Code`, whose text is a reply (RFC 3461 §9.2).
+    match recipient.diagnostic.filter(|diagnostic| !is_reply(diagnostic)) {
+        Some(reason) => {
+            let reason = reason.replace(['(', ')', '\\'], "?");
+            fields.write("Status", "", &format!("{} ({reason})", status(recipient)))?;
+        }
+        None => fields.write("Status", "", status(recipient))?,
+    }
     if let Some(remote) = recipient.remote_mta {
         fields.write("Remote-MTA", "dns; ", remote)?;
     }
-    if let Some(diagnostic) = recipient.diagnostic {
+    if let Some(diagnostic) = recipient.diagnostic.filter(|diagnostic| is_reply(diagnostic)) {
         fields.write("Diagnostic-Code", "smtp; ", diagnostic)?;
     }
     if let Some(at) = recipient.last_attempt {
@@ -68,6 +75,12 @@ fn status<'a>(recipient: &Recipient<'a>) -> &'a str {
     let class = numbers.next().is_some_and(|class| classes.contains(&class));
     let valid = class && number(numbers.next()) && number(numbers.next()) && numbers.next().is_none();
     if valid { recipient.status } else { recipient.action.plain_status() }
+}
+
+/// Whether the text begins with a reply code of SMTP.
+fn is_reply(text: &str) -> bool {
+    let code = text.as_bytes().first_chunk::<3>();
+    code.is_some_and(|code| matches!(code[0], b'2'..=b'5') && code.iter().all(u8::is_ascii_digit))
 }
 
 struct Fields<'a> {

@@ -119,5 +119,5 @@ fn worst(report: &Report<'_>) -> Action {
 }
 
 fn write_lines(text: &str, indent: &str, out: &mut String) -> fmt::Result {
-    wrap(text, WIDTH).iter().try_for_each(|line| write!(out, "{indent}{line}\r\n"))
+    wrap(text, WIDTH - indent.len()).iter().try_for_each(|line| write!(out, "{indent}{line}\r\n"))
 }

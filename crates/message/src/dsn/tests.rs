@@ -203,6 +203,10 @@ fn each_recipient_has_a_block_and_a_fitting_status() {
     let statuses: Vec<_> = blocks[1..].iter().filter_map(|block| value(block, "Status")).collect();
     assert_eq!(statuses, ["4.4.7", "5.0.0", "5.0.0", "4.0.0", "2.1.5", "2.0.0", "2.0.0"]);
     assert_eq!(value(&blocks[0], "Original-Envelope-Id"), None);
+    let local = Recipient { status: "4.4.1", diagnostic: Some("timed out (60 s)"), ..recipients[0] };
+    let blocks_of_local = status_blocks(&whole(&build(&[local], |_| {}), ORIGINAL));
+    assert_eq!(value(&blocks_of_local[1], "Status").as_deref(), Some("4.4.1 (timed out ?60 s?)"));
+    assert_eq!(value(&blocks_of_local[1], "Diagnostic-Code"), None);
     for absent in ["Original-Recipient", "Remote-MTA", "Diagnostic-Code", "Will-Retry-Until"] {
         assert_eq!(value(&blocks[1], absent), None);
     }
@@ -243,11 +247,12 @@ proptest! {
     /// What a hostile server says must not add a field, a part or a line that is too long.
     #[test]
     fn texts_from_elsewhere_stay_where_they_belong(text in "(\\PC|[\r\n\0: -]|--=_017f22e2-79b0-7cc3-98c4-dc0c0c07398f|x{100}){0,40}", utf8 in any::<bool>()) {
+        let diagnostic = format!("550 {text}");
         let hostile = Recipient {
             original: &text,
             status: &text,
             remote_mta: Some(&text),
-            diagnostic: Some(&text),
+            diagnostic: Some(&diagnostic),
             ..recipient()
         };
         let built = build(&[hostile], |report| {
