@@ -32,8 +32,8 @@ pub struct Completion<'a> {
     pub domain: &'a str,
     /// Makes the `Date`.
     pub at: DateTime,
-    /// Makes the `Sender` of a message that is from several people (RFC 5322 §3.6.2); without it, such a message is
-    /// refused.
+    /// Who sends the message: makes the `From` of a message that has none, and the `Sender` of one that is from several
+    /// people (RFC 5322 §3.6.2) or from nobody who can be told. Without it, such messages are refused.
     pub sender: Option<&'a Address>,
 }
 
@@ -77,10 +77,19 @@ impl Completion<'_> {
 
     /// The fields that are missing, as text.
     fn additions(&self, block: &[u8], known: &KnownFields<'_>) -> Result<String, HeaderError> {
-        let from = known.get("From").ok_or(HeaderError::NoFrom)?;
-        let authors = mailboxes(block, from, "From")?;
         // Writing to a string does not fail.
         let mut additions = String::new();
+        let authors = match known.get("From").map(|from| mailboxes(block, from, "From")) {
+            Some(Ok(authors)) => authors,
+            // Whoever it says it is from, it says who sent it: as for several authors, a Sender is due.
+            Some(Err(_)) if self.sender.is_some() => usize::MAX,
+            Some(Err(error)) => return Err(error),
+            None => {
+                let sender = self.sender.ok_or(HeaderError::NoFrom)?;
+                let _ = write!(additions, "From: <{sender}>\r\n");
+                1
+            }
+        };
         match known.get("Sender") {
             Some(sender) if mailboxes(block, sender, "Sender")? != 1 => {
                 return Err(malformed(block, sender, "Sender"));

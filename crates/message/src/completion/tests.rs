@@ -52,6 +52,23 @@ fn what_is_not_for_recipients_is_removed() {
 }
 
 #[test]
+fn whoever_sends_stands_in_for_authors_that_are_missing() {
+    let bob = "bob@example.test".parse().expect("an address");
+    let complete = |block: &str| {
+        let completed = Completion { sender: Some(&bob), ..completion() }.complete(block.as_bytes());
+        completed.map(|completed| String::from_utf8(completed.header).expect("UTF-8 as it was"))
+    };
+    assert_eq!(
+        complete("Date: d\r\nMessage-ID: m\r\n\r\n"),
+        Ok("Date: d\r\nMessage-ID: m\r\nFrom: <bob@example.test>\r\n\r\n".into())
+    );
+    assert_eq!(
+        complete("From: Whomever\r\nDate: d\r\nMessage-ID: m\r\n\r\n"),
+        Ok("From: Whomever\r\nDate: d\r\nMessage-ID: m\r\nSender: <bob@example.test>\r\n\r\n".into())
+    );
+}
+
+#[test]
 fn several_authors_need_a_sender() {
     let block = "From: a@example.test, b@example.test\r\nDate: d\r\nMessage-ID: m\r\n\r\n";
     assert_eq!(complete(block), Err(HeaderError::NoSender));
