@@ -202,7 +202,9 @@ impl Service {
         }
         info!(?addresses, "serving");
         let readiness = Arc::new(move || health.is_serving(""));
-        let (served, (), ()) = tokio::join!(
+        // Of their own, because whoever runs this may wait for it as one of the shutdown's tasks.
+        let sessions = Shutdown::new();
+        let (served, (), (), ()) = tokio::join!(
             async {
                 let served = grpc.serve(routes, access(), &shutdown).await;
                 // If it failed, the rest is of no use without it.
@@ -210,14 +212,21 @@ impl Service {
                 served
             },
             http.serve(Arc::new(registry), readiness, &shutdown),
-            listeners.serve(imap, Arc::new(pop3), &shutdown),
+            listeners.serve(imap, Arc::new(pop3), &sessions),
+            async {
+                shutdown.started().await;
+                end_sessions(&sessions, drain_timeout).await;
+            },
         );
-        // Whatever ended it: sessions go on until the shutdown, and need the store.
-        if let Drained::CutOff(sessions) = shutdown.graceful(drain_timeout).await {
-            warn!(sessions, "the drain's time is up: sessions were cut off");
-        }
         store.close().await?;
         Ok(served?)
+    }
+}
+
+/// Lets sessions of mail clients end, and leaves a quarter of the time for closing the store.
+async fn end_sessions(sessions: &Shutdown, drain_timeout: Duration) {
+    if let Drained::CutOff(sessions) = sessions.graceful(drain_timeout * 3 / 4).await {
+        warn!(sessions, "the drain's time is up: sessions were cut off");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the tests of this crate share.
 
-use std::{fs, net::IpAddr, path::PathBuf, sync::Arc};
+use std::{fs, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use proto::mda::{
     CreateAccountRequest, delivery_client::DeliveryClient, directory_client::DirectoryClient,
@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use service::{
     cli::Reload,
     config::{ByteSize, GrpcConfig, HttpConfig, PeerConfig, TlsConfig},
-    drain::Shutdown,
+    drain::{Drained, Shutdown},
     grpc::client::{Channels, PeerChannel, Target},
     telemetry,
     tls::{PeerIdentity, Role},
@@ -73,7 +73,7 @@ pub(crate) struct TestService {
     pub(crate) addresses: Addresses,
     pub(crate) authority: Authority,
     pub(crate) shutdown: Shutdown,
-    running: JoinHandle<Result<(), RunError>>,
+    running: JoinHandle<Option<Result<(), RunError>>>,
     _data: TempDir,
 }
 
@@ -90,14 +90,15 @@ impl TestService {
         let service = crate::build(config, telemetry::registry(), &Reload::default()).await.unwrap();
         let addresses = service.addresses().clone();
         let shutdown = Shutdown::new();
-        let running = tokio::spawn(service.run(shutdown.clone()));
+        // As the process' main does.
+        let running = shutdown.spawn(service.run(shutdown.clone()));
         Self { addresses, authority, shutdown, running, _data: data }
     }
 
     /// Drains the service and waits until it has ended.
     pub(crate) async fn stop(self) {
-        self.shutdown.start();
-        self.running.await.unwrap().unwrap();
+        assert_eq!(self.shutdown.graceful(Duration::from_secs(20)).await, Drained::Cleanly);
+        self.running.await.unwrap().expect("it was not cut off").unwrap();
     }
 
     /// A connection to the gRPC services, under this role.
