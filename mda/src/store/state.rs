@@ -134,9 +134,7 @@ impl State {
 
     /// Flags that waited for their message are of no use once a replay is over: the message is gone.
     pub(super) fn end_replay(&mut self) -> Result<()> {
-        while let Some((key, _)) = self.pending.first_within::<super::record::Flagged>(keys::EARLY_FLAGS)? {
-            self.pending.delete(key);
-        }
+        self.pending.delete_within(keys::EARLY_FLAGS, usize::MAX)?;
         self.settle_quietly()
     }
 

@@ -6,6 +6,7 @@ use std::ops::{Bound, RangeBounds};
 use journal::Position;
 use prost::Message;
 
+use super::record::Nothing;
 use super::{Result, StoreError, keys};
 
 /// A row: what it holds, and where the journal record stands that says so.
@@ -91,7 +92,7 @@ impl Pending {
     }
 
     /// The first row within bounds.
-    pub(super) fn first<T: Message + Default>(&self, bounds: Bounds) -> Result<Option<(Vec<u8>, Stored<T>)>> {
+    fn first<T: Message + Default>(&self, bounds: Bounds) -> Result<Option<(Vec<u8>, Stored<T>)>> {
         if is_empty(&bounds) {
             return Ok(None);
         }
@@ -112,13 +113,27 @@ impl Pending {
         Self::nearer(new, old, |new, old| new > old)
     }
 
-    /// The first row with a prefix; deleting what it gives walks through all of them.
-    pub(super) fn first_within<T: Message + Default>(
+    /// Up to `at_most` rows within bounds, in key order.
+    pub(super) fn rows<T: Message + Default>(
         &self,
-        prefix: &[u8],
-    ) -> Result<Option<(Vec<u8>, Stored<T>)>> {
-        let range = keys::within(prefix);
-        self.first((Bound::Included(range.start), Bound::Excluded(range.end)))
+        bounds: Bounds,
+        at_most: usize,
+    ) -> Result<Vec<(Vec<u8>, Stored<T>)>> {
+        let mut rows: Vec<(Vec<u8>, Stored<T>)> = Vec::new();
+        while rows.len() < at_most {
+            let start = rows.last().map_or_else(|| bounds.0.clone(), |(key, _)| Bound::Excluded(key.clone()));
+            let Some(row) = self.first((start, bounds.1.clone()))? else { break };
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// Deletes up to `at_most` rows with a prefix; gives how many there were.
+    pub(super) fn delete_within(&mut self, prefix: &[u8], at_most: usize) -> Result<usize> {
+        let doomed = self.rows::<Nothing>(prefixed(prefix), at_most)?;
+        let number = doomed.len();
+        doomed.into_iter().for_each(|(key, _)| self.delete(key));
+        Ok(number)
     }
 
     /// The first committed pair that no write has replaced.
@@ -162,6 +177,12 @@ impl Pending {
         }
         self.table.tree.apply_batch(batch).map_err(sled_error)
     }
+}
+
+/// The bounds of all keys with a prefix.
+pub(super) fn prefixed(prefix: &[u8]) -> Bounds {
+    let range = keys::within(prefix);
+    (Bound::Included(range.start), Bound::Excluded(range.end))
 }
 
 /// A pending write that is not a deletion.

@@ -14,7 +14,7 @@ use crate::store::record::{
     SubscriptionState, Uids,
 };
 use crate::store::state::decode;
-use crate::store::{Result, Uid, UidSet, keys};
+use crate::store::{Result, StoreError, Uid, UidSet, keys};
 
 /// Segments reclaimed in one go; the rest waits for the next.
 const AT_ONCE: usize = 4;
@@ -27,7 +27,12 @@ impl LocalStore {
     pub(super) fn reclaim(&self) -> Result<()> {
         let candidates = self.inner.journal.reclaim_candidates(self.inner.config.reclaim_below);
         for Candidate { segment, .. } in candidates.into_iter().take(AT_ONCE) {
-            self.reclaim_segment(segment)?;
+            match self.reclaim_segment(segment) {
+                Err(closed @ StoreError::Closed(_)) => return Err(closed),
+                // Whatever is wrong with one segment, the others' space is wanted too.
+                Err(error) => tracing::warn!(%segment, %error, "cannot reclaim space of dead messages"),
+                Ok(_) => {}
+            }
         }
         Ok(())
     }
@@ -70,6 +75,7 @@ impl LocalStore {
     fn gather(&self, segment: SegmentId) -> Result<()> {
         // Numbers that were taken must stay taken when the record that says so goes.
         let mut gathered = Change { marks: self.take(|_| ()).1, ..Change::default() };
+        let mut octets = 0;
         let mut appends = Vec::new();
         let mut failed = None;
         let scanned = self.inner.journal.scan(Some(Position { segment, offset: 0 }), |entry| {
@@ -78,15 +84,20 @@ impl LocalStore {
             }
             let needed = decode(entry).and_then(|change| self.needed(entry.position, change));
             match needed {
-                Ok(needed) if needed.body == 0 => add(&mut gathered, needed),
+                Ok(needed) if needed.body == 0 => {
+                    let more = needed.encoded_len();
+                    if octets > 0 && octets + more > GATHERED {
+                        appends.push(self.propose(&std::mem::take(&mut gathered)));
+                        octets = 0;
+                    }
+                    octets += more;
+                    add(&mut gathered, needed);
+                }
                 Ok(_) => {}
                 Err(error) => {
                     failed.get_or_insert(error);
                     return Err(journal::Error::Closed);
                 }
-            }
-            if gathered.encoded_len() > GATHERED {
-                appends.push(self.propose(&std::mem::take(&mut gathered)));
             }
             Ok(())
         });

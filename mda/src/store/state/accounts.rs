@@ -58,10 +58,7 @@ impl State {
             self.delete_addresses(&old.value);
             self.pending.delete(keys::account(removed.id));
         }
-        let prefix = keys::subscriptions(removed.id);
-        while let Some((key, _)) = self.pending.first_within::<SubscriptionState>(&prefix)? {
-            self.pending.delete(key);
-        }
+        self.pending.delete_within(&keys::subscriptions(removed.id), usize::MAX)?;
         self.news.removed_accounts.insert(removed.id);
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::State;
 use crate::store::record::{
     BodyRow, Change, Counters, Delivered, Expunged, Flagged, Nothing, Number, Placed, Uids,
 };
-use crate::store::table::Stored;
+use crate::store::table::{Stored, prefixed};
 use crate::store::{Result, StoreError, SystemFlag, keys};
 
 impl State {
@@ -30,34 +30,20 @@ impl State {
 
     /// Removes some rows of a mailbox that is gone; `true` if there may be more.
     pub(in crate::store) fn purge(&mut self, mailbox: u64, at_most: usize) -> Result<bool> {
-        for removed in 0..at_most {
-            let Some((key, row)) = self.pending.first_within::<Placed>(&keys::rows(mailbox))? else {
-                return self.purge_indexes(mailbox, at_most - removed);
-            };
+        let rows = self.pending.rows::<Placed>(prefixed(&keys::rows(mailbox)), at_most)?;
+        let mut left = at_most - rows.len();
+        for (key, row) in rows {
             self.pending.delete(key);
             self.pending.delete(keys::changed(mailbox, row.value.modseq, row.value.uid));
             self.release(&row)?;
         }
-        self.settle_quietly()?;
-        Ok(true)
-    }
-
-    fn purge_indexes(&mut self, mailbox: u64, at_most: usize) -> Result<bool> {
-        let mut left = at_most;
         for prefix in
             [keys::vanished_all(mailbox), keys::expunged_all(mailbox), keys::early_flags_all(mailbox)]
         {
-            while let Some((key, _)) = self.pending.first_within::<Nothing>(&prefix)? {
-                self.pending.delete(key);
-                left = left.saturating_sub(1);
-                if left == 0 {
-                    self.settle_quietly()?;
-                    return Ok(true);
-                }
-            }
+            left -= self.pending.delete_within(&prefix, left)?;
         }
         self.settle_quietly()?;
-        Ok(false)
+        Ok(left == 0)
     }
 
     fn placed(&mut self, at: Position, placed: &Placed) -> Result<()> {
@@ -168,12 +154,12 @@ impl State {
         let bounds = |key: fn(u64, u32) -> Vec<u8>| {
             (Bound::Included(key(mailbox, uids.first)), Bound::Included(key(mailbox, uids.last)))
         };
-        while let Some((key, row)) = self.pending.first::<Placed>(bounds(keys::row))? {
+        for (key, row) in self.pending.rows::<Placed>(bounds(keys::row), usize::MAX)? {
             self.pending.delete(key);
             self.forget_row(&row, counters);
             self.release(&row)?;
         }
-        while let Some((key, _)) = self.pending.first::<Flagged>(bounds(keys::early_flags))? {
+        for (key, _) in self.pending.rows::<Flagged>(bounds(keys::early_flags), usize::MAX)? {
             self.pending.delete(key);
         }
         counters.uid_next = counters.uid_next.max(uids.last.saturating_add(1));
@@ -189,13 +175,17 @@ impl State {
             uids.first = keys::last_u32(&key);
             uids.last = uids.last.max(u32::try_from(last.value.value).unwrap_or(u32::MAX));
         }
-        let reach = |last: u32| {
+        loop {
             let first = Bound::Excluded(keys::expunged(mailbox, uids.first));
-            (first, Bound::Included(keys::expunged(mailbox, last.saturating_add(1))))
-        };
-        while let Some((key, last)) = self.pending.first::<Number>(reach(uids.last))? {
-            uids.last = uids.last.max(u32::try_from(last.value.value).unwrap_or(u32::MAX));
-            self.pending.delete(key);
+            let reach = Bound::Included(keys::expunged(mailbox, uids.last.saturating_add(1)));
+            let touching = self.pending.rows::<Number>((first, reach), usize::MAX)?;
+            if touching.is_empty() {
+                break;
+            }
+            for (key, last) in touching {
+                uids.last = uids.last.max(u32::try_from(last.value.value).unwrap_or(u32::MAX));
+                self.pending.delete(key);
+            }
         }
         self.pending.put(keys::expunged(mailbox, uids.first), at, &Number { value: u64::from(uids.last) });
         Ok(())
