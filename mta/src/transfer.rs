@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use message::{Address, MessageId, ReversePath};
+use message::{Address, MessageId, ReversePath, header};
 use proto::mail::{Envelope, Reply};
 use proto::mta::transfer_server::Transfer;
 use proto::mta::{EnqueueReceipt, EnqueueRequest};
@@ -40,14 +40,13 @@ impl Transfer for TransferService {
 
         let mut incoming = self.intake.begin("");
         let mut size = 0;
+        // The limit is for what the client sent; what the MSA added to its header does not count.
+        let most = *self.intake.limits.message_size + header::MAX_HEADER as u64;
         let mut next = Some(first.data);
         while let Some(data) = next {
             size += data.len() as u64;
-            if size > *self.intake.limits.message_size {
-                return Err(Status::invalid_argument(format!(
-                    "the message is larger than {} octets",
-                    *self.intake.limits.message_size
-                )));
+            if size > most {
+                return Err(Status::invalid_argument(format!("the message is larger than {most} octets")));
             }
             self.intake.write(&mut incoming, data).await.map_err(|reply| status(&reply))?;
             next = match stream.message().await? {

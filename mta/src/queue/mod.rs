@@ -11,6 +11,7 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -58,13 +59,21 @@ pub(crate) struct Queue {
     /// Something came into line, or a time came nearer.
     changed: Notify,
     workers: TaskTracker,
+    /// Workers finish what they have in hand and take no more.
+    draining: AtomicBool,
 }
 
 impl Queue {
     /// A queue with everything that waits in the spool.
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let scheduler = Mutex::new(Scheduler::new(parts.limits));
-        let queue = Self { parts, scheduler, changed: Notify::new(), workers: TaskTracker::new() };
+        let queue = Self {
+            parts,
+            scheduler,
+            changed: Notify::new(),
+            workers: TaskTracker::new(),
+            draining: AtomicBool::new(false),
+        };
         let mut after = None;
         loop {
             let page = queue.parts.spool.page(after, 10_000);
@@ -123,6 +132,7 @@ impl Queue {
                 () = shutdown.started() => {}
             }
         }
+        self.draining.store(true, Ordering::Relaxed);
         self.workers.close();
         self.workers.wait().await;
     }
@@ -139,8 +149,11 @@ impl Queue {
         Duration::from_millis(due).min(LONGEST_SLEEP)
     }
 
-    /// The next unit for a worker of `destination`.
+    /// The next unit for a worker of `destination`; none once this node drains.
     fn take(&self, destination: &Destination) -> Option<Unit> {
+        if self.draining.load(Ordering::Relaxed) {
+            return None;
+        }
         self.scheduler.lock().take(destination)
     }
 
