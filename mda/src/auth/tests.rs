@@ -149,3 +149,25 @@ async fn costs_out_of_bounds_are_refused_when_starting() {
     let config = PasswordsConfig { passes: 0, ..config() };
     assert!(matches!(Authenticator::new(store.store.clone(), &config), Err(AuthError::Unavailable(_))));
 }
+
+#[tokio::test]
+async fn failures_that_are_held_back_keep_nobody_else_waiting() {
+    let delay = Duration::from_mins(1).into();
+    let config = PasswordsConfig { failure_delay: delay, max_failure_delay: delay, ..config() };
+    let (_store, authenticator) = setup(config).await;
+    let failures: Vec<_> = (0..32)
+        .map(|user| {
+            let authenticator = authenticator.clone();
+            let name = format!("user{user}@example.test");
+            tokio::spawn(async move { authenticator.authenticate(&name, "wrong", None).await })
+        })
+        .collect();
+    // They queue for the cores first.
+    tokio::task::yield_now().await;
+    let start = Instant::now();
+    assert!(authenticator.authenticate(ALICE, "right", Some(ip(HOME))).await.is_ok());
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    for failure in failures {
+        assert_eq!(failure.await.unwrap(), Err(AuthError::Wrong));
+    }
+}
