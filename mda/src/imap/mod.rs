@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
 use crate::config::{Limits, PlaintextAuth};
+use crate::metrics::Metrics;
 use crate::store::MailStore;
 
 use parse::FrameLimits;
@@ -67,6 +68,8 @@ pub struct Options {
     pub limits: Limits,
     /// For STARTTLS, and for connections under TLS from the first octet.
     pub tls: Option<TlsAcceptor>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// How a connection begins.

@@ -174,14 +174,6 @@ impl Responses {
         self.literal_head(octets.len() as u64).octets(octets)
     }
 
-    /// RFC 9051 §4.3: a literal8 if there is a NUL, which a literal must not hold.
-    pub(super) fn binary(&mut self, octets: &[u8]) -> &mut Self {
-        if octets.contains(&0) {
-            self.raw("~");
-        }
-        self.literal(octets)
-    }
-
     /// Announces a literal; exactly that many octets must follow.
     pub(super) fn literal_head(&mut self, size: u64) -> &mut Self {
         self.raw("{").number(size).raw("}").crlf()

@@ -1,2 +1,3 @@
 mod client;
 mod conversations;
+mod encryption;

@@ -54,7 +54,7 @@ pub(super) enum Ended {
 pub(super) enum Patience {
     /// Until then, whatever it says.
     Until(Instant),
-    /// From its last octet on.
+    /// Each time we wait for it.
     Each(Duration),
 }
 

@@ -25,12 +25,6 @@ fn strings_are_quoted_or_literals() {
 }
 
 #[test]
-fn octets_with_nul_are_a_literal8() {
-    assert_eq!(written(|to| _ = to.binary(b"ab")), "{2}\r\nab");
-    assert_eq!(written(|to| _ = to.binary(b"a\0")), "~{2}\r\na\0");
-}
-
-#[test]
 fn nothing_in_a_text_ends_a_response() {
     let outcome = Outcome::no("CANNOT", "bad\r\n* BYE é");
     assert_eq!(written(|to| to.tagged("a1", &outcome)), "a1 NO [CANNOT] bad??* BYE ??\r\n");

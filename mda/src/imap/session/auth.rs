@@ -6,7 +6,8 @@ use super::{Done, Failure, Outcome, Session, bad};
 use crate::auth::AuthError;
 use crate::auth::plain::{Plain, PlainError};
 use crate::imap::wire::{Ended, Patience};
-use crate::store::MailStore;
+use crate::metrics::{LoginOutcome, Protocol};
+use crate::store::{Account, MailStore};
 
 /// Before login.
 const CAPABILITIES: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID";
@@ -105,15 +106,10 @@ impl<S: MailStore> Session<S> {
 
     async fn check_password(&mut self, username: &str, password: &str) -> Done {
         let client = Some(self.peer.ip());
-        match self.shared.authenticator.authenticate(username, password, client).await {
-            Ok(account) => {
-                tracing::info!(peer = %self.peer, account = %account.name, "imap login");
-                self.account = Some(account.id);
-                let idle = *self.shared.options.limits.imap_idle_timeout;
-                self.wire.trust(self.shared.limits_after_login(), Patience::Each(idle));
-                self.errors = 0;
-                Ok(Outcome::ok("logged in").with_code(format!("CAPABILITY {}", self.capabilities())))
-            }
+        let checked = self.shared.authenticator.authenticate(username, password, client).await;
+        self.shared.options.metrics.login(Protocol::Imap, login_outcome(&checked));
+        match checked {
+            Ok(account) => Ok(self.logged_in(&account)),
             Err(error @ AuthError::Wrong) => {
                 tracing::info!(peer = %self.peer, username, "imap login failed");
                 self.failed("AUTHENTICATIONFAILED", error.to_string())
@@ -127,6 +123,15 @@ impl<S: MailStore> Session<S> {
                 Err(Failure::Refused(Outcome::no("UNAVAILABLE", "try again later")))
             }
         }
+    }
+
+    fn logged_in(&mut self, account: &Account) -> Outcome {
+        tracing::info!(peer = %self.peer, account = %account.name, "imap login");
+        self.account = Some(account.id);
+        let idle = *self.shared.options.limits.imap_idle_timeout;
+        self.wire.trust(self.shared.limits_after_login(), Patience::Each(idle));
+        self.errors = 0;
+        Outcome::ok("logged in").with_code(format!("CAPABILITY {}", self.capabilities()))
     }
 
     /// A login that failed is an error of the session too.
@@ -159,5 +164,14 @@ impl<S: MailStore> Session<S> {
 
     fn may_start_tls(&self) -> bool {
         !self.tls && self.account.is_none() && self.shared.options.tls.is_some()
+    }
+}
+
+fn login_outcome(checked: &Result<Account, AuthError>) -> LoginOutcome {
+    match checked {
+        Ok(_) => LoginOutcome::Ok,
+        Err(AuthError::Wrong) => LoginOutcome::Wrong,
+        Err(AuthError::Throttled { .. }) => LoginOutcome::Throttled,
+        Err(AuthError::Unavailable(_)) => LoginOutcome::Unavailable,
     }
 }

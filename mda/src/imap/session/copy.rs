@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Done, Failure, Outcome, Session, refused};
+use super::{Done, Failure, Outcome, Session};
 use crate::imap::parse::MessageSet;
 use crate::imap::response::uid_pairs;
 use crate::store::{Copied, MailStore, StoreError};
@@ -51,6 +51,6 @@ fn copy_uid(copied: &Copied) -> Option<String> {
 pub(super) fn try_create(error: StoreError) -> Failure {
     match error {
         StoreError::NoSuchMailbox => Failure::Refused(Outcome::no("TRYCREATE", "there is no such mailbox")),
-        error => refused(error),
+        error => Failure::Store(error),
     }
 }

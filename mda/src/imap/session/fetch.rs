@@ -2,6 +2,9 @@
 
 mod item;
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::{Done, Failure, Outcome, Session};
 use crate::imap::content::Content;
 use crate::imap::parse::{FetchItem, MessageSet};
@@ -47,7 +50,7 @@ impl<S: MailStore> Session<S> {
                 self.fetch_row(row, &items, seen.contains(row.uid), &mut tally).await?;
             }
         }
-        Ok(fetch_outcome(tally, uid))
+        fetch_outcome(tally, uid)
     }
 
     /// The rows of these messages, without those that are gone.
@@ -119,7 +122,7 @@ impl<S: MailStore> Session<S> {
     }
 
     async fn load(&self, row: &Row, items: &[FetchItem]) -> Result<Content<S>, StoreError> {
-        let look_into = std::sync::Arc::clone(&self.shared.look_into);
+        let look_into = Arc::clone(&self.shared.look_into);
         let mut content = Content::new(self.shared.store.clone(), look_into, row);
         match items.iter().map(item::need).max().unwrap_or(Need::Row) {
             Need::Row => {}
@@ -131,13 +134,10 @@ impl<S: MailStore> Session<S> {
     }
 
     /// Sends a range of the message as the octets of a literal, which was announced: there is no way back.
-    async fn send_octets(&mut self, content: &Content<S>, range: std::ops::Range<u64>) -> Result<(), Ended> {
+    async fn send_octets(&mut self, content: &Content<S>, range: Range<u64>) -> Result<(), Failure> {
         let mut at = range.start;
         while at < range.end {
-            let piece = content.piece(at..range.end).await.map_err(|error| {
-                tracing::error!(%error, "a message cannot be read to its end");
-                Ended::BrokenOff(error.to_string())
-            })?;
+            let piece = content.piece(at..range.end).await.map_err(broken_off)?;
             at += piece.len() as u64;
             self.wire.responses.octets(&piece);
             self.wire.relieve().await?;
@@ -146,19 +146,22 @@ impl<S: MailStore> Session<S> {
     }
 }
 
-fn fetch_outcome(tally: Tally, uid: bool) -> Outcome {
+/// The store failed when a part of the response was out.
+fn broken_off(error: StoreError) -> Failure {
+    tracing::error!(%error, "a message cannot be read to its end");
+    Failure::Ended(Ended::BrokenOff(error.to_string()))
+}
+
+fn fetch_outcome(tally: Tally, uid: bool) -> Done {
     if let Some(error) = tally.failure {
-        return match super::refused(error) {
-            Failure::Refused(outcome) => outcome,
-            _ => Outcome::no("UNAVAILABLE", "a message cannot be read"),
-        };
+        return Err(Failure::Store(error));
     }
     if tally.unknown_encoding {
-        return Outcome::no("UNKNOWN-CTE", "a part has an encoding that nobody knows");
+        return Ok(Outcome::no("UNKNOWN-CTE", "a part has an encoding that nobody knows"));
     }
     if tally.gone > 0 && !uid {
         // RFC 2180 §4.1.2, RFC 5530: they are gone, and the client will hear of it when it may.
-        return Outcome::no("EXPUNGEISSUED", "some of the messages are gone");
+        return Ok(Outcome::no("EXPUNGEISSUED", "some of the messages are gone"));
     }
-    Outcome::ok("FETCH completed")
+    Ok(Outcome::ok("FETCH completed"))
 }

@@ -18,9 +18,10 @@ impl<S: MailStore> Session<S> {
             }
             self.wire.flush().await?;
             match &mut self.selected {
-                // An error is a mailbox that was deleted: `tell_news` says so.
                 Some(selected) => tokio::select! {
-                    _ = selected.news.changed() => {}
+                    // Waiting marks it as seen, which it is not. An error is a mailbox that was deleted, as
+                    // `tell_news` will find.
+                    _ = selected.news.changed() => selected.news.mark_changed(),
                     heard = self.wire.wait() => heard?,
                 },
                 None => self.wire.wait().await?,

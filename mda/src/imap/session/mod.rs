@@ -52,6 +52,8 @@ struct Selected {
 enum Failure {
     /// The client is told, and the session goes on.
     Refused(Outcome),
+    /// The store refused, or failed.
+    Store(StoreError),
     /// Nothing failed: the client has had its tagged response already.
     Answered,
     /// The session cannot go on.
@@ -154,6 +156,7 @@ impl<S: MailStore> Session<S> {
     async fn finish(&mut self, tag: &str, done: Done, tidings: Tidings) -> Result<(), Ended> {
         let outcome = match done {
             Ok(outcome) | Err(Failure::Refused(outcome)) => outcome,
+            Err(Failure::Store(error)) => self.store_refused(&error),
             Err(Failure::Answered) => return Ok(()),
             Err(Failure::Ended(ended)) => return Err(ended),
         };
@@ -290,13 +293,39 @@ impl<S: MailStore> Session<S> {
         }
     }
 
+    /// What a client is told when the store refuses (RFC 5530, RFC 9051 §7.1). What only an operator can mend is
+    /// logged here, once.
+    fn store_refused(&self, error: &StoreError) -> Outcome {
+        let code = match error {
+            StoreError::NoSuchMailbox | StoreError::NoSuchAccount => "NONEXISTENT",
+            StoreError::AlreadyExists => "ALREADYEXISTS",
+            StoreError::HasChildren => "HASCHILDREN",
+            StoreError::InboxIsPermanent | StoreError::InvalidName(_) => "CANNOT",
+            StoreError::OverLimit { .. } => "LIMIT",
+            StoreError::Full => "OVERQUOTA",
+            StoreError::Expunged => "EXPUNGEISSUED",
+            StoreError::Busy => "UNAVAILABLE",
+            failed => {
+                tracing::error!(peer = %self.peer, error = %failed, "the mail store failed");
+                self.shared.options.metrics.store_errors.inc();
+                let code = if matches!(failed, StoreError::CorruptBody { .. }) {
+                    "CORRUPTION"
+                } else {
+                    "UNAVAILABLE"
+                };
+                return Outcome::no(code, "the mail store failed at this");
+            }
+        };
+        Outcome::no(code, error.to_string())
+    }
+
     fn encoding(&self) -> Encoding {
         if self.rev2 { Encoding::Utf8 } else { Encoding::ModifiedUtf7 }
     }
 
     fn mailbox_name(&self, name: &[u8]) -> Result<MailboxName, Failure> {
         let text = self.encoding().decode(name).map_err(|error| bad(error.to_string()))?;
-        MailboxName::parse(&text).map_err(|error| refused(StoreError::from(error)))
+        MailboxName::parse(&text).map_err(|error| Failure::Store(error.into()))
     }
 
     fn view(&self) -> Result<&View, Failure> {
@@ -333,36 +362,9 @@ fn bad(text: impl Into<String>) -> Failure {
     Failure::Refused(Outcome::bad(text))
 }
 
-/// What a client is told when the store refuses (RFC 5530, RFC 9051 §7.1). What only an operator can mend is logged
-/// here, once.
-fn refused(error: StoreError) -> Failure {
-    let code = match &error {
-        StoreError::NoSuchMailbox | StoreError::NoSuchAccount => "NONEXISTENT",
-        StoreError::AlreadyExists => "ALREADYEXISTS",
-        StoreError::HasChildren => "HASCHILDREN",
-        StoreError::InboxIsPermanent | StoreError::InvalidName(_) => "CANNOT",
-        StoreError::OverLimit { .. } => "LIMIT",
-        StoreError::Full => "OVERQUOTA",
-        StoreError::Expunged => "EXPUNGEISSUED",
-        StoreError::CorruptBody { .. } => "CORRUPTION",
-        StoreError::Busy | StoreError::Closed(_) => "UNAVAILABLE",
-        _ => {
-            tracing::error!(%error, "the store failed");
-            return Failure::Refused(Outcome::no(
-                "UNAVAILABLE",
-                "the mail store has failed, try again later",
-            ));
-        }
-    };
-    if matches!(error, StoreError::CorruptBody { .. }) {
-        tracing::error!(%error, "a message cannot be read");
-    }
-    Failure::Refused(Outcome::no(code, error.to_string()))
-}
-
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        refused(error)
+        Self::Store(error)
     }
 }
 

@@ -93,13 +93,11 @@ impl<S: MailStore> Session<S> {
         if let Some(answer) = test.answer(&Candidate { row: &row, header: Some(&header), text: None }) {
             return Ok(answer);
         }
-        content.load_structure().await?;
-        let Some(structure) = content.structure() else { return Ok(false) };
-        let octets = content.slice(0..content.size() as usize);
+        let whole = content.whole().await?;
         let test = Arc::clone(test);
         // Decoding may take long.
         let answer = tokio::task::spawn_blocking(move || {
-            let text = DecodedText::new(&octets, &structure);
+            let text = DecodedText::new(&whole.octets);
             test.answer(&Candidate { row: &row, header: Some(&header), text: Some(&text) })
         });
         let answer = answer.await.map_err(|error| StoreError::Io {

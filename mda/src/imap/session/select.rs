@@ -38,7 +38,8 @@ impl<S: MailStore> Session<S> {
             names.push("\\*".to_owned());
             names.join(" ")
         };
-        responses.untagged(&Outcome::ok("").with_code(format!("PERMANENTFLAGS ({permanent})")));
+        responses
+            .untagged(&Outcome::ok("flags that are kept").with_code(format!("PERMANENTFLAGS ({permanent})")));
         responses.raw("* ").number(view.exists()).raw(" EXISTS").crlf();
         if !self.rev2 {
             responses.raw("* 0 RECENT").crlf();
@@ -48,8 +49,9 @@ impl<S: MailStore> Session<S> {
         }
         // A row may be newer than the status: UIDNEXT is above both.
         let uid_next = status.uid_next.max(view.uids().last().map_or(1, |uid| uid.saturating_add(1)));
-        responses.untagged(&Outcome::ok("").with_code(format!("UIDVALIDITY {}", view.uid_validity)));
-        responses.untagged(&Outcome::ok("").with_code(format!("UIDNEXT {uid_next}")));
+        responses
+            .untagged(&Outcome::ok("UIDs are valid").with_code(format!("UIDVALIDITY {}", view.uid_validity)));
+        responses.untagged(&Outcome::ok("the next UID").with_code(format!("UIDNEXT {uid_next}")));
         if self.rev2 {
             let attributes = mailbox.special_use.map_or("", |special_use| special_use.as_str());
             responses.raw("* LIST (").raw(attributes).raw(") \"/\" ").mailbox(&mailbox.name, encoding).crlf();

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Authenticator;
 use crate::config::{Limits, PlaintextAuth};
 use crate::imap::{Beginning, Imap, Options, Stream};
+use crate::metrics::Metrics;
 use crate::testing::{LocalStore, TestStore, cheap_passwords};
 
 pub(super) const USER: &str = "alice@example.test";
@@ -27,7 +28,7 @@ impl Server {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Options)) -> Self {
-        let store = TestStore::open().await;
+        let store = TestStore::open();
         let authenticator = Authenticator::new(store.store.clone(), &cheap_passwords()).unwrap();
         let hash = authenticator.hash(PASSWORD).await.unwrap();
         store.create_account_with_hash(USER, hash).await;
@@ -36,6 +37,7 @@ impl Server {
             plaintext_auth: PlaintextAuth::Loopback,
             limits: Limits::default(),
             tls: None,
+            metrics: Metrics::default(),
         };
         change(&mut options);
         let imap = Imap::new(store.store.clone(), authenticator, options);
@@ -48,9 +50,7 @@ impl Server {
         let (imap, shutdown) = (self.imap.clone(), self.shutdown.clone());
         let peer = SocketAddr::from(([127, 0, 0, 1], 4000));
         let session = tokio::spawn(async move { imap.serve(theirs, peer, Beginning::Plain, shutdown).await });
-        let mut client = Client { stream: ours, session, unread: Vec::new(), tags: 0 };
-        assert!(client.line().await.starts_with("* OK [CAPABILITY IMAP4rev1 IMAP4rev2"));
-        client
+        Client::greeted(ours, Some(session)).await
     }
 
     /// A connection that is logged in.
@@ -70,12 +70,29 @@ impl Server {
 
 pub(super) struct Client<T> {
     pub(super) stream: T,
-    pub(super) session: JoinHandle<()>,
+    /// None: someone else runs it.
+    pub(super) session: Option<JoinHandle<()>>,
     unread: Vec<u8>,
     tags: u32,
 }
 
 impl<T: Stream> Client<T> {
+    /// A new connection, greeting read.
+    pub(super) async fn greeted(stream: T, session: Option<JoinHandle<()>>) -> Self {
+        let mut client = Self::over(stream, session);
+        assert!(client.line().await.starts_with("* OK [CAPABILITY IMAP4rev1 IMAP4rev2"));
+        client
+    }
+
+    pub(super) fn over(stream: T, session: Option<JoinHandle<()>>) -> Self {
+        Self { stream, session, unread: Vec::new(), tags: 0 }
+    }
+
+    /// What was received and not looked at.
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.unread
+    }
+
     /// Sends a command; gives the untagged responses, and the tagged one without its tag.
     pub(super) async fn command(&mut self, command: &str) -> (Vec<String>, String) {
         self.tags += 1;
@@ -156,7 +173,9 @@ impl<T: Stream> Client<T> {
     /// All that still comes until the server closes.
     pub(super) async fn rest(mut self) -> String {
         self.stream.read_to_end(&mut self.unread).await.unwrap();
-        self.session.await.unwrap();
+        if let Some(session) = self.session {
+            session.await.unwrap();
+        }
         String::from_utf8_lossy(&self.unread).into_owned()
     }
 }

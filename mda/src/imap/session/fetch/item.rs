@@ -13,6 +13,8 @@ use crate::imap::response::Responses;
 use crate::imap::session::{Failure, Session};
 use crate::store::{MailStore, Row};
 
+use super::broken_off;
+
 /// What must be read for an item; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Need {
@@ -77,13 +79,13 @@ impl<S: MailStore> Session<S> {
             FetchItem::Envelope => {
                 responses.raw("ENVELOPE ").envelope(&Envelope::parse(&content.header()));
             }
-            FetchItem::Body | FetchItem::BodyStructure => {
-                let extended = *item == FetchItem::BodyStructure;
-                responses.raw(if extended { "BODYSTRUCTURE " } else { "BODY " });
-                match content.structure() {
-                    Some(structure) => responses.structure(&structure, extended),
-                    None => responses.raw("NIL"),
-                };
+            FetchItem::Body => {
+                responses.raw("BODY ");
+                self.structure(content, false);
+            }
+            FetchItem::BodyStructure => {
+                responses.raw("BODYSTRUCTURE ");
+                self.structure(content, true);
             }
             FetchItem::Rfc822 => {
                 responses.raw("RFC822");
@@ -99,12 +101,20 @@ impl<S: MailStore> Session<S> {
             }
             FetchItem::Section { section, partial, .. } => {
                 responses.raw("BODY").section(section);
-                self.send(content, section_value(content, section), *partial).await?;
+                let value = section_value(content, section).await?;
+                self.send(content, value, *partial).await?;
             }
-            FetchItem::Binary { part, partial, .. } => return Ok(self.binary(content, part, *partial)),
-            FetchItem::BinarySize(part) => return Ok(self.binary_size(content, part)),
+            FetchItem::Binary { part, partial, .. } => return self.binary(content, part, *partial).await,
+            FetchItem::BinarySize(part) => return self.binary_size(content, part).await,
         }
         Ok(true)
+    }
+
+    fn structure(&mut self, content: &Content<S>, extended: bool) {
+        match content.structure() {
+            Some(structure) => self.wire.responses.structure(&structure, extended),
+            None => self.wire.responses.raw("NIL"),
+        };
     }
 
     async fn send(
@@ -113,61 +123,69 @@ impl<S: MailStore> Session<S> {
         value: Value,
         partial: Option<Partial>,
     ) -> Result<(), Failure> {
-        if let Some(partial) = partial {
-            self.wire.responses.raw("<").number(partial.offset).raw(">");
-        }
-        self.wire.responses.raw(" ");
+        let responses = &mut self.wire.responses;
+        responses.origin(partial).raw(" ");
         match value {
             Value::Nil => {
-                self.wire.responses.raw("NIL");
+                responses.raw("NIL");
             }
             Value::Made(octets) => {
                 let range = cut(0..octets.len() as u64, partial);
-                self.wire.responses.literal(&octets[range.start as usize..range.end as usize]);
+                responses.literal(&octets[range.start as usize..range.end as usize]);
             }
             Value::Range(range) => {
                 let range = cut(range, partial);
-                self.wire.responses.literal_head(range.end - range.start);
+                responses.literal_head(range.end - range.start);
                 self.send_octets(content, range).await?;
             }
         }
         Ok(())
     }
 
-    /// `BINARY[…]`: the part without its transfer encoding.
-    fn binary(&mut self, content: &Content<S>, part: &[u32], partial: Option<Partial>) -> bool {
-        let responses = &mut self.wire.responses;
-        responses.raw("BINARY").part_number(part);
-        if let Some(partial) = partial {
-            responses.raw("<").number(partial.offset).raw(">");
+    /// `BINARY[…]`: the part without its transfer encoding, decoded piece by piece: once to know how long it is, and
+    /// again to send it.
+    async fn binary(
+        &mut self,
+        content: &Content<S>,
+        path: &[u32],
+        partial: Option<Partial>,
+    ) -> Result<bool, Failure> {
+        self.wire.responses.raw("BINARY").part_number(path).origin(partial).raw(" ");
+        let Some(encoded) = encoded(content, path) else {
+            self.wire.responses.raw("NIL");
+            return Ok(true);
+        };
+        let Some(length) = decoded_length(content, &encoded).await? else {
+            self.wire.responses.raw("NIL");
+            return Ok(false);
+        };
+        let wanted = cut(0..length.octets, partial);
+        // RFC 9051 §4.3: a literal must not hold NUL, a literal8 may.
+        self.wire.responses.raw(if length.has_nul { "~" } else { "" });
+        self.wire.responses.literal_head(wanted.end - wanted.start);
+        let mut decoding = Decoding::new(content, &encoded);
+        let mut at = 0;
+        while let Some(octets) = decoding.next().await? {
+            let end = at + octets.len() as u64;
+            let (from, to) = (wanted.start.clamp(at, end) - at, wanted.end.clamp(at, end) - at);
+            self.wire.responses.octets(&octets[from as usize..to as usize]);
+            self.wire.relieve().await?;
+            at = end;
         }
-        responses.raw(" ");
-        match decoded(content, part) {
-            Decoded::Octets(octets) => {
-                let range = cut(0..octets.len() as u64, partial);
-                responses.binary(&octets[range.start as usize..range.end as usize]);
-            }
-            Decoded::NoSuchPart => {
-                responses.raw("NIL");
-            }
-            Decoded::UnknownEncoding => {
-                responses.raw("NIL");
-                return false;
-            }
-        }
-        true
+        Ok(true)
     }
 
-    fn binary_size(&mut self, content: &Content<S>, part: &[u32]) -> bool {
-        let responses = &mut self.wire.responses;
-        responses.raw("BINARY.SIZE").part_number(part).raw(" ");
-        let (size, known) = match decoded(content, part) {
-            Decoded::Octets(octets) => (octets.len(), true),
-            Decoded::NoSuchPart => (0, true),
-            Decoded::UnknownEncoding => (0, false),
+    async fn binary_size(&mut self, content: &Content<S>, path: &[u32]) -> Result<bool, Failure> {
+        self.wire.responses.raw("BINARY.SIZE").part_number(path).raw(" ");
+        let (size, known) = match encoded(content, path) {
+            None => (0, true),
+            Some(encoded) => match decoded_length(content, &encoded).await? {
+                Some(length) => (length.octets, true),
+                None => (0, false),
+            },
         };
-        responses.number(size as u64);
-        known
+        self.wire.responses.number(size);
+        Ok(known)
     }
 }
 
@@ -178,27 +196,31 @@ fn cut(range: Range<u64>, partial: Option<Partial>) -> Range<u64> {
     start..start.saturating_add(length).min(range.end)
 }
 
-fn section_value<S: MailStore>(content: &Content<S>, section: &Section) -> Value {
+async fn section_value<S: MailStore>(content: &Content<S>, section: &Section) -> Result<Value, Failure> {
     if section.part.is_empty() {
-        return match &section.text {
+        return Ok(match &section.text {
             None => Value::Range(0..content.size()),
             Some(SectionText::Text) => Value::Range(content.header().len() as u64..content.size()),
             Some(SectionText::Fields { names, not }) => Value::Made(fields(&content.header(), names, *not)),
             Some(SectionText::Header | SectionText::Mime) => Value::Made(content.header()),
-        };
+        });
     }
-    let Some(structure) = content.structure() else { return Value::Nil };
     let asked = match &section.text {
         None => mime::Section::Whole,
         Some(SectionText::Header | SectionText::Fields { .. }) => mime::Section::Header,
         Some(SectionText::Text) => mime::Section::Text,
         Some(SectionText::Mime) => mime::Section::Mime,
     };
-    let Some(range) = structure.section(&section.part, asked) else { return Value::Nil };
-    match &section.text {
-        Some(SectionText::Fields { names, not }) => Value::Made(fields(&content.slice(range), names, *not)),
-        _ => Value::Range(range.start as u64..range.end as u64),
-    }
+    let range = content.structure().and_then(|structure| structure.section(&section.part, asked));
+    let Some(range) = range else { return Ok(Value::Nil) };
+    let range = range.start as u64..range.end as u64;
+    Ok(match &section.text {
+        Some(SectionText::Fields { names, not }) => {
+            let block = content.block(range).await.map_err(broken_off)?;
+            Value::Made(fields(&block, names, *not))
+        }
+        _ => Value::Range(range),
+    })
 }
 
 /// Some fields of a header as they are, and a blank line (RFC 9051 §6.4.5.1).
@@ -214,22 +236,73 @@ fn fields(block: &[u8], names: &[Bytes], not: bool) -> Bytes {
     chosen.freeze()
 }
 
-enum Decoded {
-    Octets(Bytes),
-    NoSuchPart,
-    UnknownEncoding,
+/// A part with its transfer encoding.
+struct Encoded {
+    range: Range<u64>,
+    encoding: mime::Encoding,
 }
 
-fn decoded<S: MailStore>(content: &Content<S>, path: &[u32]) -> Decoded {
-    let Some(structure) = content.structure() else { return Decoded::NoSuchPart };
+/// None: there is no such part. The message itself is as it is (RFC 3516 §4.2).
+fn encoded<S: MailStore>(content: &Content<S>, path: &[u32]) -> Option<Encoded> {
     if path.is_empty() {
-        return Decoded::Octets(content.slice(0..content.size() as usize));
+        return Some(Encoded { range: 0..content.size(), encoding: mime::Encoding::Binary });
     }
-    let Some(part) = structure.part(path) else { return Decoded::NoSuchPart };
-    let octets = content.slice(part.body.clone());
-    match &part.encoding {
-        mime::Encoding::Other(_) => Decoded::UnknownEncoding,
-        encoding => Decoded::Octets(mime::Decoder::decode(encoding, &octets).into()),
+    let structure = content.structure()?;
+    let part = structure.part(path)?;
+    let range = part.body.start as u64..part.body.end as u64;
+    Some(Encoded { range, encoding: part.encoding.clone() })
+}
+
+struct DecodedLength {
+    octets: u64,
+    has_nul: bool,
+}
+
+/// None: nobody knows the encoding.
+async fn decoded_length<S: MailStore>(
+    content: &Content<S>,
+    encoded: &Encoded,
+) -> Result<Option<DecodedLength>, Failure> {
+    if matches!(encoded.encoding, mime::Encoding::Other(_)) {
+        return Ok(None);
+    }
+    let mut length = DecodedLength { octets: 0, has_nul: false };
+    let mut decoding = Decoding::new(content, encoded);
+    while let Some(octets) = decoding.next().await? {
+        length.octets += octets.len() as u64;
+        length.has_nul |= octets.contains(&0);
+    }
+    Ok(Some(length))
+}
+
+/// Decodes a part piece by piece.
+struct Decoding<'a, S> {
+    content: &'a Content<S>,
+    left: Range<u64>,
+    /// None at the end.
+    decoder: Option<mime::Decoder>,
+}
+
+impl<'a, S: MailStore> Decoding<'a, S> {
+    fn new(content: &'a Content<S>, encoded: &Encoded) -> Self {
+        let decoder = Some(mime::Decoder::new(&encoded.encoding));
+        Self { content, left: encoded.range.clone(), decoder }
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let mut octets = Vec::new();
+        if self.left.is_empty() {
+            return Ok(self.decoder.take().map(|decoder| {
+                decoder.finish(&mut octets);
+                octets
+            }));
+        }
+        let piece = self.content.piece(self.left.clone()).await.map_err(broken_off)?;
+        self.left.start += piece.len() as u64;
+        if let Some(decoder) = &mut self.decoder {
+            decoder.push(&piece, &mut octets);
+        }
+        Ok(Some(octets))
     }
 }
 
@@ -253,6 +326,14 @@ impl Responses {
             };
         }
         self.raw("]")
+    }
+
+    /// `<offset>` of a partial fetch.
+    fn origin(&mut self, partial: Option<Partial>) -> &mut Self {
+        match partial {
+            Some(partial) => self.raw("<").number(partial.offset).raw(">"),
+            None => self,
+        }
     }
 
     /// `section-binary`

@@ -27,7 +27,8 @@ pub(super) struct DecodedText {
 }
 
 impl DecodedText {
-    pub(super) fn new(message: &[u8], structure: &Structure) -> Self {
+    pub(super) fn new(message: &[u8]) -> Self {
+        let structure = Structure::parse(message);
         let octets = |range: &std::ops::Range<usize>| message.get(range.clone()).unwrap_or_default();
         let header = decode_header(octets(&structure.root().header));
         let mut body = String::new();

@@ -1,6 +1,5 @@
 use jiff::Timestamp;
 use message::MessageId;
-use message::mime::Structure;
 
 use super::*;
 use crate::imap::parse::{self, Command};
@@ -40,8 +39,7 @@ fn row() -> Row {
 }
 
 fn matches(keys: &str) -> bool {
-    let structure = Structure::parse(MESSAGE.as_bytes());
-    let text = DecodedText::new(MESSAGE.as_bytes(), &structure);
+    let text = DecodedText::new(MESSAGE.as_bytes());
     let candidate = Candidate { row: &row(), header: Some(MESSAGE.as_bytes()), text: Some(&text) };
     test(keys).answer(&candidate).expect("nothing more can be known")
 }
