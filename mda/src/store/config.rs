@@ -31,7 +31,7 @@ impl StoreConfig {
             segment_bytes: 128 << 20,
             min_free_bytes: 256 << 20,
             reclaim_below: 0.5,
-            reclaim_every: Duration::from_secs(60),
+            reclaim_every: Duration::from_mins(1),
             max_mailboxes: 10_000,
         }
     }

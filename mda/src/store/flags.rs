@@ -138,7 +138,9 @@ impl Flags {
     pub(super) fn from_parts(bits: u32, keywords: &[String]) -> Self {
         let all = SystemFlag::ALL.into_iter().fold(0, |bits, flag| bits | flag as u8);
         let mut flags = Self { system: bits as u8 & all, keywords: Vec::with_capacity(keywords.len()) };
-        keywords.iter().for_each(|keyword| flags.set_keyword(keyword));
+        for keyword in keywords {
+            flags.set_keyword(keyword);
+        }
         flags
     }
 
@@ -163,8 +165,12 @@ mod tests {
 
     fn flags(system: &[SystemFlag], keywords: &[&str]) -> Flags {
         let mut flags = Flags::none();
-        system.iter().for_each(|flag| flags.set(*flag));
-        keywords.iter().for_each(|keyword| flags.set_keyword(keyword));
+        for flag in system {
+            flags.set(*flag);
+        }
+        for keyword in keywords {
+            flags.set_keyword(keyword);
+        }
         flags
     }
 

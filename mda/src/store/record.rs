@@ -143,7 +143,7 @@ pub(super) struct Placed {
     pub size: u64,
     /// In rows only: where the record with this stands, in [`Position::to_bytes`]' form.
     #[prost(bytes = "vec", tag = "10")]
-    pub placed_at: Vec<u8>,
+    pub position: Vec<u8>,
 }
 
 /// The flags that some messages of a mailbox have since a change.
@@ -263,6 +263,6 @@ impl Counters {
 impl Placed {
     /// Where the record stands whose [`Placed`] made this row.
     pub(super) fn placed_at(&self) -> Option<Position> {
-        self.placed_at.as_slice().try_into().ok().map(Position::from_bytes)
+        self.position.as_slice().try_into().ok().map(Position::from_bytes)
     }
 }

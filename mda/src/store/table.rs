@@ -98,7 +98,7 @@ impl Pending {
         }
         let new = self.writes.range::<Vec<u8>, _>(bounds.clone()).find_map(written);
         let old = self.untouched(self.table.tree.range(bounds))?;
-        Self::nearer(new, old, |new, old| new < old)
+        Self::nearer(new, old.as_ref(), |new, old| new < old)
     }
 
     /// The last row whose key begins with `prefix` and is not greater than `key`.
@@ -110,7 +110,7 @@ impl Pending {
         let bounds = (Bound::Included(prefix.to_vec()), Bound::Included(key.to_vec()));
         let new = self.writes.range::<Vec<u8>, _>(bounds.clone()).rev().find_map(written);
         let old = self.untouched(self.table.tree.range(bounds).rev())?;
-        Self::nearer(new, old, |new, old| new > old)
+        Self::nearer(new, old.as_ref(), |new, old| new > old)
     }
 
     /// Up to `at_most` rows within bounds, in key order.
@@ -132,7 +132,9 @@ impl Pending {
     pub(super) fn delete_within(&mut self, prefix: &[u8], at_most: usize) -> Result<usize> {
         let doomed = self.rows::<Nothing>(prefixed(prefix), at_most)?;
         let number = doomed.len();
-        doomed.into_iter().for_each(|(key, _)| self.delete(key));
+        for (key, _) in doomed {
+            self.delete(key);
+        }
         Ok(number)
     }
 
@@ -152,10 +154,10 @@ impl Pending {
 
     fn nearer<T: Message + Default>(
         new: Option<(&[u8], &[u8])>,
-        old: Option<(sled::IVec, sled::IVec)>,
+        old: Option<&(sled::IVec, sled::IVec)>,
         is_nearer: impl Fn(&[u8], &[u8]) -> bool,
     ) -> Result<Option<(Vec<u8>, Stored<T>)>> {
-        let old = old.as_ref().map(|(key, bytes)| (&**key, &**bytes));
+        let old = old.map(|(key, bytes)| (&**key, &**bytes));
         let nearest = match (new, old) {
             (Some(new), Some(old)) => Some(if is_nearer(new.0, old.0) { new } else { old }),
             (new, old) => new.or(old),

@@ -31,7 +31,7 @@ fn config(dir: &Path) -> StoreConfig {
     StoreConfig {
         segment_bytes: 64 << 10,
         min_free_bytes: 1 << 20,
-        reclaim_every: std::time::Duration::from_secs(3_600),
+        reclaim_every: std::time::Duration::from_hours(1),
         ..StoreConfig::new(dir)
     }
 }

@@ -60,7 +60,9 @@ impl LocalStore {
             ..Change::default()
         };
         self.propose(&change).await?;
-        mailboxes.iter().for_each(|mailbox| self.mailbox_is_gone(&gate, *mailbox));
+        for mailbox in mailboxes {
+            self.mailbox_is_gone(&gate, mailbox);
+        }
         drop(restructuring);
         Ok(())
     }

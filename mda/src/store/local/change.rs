@@ -197,7 +197,7 @@ fn copy_of(row: &Row, mailbox: MailboxId, uid: Uid, modseq: u64) -> Placed {
         keywords: row.flags.keywords().map(str::to_owned).collect(),
         internal_date: row.internal_date.as_second(),
         size: row.size,
-        placed_at: Vec::new(),
+        position: Vec::new(),
     }
 }
 

@@ -46,12 +46,13 @@ impl LocalStore {
         if rebuilt {
             set_aside(&config.dir)?;
         }
-        let opened = match open_once(&config, &damage) {
+        let dir = config.dir.clone();
+        let opened = match open_once(config.clone(), &damage) {
             Err(error @ StoreError::CorruptState { .. }) => {
                 tracing::error!(%error, "rows are damaged: making them anew from the journal, losing no message");
                 rebuilt = true;
-                set_aside(&config.dir)?;
-                open_once(&config, &damage)
+                set_aside(&dir)?;
+                open_once(config, &damage)
             }
             opened => opened,
         };
@@ -84,8 +85,8 @@ impl LocalStore {
     }
 }
 
-fn open_once(config: &StoreConfig, damage: &DamageMark) -> Result<(LocalStore, Recovery)> {
-    let table = open_rows(config)?;
+fn open_once(config: StoreConfig, damage: &DamageMark) -> Result<(LocalStore, Recovery)> {
+    let table = open_rows(&config)?;
     let state = Arc::new(Mutex::new(State::load(table.clone())?));
     let news = Arc::new(News::default());
     let applier = Applier {
@@ -107,7 +108,7 @@ fn open_once(config: &StoreConfig, damage: &DamageMark) -> Result<(LocalStore, R
     let (housekeeper, work) = Housekeeper::new();
     let store = LocalStore {
         inner: Arc::new(Inner {
-            config: config.clone(),
+            config,
             journal,
             table,
             state,

@@ -244,7 +244,7 @@ fn placed(new: &New, target: &Target, placement: &Placement, modseq: u64) -> Pla
         keywords: target.flags.keywords().map(str::to_owned).collect(),
         internal_date: new.internal_date.as_second(),
         size: new.size,
-        placed_at: Vec::new(),
+        position: Vec::new(),
     }
 }
 

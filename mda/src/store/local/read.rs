@@ -148,14 +148,14 @@ impl LocalStore {
             return Ok(Vec::new());
         }
         let range = keys::row(mailbox.0, *uids.start())..=keys::row(mailbox.0, *uids.end());
-        self.inner.table.scan::<Placed>(range).map(|row| row_of(row?.1.value)).collect()
+        self.inner.table.scan::<Placed>(range).map(|row| row_of(&row?.1.value)).collect()
     }
 
     pub(super) fn read_row(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Row>> {
         if self.mailbox_state(mailbox)?.is_none() {
             return Err(StoreError::NoSuchMailbox);
         }
-        self.inner.table.get::<Placed>(&keys::row(mailbox.0, uid))?.map(|row| row_of(row.value)).transpose()
+        self.inner.table.get::<Placed>(&keys::row(mailbox.0, uid))?.map(|row| row_of(&row.value)).transpose()
     }
 
     pub(super) fn read_changes(&self, mailbox: MailboxId, modseq: ModSeq) -> Result<Changes> {
@@ -169,7 +169,7 @@ impl LocalStore {
         let mut changed = Vec::with_capacity(uids.len());
         for uid in uids {
             let row = self.inner.table.get::<Placed>(&keys::row(mailbox.0, uid))?;
-            changed.extend(row.map(|row| row_of(row.value)).transpose()?);
+            changed.extend(row.map(|row| row_of(&row.value)).transpose()?);
         }
         let mut vanished = Vec::new();
         let since = keys::vanished(mailbox.0, next)..keys::within(&keys::vanished_all(mailbox.0)).end;
@@ -262,7 +262,7 @@ fn account_of(state: AccountState) -> Account {
     }
 }
 
-fn row_of(placed: Placed) -> Result<Row> {
+fn row_of(placed: &Placed) -> Result<Row> {
     Ok(Row {
         uid: placed.uid,
         email: EmailId(placed.email),

@@ -172,7 +172,7 @@ impl LocalStore {
         for placed in change.placed {
             let row = self.inner.table.get::<Placed>(&keys::row(placed.mailbox, placed.uid))?;
             let row = row.filter(|row| row.value.placed_at() == Some(at));
-            needed.placed.extend(row.map(|row| Placed { placed_at: Vec::new(), ..row.value }));
+            needed.placed.extend(row.map(|row| Placed { position: Vec::new(), ..row.value }));
         }
         for flagged in change.flagged {
             let uids = self.flagged_at(at, &flagged)?;

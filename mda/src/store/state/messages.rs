@@ -49,7 +49,7 @@ impl State {
     fn placed(&mut self, at: Position, placed: &Placed) -> Result<()> {
         let Some(mut counters) = self.counters(placed.mailbox)? else { return Ok(()) };
         let mut row = placed.clone();
-        row.placed_at = at.to_bytes().to_vec();
+        row.position = at.to_bytes().to_vec();
         let mut state_at = at;
         // Only a copy, or a replay after reclaim, brings a UID that is not new.
         if placed.uid < counters.uid_next {
@@ -74,7 +74,7 @@ impl State {
             self.reference(placed.email, 1)?;
         }
         counters.uid_next = counters.uid_next.max(placed.uid.saturating_add(1));
-        self.write_row(Stored { at: state_at, value: row }, &mut counters);
+        self.write_row(&Stored { at: state_at, value: row }, &mut counters);
         Ok(())
     }
 
@@ -87,7 +87,7 @@ impl State {
                     self.note_row(&old, -1);
                     let mut row = old.value;
                     take_flags(&mut row, &flagged.keywords, flagged.flags, flagged.modseq);
-                    self.write_row(Stored { at, value: row }, &mut counters);
+                    self.write_row(&Stored { at, value: row }, &mut counters);
                 }
                 Some(_) => {}
                 None => self.early_flags(at, flagged, uid, &mut counters)?,
@@ -264,9 +264,9 @@ impl State {
         }
     }
 
-    fn write_row(&mut self, row: Stored<Placed>, counters: &mut Counters) {
+    fn write_row(&mut self, row: &Stored<Placed>, counters: &mut Counters) {
         let Placed { mailbox, uid, modseq, size, .. } = row.value;
-        self.note_row(&row, 1);
+        self.note_row(row, 1);
         counters.messages += 1;
         counters.octets += size;
         counters.unseen += u32::from(!has(&row.value, SystemFlag::Seen));

@@ -125,7 +125,7 @@ async fn a_delivery_goes_on_when_nobody_waits_for_it() {
     let store = bed.store.clone();
     let first = again();
     let dropped = tokio::spawn(async move {
-        drop(tokio::time::timeout(std::time::Duration::ZERO, store.deliver(first)).await)
+        drop(tokio::time::timeout(std::time::Duration::ZERO, store.deliver(first)).await);
     });
     dropped.await.unwrap();
     bed.store.deliver(again()).await.unwrap();
