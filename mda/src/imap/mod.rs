@@ -37,8 +37,8 @@ use wire::{Patience, Wire};
 
 pub use wire::Stream;
 
-/// Octets of a command before login: names, passwords and SASL responses fit.
-const COMMAND_BEFORE_LOGIN: usize = 8 * 1024;
+/// Before login: names, passwords and SASL responses fit.
+const LIMITS_BEFORE_LOGIN: FrameLimits = FrameLimits { command: 8 * 1024, message: 0 };
 /// Octets of a command: sets of ten thousands of UIDs fit.
 const COMMAND: usize = 256 * 1024;
 /// Octets of messages that all sessions together hold in memory to look into them.
@@ -108,7 +108,7 @@ impl<S: MailStore> Imap<S> {
         let limits = &self.shared.options.limits;
         let mut wire = Wire::new(
             Box::new(stream),
-            self.shared.limits_before_login(),
+            LIMITS_BEFORE_LOGIN,
             Patience::Until(Instant::now() + *limits.login_timeout),
             *limits.write_timeout,
             shutdown,
@@ -118,7 +118,7 @@ impl<S: MailStore> Imap<S> {
                 tracing::error!(%peer, "no certificate for a listener under tls");
                 return;
             };
-            if let Err(error) = wire.upgrade(tls, self.shared.limits_before_login()).await {
+            if let Err(error) = wire.upgrade(tls, LIMITS_BEFORE_LOGIN).await {
                 tracing::debug!(%peer, %error, "tls handshake failed");
                 return;
             }
@@ -129,10 +129,6 @@ impl<S: MailStore> Imap<S> {
 }
 
 impl<S> Shared<S> {
-    fn limits_before_login(&self) -> FrameLimits {
-        FrameLimits { command: COMMAND_BEFORE_LOGIN, message: 0 }
-    }
-
     fn limits_after_login(&self) -> FrameLimits {
         FrameLimits { command: COMMAND, message: *self.options.limits.message_size }
     }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::name::Encoding;
 use super::parse::is_atom;
-use crate::store::{Flags, MailboxName, UidSet};
+use crate::store::{Flags, MailboxName, SystemFlag, UidSet};
 
 /// A string longer than this is a literal.
 const QUOTED: usize = 1_000;
@@ -201,7 +201,11 @@ impl Responses {
 
     /// `flag-list`
     pub(super) fn flags(&mut self, flags: &Flags) -> &mut Self {
-        let names = flags.system().map(|flag| flag.as_str()).chain(flags.keywords());
+        let mut names: Vec<&str> = Vec::new();
+        for flag in SystemFlag::ALL.into_iter().filter(|flag| flags.has(*flag)) {
+            names.push(flag.as_str());
+        }
+        names.extend(flags.keywords());
         self.raw("(").joined(names).raw(")")
     }
 

@@ -90,7 +90,7 @@ impl Wire {
     /// commands is answered by one write.
     pub(super) async fn event(&mut self) -> Result<Event, Ended> {
         loop {
-            if let Some(event) = self.framer.next() {
+            if let Some(event) = self.framer.next_event() {
                 return Ok(event);
             }
             self.flush().await?;
@@ -117,7 +117,7 @@ impl Wire {
     /// The next piece of a message that was accepted.
     pub(super) async fn message_event(&mut self) -> Result<Event, Ended> {
         loop {
-            if let Some(event) = self.framer.next() {
+            if let Some(event) = self.framer.next_event() {
                 return Ok(event);
             }
             self.flush().await?;

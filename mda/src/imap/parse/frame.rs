@@ -113,7 +113,7 @@ impl Framer {
     }
 
     /// The next event, or None until more octets are put into the buffer.
-    pub fn next(&mut self) -> Option<Event> {
+    pub fn next_event(&mut self) -> Option<Event> {
         loop {
             match self.state {
                 State::Line => match self.line_of_command() {

@@ -102,12 +102,15 @@ impl Responses {
 
 /// `utf-8''…` (RFC 2231 §4): the form in which clients expect the value of a `name*`.
 fn extended_value(value: &str) -> String {
+    const HEX: [u8; 16] = *b"0123456789ABCDEF";
     let mut encoded = String::from("utf-8''");
     for octet in value.bytes() {
         if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~') {
             encoded.push(char::from(octet));
         } else {
-            encoded.push_str(&format!("%{octet:02X}"));
+            encoded.push('%');
+            encoded.push(char::from(HEX[usize::from(octet >> 4)]));
+            encoded.push(char::from(HEX[usize::from(octet & 15)]));
         }
     }
     encoded

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{Done, Failure, Outcome, Session, bad};
 use crate::auth::AuthError;
 use crate::auth::plain::{Plain, PlainError};
+use crate::imap::LIMITS_BEFORE_LOGIN;
 use crate::imap::wire::{Ended, Patience};
 use crate::metrics::{LoginOutcome, Protocol};
 use crate::store::{Account, MailStore};
@@ -64,7 +65,7 @@ impl<S: MailStore> Session<S> {
         }
         self.wire.responses.tagged(tag, &Outcome::ok("begin TLS"));
         self.wire.flush().await?;
-        self.wire.upgrade(&tls, self.shared.limits_before_login()).await?;
+        self.wire.upgrade(&tls, LIMITS_BEFORE_LOGIN).await?;
         self.tls = true;
         self.errors = 0;
         Err(Failure::Answered)

@@ -137,7 +137,7 @@ impl<S: MailStore> Session<S> {
     async fn send_octets(&mut self, content: &Content<S>, range: Range<u64>) -> Result<(), Failure> {
         let mut at = range.start;
         while at < range.end {
-            let piece = content.piece(at..range.end).await.map_err(broken_off)?;
+            let piece = content.piece(at..range.end).await.map_err(|error| broken_off(&error))?;
             at += piece.len() as u64;
             self.wire.responses.octets(&piece);
             self.wire.relieve().await?;
@@ -147,7 +147,7 @@ impl<S: MailStore> Session<S> {
 }
 
 /// The store failed when a part of the response was out.
-fn broken_off(error: StoreError) -> Failure {
+fn broken_off(error: &StoreError) -> Failure {
     tracing::error!(%error, "a message cannot be read to its end");
     Failure::Ended(Ended::BrokenOff(error.to_string()))
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::pattern::Pattern;
 use super::{Done, Failure, Outcome, Session, bad};
 use crate::imap::parse::{List, ListSelection};
-use crate::store::{AccountId, MailStore, Mailbox, MailboxName};
+use crate::store::{AccountId, MailStore, Mailbox, MailboxName, SpecialUse};
 
 /// What LIST knows of a name.
 #[derive(Default)]
@@ -26,7 +28,7 @@ impl<S: MailStore> Session<S> {
     }
 
     pub(super) async fn list(&mut self, account: AccountId, list: List) -> Done {
-        if !list.extended && list.patterns.iter().all(|pattern| pattern.is_empty()) {
+        if !list.extended && list.patterns.iter().all(Bytes::is_empty) {
             // RFC 9051 §6.3.9: an empty pattern asks for the separator.
             self.wire.responses.raw("* LIST (\\Noselect) \"/\" \"\"").crlf();
             return Ok(Outcome::ok("LIST completed"));
@@ -136,6 +138,6 @@ fn attributes(known: &Known, selection: ListSelection, return_subscribed: bool) 
         attributes.push("\\Subscribed");
     }
     attributes.push(if known.has_children { "\\HasChildren" } else { "\\HasNoChildren" });
-    attributes.extend(special_use.map(|special_use| special_use.as_str()));
+    attributes.extend(special_use.map(SpecialUse::as_str));
     Some(attributes)
 }

@@ -232,11 +232,11 @@ impl<S: MailStore> Session<S> {
     async fn tell_news(&mut self, tidings: Tidings) -> Result<(), Ended> {
         let Some(selected) = &mut self.selected else { return Ok(()) };
         let may_expunge = tidings == Tidings::All;
-        let news = match selected.news.has_changed() {
-            Ok(news) => news,
-            Err(_) => return Err(Ended::Bye("the selected mailbox was deleted")),
+        let Ok(news) = selected.news.has_changed() else {
+            return Err(Ended::Bye("the selected mailbox was deleted"));
         };
-        if !news && !(may_expunge && selected.view.owes_expunge()) {
+        let owed = may_expunge && selected.view.owes_expunge();
+        if !(news || owed) {
             return Ok(());
         }
         // Marked as seen before looking: what comes meanwhile is news again.

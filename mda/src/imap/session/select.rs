@@ -17,7 +17,7 @@ impl<S: MailStore> Session<S> {
         // Watched before looking: what comes meanwhile is news.
         let news = self.shared.store.watch(mailbox.id)?;
         let snapshot = self.shared.store.rows(mailbox.id, 1..=Uid::MAX).await?;
-        let status = snapshot.status.clone();
+        let status = snapshot.status;
         let view = View::new(mailbox.id, status.uid_validity, read_only, snapshot);
         self.selected = Some(Selected { view, news });
         self.tell_selected(&mailbox, &status);

@@ -16,10 +16,10 @@ fn events(input: &[u8], pieces: &[usize]) -> Vec<Event> {
         let (piece, after) = rest.split_at(pieces.next().unwrap().clamp(1, rest.len()));
         rest = after;
         framer.buffer().extend_from_slice(piece);
-        while let Some(event) = framer.next() {
+        while let Some(event) = framer.next_event() {
             match (event, events.last_mut()) {
                 (Event::Chunk(more), Some(Event::Chunk(chunk))) => {
-                    *chunk = [&chunk[..], &more].concat().into()
+                    *chunk = [&chunk[..], &more].concat().into();
                 }
                 (event, _) => {
                     if matches!(event, Event::Append(..)) {
@@ -137,10 +137,10 @@ fn a_refused_message_is_not_taken_for_commands() {
     {
         let mut framer = Framer::new(LIMITS);
         framer.buffer().extend_from_slice(input.as_bytes());
-        assert!(matches!(framer.next(), Some(Event::Append(..))));
-        assert_eq!(framer.next(), None);
+        assert!(matches!(framer.next_event(), Some(Event::Append(..))));
+        assert_eq!(framer.next_event(), None);
         framer.refuse_message();
-        assert_eq!(framer.next().is_some(), comes);
+        assert_eq!(framer.next_event().is_some(), comes);
         assert!(framer.is_empty());
     }
 }
@@ -149,7 +149,7 @@ fn a_refused_message_is_not_taken_for_commands() {
 fn before_login_a_message_is_a_literal_like_any() {
     let mut framer = Framer::new(FrameLimits { command: 50, message: 0 });
     framer.buffer().extend_from_slice(b"a APPEND x {51}\r\n");
-    assert!(matches!(framer.next(), Some(Event::LiteralTooLarge { .. })));
+    assert!(matches!(framer.next_event(), Some(Event::LiteralTooLarge { .. })));
 }
 
 #[test]

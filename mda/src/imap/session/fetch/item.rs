@@ -216,7 +216,7 @@ async fn section_value<S: MailStore>(content: &Content<S>, section: &Section) ->
     let range = range.start as u64..range.end as u64;
     Ok(match &section.text {
         Some(SectionText::Fields { names, not }) => {
-            let block = content.block(range).await.map_err(broken_off)?;
+            let block = content.block(range).await.map_err(|error| broken_off(&error))?;
             Value::Made(fields(&block, names, *not))
         }
         _ => Value::Range(range),
@@ -297,7 +297,7 @@ impl<'a, S: MailStore> Decoding<'a, S> {
                 octets
             }));
         }
-        let piece = self.content.piece(self.left.clone()).await.map_err(broken_off)?;
+        let piece = self.content.piece(self.left.clone()).await.map_err(|error| broken_off(&error))?;
         self.left.start += piece.len() as u64;
         if let Some(decoder) = &mut self.decoder {
             decoder.push(&piece, &mut octets);
