@@ -15,7 +15,7 @@ use service::cli::{self, AnyError, Context, Program};
 use service::config::{LogConfig, RuntimeConfig};
 use service::directory::{self, Directory};
 use service::dns::{Dns, DnsSetupError};
-use service::drain::Shutdown;
+use service::drain::{Drained, Shutdown};
 use service::grpc::client::{Channels, ClientError};
 use service::grpc::server::{self, Access, Health, Server, ServerError};
 use service::listen::{ListenError, ListenMetrics, Listener, ListenerOptions};
@@ -107,6 +107,9 @@ pub struct Mta {
     spool: JournalSpool,
     events: Events,
     registry: Arc<Registry>,
+    /// Sessions, and messages that are being taken. Apart from the process' own tasks, of which this service is one: the
+    /// storage is closed behind them.
+    work: Shutdown,
     drain_timeout: Duration,
 }
 
@@ -163,11 +166,9 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
         events: events.clone(),
         metrics,
     });
-    let transfer = TransferService {
-        intake: Arc::clone(&intake),
-        node: config.node.clone(),
-        shutdown: context.shutdown.clone(),
-    };
+    let work = Shutdown::new();
+    let transfer =
+        TransferService { intake: Arc::clone(&intake), node: config.node.clone(), work: work.clone() };
     let inspect =
         QueueService { spool: Arc::new(spool.clone()), events: events.clone(), node: config.node.clone() };
     let routes = Routes::new(TransferServer::new(transfer)).add_service(QueueServer::new(inspect));
@@ -185,6 +186,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
         spool,
         events,
         registry: Arc::new(registry),
+        work,
         drain_timeout: *config.runtime.drain_timeout,
     })
 }
@@ -200,7 +202,8 @@ impl Mta {
         self.grpc.local_address()
     }
 
-    /// Serves until the shutdown starts, then lets what has begun come to its end.
+    /// Serves until the shutdown starts, then lets what has begun come to its end; a quarter of the drain's time is left
+    /// for closing the storage.
     pub async fn run(self, context: &Context) -> Result<(), AnyError> {
         let shutdown = &context.shutdown;
         let Self {
@@ -215,7 +218,8 @@ impl Mta {
             spool,
             events,
             registry,
-            ..
+            work,
+            drain_timeout,
         } = self;
         let health = grpc.health();
         let ready = Arc::new({
@@ -223,9 +227,8 @@ impl Mta {
             move || health.is_serving("waypost.mta.v1.Transfer")
         });
         let access = Access::new(ACCESS);
-        let smtp = smtp
-            .into_iter()
-            .map(|listener| serve_smtp(listener, &smtp_options, &security, &inbound, shutdown));
+        let smtp =
+            smtp.into_iter().map(|listener| serve_smtp(listener, &smtp_options, &security, &inbound, &work));
         shutdown.spawn(keep_house(spool.clone(), events.clone(), shutdown.clone()));
         let queue = Arc::clone(&queue).run(shutdown.clone());
         set_serving(&health);
@@ -234,10 +237,18 @@ impl Mta {
             grpc.serve(routes, access, shutdown),
             http.serve(registry, ready, shutdown),
             futures_util::future::join_all(smtp),
-            queue,
+            async {
+                shutdown.started().await;
+                end_work(&work, drain_timeout * 3 / 4).await;
+            },
+            async {
+                tokio::select! {
+                    () = queue => {}
+                    // An attempt that is cut off is made again, no sooner than its record says.
+                    () = time_is_up(shutdown, drain_timeout * 3 / 4) => {}
+                }
+            },
         );
-        // Sessions that have begun still use the storage: it is closed behind them.
-        let _ = shutdown.graceful(self.drain_timeout).await;
         spawn_blocking(move || {
             let closed = [("spool", spool.close()), ("events", events.close())];
             for (what, closed) in closed {
@@ -249,6 +260,18 @@ impl Mta {
         .await?;
         Ok(served?)
     }
+}
+
+/// Lets sessions end.
+async fn end_work(work: &Shutdown, timeout: Duration) {
+    if let Drained::CutOff(tasks) = work.graceful(timeout).await {
+        tracing::warn!(tasks, "the drain's time is up: sessions were cut off");
+    }
+}
+
+async fn time_is_up(shutdown: &Shutdown, timeout: Duration) {
+    shutdown.started().await;
+    tokio::time::sleep(timeout).await;
 }
 
 fn set_serving(health: &Health) {

@@ -17,7 +17,8 @@ pub(crate) struct TransferService {
     pub(crate) intake: Arc<Intake>,
     /// This node's name, for receipts.
     pub(crate) node: String,
-    pub(crate) shutdown: Shutdown,
+    /// Messages that are being taken.
+    pub(crate) work: Shutdown,
 }
 
 #[tonic::async_trait]
@@ -59,7 +60,7 @@ impl Transfer for TransferService {
         }
         // In a task of its own: a caller that goes away must not stop it half-way.
         let intake = Arc::clone(&self.intake);
-        let accepted = self.shutdown.spawn(async move { intake.accept(envelope, incoming).await });
+        let accepted = self.work.spawn(async move { intake.accept(envelope, incoming).await });
         match accepted.await {
             Ok(Some(Ok(()))) => {
                 Ok(Response::new(EnqueueReceipt { message_id, node: self.node.clone(), size }))
