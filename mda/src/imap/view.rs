@@ -102,7 +102,7 @@ impl View {
         self.messages.iter().map(|message| message.uid)
     }
 
-    /// The number of the first message that lacks a flag.
+    /// The number of the first message whose flags pass a test.
     pub(super) fn first_where(&self, test: impl Fn(&Flags) -> bool) -> Option<u32> {
         self.messages.iter().position(|message| test(&message.flags)).map(|index| index as u32 + 1)
     }

@@ -32,6 +32,12 @@ impl Server {
         let authenticator = Authenticator::new(store.store.clone(), &cheap_passwords()).unwrap();
         let hash = authenticator.hash(PASSWORD).await.unwrap();
         store.create_account_with_hash(USER, hash).await;
+        Self::over(store, change)
+    }
+
+    /// Over a store that has the account.
+    fn over(store: TestStore, change: impl FnOnce(&mut Options)) -> Self {
+        let authenticator = Authenticator::new(store.store.clone(), &cheap_passwords()).unwrap();
         let mut options = Options {
             hostname: "mail.example.test".into(),
             plaintext_auth: PlaintextAuth::Loopback,
@@ -42,6 +48,13 @@ impl Server {
         change(&mut options);
         let imap = Imap::new(store.store.clone(), authenticator, options);
         Self { imap, store, shutdown: CancellationToken::new() }
+    }
+
+    /// The same mail on a disk without space.
+    pub(super) async fn without_space(self) -> Self {
+        let Self { imap, store, .. } = self;
+        drop(imap);
+        Self::over(store.reopen_without_space().await, |_| {})
     }
 
     /// A connection, greeting read.

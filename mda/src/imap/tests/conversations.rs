@@ -344,6 +344,24 @@ mod messages {
     }
 
     #[tokio::test]
+    async fn a_full_disk_refuses_mail_and_all_else_goes_on() {
+        let server = Server::start().await;
+        let mut client = server.login().await;
+        client.append("INBOX", MESSAGE).await;
+        client.send("a LOGOUT\r\n").await;
+        client.rest().await;
+        let server = server.without_space().await;
+        let mut client = server.inbox().await;
+        let large = format!("{MESSAGE}{}", "x\r\n".repeat(50_000));
+        for message in [MESSAGE, &large] {
+            let refused = client.append("INBOX", message).await;
+            assert!(refused.starts_with("NO [OVERQUOTA]"), "{refused}");
+        }
+        let fetched = client.ok("FETCH 1 BODY.PEEK[TEXT]").await;
+        assert_eq!(fetched, ["* 1 FETCH (BODY[TEXT] {14}\r\nHow are you?\r\n)"]);
+    }
+
+    #[tokio::test]
     async fn sections_of_a_message() {
         let server = Server::start().await;
         let mut client = server.inbox().await;
