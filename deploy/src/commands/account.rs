@@ -41,10 +41,12 @@ enum AccountCommand {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Without a password one is made and printed. `--password -` asks for it on the terminal, or reads a \
-                        line from standard input."
-)]
+#[command(after_help = "Examples:
+  waypost account add carol@example.test
+  waypost account add carol@example.test --password -
+
+Without a password one is made and printed. `--password -` asks for it on the terminal, or reads a line from standard \
+input.")]
 struct Add {
     /// The account's address, which is also its login name
     address: String,
@@ -56,6 +58,9 @@ struct Add {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  waypost account list
+  waypost account list --json | jq -r '.[].address'")]
 struct List {
     /// As JSON, for programs
     #[arg(long)]
@@ -65,9 +70,11 @@ struct List {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Without --password it is asked for on the terminal, or a line is read from standard input."
-)]
+#[command(after_help = "Examples:
+  waypost account password carol@example.test
+  echo \"$SECRET\" | waypost account password carol@example.test
+
+Without --password it is asked for on the terminal, or a line is read from standard input.")]
 struct SetPassword {
     /// The account's address
     address: String,
@@ -79,6 +86,8 @@ struct SetPassword {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  waypost account remove carol@example.test")]
 struct Remove {
     /// The account's address
     address: String,

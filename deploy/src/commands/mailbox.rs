@@ -31,6 +31,9 @@ enum MailboxCommand {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  waypost mailbox list alice@example.test
+  waypost mailbox list alice@example.test --json | jq -r '.[].name'")]
 struct List {
     /// The account's address
     account: String,
@@ -42,6 +45,9 @@ struct List {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  waypost mailbox status alice@example.test INBOX
+  waypost mailbox status alice@example.test INBOX --json")]
 struct Status {
     /// The account's address
     account: String,

@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     /// Recipient (repeatable)
     #[arg(long, value_name = "ADDRESS", required = true)]
     to: Vec<Address>,
-    /// The message, header and body; `-` is standard input
+    /// The message, header and body; `-` is standard input. Without it, --subject and --body make one
     #[arg(long, value_name = "FILE", required_unless_present_any = ["subject", "body"])]
     file: Option<String>,
     /// Subject of a message made here

@@ -2,7 +2,10 @@
 
 mod story;
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use message::MessageId;
 use proto::mda::mailbox_client::MailboxClient;
 use proto::mda::{LocateRequest, Located};
@@ -28,6 +31,10 @@ const EXAMPLES: &str = "Examples:
 
 The id stands in the reply to the message (250 …), in its Received fields, in every log line about it and in reports.";
 
+/// A message older than this has its story told wherever it is known.
+const SETTLED: SignedDuration = SignedDuration::from_secs(2);
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(100);
+
 /// What the command line says.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -44,10 +51,44 @@ pub(crate) struct Arguments {
 /// Asks all who may know, and tells.
 pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Failure> {
     let pipeline = Pipeline::find(&arguments.pipeline)?;
-    let id = arguments.id.to_string();
+    let Told { story, silent } = ask_until_settled(&pipeline, &arguments.id).await?;
+    for failure in &silent {
+        console.warn(format_args!("a part of the story is missing: {failure}"));
+    }
+    if story.is_empty() {
+        return Err(unknown(&arguments.id, silent.len()));
+    }
+    if arguments.json {
+        console.print_json(&story);
+    } else {
+        story.lines(&TimeZone::system()).iter().for_each(|line| console.print(line));
+    }
+    Ok(())
+}
+
+/// A story, and why parts of it are missing.
+struct Told {
+    story: Story,
+    silent: Vec<Failure>,
+}
+
+/// An MTA keeps its events a moment after it has answered: of a message that was made just now, the story may not be
+/// told yet. So it is asked for again until its beginning is there, or the message is no longer that young.
+async fn ask_until_settled(pipeline: &Pipeline, id: &MessageId) -> Result<Told, Failure> {
+    loop {
+        let told = ask(pipeline, id).await?;
+        let age = Timestamp::now().duration_since(id.timestamp());
+        if told.story.has_beginning() || age.abs() > SETTLED {
+            return Ok(told);
+        }
+        tokio::time::sleep(BETWEEN_QUESTIONS).await;
+    }
+}
+
+async fn ask(pipeline: &Pipeline, id: &MessageId) -> Result<Told, Failure> {
+    let id = id.to_string();
     let (mta, mda) = (pipeline.mta()?, pipeline.mda()?);
-    let mut silent = Vec::new();
-    let mut told = Vec::new();
+    let (mut told, mut silent) = (Vec::new(), Vec::new());
     for node in mta {
         match events(node, &pipeline.credentials, &id).await {
             Ok(events) => told.push((node.name.clone(), events)),
@@ -58,20 +99,7 @@ pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
         silent.push(failure);
         Vec::new()
     });
-    for failure in &silent {
-        console.warn(format_args!("a part of the story is missing: {failure}"));
-    }
-
-    let story = Story::new(id.clone(), told, located);
-    if story.is_empty() {
-        return Err(unknown(&id, silent.len()));
-    }
-    if arguments.json {
-        console.print_json(&story);
-    } else {
-        story.lines(&TimeZone::system()).iter().for_each(|line| console.print(line));
-    }
-    Ok(())
+    Ok(Told { story: Story::new(id, told, located), silent })
 }
 
 /// What a node knows; nothing if it never saw the message.
@@ -93,7 +121,7 @@ async fn located(node: &Node, credentials: &Credentials, id: &str) -> Result<Vec
     }
 }
 
-fn unknown(id: &str, silent: usize) -> Failure {
+fn unknown(id: &MessageId, silent: usize) -> Failure {
     let what = format!("cannot trace {id}");
     if silent > 0 {
         return Failure::new(what, format!("those who answered do not know it, and {silent} did not answer"));
@@ -107,10 +135,14 @@ mod tests {
 
     #[test]
     fn an_unknown_id_is_told_apart_from_a_node_that_is_silent() {
-        assert_eq!(unknown("x", 0).to_string(), "cannot trace x: no MTA node and no mailbox knows this id");
+        let id = MessageId::new();
         assert_eq!(
-            unknown("x", 1).to_string(),
-            "cannot trace x: those who answered do not know it, and 1 did not answer"
+            unknown(&id, 0).to_string(),
+            format!("cannot trace {id}: no MTA node and no mailbox knows this id")
+        );
+        assert_eq!(
+            unknown(&id, 1).to_string(),
+            format!("cannot trace {id}: those who answered do not know it, and 1 did not answer")
         );
     }
 }

@@ -133,6 +133,7 @@ impl Pipeline {
                 self.diary.note("stopping; each service finishes what it has (Ctrl-C again to stop at once)");
                 self.stop(&mut supervisor, |name, ending| self.diary.note(format_args!("{name} {ending}")))
                     .await;
+                self.tell_late_deaths(&mut notices);
                 Ok(())
             }
             Err(stopped) => {
@@ -177,8 +178,22 @@ impl Pipeline {
                     self.diary.note(format_args!("{name} is started again as process {pid}"));
                 }
                 Notice::Died { name, reason, restart_in } => {
-                    self.diary.warn(format_args!("{name} {reason}; it is started again in {restart_in:?}"));
+                    let log = self.services.iter().find(|service| service.name == name);
+                    let log = log.map_or_else(String::new, |service| {
+                        format!(" (its log: {})", self.layout.log(service).display())
+                    });
+                    self.diary
+                        .warn(format_args!("{name} {reason}; it is started again in {restart_in:?}{log}"));
                 }
+            }
+        }
+    }
+
+    /// What died while the stop began was not told by anybody yet.
+    fn tell_late_deaths(&self, notices: &mut UnboundedReceiver<Notice>) {
+        while let Ok(notice) = notices.try_recv() {
+            if let Notice::Died { name, reason, .. } = notice {
+                self.diary.note(format_args!("{name} {reason} before it was told to stop"));
             }
         }
     }
@@ -197,6 +212,7 @@ impl Pipeline {
                 name: service.name.clone(),
                 role: service.role,
                 program: THIS_PROGRAM.into(),
+                title: "waypost",
                 arguments: self.arguments(service),
                 log: self.layout.log(service),
             })

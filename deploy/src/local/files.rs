@@ -20,7 +20,11 @@ pub(crate) fn make_folder(path: &Path, access: Access) -> io::Result<()> {
         Access::Public => 0o755,
         Access::Private => 0o700,
     };
-    DirBuilder::new().recursive(true).mode(mode).create(path)
+    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|error| match error.kind() {
+        // The system calls it "File exists", as if that were wanted.
+        io::ErrorKind::AlreadyExists => io::Error::new(io::ErrorKind::NotADirectory, "it is not a folder"),
+        _ => error,
+    })
 }
 
 /// Puts a file in its place in one step, durable before it is seen; its mode holds from the first byte on.

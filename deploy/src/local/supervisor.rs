@@ -33,6 +33,8 @@ pub(crate) struct Process {
     pub(crate) role: Role,
     /// The program that it runs.
     pub(crate) program: PathBuf,
+    /// What lists of processes show in its place.
+    pub(crate) title: &'static str,
     /// What the program is told.
     pub(crate) arguments: Vec<OsString>,
     /// Where its output goes.
@@ -174,6 +176,7 @@ impl Keeper {
     fn spawn(&self) -> io::Result<Child> {
         let log = logs::open(&self.process.log)?;
         let child = Command::new(&self.process.program)
+            .arg0(self.process.title)
             .args(&self.process.arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -76,8 +76,10 @@ pub(crate) fn status(what: impl Into<String>, status: &Status) -> Failure {
     let why = if status.message().is_empty() { status.code().description() } else { status.message() };
     let failure = Failure::new(what, why);
     match status.code() {
-        Code::PermissionDenied | Code::Unauthenticated => failure
-            .advise("the certificate must name the role operator: use tls/operator.pem, or --cert and --key"),
+        // Not every refusal is about the certificate: an account may not send as another either.
+        Code::PermissionDenied if status.message().starts_with("the role ") => {
+            failure.advise("the certificate must name the role operator: use tls/operator.pem")
+        }
         Code::Unavailable | Code::DeadlineExceeded => {
             failure.advise("is the service running? its log tells more")
         }
@@ -115,8 +117,12 @@ mod tests {
 
     #[test]
     fn a_refusal_says_which_certificate_is_needed() {
-        let failure = status("cannot list", &Status::permission_denied("role msa may not"));
-        assert!(failure.to_string().starts_with("cannot list: role msa may not (the certificate must name"));
+        let failure = status("cannot list", &Status::permission_denied("the role msa may not"));
+        assert!(
+            failure.to_string().starts_with("cannot list: the role msa may not (the certificate must name")
+        );
+        let failure = status("cannot send", &Status::permission_denied("bob is not your address"));
+        assert_eq!(failure.to_string(), "cannot send: bob is not your address");
         let failure = status("cannot list", &Status::not_found(""));
         assert_eq!(failure.to_string(), "cannot list: Some requested entity was not found");
     }

@@ -96,7 +96,7 @@ impl Recipient {
 
     fn said(&self) -> String {
         match (self.last_reply.as_str(), self.last_peer.as_str()) {
-            (reply, "") => reply.to_owned(),
+            (reply, "" | "local") => reply.to_owned(),
             ("", _) => String::new(),
             (reply, peer) => format!("{reply} ({peer})"),
         }

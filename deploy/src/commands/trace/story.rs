@@ -10,6 +10,9 @@ use serde::Serialize;
 use crate::console::clean;
 use crate::{replies, times};
 
+/// The peer of what was found out without one.
+const LOCAL: &str = "local";
+
 /// All that is known of one message.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Story {
@@ -70,6 +73,11 @@ impl Story {
         Self { message_id, events, located: located.into_iter().map(Place::from).collect() }
     }
 
+    /// Whether some node tells how the message came: the story is not only its end.
+    pub(super) fn has_beginning(&self) -> bool {
+        self.events.iter().any(|chapter| chapter.kind == "received")
+    }
+
     /// Whether nobody knows the message.
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty() && self.located.is_empty()
@@ -118,7 +126,7 @@ impl Chapter {
 
     fn happening(&self, zone: &TimeZone) -> String {
         let peer = |preposition: &str| match self.peer.as_str() {
-            "" => String::new(),
+            "" | LOCAL => String::new(),
             peer => format!(" {preposition} {peer}"),
         };
         match self.kind {
@@ -130,6 +138,7 @@ impl Chapter {
                 let until = until.map_or_else(String::new, |next| format!(" until {next}"));
                 format!("deferred{until}{}", peer("by"))
             }
+            "bounced" if self.peer == LOCAL => "failed for good".to_owned(),
             "bounced" => format!("refused for good{}", peer("by")),
             "expired" => "given up: its time in the queue has ended".to_owned(),
             "reported" => format!("a report went to the sender: message {}", self.detail),

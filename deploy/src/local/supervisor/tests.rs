@@ -19,6 +19,7 @@ impl Shell {
             name: name.to_owned(),
             role,
             program: "/bin/sh".into(),
+            title: "sh",
             arguments: vec!["-c".into(), script.into()],
             log: folder.path().join(name),
         });
@@ -135,6 +136,7 @@ fn a_program_that_is_not_there_is_told_and_tried_again() {
             name: "msa".to_owned(),
             role: Role::Msa,
             program: folder.path().join("nothing"),
+            title: "nothing",
             arguments: Vec::new(),
             log: folder.path().join("log"),
         };

@@ -95,6 +95,18 @@ fn a_bounced_message_names_its_report() {
 }
 
 #[test]
+fn what_fails_without_a_peer_names_none() {
+    let bounced = Event {
+        reply: Some(reply(550, "5.1.2", "there is no such domain")),
+        ..event(10, EventKind::Bounced, "x@remote.test", "local")
+    };
+    assert_eq!(
+        lines(vec![("mta", vec![bounced])], vec![]),
+        ["2026-11-24 01:36:47.010  mta  x@remote.test: failed for good: 550 5.1.2 there is no such domain"]
+    );
+}
+
+#[test]
 fn what_two_nodes_tell_is_in_order_of_time() {
     let told = vec![
         ("mta", vec![event(0, EventKind::Received, "", "msa"), event(30, EventKind::Expired, "", "")]),
