@@ -70,6 +70,7 @@ impl Queue {
         let report = self.report_on(message, &settled).await;
         let report_id = report.as_ref().map(|(report, _)| report.id.to_string()).unwrap_or_default();
         if let Some(report) = self.persist(message, &settled, report).await {
+            self.tell_of_report(&report, message);
             self.admit(&report);
         }
         for one in &settled {
@@ -149,6 +150,16 @@ impl Queue {
                 }
             }
         }
+    }
+
+    /// Lets the story of a report begin, as that of every message does.
+    fn tell_of_report(&self, report: &Message, about: &Message) {
+        self.parts.events.record(
+            report.id,
+            EventKind::Received,
+            Details { peer: "local", ..Details::default() },
+        );
+        tracing::info!(id = %report.id, about = %about.id, to = report.address(0), size = report.size, "reporting");
     }
 
     /// Tells the operator and the event log.
