@@ -149,8 +149,8 @@ impl SubmissionService {
             Some(owner) if header.account.is_empty() || owner == header.account => Ok(owner),
             None if path.is_null() && !header.account.is_empty() => Ok(header.account.clone()),
             _ => {
-                let (account, path) = (&header.account, &header.reverse_path);
-                Err(Status::permission_denied(format!("<{path}> is no address of account `{account}`")))
+                let whose = if header.account.is_empty() { "any account" } else { &header.account };
+                Err(Status::permission_denied(format!("<{}> is no address of {whose}", header.reverse_path)))
             }
         }
     }

@@ -9,7 +9,7 @@ mod access;
 mod health;
 mod peer;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -99,8 +99,9 @@ impl Server {
     /// here. The services in `access` are known to health as NOT_SERVING until [`Health::set_serving`].
     pub async fn serve(self, routes: Routes, access: Access, shutdown: &Shutdown) -> Result<(), ServerError> {
         let Self { socket, address, config, identity, metrics, health } = self;
-        health.know(access.services());
-        let routes = with_standard_services(routes, &health)?;
+        let services = access.services();
+        let routes = with_standard_services(routes, &health, &services)?;
+        health.know(services);
         let (accepted, incoming) = mpsc::channel(1);
         let accepting = async {
             accept::accept_peers(socket, &config, identity, metrics, accepted, shutdown).await;
@@ -140,11 +141,23 @@ pub fn identity(config: &GrpcConfig) -> Result<Option<PeerIdentity>, ServerError
     Err(ServerError::Plaintext(config.listen))
 }
 
-fn with_standard_services(routes: Routes, health: &Health) -> Result<Routes, ServerError> {
+fn with_standard_services(
+    routes: Routes,
+    health: &Health,
+    services: &BTreeSet<&'static str>,
+) -> Result<Routes, ServerError> {
     let reflection = || {
-        tonic_reflection::server::Builder::configure()
+        let contracts = tonic_reflection::server::Builder::configure()
+            .include_reflection_service(false)
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET);
+        // The contracts describe all services; a server lists those that it serves.
+        services
+            .iter()
+            .chain(&access::OPEN_SERVICES)
+            .fold(contracts, |builder, name| builder.with_service_name(*name))
     };
     Ok(routes
         .add_service(health.service())

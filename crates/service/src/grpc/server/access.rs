@@ -16,7 +16,7 @@ use super::Peer;
 use crate::{status, tls::Role};
 
 /// Open to every peer with a valid role, so that each can see whom it talks to.
-const OPEN_SERVICES: [&str; 3] = [
+pub(super) const OPEN_SERVICES: [&str; 3] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
