@@ -17,8 +17,11 @@ const PAGE: u32 = 1000;
 
 /// What the command line says.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  waypost queue list", arg_required_else_help = true)]
+#[command(
+    after_help = "Examples:
+  waypost queue list",
+    arg_required_else_help = true
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: QueueCommand,
