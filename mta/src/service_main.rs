@@ -117,7 +117,7 @@ pub struct Mta {
 pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError> {
     let hostname = Domain::parse(&config.hostname).map_err(BuildError::Hostname)?;
     let mut registry = telemetry::registry();
-    let metrics = Metrics::register(registry.sub_registry_with_prefix(""));
+    let metrics = Metrics::register(&mut registry);
     let listen_metrics = ListenMetrics::register(&mut registry);
 
     let identity = server::identity(&config.grpc)?;
@@ -234,7 +234,13 @@ impl Mta {
         set_serving(&health);
         context.ready();
         let (served, ..) = tokio::join!(
-            grpc.serve(routes, access, shutdown),
+            async {
+                let served = grpc.serve(routes, access, shutdown).await;
+                // If it failed, the rest is of no use without it.
+                shutdown.start();
+                served
+            },
+            end_with_the_spool(&spool, shutdown),
             http.serve(registry, ready, shutdown),
             futures_util::future::join_all(smtp),
             async {
@@ -249,6 +255,7 @@ impl Mta {
                 }
             },
         );
+        let stopped = spool.is_stopped();
         spawn_blocking(move || {
             let closed = [("spool", spool.close()), ("events", events.close())];
             for (what, closed) in closed {
@@ -258,7 +265,21 @@ impl Mta {
             }
         })
         .await?;
+        if stopped {
+            return Err("the spool has stopped: started again, this node goes on with what its disk holds".into());
+        }
         Ok(served?)
+    }
+}
+
+/// A node whose spool has stopped can promise nothing and forgets what it learns: it ends, to be started again.
+async fn end_with_the_spool(spool: &JournalSpool, shutdown: &Shutdown) {
+    tokio::select! {
+        () = spool.stopped() => {
+            tracing::error!("the spool has stopped: this node ends");
+            shutdown.start();
+        }
+        () = shutdown.started() => {}
     }
 }
 
