@@ -186,3 +186,6 @@ pub(super) fn decode(entry: &Entry) -> Result<Change> {
         what: format!("journal record at {}: {error}", entry.position),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use journal::{Journal, OnCorruption, Recovery};
 use parking_lot::Mutex;
@@ -21,6 +23,10 @@ use crate::store::{Result, StoreConfig, StoreError};
 
 /// The format of the folder that this program writes.
 const FORMAT: u32 = 1;
+
+/// How often and how far apart the lock is tried: half a second in all.
+const LOCK_ATTEMPTS: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// What opening a store found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,8 +134,26 @@ fn open_once(config: StoreConfig, damage: &DamageMark) -> Result<(LocalStore, Re
     Ok((store, recovery))
 }
 
-/// Opens sled. It reports some damage as an error and panics on other.
+/// Opens sled. When a store was just closed in this process, sled's own threads may hold its lock for a moment more.
 fn open_rows(config: &StoreConfig) -> Result<Table> {
+    let mut patience = LOCK_ATTEMPTS;
+    loop {
+        match try_open_rows(config) {
+            Err(StoreError::Io { reason, .. }) if reason.contains("acquire lock") && patience > 0 => {
+                patience -= 1;
+                thread::sleep(LOCK_PAUSE);
+            }
+            Err(StoreError::Io { reason, .. }) if reason.contains("acquire lock") => {
+                let what = format!("the store in {} is open in another process", config.dir.display());
+                return Err(StoreError::Io { what, reason });
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// sled reports some damage as an error and panics on other.
+fn try_open_rows(config: &StoreConfig) -> Result<Table> {
     let sled = sled::Config::new()
         .path(config.dir.join("state"))
         .cache_capacity(config.cache_bytes)

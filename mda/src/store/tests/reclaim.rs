@@ -57,20 +57,23 @@ async fn reclaim_keeps_all_that_lives_and_frees_the_rest() {
 
 #[tokio::test]
 async fn numbers_stay_taken_when_their_records_are_reclaimed() {
-    let (bed, alice) = Bed::with_account().await;
-    let gone = bed.store.create_mailbox(alice, name("x"), None).await.unwrap();
-    bed.store.delete_mailbox(alice, name("x")).await.unwrap();
-    for _ in 0..3 {
-        for n in 0..8 {
-            append(&bed.store, alice, "Trash", &format!("{n} {}", "x".repeat(10_000)), Flags::none()).await;
-        }
-        let trash = mailbox(&bed.store, alice, "Trash").id;
-        bed.store.expunge(trash, UidSet::all(), false).await.unwrap();
-        reclaim_aside(&bed.store).await;
+    let dir = TempDir::new().unwrap();
+    let store = LocalStore::open(StoreConfig { segment_bytes: 4 << 10, ..config(dir.path()) }).unwrap().0;
+    let alice = create_account(&store, "alice@example.test").await;
+    deliver(&store, alice, "text").await;
+    let gone = store.create_mailbox(alice, name("x"), None).await.unwrap();
+    store.delete_mailbox(alice, name("x")).await.unwrap();
+    // Changes that take no numbers, until those that did are in sealed segments.
+    let inbox = inbox(&store, alice).id;
+    for n in 0..200 {
+        let change = if n % 2 == 0 { FlagChange::Add(seen()) } else { FlagChange::Remove(seen()) };
+        store.store_flags(inbox, UidSet::all(), change, None).await.unwrap();
     }
-    bed.store.close().await.unwrap();
-    LocalStore::rebuild(config(bed.dir.path())).unwrap();
-    let store = open(bed.dir.path());
+    let reclaimed = reclaim_aside(&store).await;
+    assert!(reclaimed > 1, "{reclaimed} of {:?}", store.segments());
+    store.close().await.unwrap();
+    LocalStore::rebuild(config(dir.path())).unwrap();
+    let store = open(dir.path());
     let new = store.create_mailbox(alice, name("x"), None).await.unwrap();
     assert!(new.id > gone.id && new.uid_validity > gone.uid_validity);
 }
@@ -84,25 +87,28 @@ async fn what_was_removed_does_not_come_back() {
         let recipients = vec![recipient(alice, "alice@example.test"), recipient(bob, "bob@example.test")];
         bed.store.deliver(delivery(MessageId::new(), &text, recipients)).await.unwrap();
     }
+    bed.store.delete_mailbox(alice, name("Junk")).await.unwrap();
     bed.store.remove_account(bob).await.unwrap();
+    for _ in 0..8 {
+        append(&bed.store, alice, "Sent", &"x".repeat(10_000), Flags::none()).await;
+    }
     let before = seen_by(&bed.store, alice).await;
-    // The oldest segments go last, so that the removal is carried forward past them.
-    for _ in 0..3 {
+    // The newest segments go first: the removals are carried forward, away from what they made void.
+    let mut reclaimed = 0;
+    for segment in bed.store.segments().into_iter().rev() {
         let store = bed.store.clone();
-        let reversed = move || {
-            for segment in store.segments().into_iter().rev() {
-                store.reclaim_segment(segment).unwrap();
-            }
-        };
-        tokio::task::spawn_blocking(reversed).await.unwrap();
+        let reclaim = move || store.reclaim_segment(segment).unwrap();
+        reclaimed += usize::from(tokio::task::spawn_blocking(reclaim).await.unwrap());
         let crashed = bed.crashed();
         crashed.store.close().await.unwrap();
         LocalStore::rebuild(config(crashed.dir.path())).unwrap();
         let store = open(crashed.dir.path());
         assert!(matches!(store.account(bob), Err(StoreError::NoSuchAccount)));
         assert_eq!(store.account_by_address("bob@example.test").unwrap(), None);
+        assert_eq!(store.mailbox(alice, &name("Junk")).unwrap(), None);
         assert_eq!(seen_by(&store, alice).await, before);
     }
+    assert!(reclaimed > 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
