@@ -73,11 +73,13 @@ impl Session {
 struct Unreachable {
     reply: Reply,
     peer: String,
+    /// The peer gave the reply.
+    said_by_peer: bool,
 }
 
 impl Unreachable {
     fn local(reply: Reply) -> Self {
-        Self { reply, peer: "local".into() }
+        Self { reply, peer: "local".into(), said_by_peer: false }
     }
 }
 
@@ -98,21 +100,22 @@ impl Remote {
         message: &Arc<Message>,
         recipients: &[(u32, u32)],
     ) -> Vec<Outcome> {
-        let all = |reply: &Reply, peer: &str| {
+        let all = |unreachable: &Unreachable| {
             let outcome = |&(index, attempts): &(u32, u32)| Outcome {
-                peer: peer.into(),
-                ..Outcome::local(index, attempts, failed(reply))
+                peer: unreachable.peer.clone(),
+                said_by_peer: unreachable.said_by_peer,
+                ..Outcome::local(index, attempts, failed(&unreachable.reply))
             };
             recipients.iter().map(outcome).collect()
         };
         let envelope = match envelope_for(message, recipients) {
             Ok(envelope) => envelope,
-            Err(reply) => return all(&reply, "local"),
+            Err(reply) => return all(&Unreachable::local(reply)),
         };
         let (current, results) = match self.transact(domain, session.take(), &envelope, spool, message).await
         {
             Ok(done) => done,
-            Err(unreachable) => return all(&unreachable.reply, &unreachable.peer),
+            Err(unreachable) => return all(&unreachable),
         };
         let reports = current.connection.extensions().dsn;
         let outcomes = recipients
@@ -123,6 +126,7 @@ impl Remote {
                 attempts,
                 verdict: verdict(&result, reports),
                 peer: current.peer.clone(),
+                said_by_peer: said_by_peer(&result),
                 tls: current.tls.clone(),
                 detail: current.downgrade.clone(),
             })
@@ -164,7 +168,7 @@ impl Remote {
                     targets
                         .extend(addresses.into_iter().map(|address| Target { host: host.clone(), address }));
                 }
-                Err(reply) => last = Some(Unreachable { reply, peer: host }),
+                Err(reply) => last = Some(Unreachable { peer: host, ..Unreachable::local(reply) }),
             }
         }
         for target in targets.iter().take(MOST_ADDRESSES) {
@@ -242,7 +246,7 @@ impl Remote {
         fastrand::shuffle(&mut ips);
         match (ips.is_empty(), temporary) {
             (true, Some(error)) => Err(reply(451, "4.4.3", error.to_string())),
-            (true, None) => Err(reply(550, "5.4.4", format!("{host} has no address"))),
+            (true, None) => Err(reply(550, "5.4.4", format!("the host {host} has no address"))),
             (false, _) => Ok(ips),
         }
     }
@@ -281,7 +285,7 @@ impl Remote {
             let reply = envelope::from_wire(&failure.reply);
             // What a host says before any message is about itself, not about the message: another may take it, or
             // the same one later.
-            Unreachable { reply: temporary(reply), peer: peer.clone() }
+            Unreachable { reply: temporary(reply), peer: peer.clone(), said_by_peer: failure.from_peer }
         })?;
         if let Some(refusal) = connection.start_tls_refusal() {
             downgrade = format!("sent in clear: STARTTLS refused: {refusal}");
@@ -325,6 +329,16 @@ fn verdict(result: &smtp::client::Outcome, reports: bool) -> Verdict {
         Result::Permanent(_) => Verdict::Failed(reply),
         // The server may have the message. Sending it again may give two; not sending it may lose it.
         Result::Transient(_) | Result::Unknown(_) => Verdict::Deferred(reply),
+    }
+}
+
+fn said_by_peer(result: &smtp::client::Outcome) -> bool {
+    use smtp::client::Outcome as Result;
+    match result {
+        Result::Delivered(_) => true,
+        Result::Permanent(failure) | Result::Transient(failure) | Result::Unknown(failure) => {
+            failure.from_peer
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use message::dsn::{self, Action, Report, Returned};
 use message::{Address, Domain, MessageId, header, words};
-use proto::mail::{BodyType, DsnReturn, Envelope, Origin, Recipient};
+use proto::mail::{BodyType, DsnReturn, Envelope, Origin, Recipient, Reply};
 
 use super::Parts;
 use crate::clock;
@@ -20,6 +20,8 @@ pub(super) struct Reported<'a> {
     pub(super) recipient: &'a Recipient,
     pub(super) action: Action,
     pub(super) status: &'a Status,
+    /// Another mail system gave the last reply.
+    pub(super) said_by_peer: bool,
     /// It was given up because its time in the queue was over.
     pub(super) expired: bool,
 }
@@ -105,12 +107,13 @@ impl<'a> Lines<'a> {
         let reply = reported.status.last_reply.as_deref();
         let enhanced = reply.map_or("", |reply| reply.enhanced.as_str());
         let status = if enhanced.is_empty() && reported.expired { "4.4.7" } else { enhanced };
-        // `mx.remote.test 192.0.2.1:25`: the name, if another host spoke.
+        // `mx.remote.test 192.0.2.1:25`: the name. One that could not be reached has reported nothing (RFC 3464 §2.3.5).
         let remote = reported.status.last_peer.split(' ').next();
-        let remote = remote.filter(|name| *name != "local" && *name != "mda" && Domain::parse(name).is_ok());
-        let diagnostic = reply
-            .filter(|_| remote.is_some())
-            .map(|reply| format!("{} {} {}", reply.code, reply.enhanced, reply.text).replace("  ", " "));
+        let remote = remote.filter(|name| reported.said_by_peer && Domain::parse(name).is_ok());
+        let diagnostic = reply.map(|Reply { code, enhanced, text }| match reported.said_by_peer {
+            true => format!("{code} {enhanced} {text}").replace("  ", " "),
+            false => text.clone(),
+        });
         Self { status, remote, diagnostic }
     }
 
@@ -124,6 +127,49 @@ impl<'a> Lines<'a> {
             diagnostic: self.diagnostic.as_deref(),
             last_attempt: Some(Timestamp::now()),
             will_retry_until: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::reply;
+
+    fn lines_of<T>(said_by_peer: bool, peer: &str, of: impl FnOnce(&Lines<'_>) -> T) -> T {
+        let status = Status {
+            last_reply: Some(Box::new(reply(550, "5.4.4", "no\nway"))),
+            last_peer: peer.into(),
+            ..Status::default()
+        };
+        let recipient = Recipient::default();
+        let reported = Reported {
+            recipient: &recipient,
+            action: Action::Failed,
+            status: &status,
+            said_by_peer,
+            expired: false,
+        };
+        of(&Lines::new(&reported))
+    }
+
+    #[test]
+    fn what_another_host_said_is_quoted_with_its_name() {
+        lines_of(true, "mx.remote.test 192.0.2.1:25", |lines| {
+            assert_eq!(lines.status, "5.4.4");
+            assert_eq!(lines.remote, Some("mx.remote.test"));
+            assert_eq!(lines.diagnostic.as_deref(), Some("550 5.4.4 no\nway"));
+        });
+    }
+
+    #[test]
+    fn what_was_found_out_here_is_said_in_words_and_put_in_nobodys_mouth() {
+        for peer in ["local", "mda 127.0.0.1:7143", "mx.remote.test 192.0.2.1:25"] {
+            lines_of(false, peer, |lines| {
+                assert_eq!(lines.status, "5.4.4");
+                assert_eq!(lines.remote, None);
+                assert_eq!(lines.diagnostic.as_deref(), Some("no\nway"));
+            });
         }
     }
 }

@@ -23,8 +23,10 @@ pub(crate) struct Outcome {
     /// Attempts made, this one included.
     pub(crate) attempts: u32,
     pub(crate) verdict: Verdict,
-    /// Who said it: host name and address, or `local`.
+    /// Whom it was tried with: host name and address, or `local`.
     pub(crate) peer: String,
+    /// Another mail system said it; else it is what was found out here, about `peer` if one is named.
+    pub(crate) said_by_peer: bool,
     /// How the session was protected; empty in clear.
     pub(crate) tls: String,
     /// Anything else worth telling: why STARTTLS was not used, where the message lies.
@@ -35,7 +37,7 @@ impl Outcome {
     /// What this node says itself.
     pub(crate) fn local(index: u32, attempts: u32, verdict: Verdict) -> Self {
         let (peer, tls, detail) = ("local".into(), String::new(), String::new());
-        Self { index, attempts, verdict, peer, tls, detail }
+        Self { index, attempts, verdict, peer, said_by_peer: false, tls, detail }
     }
 }
 
@@ -219,5 +221,6 @@ fn reported<'a>(message: &'a Message, settled: &'a Settled) -> Option<Reported<'
         }
         _ => return None,
     };
-    Some(Reported { recipient, action, status: &settled.status, expired: settled.kind == EventKind::Expired })
+    let (status, said_by_peer) = (&settled.status, settled.outcome.said_by_peer);
+    Some(Reported { recipient, action, status, said_by_peer, expired: settled.kind == EventKind::Expired })
 }
