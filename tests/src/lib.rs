@@ -1,10 +1,23 @@
 //! The harness of the scenarios: a pipeline of real processes, and the programs that people use with it.
 
+// All of it runs in tests, which fail by panicking and tell why on standard error.
+#![allow(clippy::expect_used, clippy::print_stderr)]
+
 pub mod clients;
+pub mod load;
+mod mailbox;
+mod metrics;
 mod peer;
 mod pipeline;
+mod session;
+mod tally;
 mod wait;
+mod wire;
 
+pub use mailbox::{Stored, read_inbox};
+pub use metrics::metric;
 pub use peer::{Program, program, python};
 pub use pipeline::{Options, Pipeline, Service};
+pub use session::{Failure, Session};
+pub use tally::Tally;
 pub use wait::{eventually, eventually_within};

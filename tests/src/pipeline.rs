@@ -43,7 +43,8 @@ impl Pipeline {
     /// If it does not come up.
     pub fn start(binary: &str, options: &Options) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let mut arguments = vec!["--port-offset".to_owned(), free_offset(options.mta_nodes.max(1)).to_string()];
+        let mut arguments =
+            vec!["--port-offset".to_owned(), free_offset(options.mta_nodes.max(1)).to_string()];
         for account in ["alice@example.test=secret", "bob@example.test=secret"] {
             arguments.extend(["--account".to_owned(), account.to_owned()]);
         }
@@ -75,7 +76,11 @@ impl Pipeline {
         let (data, printed) = (self.dir.path().join("data"), self.dir.path().join("up.log"));
         eventually("the pipeline to come up", || {
             let ended = supervisor.try_wait().expect("the supervisor's state");
-            assert!(ended.is_none(), "waypost up ended: {}", fs::read_to_string(&printed).unwrap_or_default());
+            assert!(
+                ended.is_none(),
+                "waypost up ended: {}",
+                fs::read_to_string(&printed).unwrap_or_default()
+            );
             data.join("ready.json").exists().then_some(())
         });
     }
@@ -113,7 +118,9 @@ impl Pipeline {
     pub fn address(&self, service: Service, listener: &str) -> SocketAddr {
         let ready = self.ready().expect("ready.json");
         let address = ready[service]["listeners"][listener].as_str();
-        address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("{service} {listener}: {ready}"))
+        address
+            .and_then(|address| address.parse().ok())
+            .unwrap_or_else(|| panic!("{service} {listener}: {ready}"))
     }
 
     /// The process of a service; `None` while it is not there.
@@ -125,6 +132,20 @@ impl Pipeline {
     pub fn kill(&self, service: Service) {
         if let Some(pid) = self.pid(service) {
             signal(pid, "KILL");
+        }
+    }
+
+    /// Halts a service: it keeps its connections and answers nobody, until [`Pipeline::resume`].
+    pub fn halt(&self, service: Service) {
+        if let Some(pid) = self.pid(service) {
+            signal(pid, "STOP");
+        }
+    }
+
+    /// Lets a halted service go on.
+    pub fn resume(&self, service: Service) {
+        if let Some(pid) = self.pid(service) {
+            signal(pid, "CONT");
         }
     }
 

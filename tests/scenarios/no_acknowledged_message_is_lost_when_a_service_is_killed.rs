@@ -1,0 +1,150 @@
+//! Whichever service dies, at whatever moment: what got its 250 is in its mailboxes afterwards, whole and once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::env;
+use std::net::TcpStream;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pipeline_tests::load::{Door, Fate, Load, Mix, Outcome, RECIPIENTS, Sent};
+use pipeline_tests::{Failure, Options, Pipeline, Service, Stored, Tally, eventually, read_inbox};
+
+use crate::WAYPOST;
+
+/// `WAYPOST_KILL_ROUNDS` asks for more.
+const ROUNDS: u32 = 6;
+const SERVICES: [Service; 3] = ["msa", "mta", "mda"];
+/// Messages that each door takes between two kills, at least: each round shows that the last one did no lasting harm.
+const BETWEEN_KILLS: u64 = 10;
+/// A kill comes at a moment within this time.
+const MOMENTS: Duration = Duration::from_secs(1);
+
+#[test]
+fn at_random_moments_under_load() {
+    let rounds = env::var("WAYPOST_KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
+    let began = Instant::now();
+    let pipeline = Pipeline::start(WAYPOST, &Options::default());
+    let load = Load::start(&pipeline, Mix { smtp: 3, submissions: 3, reports: true });
+    let mut inboxes = Inboxes::default();
+    for _ in 0..rounds {
+        wait_for_mail(&load);
+        // No wait for anything: this is what makes the moment random.
+        thread::sleep(MOMENTS.mul_f32(fastrand::f32()));
+        kill_some(&pipeline);
+        inboxes.look(&pipeline);
+        assert_no_faults(&pipeline);
+    }
+    wait_for_mail(&load);
+    let Outcome { sent, broken } = load.stop();
+    wait_until_all_serve(&pipeline);
+    let tally = Tally::when_settled(&pipeline);
+    tally.check(&sent);
+    inboxes.look(&pipeline);
+    assert_eq!(inboxes.seen, tally.subjects, "what was seen is there still, and everything was seen");
+    assert_no_permanent_refusal(&sent, &broken);
+    assert_no_faults(&pipeline);
+    let with = |matches: fn(&Fate) -> bool| sent.iter().filter(|sent| matches(&sent.fate)).count();
+    println!(
+        "{rounds} rounds in {:.0} s: {} acknowledged, {} refused for the time being, {} without an answer; \
+         none lost, none twice; {} repeated hand-overs recognised",
+        began.elapsed().as_secs_f32(),
+        with(|fate| *fate == Fate::Acknowledged),
+        with(|fate| matches!(fate, Fate::Refused(_))),
+        with(|fate| matches!(fate, Fate::Unknown(_))),
+        repeats_recognised(&pipeline),
+    );
+}
+
+fn wait_for_mail(load: &Load) {
+    for door in [Door::Smtp, Door::Submissions] {
+        let before = load.acknowledged(door);
+        eventually("mail to be taken", || (load.acknowledged(door) >= before + BETWEEN_KILLS).then_some(()));
+    }
+}
+
+/// Kills a service, now and then two at once, and waits until the supervisor has started them again.
+fn kill_some(pipeline: &Pipeline) {
+    let mut services = SERVICES;
+    fastrand::shuffle(&mut services);
+    let count = if fastrand::u8(..4) == 0 { 2 } else { 1 };
+    let victims: Vec<(Service, Option<u32>)> =
+        services[..count].iter().map(|&service| (service, pipeline.pid(service))).collect();
+    for &(service, _) in &victims {
+        pipeline.kill(service);
+    }
+    for (service, old) in victims {
+        eventually("the service to be started again", || {
+            pipeline.pid(service).filter(|&pid| Some(pid) != old)
+        });
+    }
+}
+
+fn wait_until_all_serve(pipeline: &Pipeline) {
+    for (service, listener) in
+        [("msa", "submission"), ("msa", "submissions"), ("mta", "smtp"), ("mda", "imap"), ("mda", "pop3")]
+    {
+        let address = pipeline.address(service, listener);
+        eventually("all services to listen", || TcpStream::connect(address).ok());
+    }
+}
+
+/// A service that is away is a reason to come again, never to give up.
+fn assert_no_permanent_refusal(sent: &[Sent], broken: &[Failure]) {
+    let of_messages = sent.iter().filter_map(|sent| match &sent.fate {
+        Fate::Refused(reply) => Some(reply),
+        _ => None,
+    });
+    let of_sessions = broken.iter().filter_map(|failure| match failure {
+        Failure::Refused(reply) => Some(reply),
+        Failure::Lost(_) => None,
+    });
+    for reply in of_messages.chain(of_sessions) {
+        assert!(reply.starts_with('4'), "{reply}");
+    }
+}
+
+/// A killed service is nothing that the others should call an error, let alone break over.
+fn assert_no_faults(pipeline: &Pipeline) {
+    let found =
+        Command::new("grep").args(["-raE", "(^| )ERROR |panicked"]).arg(pipeline.data().join("log")).output();
+    let found = found.expect("grep starts").stdout;
+    assert!(found.is_empty(), "{}", String::from_utf8_lossy(&found));
+}
+
+/// What a reader saw of the inboxes while services died: a UID, once seen, means its message for ever.
+#[derive(Default)]
+struct Inboxes {
+    uid_validity: HashMap<&'static str, u32>,
+    /// Subjects by account and UID.
+    seen: HashMap<&'static str, BTreeMap<u32, String>>,
+}
+
+impl Inboxes {
+    /// Looks at what is new.
+    fn look(&mut self, pipeline: &Pipeline) {
+        for account in RECIPIENTS {
+            let seen = self.seen.entry(account).or_default();
+            let uid_validity = eventually("the inbox to be read", || {
+                let next = seen.last_key_value().map_or(1, |(uid, _)| uid + 1);
+                let visit = |Stored { uid, octets }| {
+                    let subject =
+                        String::from_utf8_lossy(&octets).trim_start_matches("Subject: ").trim().to_owned();
+                    let known = seen.entry(uid).or_insert_with(|| subject.clone());
+                    assert_eq!(*known, subject, "UID {uid} of {account} is another message now");
+                };
+                read_inbox(pipeline, account, next, "BODY.PEEK[HEADER.FIELDS (SUBJECT)]", visit).ok()
+            });
+            assert_eq!(*self.uid_validity.entry(account).or_insert(uid_validity), uid_validity, "{account}");
+        }
+    }
+}
+
+/// How often the MDA was handed what it had: after a lost reply. Of its last logs, for they are rotated.
+fn repeats_recognised(pipeline: &Pipeline) -> String {
+    let counted = Command::new("grep")
+        .args(["-ac", "duplicate=true"])
+        .arg(pipeline.data().join("log/mda.log"))
+        .output();
+    String::from_utf8_lossy(&counted.expect("grep starts").stdout).trim().to_owned()
+}

@@ -1,0 +1,222 @@
+//! A load of mail over several connections that remembers what became of every message.
+//!
+//! Each message carries a token in its Subject and in each line of its body. The load is bounded: a client has one
+//! message under way at a time.
+
+use std::iter;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+
+use crate::Pipeline;
+use crate::session::{Failure, Session};
+use crate::wire::trust;
+
+/// Who gets the mail.
+pub const RECIPIENTS: [&str; 2] = ["alice@example.test", "bob@example.test"];
+
+/// Messages that one session carries, so that there are new ones all the time.
+const MESSAGES_PER_SESSION: usize = 20;
+/// The longest pause of a client between two messages: what bounds the rate of the load.
+const LONGEST_PAUSE: Duration = Duration::from_millis(60);
+
+/// Where a message goes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// An MTA's port 25, in clear.
+    Smtp,
+    /// The MSA's port 465, logged in.
+    Submissions,
+}
+
+/// A message that was sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// What tells it from all others.
+    pub token: String,
+    /// Where it went in.
+    pub door: Door,
+    /// The addresses that it was for.
+    pub recipients: Vec<&'static str>,
+    /// Whether the sender asked for a report of success.
+    pub wants_report: bool,
+    /// What the client knows of it.
+    pub fate: Fate,
+}
+
+/// What a client knows of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It got its 250.
+    Acknowledged,
+    /// The server said no.
+    Refused(String),
+    /// The connection was lost before there was an answer.
+    Unknown(String),
+}
+
+/// What the clients went through.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// All messages.
+    pub sent: Vec<Sent>,
+    /// What went wrong with sessions while no message was under way: at their beginning, mostly.
+    pub broken: Vec<Failure>,
+}
+
+/// What a load is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Mix {
+    /// Clients of port 25, that of the first MTA node.
+    pub smtp: usize,
+    /// Clients of port 465.
+    pub submissions: usize,
+    /// Whether some submissions ask for a report of success. Such mail cannot go straight to the MDA.
+    pub reports: bool,
+}
+
+/// Clients that send until they are told to stop.
+pub struct Load {
+    shared: Arc<Shared>,
+    clients: Vec<JoinHandle<Outcome>>,
+}
+
+struct Shared {
+    mix: Mix,
+    smtp: SocketAddr,
+    submissions: SocketAddr,
+    tls: Arc<ClientConfig>,
+    stop: AtomicBool,
+    acknowledged: [AtomicU64; 2],
+}
+
+impl Load {
+    /// Starts the clients.
+    pub fn start(pipeline: &Pipeline, mix: Mix) -> Self {
+        let shared = Arc::new(Shared {
+            mix,
+            smtp: pipeline.address("mta", "smtp"),
+            submissions: pipeline.address("msa", "submissions"),
+            tls: trust(Path::new(&pipeline.ca())),
+            stop: AtomicBool::new(false),
+            acknowledged: Default::default(),
+        });
+        let doors = [(Door::Smtp, mix.smtp), (Door::Submissions, mix.submissions)];
+        let doors = doors.into_iter().flat_map(|(door, clients)| iter::repeat_n(door, clients));
+        let clients = doors.enumerate().map(|(number, door)| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || Client { shared, number, door, outcome: Outcome::default() }.run())
+        });
+        Self { clients: clients.collect(), shared }
+    }
+
+    /// Messages that got their 250 at a door so far.
+    pub fn acknowledged(&self, door: Door) -> u64 {
+        self.shared.acknowledged[door as usize].load(Ordering::Relaxed)
+    }
+
+    /// Lets each client finish its message, and tells what they went through.
+    ///
+    /// # Panics
+    /// If a client did.
+    pub fn stop(self) -> Outcome {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        let mut all = Outcome::default();
+        for client in self.clients {
+            let outcome = client.join().expect("a client");
+            all.sent.extend(outcome.sent);
+            all.broken.extend(outcome.broken);
+        }
+        all
+    }
+}
+
+/// The body of the message with this token: its last part says how many lines there are.
+///
+/// # Panics
+/// If the load made no such token.
+pub fn body(token: &str) -> String {
+    let lines: u32 = token.rsplit('-').next().and_then(|lines| lines.parse().ok()).expect("a token");
+    let lines: Vec<String> = (0..lines).map(|line| format!("{token} {line:06} {:.>60}\r\n", "")).collect();
+    lines.concat()
+}
+
+struct Client {
+    shared: Arc<Shared>,
+    number: usize,
+    door: Door,
+    outcome: Outcome,
+}
+
+impl Client {
+    fn run(mut self) -> Outcome {
+        while !self.is_stopped() {
+            if let Err(failure) = self.session() {
+                self.outcome.broken.push(failure);
+            }
+            pause();
+        }
+        self.outcome
+    }
+
+    /// One session. The error is what went wrong with it while no message was under way.
+    fn session(&mut self) -> Result<(), Failure> {
+        let mut session = match self.door {
+            Door::Smtp => Session::open(self.shared.smtp)?,
+            Door::Submissions => Session::log_in(self.shared.submissions, &self.shared.tls)?,
+        };
+        for _ in 0..MESSAGES_PER_SESSION {
+            if self.is_stopped() {
+                break;
+            }
+            let message = self.message();
+            let answer = session.send(&message);
+            let is_over = matches!(answer, Err(Failure::Lost(_)));
+            let fate = match answer {
+                Ok(()) => Fate::Acknowledged,
+                Err(Failure::Refused(reply)) => Fate::Refused(reply),
+                Err(Failure::Lost(error)) => Fate::Unknown(error.to_string()),
+            };
+            let was_refused = matches!(fate, Fate::Refused(_));
+            if fate == Fate::Acknowledged {
+                self.shared.acknowledged[self.door as usize].fetch_add(1, Ordering::Relaxed);
+            }
+            self.outcome.sent.push(Sent { fate, ..message });
+            if is_over {
+                return Ok(());
+            }
+            if was_refused {
+                session.reset()?;
+            }
+            pause();
+        }
+        session.quit()
+    }
+
+    /// A message like none before: mostly small, now and then one that does not fit in the MTA's memory; mostly for
+    /// one recipient.
+    fn message(&self) -> Sent {
+        let lines = if fastrand::u8(..100) == 0 { 4_000 } else { fastrand::u32(1..40) };
+        let token = format!("load-{}-{}-{lines}", self.number, self.outcome.sent.len());
+        let recipients = match fastrand::u8(..10) {
+            0 => RECIPIENTS.to_vec(),
+            other => vec![RECIPIENTS[usize::from(other % 2)]],
+        };
+        let may_want_report = self.shared.mix.reports && self.door == Door::Submissions;
+        let wants_report = may_want_report && fastrand::u8(..5) == 0;
+        Sent { token, door: self.door, recipients, wants_report, fate: Fate::Unknown("never sent".into()) }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.shared.stop.load(Ordering::Relaxed)
+    }
+}
+
+fn pause() {
+    thread::sleep(LONGEST_PAUSE.mul_f32(fastrand::f32()));
+}

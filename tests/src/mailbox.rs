@@ -1,0 +1,75 @@
+//! Reading a mailbox over IMAP.
+
+use std::io;
+use std::path::Path;
+
+use crate::Pipeline;
+use crate::wire::{Wire, trust};
+
+/// A message in an inbox, or the part of it that was asked for.
+#[derive(Debug)]
+pub struct Stored {
+    /// Its number, for ever.
+    pub uid: u32,
+    /// Its octets.
+    pub octets: Vec<u8>,
+}
+
+/// Reads an account's inbox from the message `first` on, one message after the other, and gives the inbox's
+/// UIDVALIDITY. `part` is what is fetched, such as `BODY.PEEK[]`. An inbox without such messages gives its last one,
+/// as IMAP has it.
+///
+/// # Errors
+/// If the MDA goes away.
+///
+/// # Panics
+/// If the MDA refuses a command, or what it says cannot be understood.
+pub fn read_inbox(
+    pipeline: &Pipeline,
+    account: &str,
+    first: u32,
+    part: &str,
+    mut visit: impl FnMut(Stored),
+) -> io::Result<u32> {
+    let mut wire = Wire::connect(pipeline.address("mda", "imaps"), Some(&trust(Path::new(&pipeline.ca()))))?;
+    wire.line()?;
+    command(&mut wire, &format!("LOGIN {account} secret"), |_, _| Ok(()))?;
+    let mut uid_validity = None;
+    command(&mut wire, "EXAMINE INBOX", |_, line| {
+        if let Some(value) = number_behind(line, "UIDVALIDITY ") {
+            uid_validity = Some(value);
+        }
+        Ok(())
+    })?;
+    command(&mut wire, &format!("UID FETCH {first}:* (UID {part})"), |wire, line| {
+        let Some(uid) = number_behind(line, "UID ") else { return Ok(()) };
+        let length = number_behind(line, "{").unwrap_or_else(|| panic!("no literal: {line}"));
+        visit(Stored { uid, octets: wire.octets(length as usize)? });
+        // What closes the response.
+        wire.line().map(drop)
+    })?;
+    Ok(uid_validity.expect("UIDVALIDITY"))
+}
+
+/// Sends a command and shows every untagged response, until the command is done.
+fn command(
+    wire: &mut Wire,
+    command: &str,
+    mut untagged: impl FnMut(&mut Wire, &str) -> io::Result<()>,
+) -> io::Result<()> {
+    wire.send(format!("a {command}\r\n").as_bytes())?;
+    loop {
+        let line = wire.line()?;
+        if let Some(result) = line.strip_prefix("a ") {
+            // A store that is being opened or closed may say no for a moment.
+            return if result.starts_with("OK") { Ok(()) } else { Err(io::Error::other(line)) };
+        }
+        untagged(wire, &line)?;
+    }
+}
+
+fn number_behind(line: &str, what: &str) -> Option<u32> {
+    let (_, behind) = line.split_once(what)?;
+    let end = behind.find(|char: char| !char.is_ascii_digit()).unwrap_or(behind.len());
+    behind[..end].parse().ok()
+}

@@ -1,0 +1,81 @@
+//! What came of a load: every message in the inboxes, held against what was sent.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::load::{self, Fate, RECIPIENTS, Sent};
+use crate::{Pipeline, Stored, eventually, read_inbox};
+
+/// All that is in the inboxes.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Subjects by account and UID.
+    pub subjects: HashMap<&'static str, BTreeMap<u32, String>>,
+    /// How often each message is there, by account and token.
+    messages: HashMap<(&'static str, String), u32>,
+    /// How often each message's report of success is there, by the token and the recipient that it names.
+    reports: HashMap<(String, String), u32>,
+}
+
+impl Tally {
+    /// Waits until no MTA node has anything left to deliver, and reads the inboxes.
+    ///
+    /// # Panics
+    /// If a message is damaged, or is neither of the load nor a report.
+    pub fn when_settled(pipeline: &Pipeline) -> Self {
+        eventually("the queue to be empty", || {
+            let list = pipeline.waypost(&["queue", "list", "--json"]);
+            // A node that does not answer is told of on standard error.
+            let is_empty = list.stdout.trim_ascii() == b"[]" && list.stderr.is_empty();
+            (list.status.success() && is_empty).then_some(())
+        });
+        let mut tally = Self::default();
+        for account in RECIPIENTS {
+            let read = read_inbox(pipeline, account, 1, "BODY.PEEK[]", |stored| tally.add(account, &stored));
+            read.expect("the inbox");
+        }
+        tally
+    }
+
+    /// Each message that was acknowledged is there once for each of its recipients, and no message is there twice or
+    /// for anyone else.
+    ///
+    /// # Panics
+    /// If not.
+    pub fn check(&self, sent: &[Sent]) {
+        let mut known = 0;
+        for sent in sent {
+            for account in RECIPIENTS {
+                let copies = self.messages.get(&(account, sent.token.clone())).copied().unwrap_or(0);
+                let report = (sent.token.clone(), account.to_owned());
+                let reports = self.reports.get(&report).copied().unwrap_or(0);
+                let most = u32::from(sent.recipients.contains(&account));
+                let most_reports = most * u32::from(sent.wants_report);
+                let is_right = match sent.fate {
+                    Fate::Acknowledged => copies == most && reports == most_reports,
+                    _ => copies <= most && reports <= most_reports,
+                };
+                assert!(is_right, "{copies} copies for {account} and {reports} reports of {sent:?}");
+                known += copies;
+            }
+        }
+        assert_eq!(self.messages.values().sum::<u32>(), known, "messages that nobody sent");
+    }
+
+    fn add(&mut self, account: &'static str, stored: &Stored) {
+        let text = std::str::from_utf8(&stored.octets).expect("ASCII");
+        let (header, body) = text.split_once("\r\n\r\n").expect("a header and a body");
+        let subject = header.lines().find_map(|line| line.strip_prefix("Subject: ")).expect("a subject");
+        self.subjects.entry(account).or_default().insert(stored.uid, subject.to_owned());
+        if subject.starts_with("load-") {
+            assert!(body == load::body(subject), "{subject} is damaged:\n{text}");
+            *self.messages.entry((account, subject.to_owned())).or_default() += 1;
+            return;
+        }
+        let values = |field: &'static str| body.lines().filter_map(move |line| line.strip_prefix(field));
+        let token = values("Original-Envelope-Id: ").next();
+        let token = token.unwrap_or_else(|| panic!("neither of the load nor a report:\n{text}"));
+        for recipient in values("Final-Recipient: rfc822;") {
+            *self.reports.entry((token.to_owned(), recipient.trim().to_owned())).or_default() += 1;
+        }
+    }
+}
