@@ -1,9 +1,12 @@
 //! What a user would say of the pipeline, one file a scenario. All of it over real processes, sockets and files.
 
 mod a_message_reads_back_as_it_was_sent;
+mod every_service_can_be_inspected;
 mod layers;
 mod mail_goes_on_when_an_mta_node_dies;
 mod no_acknowledged_message_is_lost_when_a_service_is_killed;
+mod the_readme_is_true;
+mod up_tells_what_is_wrong;
 mod what_must_be_refused_is_refused;
 
 /// The operator's command.
