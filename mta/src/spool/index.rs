@@ -1,9 +1,9 @@
 //! What the spool holds, in memory: built by applying the journal's records in order, at start and ever after.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use journal::{Entry, Follower, FollowerError, Liveness, Position};
+use journal::{Entry, Follower, FollowerError, Liveness, Position, SegmentId};
 use message::MessageId;
 use parking_lot::Mutex;
 use prost::Message as _;
@@ -14,6 +14,9 @@ use super::{Accepted, Message, Place, Status};
 /// Ids of messages that have left the spool are remembered up to this many, so that a late retry of a hand-over adds
 /// nothing. 16 octets each, twice.
 const REMEMBERED: usize = 100_000;
+
+/// Stands for the segment that a record is being copied to.
+const UNDER_WAY: SegmentId = SegmentId(u64::MAX);
 
 /// The spool's messages.
 #[derive(Debug, Default)]
@@ -28,9 +31,9 @@ struct State {
     /// While the log is read at start: progress of messages that have not appeared (yet). A copy of a message that
     /// reclaiming wrote may stand behind the progress that it does not know of.
     orphans: Option<HashMap<MessageId, Vec<(u32, Status)>>>,
-    /// Messages that have left, of which a copy stands in the log *behind* the record of their end. That record must
-    /// outlive the copy.
-    ghosts: HashSet<MessageId>,
+    /// Dead records of messages, by where they stand: of messages that have left, and second ones of those that wait.
+    /// Whoever reads the log meets them, so the record of a message's end must outlive every one of them.
+    dead: BTreeSet<(MessageId, SegmentId)>,
     left: HashSet<MessageId>,
     /// `left` in order, the oldest first.
     left_order: VecDeque<MessageId>,
@@ -60,7 +63,7 @@ impl Index {
     /// Whether the message is in the spool or has left it not long ago.
     pub(super) fn knows(&self, id: MessageId) -> bool {
         let state = self.state.lock();
-        state.messages.contains_key(&id) || state.left.contains(&id)
+        state.messages.contains_key(&id) || state.has_left(id)
     }
 
     /// The log has been read to its end.
@@ -68,20 +71,40 @@ impl Index {
         self.state.lock().orphans = None;
     }
 
-    /// Whether the end of `id` must still be told by the log although the message is gone from here.
-    pub(super) fn is_ghost(&self, id: MessageId) -> bool {
-        self.state.lock().ghosts.contains(&id)
+    /// Whether a record of `id`, alive or dead, stands outside of `segment`: then what the log says about the message
+    /// still matters once that segment is gone.
+    pub(super) fn stands_outside(&self, id: MessageId, segment: SegmentId) -> bool {
+        let state = self.state.lock();
+        state.messages.contains_key(&id) || state.dead_records(id).any(|stands_in| stands_in != segment)
     }
 
-    /// The last copy of a message that has left is about to go from the log.
-    pub(super) fn forget_ghost(&self, id: MessageId) {
-        self.state.lock().ghosts.remove(&id);
+    /// The dead record of `id` is about to be copied, for what it tells of another message.
+    pub(super) fn copying_dead(&self, id: MessageId) {
+        self.state.lock().dead.insert((id, UNDER_WAY));
+    }
+
+    /// `segment`, in which records of `ids` stood, is gone.
+    pub(super) fn segment_gone(&self, segment: SegmentId, ids: &[MessageId]) {
+        let mut state = self.state.lock();
+        for &id in ids {
+            state.dead.remove(&(id, segment));
+        }
     }
 }
 
 impl State {
-    fn leave(&mut self, id: MessageId) {
+    fn has_left(&self, id: MessageId) -> bool {
+        self.left.contains(&id) || self.dead_records(id).next().is_some()
+    }
+
+    fn dead_records(&self, id: MessageId) -> impl Iterator<Item = SegmentId> {
+        self.dead.range((id, SegmentId(0))..=(id, UNDER_WAY)).map(|(_, segment)| *segment)
+    }
+
+    /// The message whose record stands at `position` has come to its end.
+    fn leave(&mut self, id: MessageId, position: Position) {
         self.messages.remove(&id);
+        self.dead.insert((id, position.segment));
         if self.left.insert(id) {
             self.left_order.push_back(id);
             if self.left_order.len() > REMEMBERED
@@ -117,11 +140,16 @@ impl IndexFollower {
         }
         let mut state = self.index.state.lock();
         let place = Place { position: entry.position, body: entry.body.clone() };
-        if let Some(message) = state.messages.get(&id) {
-            return Some(self.known(message, place, entry));
+        if let Some(message) = state.messages.get(&id).cloned() {
+            let dead = self.known(&message, place, entry);
+            state.dead.insert((id, dead));
+            return Some(Accepted::Known);
         }
-        if state.left.contains(&id) {
-            state.ghosts.insert(id);
+        // Once the log has been read, a copy of a message that is not here is one of a message that has left.
+        let is_late_copy = entry.copied_from.is_some() && state.orphans.is_none();
+        if is_late_copy || state.has_left(id) {
+            state.dead.remove(&(id, UNDER_WAY));
+            state.dead.insert((id, entry.position.segment));
             return Some(Accepted::Known);
         }
         let mut statuses = vec![Status::default(); envelope.recipients.len()];
@@ -133,8 +161,7 @@ impl IndexFollower {
             }
         }
         if statuses.iter().all(Status::is_final) {
-            state.leave(id);
-            state.ghosts.insert(id);
+            state.leave(id, entry.position);
             return Some(Accepted::Known);
         }
         self.liveness.note_live(place.position, &place.body);
@@ -151,15 +178,15 @@ impl IndexFollower {
     }
 
     /// A second record of a message: the copy that reclaiming made, which takes the first one's place, or a repeated
-    /// hand-over, which adds nothing.
-    fn known(&self, message: &Message, place: Place, entry: &Entry) -> Accepted {
+    /// hand-over, which adds nothing. Returns the segment of the one that is dead now.
+    fn known(&self, message: &Message, place: Place, entry: &Entry) -> SegmentId {
         let mut current = message.place.lock();
-        if entry.copied_from == Some(current.position) {
-            self.liveness.note_dead(current.position, &current.body);
-            self.liveness.note_live(place.position, &place.body);
-            *current = place;
+        if entry.copied_from != Some(current.position) {
+            return place.position.segment;
         }
-        Accepted::Known
+        self.liveness.note_dead(current.position, &current.body);
+        self.liveness.note_live(place.position, &place.body);
+        std::mem::replace(&mut *current, place).position.segment
     }
 
     fn progress(&mut self, progress: Progress, entry: &Entry) {
@@ -181,7 +208,7 @@ impl IndexFollower {
         if recipients.iter().all(Status::is_final) {
             let place = message.place.lock();
             self.liveness.note_dead(place.position, &place.body);
-            state.leave(id);
+            state.leave(id, place.position);
         }
     }
 

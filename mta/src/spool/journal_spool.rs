@@ -1,5 +1,6 @@
 //! The spool of one machine: the journal is the whole truth, the index only its summary.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,12 +8,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use journal::{BodyWriter, Entry, Journal, OnCorruption, Record, Recovery, Verdict};
+use journal::{Appended, BodyWriter, Entry, Journal, OnCorruption, Record, Recovery, SegmentId, Verdict};
 use message::MessageId;
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use service::config::ByteSize;
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 use super::index::{Index, IndexFollower, decode_accepted, decode_id};
 use super::record::{self, Progress};
@@ -47,6 +49,22 @@ type SpoolJournal = Journal<Option<Accepted>>;
 pub(crate) struct JournalSpool {
     pub(super) journal: SpoolJournal,
     pub(super) index: Arc<Index>,
+    stop: Stop,
+}
+
+/// Whether the journal has stopped for good.
+#[derive(Clone, Debug, Default)]
+struct Stop(CancellationToken);
+
+impl Stop {
+    /// The error as the spool's users know it; notes it if it is the end.
+    fn note(&self, error: journal::Error) -> SpoolError {
+        let error = SpoolError::from(error);
+        if matches!(error, SpoolError::Stopped(_)) {
+            self.0.cancel();
+        }
+        error
+    }
 }
 
 impl JournalSpool {
@@ -62,15 +80,25 @@ impl JournalSpool {
         };
         let (journal, recovery) = Journal::open(config, IndexFollower::new(Arc::clone(&index)))?;
         index.recovered();
-        Ok((Self { journal, index }, recovery))
+        Ok((Self { journal, index, stop: Stop::default() }, recovery))
+    }
+
+    /// Resolves when the journal has stopped: what its disk holds is unknown, and nothing more can be promised until it
+    /// is opened anew.
+    pub(crate) async fn stopped(&self) {
+        self.stop.0.cancelled().await;
+    }
+
+    /// Whether the journal has stopped.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.0.is_cancelled()
     }
 
     /// Gives back the space of messages that have left: empties the oldest segments while more than half of what the
     /// spool takes on disk is dead. Blocks.
     ///
-    /// Always the oldest first. So the record of a message's end, which stands behind the message, cannot go before it,
-    /// and each pass copies no more than it frees.
-    pub(crate) fn reclaim(&self) -> Result<(), journal::Error> {
+    /// The oldest first, so that each pass copies no more than it frees.
+    pub(crate) fn reclaim(&self) -> Result<(), SpoolError> {
         loop {
             let mut sealed = self.journal.reclaim_candidates(1.0);
             sealed.sort_by_key(|candidate| candidate.segment);
@@ -80,18 +108,45 @@ impl JournalSpool {
             if oldest.live > 0 && bytes < live.saturating_mul(2) {
                 return Ok(());
             }
-            let segment = oldest.segment;
-            match self.journal.reclaim(segment, |entry| self.verdict(entry)) {
-                Ok(done) => {
-                    tracing::debug!(%segment, freed = done.freed, kept = done.kept, "reclaimed a spool segment")
-                }
+            match self.empty(oldest.segment) {
+                Ok(()) => {}
                 Err(journal::Error::Busy { .. }) => return Ok(()),
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.stop.note(error)),
             }
         }
     }
 
-    pub(super) fn verdict(&self, entry: &Entry) -> Verdict {
+    /// Copies what still matters out of a segment, and removes it.
+    pub(super) fn empty(&self, segment: SegmentId) -> Result<(), journal::Error> {
+        let mut pass = Pass::new(self, segment);
+        let done = self.journal.reclaim(segment, |entry| pass.verdict(entry))?;
+        self.index.segment_gone(segment, &pass.met);
+        tracing::debug!(%segment, freed = done.freed, kept = done.kept, "reclaimed a spool segment");
+        Ok(())
+    }
+
+    /// Seals the spool.
+    pub(crate) fn close(self) -> Result<(), journal::Error> {
+        self.journal.close()
+    }
+}
+
+/// The emptying of one segment.
+pub(super) struct Pass<'a> {
+    spool: &'a JournalSpool,
+    segment: SegmentId,
+    /// Messages of which a record stood in the segment.
+    met: Vec<MessageId>,
+    /// Messages that wait, and whose present state was written anew in this pass: older records of it are done with.
+    told: HashSet<MessageId>,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(spool: &'a JournalSpool, segment: SegmentId) -> Self {
+        Self { spool, segment, met: Vec::new(), told: HashSet::new() }
+    }
+
+    pub(super) fn verdict(&mut self, entry: &Entry) -> Verdict {
         match entry.kind {
             record::ACCEPTED => self.verdict_on_message(entry),
             record::PROGRESS => self.verdict_on_progress(entry),
@@ -100,39 +155,45 @@ impl JournalSpool {
         }
     }
 
-    fn verdict_on_message(&self, entry: &Entry) -> Verdict {
+    fn verdict_on_message(&mut self, entry: &Entry) -> Verdict {
         let Some((id, envelope, accepted)) = decode_accepted(&entry.meta) else { return Verdict::Keep };
-        let Some(message) = self.index.get(id).filter(|m| m.place.lock().position == entry.position) else {
-            self.index.forget_ghost(id);
-            return Verdict::Drop;
-        };
-        // A failure that this record reports is told by its own message's record if that is still here: statuses are
-        // written anew with it.
-        let settles = accepted.settles.filter(|settled| self.is_live(settled));
-        let recipients = all_statuses(&message);
-        let rewritten = record::Accepted { envelope: Some(envelope), recipients, settles, ..accepted };
-        Verdict::Rewrite(rewritten.encode_to_vec().into())
+        // Records of later segments whose body reaches into this one come by, too.
+        if entry.position.segment == self.segment {
+            self.met.push(id);
+        }
+        let settles = accepted.settles.filter(|settled| self.matters(settled));
+        match self.spool.index.get(id) {
+            Some(message) if message.place.lock().position == entry.position => {
+                self.told.insert(id);
+                let recipients = all_statuses(&message);
+                let current = record::Accepted { envelope: Some(envelope), recipients, settles, ..accepted };
+                Verdict::Rewrite(current.into_meta())
+            }
+            // This report has left, but the failure that it reports may be told by no other record.
+            None if settles.is_some() => {
+                self.spool.index.copying_dead(id);
+                Verdict::Keep
+            }
+            _ => Verdict::Drop,
+        }
     }
 
-    fn verdict_on_progress(&self, entry: &Entry) -> Verdict {
+    fn verdict_on_progress(&mut self, entry: &Entry) -> Verdict {
         let Ok(progress) = Progress::decode(entry.meta.clone()) else { return Verdict::Keep };
         let Some(id) = decode_id(&progress.message_id) else { return Verdict::Keep };
-        if self.index.is_ghost(id) {
-            return Verdict::Keep;
+        match self.spool.index.get(id) {
+            Some(_) if !self.told.insert(id) => Verdict::Drop,
+            Some(message) => {
+                let current = Progress { recipients: all_statuses(&message), ..progress };
+                Verdict::Rewrite(current.into_meta())
+            }
+            None if self.spool.index.stands_outside(id, self.segment) => Verdict::Keep,
+            None => Verdict::Drop,
         }
-        let Some(message) = self.index.get(id) else { return Verdict::Drop };
-        let current = Progress { recipients: all_statuses(&message), ..progress };
-        Verdict::Rewrite(current.encode_to_vec().into())
     }
 
-    fn is_live(&self, progress: &Progress) -> bool {
-        decode_id(&progress.message_id)
-            .is_some_and(|id| self.index.get(id).is_some() || self.index.is_ghost(id))
-    }
-
-    /// Seals the spool.
-    pub(crate) fn close(self) -> Result<(), journal::Error> {
-        self.journal.close()
+    fn matters(&self, progress: &Progress) -> bool {
+        decode_id(&progress.message_id).is_some_and(|id| self.spool.index.stands_outside(id, self.segment))
     }
 }
 
@@ -143,7 +204,11 @@ fn all_statuses(message: &Message) -> Vec<record::Recipient> {
 
 impl Spool for JournalSpool {
     fn stage(&self) -> Box<dyn Staging> {
-        Box::new(StagedBody { writer: self.journal.body_writer(), index: Arc::clone(&self.index) })
+        Box::new(StagedBody {
+            writer: self.journal.body_writer(),
+            index: Arc::clone(&self.index),
+            stop: self.stop.clone(),
+        })
     }
 
     fn accept(&self, message: NewMessage, body: Bytes) -> BoxFuture<'static, Result<Accepted, SpoolError>> {
@@ -152,7 +217,8 @@ impl Spool for JournalSpool {
         }
         let meta = encode(message, body.len() as u64);
         let append = self.journal.append(Record { kind: record::ACCEPTED, meta, body });
-        async move { Ok(append.await?.output.unwrap_or(Accepted::Known)) }.boxed()
+        let stop = self.stop.clone();
+        async move { taken(append.await, &stop) }.boxed()
     }
 
     fn progress(
@@ -164,10 +230,10 @@ impl Spool for JournalSpool {
             return std::future::ready(Err(SpoolError::Gone(id))).boxed();
         }
         let progress = Progress::new(id, recipients.iter().map(|(index, status)| (*index, status)));
-        let record =
-            Record { kind: record::PROGRESS, meta: progress.encode_to_vec().into(), body: Bytes::new() };
+        let record = Record { kind: record::PROGRESS, meta: progress.into_meta(), body: Bytes::new() };
         let append = self.journal.append(record);
-        async move { append.await.map(drop).map_err(SpoolError::from) }.boxed()
+        let stop = self.stop.clone();
+        async move { append.await.map(drop).map_err(|error| stop.note(error)) }.boxed()
     }
 
     fn get(&self, id: MessageId) -> Option<Arc<Message>> {
@@ -205,11 +271,12 @@ impl Spool for JournalSpool {
 struct StagedBody {
     writer: BodyWriter<Option<Accepted>>,
     index: Arc<Index>,
+    stop: Stop,
 }
 
 impl Staging for StagedBody {
     fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), SpoolError>> {
-        async move { self.writer.write(chunk).await.map_err(SpoolError::from) }.boxed()
+        async move { self.writer.write(chunk).await.map_err(|error| self.stop.note(error)) }.boxed()
     }
 
     fn commit(self: Box<Self>, message: NewMessage) -> BoxFuture<'static, Result<Accepted, SpoolError>> {
@@ -218,8 +285,18 @@ impl Staging for StagedBody {
         }
         let meta = encode(message, self.writer.written());
         let append = self.writer.commit(record::ACCEPTED, meta);
-        async move { Ok(append.await?.output.unwrap_or(Accepted::Known)) }.boxed()
+        let stop = self.stop;
+        async move { taken(append.await, &stop) }.boxed()
     }
+}
+
+/// What became of a message that was appended.
+fn taken(
+    appended: Result<Appended<Option<Accepted>>, journal::Error>,
+    stop: &Stop,
+) -> Result<Accepted, SpoolError> {
+    let appended = appended.map_err(|error| stop.note(error))?;
+    appended.output.ok_or(SpoolError::NotUnderstood)
 }
 
 fn encode(message: NewMessage, size: u64) -> Bytes {
@@ -235,5 +312,5 @@ fn encode(message: NewMessage, size: u64) -> Bytes {
         recipients,
         settles,
     };
-    accepted.encode_to_vec().into()
+    accepted.into_meta()
 }

@@ -149,7 +149,7 @@ impl Message {
     }
 }
 
-/// Why the spool did not do something. The message, if there is one, is as it was before.
+/// Why the spool did not do something. Unless it says otherwise, the message is as it was before.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum SpoolError {
     /// No room: the disk is full, or too much is under way. Passes.
@@ -161,6 +161,12 @@ pub(crate) enum SpoolError {
     /// Its record cannot be read.
     #[error("the spool is damaged: {0}")]
     Damaged(#[source] journal::Error),
+    /// The spool has stopped until it is opened anew. What was asked may or may not have been done.
+    #[error("the spool has stopped: {0}")]
+    Stopped(#[source] journal::Error),
+    /// A record of our own could not be read back when it was applied.
+    #[error("the spool does not understand its own record")]
+    NotUnderstood,
     /// Anything else.
     #[error("the spool does not work: {0}")]
     Failed(#[source] journal::Error),
@@ -171,6 +177,9 @@ impl From<journal::Error> for SpoolError {
         match error {
             journal::Error::DiskFull { .. } | journal::Error::Overloaded { .. } => Self::Full(error),
             journal::Error::Corrupt { .. } => Self::Damaged(error),
+            journal::Error::SyncFailed(_) | journal::Error::Follower(_) | journal::Error::Closed => {
+                Self::Stopped(error)
+            }
             _ => Self::Failed(error),
         }
     }

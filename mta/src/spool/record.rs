@@ -1,5 +1,7 @@
 //! The spool's records, as they stand in the journal. A field's number and meaning never change once released.
 
+use bytes::Bytes;
+use journal::MAX_META_BYTES;
 use message::MessageId;
 use proto::mail;
 use proto::mta::RecipientState;
@@ -69,7 +71,38 @@ impl Progress {
     }
 }
 
+impl Accepted {
+    /// The record's meta. See [`fitting`] for what it may leave out.
+    pub(super) fn into_meta(self) -> Bytes {
+        fitting(self, |accepted| {
+            let settled = accepted.settles.iter_mut().flat_map(|settles| &mut settles.recipients);
+            accepted.recipients.iter_mut().chain(settled).for_each(Recipient::forget_what_was_said);
+        })
+    }
+}
+
+impl Progress {
+    /// The record's meta. See [`fitting`] for what it may leave out.
+    pub(super) fn into_meta(self) -> Bytes {
+        fitting(self, |progress| progress.recipients.iter_mut().for_each(Recipient::forget_what_was_said))
+    }
+}
+
+/// Encodes a record. If the journal would not take it, for many recipients with much to say, `shorten` takes out what
+/// was said to them: a state that cannot be written would be worse, and the events tell it too.
+fn fitting<R: prost::Message>(mut record: R, shorten: impl FnOnce(&mut R)) -> Bytes {
+    if record.encoded_len() > MAX_META_BYTES {
+        shorten(&mut record);
+    }
+    record.encode_to_vec().into()
+}
+
 impl Recipient {
+    fn forget_what_was_said(&mut self) {
+        self.last_reply = None;
+        self.last_peer.clear();
+    }
+
     pub(super) fn new(index: u32, status: &Status) -> Self {
         Self {
             index,

@@ -167,8 +167,9 @@ async fn a_message_that_ended_does_not_come_back_with_its_copy() {
     let racing = spool.clone();
     tokio::task::spawn_blocking(move || {
         let segment = racing.journal.segments()[0];
+        let mut pass = journal_spool::Pass::new(&racing, segment);
         let verdict = |entry: &journal::Entry| {
-            let verdict = racing.verdict(entry);
+            let verdict = pass.verdict(entry);
             if racing.index.get(ending.id).is_some() {
                 let _end = racing.progress(ending.id, vec![(0, status(RecipientState::Delivered, 1))]);
             }
@@ -187,4 +188,150 @@ async fn a_message_that_ended_does_not_come_back_with_its_copy() {
     tokio::task::spawn_blocking(move || reclaiming.reclaim()).await.unwrap().unwrap();
     spool.close().unwrap();
     assert_eq!(ids(&open(dir.path())), [kept.id]);
+}
+
+async fn deliver(spool: &JournalSpool, id: MessageId) {
+    spool.progress(id, vec![(0, status(RecipientState::Delivered, 1))]).await.unwrap();
+}
+
+/// Fills a segment with messages that come and go.
+async fn fill_a_segment(spool: &JournalSpool) {
+    for _ in 0..20 {
+        let message = new_message(1);
+        accept(spool, &message, &Bytes::from(vec![b'x'; 4_000])).await;
+        deliver(spool, message.id).await;
+    }
+}
+
+async fn reclaim(spool: &JournalSpool) {
+    let spool = spool.clone();
+    tokio::task::spawn_blocking(move || spool.reclaim()).await.unwrap().unwrap();
+}
+
+/// As a crash would: the copy is written and the segment still there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_ended_does_not_come_back_when_its_reclaim_was_cut_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path());
+    let body = Bytes::from(vec![b'x'; 4_000]);
+    let (ending, other) = (new_message(1), new_message(1));
+    accept(&spool, &ending, &body).await;
+    accept(&spool, &other, &body).await;
+    fill_a_segment(&spool).await;
+
+    let (cut, end, fillers) = (spool.clone(), ending.id, (0..20).map(|_| new_message(1)).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(move || {
+        let segment = cut.journal.segments()[0];
+        let mut pass = journal_spool::Pass::new(&cut, segment);
+        let verdict = |entry: &journal::Entry| {
+            let verdict = pass.verdict(entry);
+            assert!(cut.index.get(end).is_some(), "cut short");
+            // The end is written before the copy, and a segment lies between them.
+            drop(cut.progress(end, vec![(0, status(RecipientState::Delivered, 1))]));
+            for filler in &fillers {
+                drop(cut.accept(filler.clone(), body.clone()));
+            }
+            while cut.index.get(end).is_some() {
+                std::thread::yield_now();
+            }
+            verdict
+        };
+        let reclaiming = std::panic::AssertUnwindSafe(|| cut.journal.reclaim(segment, verdict));
+        assert!(std::panic::catch_unwind(reclaiming).is_err());
+    })
+    .await
+    .unwrap();
+    fill_a_segment(&spool).await;
+    assert!(spool.get(ending.id).is_none());
+    spool.close().unwrap();
+
+    // Each segment but the one that holds the copy is emptied in turn.
+    let spool = open(dir.path());
+    assert!(spool.get(ending.id).is_none());
+    let emptying = spool.clone();
+    tokio::task::spawn_blocking(move || {
+        for segment in emptying.journal.segments().into_iter().take(3) {
+            emptying.empty(segment).unwrap();
+        }
+    })
+    .await
+    .unwrap();
+    spool.close().unwrap();
+    let spool = open(dir.path());
+    assert!(spool.get(ending.id).is_none() && spool.get(other.id).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_message_outlives_its_record_in_a_segment_that_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path());
+    let body = Bytes::from_static(b"x");
+    let (ending, failing, report) = (new_message(1), new_message(2), new_message(1));
+    accept(&spool, &ending, &body).await;
+    accept(&spool, &failing, &body).await;
+    // A body that is still being written holds the first segment.
+    let mut staging = spool.stage();
+    staging.write(Bytes::from(vec![b'y'; 8 << 20])).await.unwrap();
+    fill_a_segment(&spool).await;
+    deliver(&spool, ending.id).await;
+    let settles = Some((failing.id, vec![(0, status(RecipientState::Bounced, 1))]));
+    accept(&spool, &NewMessage { settles, ..report.clone() }, &body).await;
+    deliver(&spool, report.id).await;
+    fill_a_segment(&spool).await;
+    reclaim(&spool).await;
+    drop(staging);
+    spool.close().unwrap();
+
+    let spool = open(dir.path());
+    assert_eq!(ids(&spool), [failing.id]);
+    let states: Vec<_> =
+        spool.get(failing.id).unwrap().statuses().iter().map(|status| status.state).collect();
+    assert_eq!(states, [RecipientState::Bounced, RecipientState::Queued]);
+
+    // Once all of it can go, all of it goes.
+    spool.progress(failing.id, vec![(1, status(RecipientState::Delivered, 1))]).await.unwrap();
+    fill_a_segment(&spool).await;
+    reclaim(&spool).await;
+    spool.close().unwrap();
+    assert!(ids(&open(dir.path())).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_with_the_most_to_remember_can_be_kept_and_moved() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path());
+    let mut message = new_message(1_000);
+    for (n, recipient) in message.envelope.recipients.iter_mut().enumerate() {
+        recipient.address = format!("{n:0>64}@{}.test", "d".repeat(240));
+        recipient.original_recipient = format!("rfc822;{}", "o".repeat(480));
+    }
+    accept(&spool, &message, &Bytes::from_static(b"x")).await;
+    let said = Reply { code: 451, enhanced: "4.7.1".into(), text: "t".repeat(1_500) };
+    let deferred = Status {
+        last_reply: Some(Box::new(said)),
+        last_peer: "mx.remote.test".into(),
+        ..status(RecipientState::Queued, 3)
+    };
+    spool.progress(message.id, (0..1_000).map(|index| (index, deferred.clone())).collect()).await.unwrap();
+    fill_a_segment(&spool).await;
+    let emptying = spool.clone();
+    let first = spool.journal.segments()[0];
+    tokio::task::spawn_blocking(move || emptying.empty(first)).await.unwrap().unwrap();
+    spool.close().unwrap();
+
+    let spool = open(dir.path());
+    let statuses = spool.get(message.id).unwrap().statuses();
+    assert!(statuses.iter().all(|status| status.attempts == 3 && status.state == RecipientState::Queued));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spool_whose_journal_has_stopped_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path());
+    accept(&spool, &new_message(1), &Bytes::from_static(b"x")).await;
+    assert!(!spool.is_stopped());
+    spool.clone().close().unwrap();
+    let refused = spool.accept(new_message(1), Bytes::from_static(b"x")).await;
+    assert!(matches!(refused, Err(SpoolError::Stopped(_))), "{refused:?}");
+    spool.stopped().await;
 }
