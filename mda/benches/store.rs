@@ -4,6 +4,7 @@
 //! `cargo bench -p mda --bench store [-- MESSAGES]`
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![allow(clippy::cast_sign_loss, reason = "sizes are positive")]
 
 use std::fs::File;
 use std::future::Future;
