@@ -17,6 +17,16 @@ pub(crate) fn unavailable(why: &str) -> Reply {
     reply(451, "4.3.0", format!("temporarily unavailable: {why}"))
 }
 
+/// Octets of text that are kept of a reply beside each recipient.
+const KEPT_TEXT: usize = 500;
+
+/// The reply with no more text than can be kept for every recipient in the queue. RFC 5321 §4.5.3.1.5 allows 512 octets
+/// a line; a server can send many.
+pub(crate) fn shortened(reply: &Reply) -> Reply {
+    let end = reply.text.floor_char_boundary(KEPT_TEXT);
+    Reply { text: reply.text[..end].to_owned(), enhanced: reply.enhanced.clone(), code: reply.code }
+}
+
 /// On one line, for a log.
 pub(crate) fn line(reply: &Reply) -> String {
     let space = if reply.enhanced.is_empty() { "" } else { " " };

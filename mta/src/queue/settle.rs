@@ -1,5 +1,6 @@
 //! What an attempt comes to: statuses, reports, events, the next attempt.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::mail::{DsnNotify, Reply};
@@ -71,9 +72,16 @@ impl Queue {
             outcomes.into_iter().map(|outcome| self.judge(message, outcome, now, random)).collect();
         let report = self.report_on(message, &settled).await;
         let report_id = report.as_ref().map(|(report, _)| report.id.to_string()).unwrap_or_default();
-        if let Some(report) = self.persist(message, &settled, report).await {
-            self.tell_of_report(&report, message);
-            self.admit(&report);
+        match self.persist(message, &settled, report).await {
+            Ok(Some(report)) => {
+                self.tell_of_report(&report, message);
+                self.admit(&report);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                // This node is about to end; what it finds in the spool when it returns is what it goes on with.
+                return tracing::error!(id = %message.id, %error, "the outcome of an attempt could not be written");
+            }
         }
         for one in &settled {
             self.tell(message, one, &report_id);
@@ -102,7 +110,7 @@ impl Queue {
             state,
             attempts: outcome.attempts,
             next_attempt_at,
-            last_reply: Some(Box::new(reply.clone())),
+            last_reply: Some(Box::new(reply::shortened(reply))),
             last_peer: outcome.peer.as_str().into(),
         };
         Settled { outcome, status, kind }
@@ -122,13 +130,14 @@ impl Queue {
     }
 
     /// Writes statuses, and the report if there is one, into the spool: in one record, so that neither is without the
-    /// other. Does not give up: what a remote said must not be forgotten because the disk is full for a while.
+    /// other. Returns the report as it is in the spool. Gives up only when the spool has stopped: what a remote said must
+    /// not be forgotten because the disk is full for a while.
     async fn persist(
         &self,
         message: &Message,
         settled: &[Settled],
         report: Option<(NewMessage, bytes::Bytes)>,
-    ) -> Option<std::sync::Arc<Message>> {
+    ) -> Result<Option<Arc<Message>>, SpoolError> {
         let statuses: Vec<(u32, Status)> =
             settled.iter().map(|one| (one.outcome.index, one.status.clone())).collect();
         loop {
@@ -144,8 +153,9 @@ impl Queue {
                 }
             };
             match result {
-                Ok(report) => return report,
-                Err(SpoolError::Gone(_)) => return None,
+                Ok(report) => return Ok(report),
+                Err(SpoolError::Gone(_)) => return Ok(None),
+                Err(error @ SpoolError::Stopped(_)) => return Err(error),
                 Err(error) => {
                     tracing::error!(id = %message.id, %error, "the outcome of an attempt could not be written; trying again");
                     tokio::time::sleep(SPOOL_AWAY).await;

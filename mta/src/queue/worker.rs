@@ -1,8 +1,10 @@
 //! Workers: each takes one unit after another for one destination, until its line is empty.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use proto::mta::{EventKind, RecipientState};
 use service::directory::Resolution;
 
@@ -15,22 +17,34 @@ use crate::reply;
 use crate::spool::{Message, Status};
 
 impl Queue {
-    /// Handles units of `destination`, `unit` first, until there are none in line. Units for a domain share a session.
+    /// Handles units of `destination`, `unit` first, until there are none in line or others have waited long enough for
+    /// their turn. Units for a domain share a session.
     pub(super) async fn work(self: Arc<Self>, destination: Destination, unit: Unit) {
+        let _turn = Turn { queue: &self, destination: &destination };
         let mut session = None;
         let mut next = Some(unit);
+        let mut left = self.parts.messages_per_session.max(1);
         while let Some(unit) = next {
-            match &destination {
-                Destination::Unrouted => self.route(unit).await,
-                Destination::Mda => self.hand_over(unit).await,
-                Destination::Domain(domain) => self.relay(domain, &mut session, unit).await,
+            let handled = AssertUnwindSafe(self.handle(&destination, &mut session, unit.clone()));
+            if handled.catch_unwind().await.is_err() {
+                tracing::error!(id = %unit.message, "a worker panicked; the message is put off");
+                session = None;
+                self.put_off(unit, &Stalled("internal error".into())).await;
             }
-            next = self.take(&destination);
+            left -= 1;
+            next = if left > 0 { self.take(&destination) } else { None };
         }
         if let Some(session) = session {
             session.quit().await;
         }
-        self.end_worker(&destination);
+    }
+
+    async fn handle(&self, destination: &Destination, session: &mut Option<Session>, unit: Unit) {
+        match destination {
+            Destination::Unrouted => self.route(unit).await,
+            Destination::Mda => self.hand_over(unit).await,
+            Destination::Domain(domain) => self.relay(domain, session, unit).await,
+        }
     }
 
     /// Splits a unit by where its recipients' mail goes.
@@ -40,7 +54,7 @@ impl Queue {
         let resolutions = match self.parts.hops.directory.resolve(&addresses).await {
             Ok(resolutions) => resolutions,
             Err(error) => {
-                return self.stall_or_expire(&message, unit, &Stalled(error.to_string())).await;
+                return self.stall_or_expire(&message, unit, &Stalled(error.message().into())).await;
             }
         };
         let mut local = Vec::new();
@@ -96,9 +110,6 @@ impl Queue {
         }
         let attempts: Vec<(u32, u32)> =
             begun.iter().map(|(index, status)| (*index, status.attempts)).collect();
-        if let Some(spent) = session.take_if(|session| session.carried() >= self.parts.messages_per_session) {
-            spent.quit().await;
-        }
         let outcomes =
             self.parts.hops.remote.send(domain, session, &self.parts.spool, &message, &attempts).await;
         self.settle(&message, outcomes).await;
@@ -127,16 +138,36 @@ impl Queue {
         (!recipients.is_empty()).then_some((message, recipients))
     }
 
+    /// A unit could not be handled: it waits, unless its time is over or nothing is left to do.
+    async fn put_off(&self, unit: Unit, stalled: &Stalled) {
+        if let Some((message, _)) = self.open(&unit) {
+            self.stall_or_expire(&message, unit, stalled).await;
+        }
+    }
+
     /// A service of our own is away: the unit waits, unless its time is over.
     async fn stall_or_expire(&self, message: &Message, unit: Unit, stalled: &Stalled) {
         tracing::debug!(id = %message.id, reason = %stalled.0, "put off");
         if clock::now() < message.expires_at {
             return self.stall(unit);
         }
-        let expired = unit.recipients.iter().map(|&index| {
+        let waiting = |index: &&u32| message.status(**index).is_some_and(|status| !status.is_final());
+        let expired = unit.recipients.iter().filter(waiting).map(|&index| {
             let attempts = message.status(index).map_or(0, |status| status.attempts);
             Outcome::local(index, attempts + 1, Verdict::Deferred(reply::unavailable(&stalled.0)))
         });
         self.settle(message, expired.collect()).await;
+    }
+}
+
+/// A worker's place among those of its destination; given back however the worker ends.
+struct Turn<'a> {
+    queue: &'a Queue,
+    destination: &'a Destination,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.queue.end_worker(self.destination);
     }
 }
