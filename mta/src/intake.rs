@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use message::{MessageId, received};
+use prost::Message as _;
 use proto::mail::{BodyType, DsnNotify, Envelope, Reply};
 use proto::mta::{EventKind, RecipientState};
 
@@ -23,6 +24,9 @@ use service::directory::{Directory, Resolution};
 /// How long the MDA may take for a message whose sender is waiting. Then it is spooled, which the MDA's idempotency
 /// key makes harmless.
 const STRAIGHT_WITHIN: Duration = Duration::from_secs(10);
+
+/// Octets that an envelope may take. It stands in one record of the spool together with how far each recipient has come.
+const MAX_ENVELOPE: usize = journal::MAX_META_BYTES - (128 << 10);
 
 /// Takes messages. One per node; shared by reference.
 pub(crate) struct Intake {
@@ -87,6 +91,9 @@ impl Intake {
     pub(crate) async fn accept(&self, mut envelope: Envelope, incoming: Incoming) -> Result<(), Reply> {
         let id = MessageId::parse(&envelope.message_id)
             .map_err(|error| reply(554, "5.5.0", format!("bad message id: {error}")))?;
+        if envelope.encoded_len() > MAX_ENVELOPE {
+            return Err(reply(552, "5.5.3", "the envelope is too large: send to fewer recipients at a time"));
+        }
         envelope.size_hint = incoming.size;
         if envelope.body_type() != BodyType::Binarymime {
             // What the message is, not what the client said: a next hop without 8BITMIME cannot have the one, and can

@@ -11,6 +11,7 @@ use service::drain::Shutdown;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::intake::Intake;
+use crate::reply::reply;
 
 /// The service.
 pub(crate) struct TransferService {
@@ -47,7 +48,8 @@ impl Transfer for TransferService {
         while let Some(data) = next {
             size += data.len() as u64;
             if size > most {
-                return Err(Status::invalid_argument(format!("the message is larger than {most} octets")));
+                let text = format!("the message is larger than {most} octets");
+                return Err(status(&reply(552, "5.3.4", text)));
             }
             self.intake.write(&mut incoming, data).await.map_err(|reply| status(&reply))?;
             next = match stream.message().await? {
@@ -58,6 +60,9 @@ impl Transfer for TransferService {
                 None => None,
             };
         }
+        // hyper takes RST_STREAM(CANCEL) for the end of a request, and drops the handler of a cancelled call only when it
+        // waits. So it waits once, or half a message would be taken for a whole one.
+        tokio::task::yield_now().await;
         // In a task of its own: a caller that goes away must not stop it half-way.
         let intake = Arc::clone(&self.intake);
         let accepted = self.work.spawn(async move { intake.accept(envelope, incoming).await });
