@@ -1,7 +1,7 @@
 //! Another MTA: the MX hosts of a domain, over SMTP.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
@@ -43,7 +43,6 @@ pub(crate) struct Session {
     tls: String,
     /// Why it is in clear, if it could have been otherwise.
     downgrade: String,
-    carried: usize,
 }
 
 impl Session {
@@ -54,13 +53,7 @@ impl Session {
         message: &Arc<Message>,
     ) -> Vec<smtp::client::Outcome> {
         let pieces = spool::pieces(Arc::clone(spool), Arc::clone(message)).map_err(io::Error::other);
-        self.carried += 1;
         self.connection.send(envelope, Box::pin(pieces)).await
-    }
-
-    /// Messages sent on it.
-    pub(crate) fn carried(&self) -> usize {
-        self.carried
     }
 
     /// Says goodbye.
@@ -160,24 +153,31 @@ impl Remote {
 
     /// Connects to the first host of a domain that wants to talk.
     async fn connect(&self, domain: &str) -> Result<Session, Unreachable> {
-        let mut last = None;
+        let mut failure = None;
         let mut targets = Vec::new();
         for host in self.hosts(domain).await? {
-            match self.addresses(&host).await {
-                Ok(addresses) => {
-                    targets
-                        .extend(addresses.into_iter().map(|address| Target { host: host.clone(), address }));
+            let (addresses, own): (Vec<SocketAddr>, _) = match self.addresses(&host).await {
+                Ok(addresses) => addresses.into_iter().partition(|address| !self.is_own(*address)),
+                Err(reply) => {
+                    note(&mut failure, Unreachable { peer: host, ..Unreachable::local(reply) });
+                    continue;
                 }
-                Err(reply) => last = Some(Unreachable { peer: host, ..Unreachable::local(reply) }),
+            };
+            let target = |address| Target { host: host.clone(), address };
+            targets.extend(addresses.into_iter().map(target));
+            if !own.is_empty() {
+                // The hosts behind it would hand the message on to this one.
+                note(&mut failure, self.would_loop(&host));
+                break;
             }
         }
         for target in targets.iter().take(MOST_ADDRESSES) {
             match self.dial(target).await {
                 Ok(session) => return Ok(session),
-                Err(unreachable) => last = Some(unreachable),
+                Err(unreachable) => note(&mut failure, unreachable),
             }
         }
-        Err(last.unwrap_or_else(|| {
+        Err(failure.unwrap_or_else(|| {
             Unreachable::local(reply(550, "5.4.4", format!("no host of {domain} has an address")))
         }))
     }
@@ -214,19 +214,13 @@ impl Remote {
         }
     }
 
-    /// A host's addresses, those of this node left out.
     async fn addresses(&self, host: &str) -> Result<Vec<SocketAddr>, Reply> {
         let literal = host.starts_with('[').then(|| Domain::parse(host).ok()?.ip()).flatten();
         let ips: Vec<IpAddr> = match literal {
             Some(ip) => vec![ip],
             None => self.lookup(host).await?,
         };
-        let mut addresses = mx::interleave(ips, self.config.port);
-        addresses.retain(|address| !self.is_own(*address));
-        if addresses.is_empty() {
-            return Err(self.would_loop(host).reply);
-        }
-        Ok(addresses)
+        Ok(mx::interleave(ips, self.config.port))
     }
 
     async fn lookup(&self, host: &str) -> Result<Vec<IpAddr>, Reply> {
@@ -253,8 +247,8 @@ impl Remote {
 
     fn is_own(&self, address: SocketAddr) -> bool {
         let listens_there = |own: &SocketAddr| {
-            let everywhere = own.ip().is_unspecified() && address.ip().is_loopback();
-            own.port() == address.port() && (own.ip() == address.ip() || everywhere)
+            own.port() == address.port()
+                && (own.ip() == address.ip() || own.ip().is_unspecified() && is_of_this_host(address))
         };
         self.config.own_addresses.contains(&address.ip()) || self.own_listeners.iter().any(listens_there)
     }
@@ -291,7 +285,7 @@ impl Remote {
             downgrade = format!("sent in clear: STARTTLS refused: {refusal}");
         }
         let tls = connection.tls().map(|tls| format!("{} {}", tls.version, tls.cipher)).unwrap_or_default();
-        Ok(Session { connection, peer, tls, downgrade, carried: 0 })
+        Ok(Session { connection, peer, tls, downgrade })
     }
 
     fn options(&self, host: &str, address: SocketAddr) -> Options {
@@ -300,6 +294,25 @@ impl Remote {
         let timeouts = Timeouts { connect: *self.config.connect_timeout, ..Timeouts::default() };
         Options { session: smtp::client::Options::new(self.hostname.clone()), tls, timeouts }
     }
+}
+
+/// Keeps what is to be said if no host can be reached: that it may work later, if that is so of any.
+fn note(failure: &mut Option<Unreachable>, new: Unreachable) {
+    let is_temporary = |failure: &Unreachable| failure.reply.code < 500;
+    if is_temporary(&new) || !failure.as_ref().is_some_and(is_temporary) {
+        *failure = Some(new);
+    }
+}
+
+/// Whether an address is one of this host's: then it is also where the kernel would send from. Nothing is sent.
+fn is_of_this_host(address: SocketAddr) -> bool {
+    let any: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let source = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect(address)?;
+        socket.local_addr()
+    });
+    source.is_ok_and(|source| source.ip() == address.ip())
 }
 
 /// The envelope for some of a message's recipients.
