@@ -14,6 +14,8 @@ use crate::tls::Role;
 /// How long the directory's answer about an address is believed. Short: an account that was made a moment ago gets
 /// mail, and one that was removed is refused by the MDA at the latest.
 const BELIEVED: Duration = Duration::from_secs(5);
+/// Addresses in one request; the directory takes no more.
+const ASKED_AT_ONCE: usize = 1_000;
 /// Answers kept.
 const KEPT: usize = 65_536;
 
@@ -57,24 +59,20 @@ impl Directory {
         if let Some(known) = self.known(addresses) {
             return Ok(known);
         }
-        let request = ResolveRequest { addresses: addresses.iter().map(|&address| address.into()).collect() };
-        let call = |channel| {
-            let request = request.clone();
-            async move { DirectoryClient::new(channel).resolve(request).await }
-        };
-        let answer = self.channels.call(Retry::Idempotent, call).await?.into_inner();
-        let resolutions = answer
-            .resolutions
-            .iter()
-            .map(|resolution| match resolution.kind() {
-                ResolutionKind::Mailbox => Ok(Resolution::Mailbox),
-                ResolutionKind::UnknownUser => Ok(Resolution::UnknownUser),
-                ResolutionKind::Remote => Ok(Resolution::Remote),
-                ResolutionKind::Unspecified => {
-                    Err(Status::internal(format!("the directory said nothing about {}", resolution.address)))
-                }
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut resolutions = Vec::with_capacity(addresses.len());
+        for asked in addresses.chunks(ASKED_AT_ONCE) {
+            for resolution in self.ask(asked).await? {
+                resolutions.push(match resolution.kind() {
+                    ResolutionKind::Mailbox => Resolution::Mailbox,
+                    ResolutionKind::UnknownUser => Resolution::UnknownUser,
+                    ResolutionKind::Remote => Resolution::Remote,
+                    ResolutionKind::Unspecified => {
+                        let address = resolution.address;
+                        return Err(Status::internal(format!("the directory said nothing about {address}")));
+                    }
+                });
+            }
+        }
         if resolutions.len() != addresses.len() {
             return Err(Status::internal("the directory did not answer for every address"));
         }
@@ -87,14 +85,17 @@ impl Directory {
     /// # Errors
     /// The directory cannot be asked.
     pub async fn owner(&self, address: &str) -> Result<Option<String>, Status> {
-        let request = ResolveRequest { addresses: vec![address.into()] };
+        let found = self.ask(&[address]).await?.into_iter().next();
+        Ok(found.filter(|found| found.kind() == ResolutionKind::Mailbox).map(|found| found.account))
+    }
+
+    async fn ask(&self, addresses: &[&str]) -> Result<Vec<proto::mda::Resolution>, Status> {
+        let request = ResolveRequest { addresses: addresses.iter().map(|&address| address.into()).collect() };
         let call = |channel| {
             let request = request.clone();
             async move { DirectoryClient::new(channel).resolve(request).await }
         };
-        let answer = self.channels.call(Retry::Idempotent, call).await?.into_inner();
-        let resolution = answer.resolutions.into_iter().next();
-        Ok(resolution.filter(|found| found.kind() == ResolutionKind::Mailbox).map(|found| found.account))
+        Ok(self.channels.call(Retry::Idempotent, call).await?.into_inner().resolutions)
     }
 
     /// Checks a password. `Ok(None)`: the credentials are wrong.

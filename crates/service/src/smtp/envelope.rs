@@ -94,14 +94,13 @@ pub fn mail(envelope: &Envelope) -> Result<Mail, AddressError> {
 /// If the recipient is no address.
 pub fn rcpt(recipient: &Recipient) -> Result<Rcpt, AddressError> {
     let asked = |event: DsnNotify| recipient.notify.contains(&event.into());
-    let notify = if recipient.notify.is_empty() {
-        None
-    } else if asked(DsnNotify::Never) {
+    let (success, failure, delay) =
+        (asked(DsnNotify::Success), asked(DsnNotify::Failure), asked(DsnNotify::Delay));
+    let notify = if asked(DsnNotify::Never) {
         Some(Notify::Never)
     } else {
-        let (success, failure, delay) =
-            (asked(DsnNotify::Success), asked(DsnNotify::Failure), asked(DsnNotify::Delay));
-        Some(Notify::On { success, failure, delay })
+        // What a newer peer may ask for beside these is not known here: NOTIFY without a value would be no parameter.
+        (success || failure || delay).then_some(Notify::On { success, failure, delay })
     };
     Ok(Rcpt {
         address: Address::parse(&recipient.address)?,
@@ -147,7 +146,8 @@ fn tls_text(tls: &TlsFacts) -> String {
 /// A typed reply as it goes over the wire.
 pub fn to_wire(reply: &Reply) -> smtp::Reply {
     smtp::Reply {
-        code: u16::try_from(reply.code).unwrap_or(451),
+        // RFC 5321 §4.2: a client cannot do anything with other codes.
+        code: u16::try_from(reply.code).ok().filter(|code| (200..=599).contains(code)).unwrap_or(451),
         enhanced: EnhancedCode::parse(&reply.enhanced),
         text: reply.text.clone().into(),
     }
