@@ -1,5 +1,9 @@
 //! What a user would say of the pipeline, one file a scenario. All of it over real processes, sockets and files.
 
+// A scenario fails by panicking, in its helpers too, and tells its figures.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::print_stdout)]
+
+mod a_hand_over_repeated_adds_nothing;
 mod a_message_reads_back_as_it_was_sent;
 mod every_service_can_be_inspected;
 mod layers;
