@@ -5,6 +5,8 @@
 
 mod a_hand_over_repeated_adds_nothing;
 mod a_message_reads_back_as_it_was_sent;
+mod a_remote_postfix_and_ours_exchange_mail;
+mod a_trace_tells_the_whole_story;
 mod every_service_can_be_inspected;
 mod layers;
 mod mail_goes_on_when_an_mta_node_dies;

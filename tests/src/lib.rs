@@ -4,20 +4,26 @@
 #![allow(clippy::expect_used, clippy::print_stderr)]
 
 pub mod clients;
+mod dns;
 pub mod load;
 mod mailbox;
 mod metrics;
 mod peer;
 mod pipeline;
+mod ports;
+mod postfix;
 mod session;
 mod tally;
 mod wait;
 mod wire;
 
+pub use dns::Dns;
 pub use mailbox::{Stored, read_inbox};
 pub use metrics::metric;
 pub use peer::{Program, program, python};
 pub use pipeline::{Options, Pipeline, Service};
+pub use ports::free_port;
+pub use postfix::Postfix;
 pub use session::{Failure, Session};
 pub use tally::Tally;
 pub use wait::{eventually, eventually_within};

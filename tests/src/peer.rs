@@ -39,13 +39,15 @@ pub fn program(name: &str) -> Option<Program> {
 /// # Panics
 /// If it is required and missing.
 pub fn python(module: &str) -> Option<Program> {
-    let interpreter = env::var_os("WAYPOST_PYTHON").map_or_else(|| program("python3"), |path| Some(Program(path.into())));
+    let interpreter =
+        env::var_os("WAYPOST_PYTHON").map_or_else(|| program("python3"), |path| Some(Program(path.into())));
     let interpreter = interpreter?;
     let imports = interpreter.run(&["-c", &format!("import {module}")]);
     if imports.status.success() { Some(interpreter) } else { missing(&format!("python3 with {module}")) }
 }
 
-fn missing(name: &str) -> Option<Program> {
+/// Something that the scenario needs is not here.
+pub(crate) fn missing<T>(name: &str) -> Option<T> {
     assert!(
         env::var_os("WAYPOST_PEERS").is_none_or(|peers| peers != "required"),
         "{name} is not on this machine, and WAYPOST_PEERS=required"

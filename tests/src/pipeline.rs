@@ -174,7 +174,7 @@ impl Pipeline {
     pub fn printed(&self) -> String {
         let mut text = fs::read_to_string(self.path("up.log")).unwrap_or_default();
         for log in fs::read_dir(self.data().join("log")).into_iter().flatten().flatten() {
-            text += &format!("\n== {}\n{}", log.path().display(), tail(&log.path()));
+            text += &["\n== ", &log.path().display().to_string(), "\n", &tail(&log.path())].concat();
         }
         text
     }
