@@ -110,9 +110,12 @@ impl<'a> Lines<'a> {
         // `mx.remote.test 192.0.2.1:25`: the name. One that could not be reached has reported nothing (RFC 3464 §2.3.5).
         let remote = reported.status.last_peer.split(' ').next();
         let remote = remote.filter(|name| reported.said_by_peer && Domain::parse(name).is_ok());
-        let diagnostic = reply.map(|Reply { code, enhanced, text }| match reported.said_by_peer {
-            true => format!("{code} {enhanced} {text}").replace("  ", " "),
-            false => text.clone(),
+        let diagnostic = reply.map(|Reply { code, enhanced, text }| {
+            if reported.said_by_peer {
+                format!("{code} {enhanced} {text}").replace("  ", " ")
+            } else {
+                text.clone()
+            }
         });
         Self { status, remote, diagnostic }
     }
