@@ -27,7 +27,10 @@ fn the_cores_know_no_network() {
     for (name, dependencies) in packages() {
         if ["message", "smtp"].contains(&name.as_str()) {
             for network in ["tokio", "tonic", "rustls", "hyper"] {
-                assert!(!dependencies.iter().any(|dependency| dependency == network), "{name} depends on {network}");
+                assert!(
+                    !dependencies.iter().any(|dependency| dependency == network),
+                    "{name} depends on {network}"
+                );
             }
         }
     }

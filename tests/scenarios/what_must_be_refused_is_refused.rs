@@ -76,7 +76,8 @@ fn and_for_the_right_reason() {
     let Some(python) = python("smtplib") else { return };
     let pipeline = Pipeline::start(WAYPOST, &Options::default());
     let (smtp, submission) = (pipeline.address("mta", "smtp"), pipeline.address("msa", "submission"));
-    let output = python.run(&["-c", SCRIPT, &smtp.port().to_string(), &submission.port().to_string(), &pipeline.ca()]);
+    let output =
+        python.run(&["-c", SCRIPT, &smtp.port().to_string(), &submission.port().to_string(), &pipeline.ca()]);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     for expected in [

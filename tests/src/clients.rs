@@ -13,10 +13,19 @@ pub type Submit = fn(&Program, &Pipeline, to: &str, file: &Path) -> Output;
 pub fn swaks(swaks: &Program, pipeline: &Pipeline, to: &str, file: &Path) -> Output {
     let address = pipeline.address("msa", "submission");
     let data = format!("@{}", file.display());
-    let arguments = ["--tls", "--auth", "PLAIN", "--auth-user", "alice@example.test", "--auth-password", "secret"];
+    let arguments =
+        ["--tls", "--auth", "PLAIN", "--auth-user", "alice@example.test", "--auth-password", "secret"];
     let mut command = swaks.command();
     command.args(["--server", &address.ip().to_string(), "--port", &address.port().to_string()]);
-    run(command.args(arguments).args(["-f", "alice@example.test", "-t", to, "--suppress-data", "--data", &data]))
+    run(command.args(arguments).args([
+        "-f",
+        "alice@example.test",
+        "-t",
+        to,
+        "--suppress-data",
+        "--data",
+        &data,
+    ]))
 }
 
 /// Submits with curl: port 465, TLS, AUTH PLAIN. The file's lines end in CRLF already.
