@@ -285,8 +285,8 @@ fn processes_in(folder: &Path) -> BTreeMap<u32, String> {
     processes.collect()
 }
 
-/// No other user can read it.
+/// Only its owner can read it.
 fn is_private(file: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o077 == 0)
+    fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o777 == 0o600)
 }
