@@ -94,6 +94,8 @@ pub struct Limits {
     /// How much of a message is held until an MTA has taken it, so that another can be tried when one fails. A larger
     /// message streams to one MTA; if that fails, the client is asked to try again. Default 1 MiB.
     pub in_memory: ByteSize,
+    /// The same for all messages together. Beyond it messages stream, however small. Default 256 MiB.
+    pub in_memory_total: ByteSize,
     /// How long an MTA may take to acknowledge a message. Default 2m.
     pub hand_over: HumanDuration,
 }
@@ -105,6 +107,7 @@ impl Default for Limits {
             recipients: 1_000,
             connections: 2_000,
             in_memory: ByteSize::mib(1),
+            in_memory_total: ByteSize::mib(256),
             hand_over: HumanDuration::from_mins(2),
         }
     }

@@ -1,18 +1,20 @@
 //! The way to the MTAs: a message is held until one of them has taken it, or streamed to one if it is too large to hold.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream};
 use message::MessageId;
 use proto::mail::{Envelope, Reply};
 use proto::mta::transfer_client::TransferClient;
 use proto::mta::{EnqueueReceipt, EnqueueRequest};
+use service::config::ByteSize;
 use service::grpc::client::{Channels, PeerChannel, Retry, Target};
 use service::grpc::metadata::{TraceParent, attach};
 use service::status::reply_for;
 use service::tls::Role;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tonic::{Request, Status};
 
@@ -20,6 +22,9 @@ use crate::config::Limits;
 
 /// The health of transfer decides whether an MTA is called.
 pub(crate) const TARGET: Target = Target { role: Role::Mta, service: "waypost.mta.v1.Transfer" };
+
+/// Octets of a held message that go in one request.
+const PIECE: usize = 256 << 10;
 
 /// Pieces of a streamed message that may wait for the MTA. The client waits beyond that.
 const PIECES_AHEAD: usize = 4;
@@ -29,14 +34,22 @@ const PIECES_AHEAD: usize = 4;
 pub(crate) struct Mtas {
     channels: Channels,
     in_memory: usize,
+    /// Octets that all messages together may be held with.
+    memory: Arc<Semaphore>,
     within: Duration,
 }
 
 impl Mtas {
     /// Over `channels`, made for [`TARGET`].
     pub(crate) fn new(channels: Channels, limits: &Limits) -> Self {
-        let in_memory = usize::try_from(*limits.in_memory).unwrap_or(usize::MAX);
-        Self { channels, in_memory, within: *limits.hand_over }
+        let octets = |size: ByteSize| usize::try_from(*size).unwrap_or(usize::MAX);
+        let memory = octets(limits.in_memory_total).min(Semaphore::MAX_PERMITS);
+        Self {
+            channels,
+            in_memory: octets(limits.in_memory),
+            memory: Arc::new(Semaphore::new(memory)),
+            within: *limits.hand_over,
+        }
     }
 
     /// Whether a message can be handed over now.
@@ -47,7 +60,7 @@ impl Mtas {
     /// Begins to hand over a message. Dropping it leaves nothing behind.
     pub(crate) fn begin(&self, id: MessageId, envelope: Envelope) -> HandOver {
         let transfer = Transfer { mtas: self.clone(), id, trace: TraceParent::generate(), envelope };
-        HandOver { transfer, body: Body::Held { pieces: Vec::new(), size: 0 } }
+        HandOver { transfer, body: Body::Held(Held::default()) }
     }
 }
 
@@ -67,24 +80,57 @@ struct Transfer {
 }
 
 enum Body {
-    Held { pieces: Vec<Bytes>, size: usize },
+    Held(Held),
     Streamed(Streamed),
+}
+
+/// A message in memory, in a buffer of its own: a piece as it came may be an octet of a much larger one.
+#[derive(Default)]
+struct Held {
+    body: BytesMut,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    /// Takes a piece if there is room for it.
+    fn write(&mut self, piece: &[u8], mtas: &Mtas) -> bool {
+        if self.body.len() + piece.len() > mtas.in_memory {
+            return false;
+        }
+        let Ok(octets) = u32::try_from(piece.len()) else { return false };
+        let Ok(permit) = Arc::clone(&mtas.memory).try_acquire_many_owned(octets) else { return false };
+        match &mut self.permit {
+            Some(held) => held.merge(permit),
+            None => self.permit = Some(permit),
+        }
+        self.body.extend_from_slice(piece);
+        true
+    }
+}
+
+/// A message's body in the pieces in which it is sent.
+fn pieces(mut body: Bytes) -> Vec<Bytes> {
+    let mut pieces = Vec::with_capacity(body.len().div_ceil(PIECE));
+    while !body.is_empty() {
+        pieces.push(body.split_to(body.len().min(PIECE)));
+    }
+    pieces
 }
 
 impl HandOver {
     /// Adds to the message.
     pub(crate) async fn write(&mut self, piece: Bytes) -> Result<(), Reply> {
         match &mut self.body {
-            Body::Held { pieces, size } => {
-                *size += piece.len();
-                pieces.push(piece);
-                if *size > self.transfer.mtas.in_memory {
-                    let mut streamed = Streamed::start(self.transfer.clone()).await?;
-                    for piece in std::mem::take(pieces) {
-                        streamed.write(piece).await?;
-                    }
-                    self.body = Body::Streamed(streamed);
+            Body::Held(held) => {
+                if held.write(&piece, &self.transfer.mtas) {
+                    return Ok(());
                 }
+                let start = held.body.split().freeze();
+                let mut streamed = Streamed::start(self.transfer.clone()).await?;
+                for piece in pieces(start).into_iter().chain([piece]) {
+                    streamed.write(piece).await?;
+                }
+                self.body = Body::Streamed(streamed);
                 Ok(())
             }
             Body::Streamed(streamed) => streamed.write(piece).await,
@@ -95,8 +141,8 @@ impl HandOver {
     pub(crate) async fn finish(self) -> Result<EnqueueReceipt, Reply> {
         match self.body {
             Body::Streamed(streamed) => streamed.finish().await,
-            Body::Held { pieces, .. } => {
-                let transfer = self.transfer;
+            Body::Held(Held { body, permit: _held }) => {
+                let (transfer, pieces) = (self.transfer, pieces(body.freeze()));
                 // The message id is the idempotency key.
                 let call = |channel: PeerChannel| {
                     let (transfer, pieces) = (transfer.clone(), pieces.clone());

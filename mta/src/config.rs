@@ -70,6 +70,38 @@ impl Default for Config {
     }
 }
 
+/// A setting with which the MTA could not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting} must be {range}")]
+pub struct ConfigError {
+    setting: &'static str,
+    range: &'static str,
+}
+
+impl Config {
+    /// Checks what the types cannot say.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let at_least_one = [
+            ("outbound.sessions_per_domain", self.outbound.sessions_per_domain),
+            ("outbound.sessions", self.outbound.sessions),
+            ("outbound.messages_per_session", self.outbound.messages_per_session),
+            ("limits.recipients", self.limits.recipients),
+            ("limits.connections", self.limits.connections),
+            ("limits.queued_messages", self.limits.queued_messages),
+        ];
+        if let Some((setting, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError { setting, range: "at least 1" });
+        }
+        if !(0.0..=1.0).contains(&self.retry.jitter) {
+            return Err(ConfigError { setting: "retry.jitter", range: "between 0 and 1" });
+        }
+        if self.retry.first.is_zero() || self.retry.stall_first.is_zero() {
+            return Err(ConfigError { setting: "retry.first and retry.stall_first", range: "longer than 0" });
+        }
+        Ok(())
+    }
+}
+
 /// `port` on every address of this host, both families.
 fn everywhere(port: u16) -> SocketAddr {
     (Ipv6Addr::UNSPECIFIED, port).into()
@@ -153,6 +185,8 @@ pub struct Limits {
     /// How much of a message is held in memory while it arrives; larger ones are written as they come. Also the
     /// largest message that is handed straight to the MDA. Default 256 KiB.
     pub in_memory: ByteSize,
+    /// The same for all messages together. Beyond it messages are written as they come, however small. Default 256 MiB.
+    pub in_memory_total: ByteSize,
     /// Messages in the spool; beyond it mail is refused with a temporary error. Default 2,000,000.
     pub queued_messages: usize,
 }
@@ -164,7 +198,30 @@ impl Default for Limits {
             recipients: 1_000,
             connections: 2_000,
             in_memory: ByteSize::kib(256),
+            in_memory_total: ByteSize::mib(256),
             queued_messages: 2_000_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_stop_the_queue_or_make_it_spin_is_refused() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        let changes: [(&str, fn(&mut Config)); 4] = [
+            ("outbound.sessions must", |config| config.outbound.sessions = 0),
+            ("retry.jitter must", |config| config.retry.jitter = f64::NAN),
+            ("retry.first", |config| config.retry.first = HumanDuration::from_secs(0)),
+            ("limits.recipients must", |config| config.limits.recipients = 0),
+        ];
+        for (said, change) in changes {
+            let mut config = Config::default();
+            change(&mut config);
+            let error = config.validate().unwrap_err().to_string();
+            assert!(error.starts_with(said), "{error}");
         }
     }
 }

@@ -11,6 +11,8 @@ use prost::Message as _;
 use proto::mail::{BodyType, DsnNotify, Envelope, Reply};
 use proto::mta::{EventKind, RecipientState};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use crate::clock;
 use crate::config::Limits;
 use crate::deliver::{Mda, Straight};
@@ -38,6 +40,8 @@ pub(crate) struct Intake {
     pub(crate) queue: Arc<Queue>,
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
+    /// Octets that messages on their way in may be held with, all together.
+    pub(crate) memory: Arc<Semaphore>,
 }
 
 /// A message on its way in. In memory while it is small, in the spool's staging area once it is not; dropping it leaves
@@ -50,14 +54,18 @@ pub(crate) struct Incoming {
 }
 
 enum Body {
-    Memory(BytesMut),
+    Memory(BytesMut, Option<OwnedSemaphorePermit>),
     Staged(Box<dyn Staging>),
 }
 
 impl Intake {
     /// Begins a message. `trace` is what this host puts before what the client sends: its Received field, or nothing.
     pub(crate) fn begin(&self, trace: &str) -> Incoming {
-        Incoming { body: Body::Memory(BytesMut::from(trace)), size: trace.len() as u64, eight_bit: false }
+        Incoming {
+            body: Body::Memory(BytesMut::from(trace), None),
+            size: trace.len() as u64,
+            eight_bit: false,
+        }
     }
 
     /// Adds to a message. An error is the reply that the client gets in the end.
@@ -65,11 +73,11 @@ impl Intake {
         incoming.size += chunk.len() as u64;
         incoming.eight_bit = incoming.eight_bit || !chunk.is_ascii();
         match &mut incoming.body {
-            Body::Memory(memory) if incoming.size <= *self.limits.in_memory => {
-                memory.extend_from_slice(&chunk);
-                Ok(())
-            }
-            Body::Memory(memory) => {
+            Body::Memory(memory, permit) => {
+                if incoming.size <= *self.limits.in_memory && self.reserve(permit, chunk.len()) {
+                    memory.extend_from_slice(&chunk);
+                    return Ok(());
+                }
                 check_hops(memory)?;
                 let mut staging = self.spool.stage();
                 let start = memory.split().freeze();
@@ -83,6 +91,17 @@ impl Intake {
             }
             Body::Staged(staging) => staging.write(chunk).await.map_err(|error| refusal(&error)),
         }
+    }
+
+    /// Whether there is memory for so many more octets of a message.
+    fn reserve(&self, held: &mut Option<OwnedSemaphorePermit>, octets: usize) -> bool {
+        let Ok(octets) = u32::try_from(octets) else { return false };
+        let Ok(more) = Arc::clone(&self.memory).try_acquire_many_owned(octets) else { return false };
+        match held {
+            Some(held) => held.merge(more),
+            None => *held = Some(more),
+        }
+        true
     }
 
     /// Takes a message that has arrived whole. `Ok` is the promise; an error is the reply that says why not.
@@ -104,7 +123,7 @@ impl Intake {
         }
         envelope.received_at.get_or_insert_with(|| clock::timestamp(clock::now()));
         match incoming.body {
-            Body::Memory(body) => {
+            Body::Memory(body, _permit) => {
                 check_hops(&body)?;
                 let body = body.freeze();
                 let delivered = if self.may_go_straight(&envelope).await {

@@ -22,5 +22,7 @@ mod smtp_in;
 mod spool;
 mod transfer;
 
-pub use config::{Config, EventsConfig, Limits, OutboundConfig, RetryConfig, SmtpConfig, SpoolConfig};
+pub use config::{
+    Config, ConfigError, EventsConfig, Limits, OutboundConfig, RetryConfig, SmtpConfig, SpoolConfig,
+};
 pub use service_main::{BuildError, Mta, build, main, main_from};

@@ -22,11 +22,12 @@ use service::listen::{ListenError, ListenMetrics, Listener, ListenerOptions};
 use service::smtp::server::{Options, Security, Timeouts, serve_connection};
 use service::telemetry::{self, HttpServer};
 use service::tls::{PublicIdentity, Role, TlsError};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio_rustls::TlsAcceptor;
 use tonic::service::Routes;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError, Limits};
 use crate::deliver::{self, Hops, Mda, Remote};
 use crate::events::Events;
 use crate::housekeeping::keep_house;
@@ -55,6 +56,9 @@ pub enum BuildError {
     /// `hostname` is no domain name.
     #[error("hostname: {0}")]
     Hostname(#[source] AddressError),
+    /// A setting is of no use.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The spool cannot be opened.
     #[error("cannot open the spool in {dir}: {source}")]
     Spool {
@@ -115,6 +119,7 @@ pub struct Mta {
 
 /// Builds an MTA: opens the spool, reads what waits in it, and binds every listener.
 pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError> {
+    config.validate()?;
     let hostname = Domain::parse(&config.hostname).map_err(BuildError::Hostname)?;
     let mut registry = telemetry::registry();
     let metrics = Metrics::register(&mut registry);
@@ -165,6 +170,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
         queue: Arc::clone(&queue),
         events: events.clone(),
         metrics,
+        memory: memory(&config.limits),
     });
     let work = Shutdown::new();
     let transfer =
@@ -266,7 +272,9 @@ impl Mta {
         })
         .await?;
         if stopped {
-            return Err("the spool has stopped: started again, this node goes on with what its disk holds".into());
+            return Err(
+                "the spool has stopped: started again, this node goes on with what its disk holds".into()
+            );
         }
         Ok(served?)
     }
@@ -299,6 +307,12 @@ fn set_serving(health: &Health) {
     for service in ["waypost.mta.v1.Transfer", "waypost.mta.v1.Queue", ""] {
         health.set_serving(service, true);
     }
+}
+
+/// Octets that messages on their way in may be held with.
+fn memory(limits: &Limits) -> Arc<Semaphore> {
+    let octets = usize::try_from(*limits.in_memory_total).unwrap_or(usize::MAX);
+    Arc::new(Semaphore::new(octets.min(Semaphore::MAX_PERMITS)))
 }
 
 fn bind_smtp(config: &Config, metrics: &ListenMetrics) -> Result<Vec<Listener>, ListenError> {
@@ -387,6 +401,7 @@ impl Program for MtaProgram {
     type Config = Config;
 
     fn check(config: &Config) -> Result<(), AnyError> {
+        config.validate()?;
         Domain::parse(&config.hostname).map_err(BuildError::Hostname)?;
         server::identity(&config.grpc)?;
         if let Some(tls) = &config.tls {
