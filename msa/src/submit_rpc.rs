@@ -13,7 +13,7 @@ use service::drain::Shutdown;
 use service::grpc::server::Peer;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::submission::{Desk, status};
+use crate::submission::{Desk, reply, status};
 
 /// The service.
 pub(crate) struct SubmissionService {
@@ -57,8 +57,8 @@ impl Submission for SubmissionService {
         let mut next = Some(first.data);
         while let Some(data) = next {
             if submission.size() + data.len() as u64 > *self.desk.limits.message_size {
-                let limit = *self.desk.limits.message_size;
-                return Err(Status::invalid_argument(format!("the message is larger than {limit} octets")));
+                let text = format!("the message is larger than {} octets", *self.desk.limits.message_size);
+                return Err(status(&reply(552, "5.3.4", text)));
             }
             // Programs end lines as they like; mail does it with CRLF.
             lines.begin_chunk(data.len() as u64);
@@ -69,6 +69,9 @@ impl Submission for SubmissionService {
             }
             next = stream.message().await?.map(|request| request.data);
         }
+        // hyper takes RST_STREAM(CANCEL) for the end of a request, and drops the handler of a cancelled call only when it
+        // waits. So it waits once, or half a message would be taken for a whole one.
+        tokio::task::yield_now().await;
         if lines.has_bare_cr() {
             return Err(Status::invalid_argument("the message holds a CR that is no part of a line end"));
         }
@@ -86,7 +89,7 @@ impl SubmissionService {
     /// Checks who sends what to whom.
     async fn envelope(
         &self,
-        mut header: SubmitHeader,
+        header: SubmitHeader,
         client_address: String,
     ) -> Result<(MessageId, Envelope), Status> {
         let invalid = |what: &str, why: String| Status::invalid_argument(format!("{what}: {why}"));
@@ -105,19 +108,22 @@ impl SubmissionService {
         if header.recipients.len() > self.desk.limits.recipients {
             return Err(invalid("header.recipients", format!("more than {}", self.desk.limits.recipients)));
         }
-        for recipient in &header.recipients {
+        let mut seen = HashSet::new();
+        let mut recipients = Vec::with_capacity(header.recipients.len());
+        for recipient in header.recipients {
             let address = Address::parse(&recipient.address)
                 .map_err(|error| invalid("header.recipients", format!("{}: {error}", recipient.address)))?;
             self.desk.check_recipient(&address).await.map_err(|reply| status(&reply))?;
+            if seen.insert(address) {
+                recipients.push(recipient);
+            }
         }
-        let mut seen = HashSet::new();
-        header.recipients.retain(|recipient| seen.insert(recipient.address.clone()));
         let smtputf8 = !header.reverse_path.is_ascii()
-            || header.recipients.iter().any(|recipient| !recipient.address.is_ascii());
+            || recipients.iter().any(|recipient| !recipient.address.is_ascii());
         let envelope = Envelope {
             message_id: id.to_string(),
             reverse_path: header.reverse_path,
-            recipients: header.recipients,
+            recipients,
             smtputf8,
             account,
             origin: Some(Origin { protocol: "gRPC".into(), client_address, ..Origin::default() }),
