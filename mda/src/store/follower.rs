@@ -6,6 +6,7 @@ use journal::{Entry, Follower, FollowerError, Liveness, Position};
 use parking_lot::Mutex;
 
 use super::damage::DamageMark;
+use super::failure::Failure;
 use super::news::News;
 use super::record::Counters;
 use super::state::State;
@@ -20,6 +21,7 @@ pub(super) struct Applier {
     pub(super) table: Table,
     pub(super) news: Arc<News>,
     pub(super) damage: DamageMark,
+    pub(super) failure: Failure,
 }
 
 impl Applier {
@@ -32,6 +34,7 @@ impl Applier {
     fn report(&self, error: StoreError) -> FollowerError {
         tracing::error!(%error, "the mail store stops: its state cannot follow the journal");
         self.damage.note(&error);
+        self.failure.note(&error);
         Box::new(error)
     }
 }

@@ -23,6 +23,8 @@ use tokio::sync::watch;
 pub use open::Opened;
 
 use super::damage::DamageMark;
+use super::failure::Failure;
+use super::folder_lock::FolderLock;
 use super::gate::Gates;
 use super::news::News;
 use super::record::{Change, Marks, RECORD_KIND};
@@ -54,6 +56,7 @@ struct Inner {
     state: Arc<Mutex<State>>,
     news: Arc<News>,
     damage: DamageMark,
+    failure: Failure,
     gates: Gates,
     /// The greatest numbers taken, those in flight included.
     marks: Mutex<Marks>,
@@ -62,6 +65,8 @@ struct Inner {
     /// Held, until it is applied, by every change to which accounts there are.
     accounts: tokio::sync::Mutex<()>,
     housekeeper: Housekeeper,
+    /// Let go of last.
+    _lock: Arc<FolderLock>,
 }
 
 impl LocalStore {
@@ -85,9 +90,20 @@ impl LocalStore {
         }
     }
 
-    /// Notes an error that means damaged rows, for the next start.
+    /// Waits until the store has failed for good, and says why: what is asked of it then is refused until it is opened
+    /// anew. A store that is closed as it should be may say so too.
+    pub async fn failed(&self) -> StoreError {
+        self.inner.failure.wait().await
+    }
+
+    /// Notes an error that means damaged rows, for the next start, or the end of the store.
     fn noting<T>(&self, result: Result<T>) -> Result<T> {
-        result.inspect_err(|error| self.inner.damage.note(error))
+        result.inspect_err(|error| {
+            self.inner.damage.note(error);
+            if matches!(error, StoreError::Closed(_)) {
+                self.inner.failure.note(error);
+            }
+        })
     }
 
     /// Carries a change out to its end even if nobody waits for it any more: what it holds, it holds until the journal

@@ -6,7 +6,9 @@
 mod config;
 mod damage;
 mod error;
+mod failure;
 mod flags;
+mod folder_lock;
 mod follower;
 mod gate;
 mod keys;

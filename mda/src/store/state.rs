@@ -24,6 +24,8 @@ pub(super) use messages::place_of;
 #[derive(Debug)]
 pub(super) struct State {
     pending: Pending,
+    /// An entry was applied in part, or a commit failed: what is pending must not reach the rows any more.
+    spoilt: bool,
     applied: Option<Position>,
     marks: Marks,
     liveness: Liveness,
@@ -55,6 +57,7 @@ impl State {
         }
         Ok(Self {
             pending: Pending::new(table),
+            spoilt: false,
             applied,
             marks,
             liveness: Liveness::default(),
@@ -82,6 +85,7 @@ impl State {
         }
         let change = decode(entry)?;
         let at = entry.position;
+        self.begin_step()?;
         if let Some(marks) = change.marks {
             self.marks.raise(&marks);
             let marks = self.marks;
@@ -94,11 +98,21 @@ impl State {
         }
         self.apply_messages(at, &change)?;
         self.applied = Some(at);
+        self.spoilt = false;
+        Ok(())
+    }
+
+    /// Whatever ends a step before its end, an error or a panic, spoils the state.
+    fn begin_step(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.spoilt, true) {
+            return Err(StoreError::Closed("an earlier change could not be applied".to_owned()));
+        }
         Ok(())
     }
 
     /// Commits what was applied as one atomic batch, together with how far it comes. Says whom it concerns.
     pub(super) fn settle(&mut self) -> Result<Changed> {
+        self.begin_step()?;
         if let Some(applied) = self.applied {
             self.pending.put(keys::APPLIED.to_vec(), applied, &Nothing {});
         }
@@ -108,6 +122,7 @@ impl State {
             self.pending.put(keys::segment(segment.0), at, &Number { value: octets.cast_unsigned() });
         }
         self.pending.commit()?;
+        self.spoilt = false;
         Ok(std::mem::take(&mut self.news))
     }
 

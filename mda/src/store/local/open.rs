@@ -14,6 +14,8 @@ use parking_lot::Mutex;
 use super::housekeeping::{self, Housekeeper};
 use super::{Inner, LocalStore};
 use crate::store::damage::DamageMark;
+use crate::store::failure::Failure;
+use crate::store::folder_lock::FolderLock;
 use crate::store::follower::Applier;
 use crate::store::gate::Gates;
 use crate::store::news::News;
@@ -46,6 +48,11 @@ impl LocalStore {
     /// anew from the journal: that takes time in proportion to the number of messages and loses none.
     pub fn open(config: StoreConfig) -> Result<(Self, Opened)> {
         fs::create_dir_all(&config.dir).map_err(io_error("cannot make the store's folder"))?;
+        let lock = FolderLock::acquire(&config.dir)?;
+        Self::open_locked(config, lock)
+    }
+
+    fn open_locked(config: StoreConfig, lock: FolderLock) -> Result<(Self, Opened)> {
         check_format(&config.dir)?;
         let damage = DamageMark::new(&config.dir);
         let mut rebuilt = damage.is_set();
@@ -53,12 +60,13 @@ impl LocalStore {
             set_aside(&config.dir)?;
         }
         let dir = config.dir.clone();
-        let opened = match open_once(config.clone(), &damage) {
+        let lock = Arc::new(lock);
+        let opened = match open_once(config.clone(), &damage, &lock) {
             Err(error @ StoreError::CorruptState { .. }) => {
                 tracing::error!(%error, "rows are damaged: making them anew from the journal, losing no message");
                 rebuilt = true;
                 set_aside(&dir)?;
-                open_once(config, &damage)
+                open_once(config, &damage, &lock)
             }
             opened => opened,
         };
@@ -67,11 +75,12 @@ impl LocalStore {
         Ok((store, report(&recovery, rebuilt)))
     }
 
-    /// Makes all rows anew from the journal, for a store that nobody has open.
+    /// Makes all rows anew from the journal, for a store that nobody has open; one that is open is left untouched.
     pub fn rebuild(config: StoreConfig) -> Result<Opened> {
+        let lock = FolderLock::acquire(&config.dir)?;
         check_format(&config.dir)?;
         set_aside(&config.dir)?;
-        let (store, opened) = Self::open(config)?;
+        let (store, opened) = Self::open_locked(config, lock)?;
         store.close_blocking()?;
         Ok(Opened { rebuilt: true, ..opened })
     }
@@ -91,15 +100,21 @@ impl LocalStore {
     }
 }
 
-fn open_once(config: StoreConfig, damage: &DamageMark) -> Result<(LocalStore, Recovery)> {
+fn open_once(
+    config: StoreConfig,
+    damage: &DamageMark,
+    lock: &Arc<FolderLock>,
+) -> Result<(LocalStore, Recovery)> {
     let table = open_rows(&config)?;
     let state = Arc::new(Mutex::new(State::load(table.clone())?));
     let news = Arc::new(News::default());
+    let failure = Failure::none_yet();
     let applier = Applier {
         state: Arc::clone(&state),
         table: table.clone(),
         news: Arc::clone(&news),
         damage: damage.clone(),
+        failure: failure.clone(),
     };
     let journal_config = journal::Config {
         segment_bytes: config.segment_bytes,
@@ -120,11 +135,13 @@ fn open_once(config: StoreConfig, damage: &DamageMark) -> Result<(LocalStore, Re
             state,
             news,
             damage: damage.clone(),
+            failure,
             gates: Gates::default(),
             marks: Mutex::new(marks),
             in_flight: Mutex::default(),
             accounts: tokio::sync::Mutex::default(),
             housekeeper,
+            _lock: Arc::clone(lock),
         }),
     };
     for mailbox in store.removed_mailboxes()? {
@@ -134,7 +151,7 @@ fn open_once(config: StoreConfig, damage: &DamageMark) -> Result<(LocalStore, Re
     Ok((store, recovery))
 }
 
-/// Opens sled. When a store was just closed in this process, sled's own threads may hold its lock for a moment more.
+/// Opens sled. When a store was just closed in this process, sled's own threads may hold sled's lock for a moment more.
 fn open_rows(config: &StoreConfig) -> Result<Table> {
     let mut patience = LOCK_ATTEMPTS;
     loop {
@@ -142,10 +159,6 @@ fn open_rows(config: &StoreConfig) -> Result<Table> {
             Err(StoreError::Io { reason, .. }) if reason.contains("acquire lock") && patience > 0 => {
                 patience -= 1;
                 thread::sleep(LOCK_PAUSE);
-            }
-            Err(StoreError::Io { reason, .. }) if reason.contains("acquire lock") => {
-                let what = format!("the store in {} is open in another process", config.dir.display());
-                return Err(StoreError::Io { what, reason });
             }
             opened => return opened,
         }

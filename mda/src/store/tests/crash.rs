@@ -111,6 +111,36 @@ async fn a_rebuild_gives_what_was_there() {
 }
 
 #[tokio::test]
+async fn a_rebuild_leaves_a_store_alone_that_is_open() {
+    let (bed, alice) = Bed::with_account().await;
+    assert!(LocalStore::rebuild(config(bed.dir.path())).is_err());
+    assert!(!bed.dir.path().join("state.damaged").exists());
+    deliver(&bed.store, alice, "undisturbed").await;
+    assert_eq!(rows(&bed.store, inbox(&bed.store, alice).id).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_whose_rows_cannot_follow_says_so_and_is_healed_by_the_next_start() {
+    let (bed, alice) = Bed::with_account().await;
+    let placed = deliver(&bed.store, alice, "text").await;
+    let email = bed.store.row(placed.mailbox, placed.uid).unwrap().unwrap().email;
+    bed.store.close().await.unwrap();
+    damage_row(bed.dir.path(), &keys::body(email.0));
+
+    let store = open(bed.dir.path());
+    // An expunge meets the body's row when it is applied, and not before.
+    store.expunge(placed.mailbox, uids(&[placed.uid]), false).await.unwrap_err();
+    assert!(matches!(store.failed().await, StoreError::CorruptState { .. }));
+    let refused = store.expunge(placed.mailbox, uids(&[placed.uid]), false).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Closed(_)), "{refused}");
+    store.close().await.unwrap_err();
+
+    let (store, opened) = LocalStore::open(config(bed.dir.path())).unwrap();
+    assert!(opened.rebuilt);
+    assert!(rows(&store, placed.mailbox).await.is_empty(), "the expunge is in the journal");
+}
+
+#[tokio::test]
 async fn a_newer_format_is_refused_untouched() {
     let (bed, _) = Bed::with_account().await;
     bed.store.close().await.unwrap();
