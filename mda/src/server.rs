@@ -16,7 +16,7 @@ use service::{
 };
 use tokio_rustls::TlsAcceptor;
 use tonic::service::Routes;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use self::listeners::Listeners;
 use crate::{
@@ -96,6 +96,9 @@ pub enum RunError {
     /// The gRPC server failed.
     #[error(transparent)]
     Grpc(#[from] grpc::ServerError),
+    /// The mail store takes nothing more until it is opened anew: whoever runs the service should start it again.
+    #[error("the mail store has failed, start the service again: {0}")]
+    StoreFailed(StoreError),
     /// The mail store could not be closed; the next start replays what is missing.
     #[error("cannot close the mail store: {0}")]
     Store(#[from] StoreError),
@@ -193,7 +196,7 @@ impl Service {
         self.grpc.health()
     }
 
-    /// Serves until the shutdown starts, then lets calls and sessions end, for so long as `runtime.drain_timeout` allows,
+    /// Serves until the shutdown starts, or the store fails; then lets calls and sessions end, for so long as `runtime.drain_timeout` allows,
     /// and closes the store.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), RunError> {
         let Self { listeners, grpc, http, routes, imap, pop3, store, registry, addresses, drain_timeout } =
@@ -206,7 +209,7 @@ impl Service {
         let readiness = Arc::new(move || health.is_serving(""));
         // Of their own, because whoever runs this may wait for it as one of the shutdown's tasks.
         let sessions = Shutdown::new();
-        let (served, (), (), ()) = tokio::join!(
+        let (served, (), (), (), failed) = tokio::join!(
             async {
                 let served = grpc.serve(routes, access(), &shutdown).await;
                 // If it failed, the rest is of no use without it.
@@ -219,9 +222,26 @@ impl Service {
                 shutdown.started().await;
                 end_sessions(&sessions, drain_timeout).await;
             },
+            watch_store(&store, &shutdown),
         );
-        store.close().await?;
+        let closed = store.close().await;
+        failed?;
+        closed?;
         Ok(served?)
+    }
+}
+
+/// A store that has failed refuses all mail until it is opened anew: the service ends rather than stand in the way of
+/// one that works.
+async fn watch_store(store: &LocalStore, shutdown: &Shutdown) -> Result<(), RunError> {
+    tokio::select! {
+        biased;
+        () = shutdown.started() => Ok(()),
+        reason = store.failed() => {
+            error!(%reason, "the mail store has failed: the service ends, to be started again");
+            shutdown.start();
+            Err(RunError::StoreFailed(reason))
+        }
     }
 }
 
