@@ -24,7 +24,7 @@ const MOMENTS: Duration = Duration::from_secs(1);
 fn at_random_moments_under_load() {
     let rounds = env::var("WAYPOST_KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
     let began = Instant::now();
-    let pipeline = Pipeline::start(WAYPOST, &Options::default());
+    let pipeline = Pipeline::start(WAYPOST, &with_small_segments());
     let load = Load::start(&pipeline, Mix { smtp: 3, submissions: 3, reports: true });
     let mut inboxes = Inboxes::default();
     for _ in 0..rounds {
@@ -54,6 +54,13 @@ fn at_random_moments_under_load() {
         with(|fate| matches!(fate, Fate::Unknown(_))),
         repeats_recognised(&pipeline),
     );
+}
+
+/// So that segments are begun and given back all the time, and a kill can meet that too.
+fn with_small_segments() -> Options {
+    let environment =
+        vec![("WAYPOST_MTA__SPOOL__SEGMENT_SIZE", "1MiB"), ("WAYPOST_MDA__STORE__SEGMENT_SIZE", "1MiB")];
+    Options { environment, ..Options::default() }
 }
 
 fn wait_for_mail(load: &Load) {

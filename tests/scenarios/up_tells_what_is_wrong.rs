@@ -123,7 +123,7 @@ fn a_service_that_dies_is_started_again() {
 
 #[test]
 fn everything_stands_where_the_help_says() {
-    let options = Options { arguments: two_domains(), mta_nodes: 2 };
+    let options = Options { arguments: two_domains(), mta_nodes: 2, ..Options::default() };
     let pipeline = Pipeline::start(WAYPOST, &options);
     for name in ["ca", "mail", "msa", "mta", "mda", "operator"] {
         assert!(pipeline.data().join(format!("tls/{name}.pem")).is_file(), "{name}");
@@ -139,7 +139,7 @@ fn everything_stands_where_the_help_says() {
 
 #[test]
 fn several_domains_have_accounts_of_their_own() {
-    let pipeline = Pipeline::start(WAYPOST, &Options { arguments: two_domains(), mta_nodes: 1 });
+    let pipeline = Pipeline::start(WAYPOST, &Options { arguments: two_domains(), ..Options::default() });
     let to_the_other = ["send", "--from", "alice@example.test", "--to", "dave@second.test", "--body", "x"];
     pipeline.waypost_ok(&[&to_the_other[..], &["--password", "secret"]].concat());
     assert_eq!(messages(&pipeline, "dave@second.test"), 1);

@@ -22,6 +22,8 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// MTA nodes; 0 means one.
     pub mta_nodes: u16,
+    /// Variables that override the services' configuration.
+    pub environment: Vec<(&'static str, &'static str)>,
 }
 
 /// A running pipeline with the accounts alice@ and bob@example.test, both with the password `secret`. Dropping it stops
@@ -30,6 +32,7 @@ pub struct Pipeline {
     dir: TempDir,
     binary: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(&'static str, &'static str)>,
     supervisor: Option<Child>,
 }
 
@@ -52,7 +55,8 @@ impl Pipeline {
             arguments.extend(["--mta-nodes".to_owned(), options.mta_nodes.to_string()]);
         }
         arguments.extend(options.arguments.iter().cloned());
-        let mut pipeline = Self { dir, binary: binary.into(), arguments, supervisor: None };
+        let environment = options.environment.clone();
+        let mut pipeline = Self { dir, binary: binary.into(), arguments, environment, supervisor: None };
         pipeline.up();
         pipeline
     }
@@ -67,6 +71,7 @@ impl Pipeline {
             .args(["up", "--dir"])
             .arg(self.data())
             .args(&self.arguments)
+            .envs(self.environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
