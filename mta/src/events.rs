@@ -21,6 +21,8 @@ use crate::config::EventsConfig;
 
 /// A record: 16 octets of message id, 8 of time (milliseconds, big-endian), then the [`Event`].
 const EVENT: u8 = 1;
+/// An empty record that is waited for, so that everything before it can be read.
+const MARK: u8 = 2;
 const ID: usize = 16;
 const HEAD: usize = ID + 8;
 
@@ -81,8 +83,13 @@ impl Events {
         }
     }
 
-    /// The events of a message, in the order in which they happened. Blocks.
+    /// The events of a message, in the order in which they happened, up to now. Blocks.
     pub(crate) fn of(&self, id: MessageId) -> Result<Vec<Event>, journal::Error> {
+        let mark = Record { kind: MARK, meta: Bytes::new(), body: Bytes::new() };
+        if let Err(error) = self.journal.append(mark).wait() {
+            // A full disk, say: what is written already can still be told.
+            tracing::warn!(%error, "the newest events cannot be read yet");
+        }
         let made = u64::try_from(id.timestamp().as_millisecond()).unwrap_or(0).saturating_sub(CLOCK_SKEW);
         let from = self.starts.lock().range(..).rev().find(|(_, start)| **start <= made).map(|(id, _)| *id);
         let from = from.map(|segment| Position { segment, offset: 0 });
@@ -181,6 +188,7 @@ mod tests {
         let reply = Reply { code: 250, enhanced: "2.0.0".into(), text: "ok".into() };
         let details = Details { recipient: "bob@example.test", reply: Some(&reply), ..Details::default() };
         events.record(one, EventKind::Delivered, details);
+        assert_eq!(kinds(&events.of(one).unwrap()), [EventKind::Received, EventKind::Delivered], "at once");
         events.close().unwrap();
 
         let events = open(dir.path(), 1 << 30);

@@ -51,7 +51,7 @@ def send(target, count):
 # On the disk under target/, not on a tmpfs.
 with tempfile.TemporaryDirectory(dir=root / "target") as folder:
     data = Path(folder) / "data"
-    up = subprocess.Popen([a.waypost, "up", "--dir", data, "--port-offset", str(a.port_offset)], stdout=subprocess.DEVNULL)
+    up = subprocess.Popen([a.waypost, "up", "--dir", data, "--port-offset", str(a.port_offset)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         end = time.monotonic() + 60
         while not (data / "ready.json").exists():
@@ -59,7 +59,8 @@ with tempfile.TemporaryDirectory(dir=root / "target") as folder:
                 sys.exit("the pipeline did not come up")
             time.sleep(0.1)
         add = lambda n: subprocess.run([a.waypost, "account", "add", f"{n}u@example.test", "--password", "secret",
-                                        "--dir", data], check=True, stdout=subprocess.DEVNULL)
+                                        "--dir", data], check=True, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(add, range(1, a.accounts + 1)))
         ready = json.loads((data / "ready.json").read_text())

@@ -43,6 +43,19 @@ fn only_the_mda_sees_sled() {
     }
 }
 
+/// Two providers in one program panic when the first handshake has to choose between them.
+#[test]
+fn there_is_one_provider_of_cryptography() {
+    for other in ["ring", "openssl-sys"] {
+        let output = Command::new(env!("CARGO"))
+            .args(["tree", "--workspace", "--offline", "--invert", other])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .expect("cargo starts");
+        assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
 /// The workspace's packages with what they depend on, tests' dependencies left out.
 fn packages() -> Vec<(String, Vec<String>)> {
     let output = Command::new(env!("CARGO"))
