@@ -1,0 +1,92 @@
+//! Mail that comes in by port 25.
+
+use super::client::Client;
+use super::mda::{DELIVERY, DIRECTORY};
+use super::node::{Node, no_remote};
+
+const MESSAGE: &str = "From: a@remote.test\r\nSubject: hello\r\n\r\nbody";
+
+async fn node() -> Node {
+    let (names, port) = no_remote();
+    Node::start(names, port).await
+}
+
+fn id_of(reply: &str) -> &str {
+    reply.rsplit(' ').next().unwrap()
+}
+
+#[tokio::test]
+async fn local_mail_goes_straight_to_the_mda_and_never_into_the_spool() {
+    let node = node().await;
+    let mut client = Client::connect(node.smtp).await;
+    let reply = client.send("a@remote.test", &["bob@example.test", "carol@example.test"], MESSAGE).await;
+    assert!(reply.starts_with("250 2.0.0 "), "{reply}");
+    let delivered = node.mda.delivered().await;
+    assert_eq!(delivered.recipients(), ["bob@example.test", "carol@example.test"]);
+    assert_eq!(delivered.envelope.message_id, id_of(&reply));
+    assert!(delivered.body.starts_with("Received: from client.test"), "{}", delivered.body);
+    assert!(delivered.body.ends_with(&format!("{MESSAGE}\r\n")), "{}", delivered.body);
+    assert_eq!(node.waiting().await, 0);
+}
+
+#[tokio::test]
+async fn while_the_mda_is_away_mail_waits_in_the_spool_under_its_id() {
+    let node = node().await;
+    node.mda.health.set_serving(DELIVERY, false);
+    let mut client = Client::connect(node.smtp).await;
+    let reply = client.send("a@remote.test", &["bob@example.test"], MESSAGE).await;
+    assert!(reply.starts_with("250 2.0.0 "), "{reply}");
+    node.mda.health.set_serving(DELIVERY, true);
+    assert_eq!(node.mda.delivered().await.envelope.message_id, id_of(&reply));
+    node.eventually(|| async { node.waiting().await == 0 }).await;
+    assert!(!node.mda.has_delivered());
+}
+
+#[tokio::test]
+async fn a_recipient_that_is_full_is_tried_again_and_the_others_are_not() {
+    let node = node().await;
+    let mut client = Client::connect(node.smtp).await;
+    let reply = client.send("a@remote.test", &["bob@example.test", "full@example.test"], MESSAGE).await;
+    assert!(reply.starts_with("250 2.0.0 "), "{reply}");
+    assert_eq!(node.mda.delivered().await.recipients(), ["bob@example.test", "full@example.test"]);
+    for _ in 0..2 {
+        let again = node.mda.delivered().await;
+        assert_eq!(again.recipients(), ["full@example.test"]);
+        assert_eq!(again.envelope.message_id, id_of(&reply));
+    }
+    assert_eq!(node.waiting().await, 1);
+}
+
+#[tokio::test]
+async fn a_message_that_the_mda_refuses_for_all_is_refused_to_its_sender() {
+    let node = node().await;
+    let mut client = Client::connect(node.smtp).await;
+    let reply = client.send("a@remote.test", &["refused@example.test"], MESSAGE).await;
+    assert!(reply.starts_with("550 5.7.1 "), "{reply}");
+    assert_eq!(node.waiting().await, 0);
+}
+
+#[tokio::test]
+async fn nobody_relays_and_unknown_users_are_refused_in_the_session() {
+    let node = node().await;
+    let mut client = Client::connect(node.smtp).await;
+    client.say("MAIL FROM:<a@remote.test>").await;
+    let unknown = client.say("RCPT TO:<nobody@example.test>").await;
+    assert!(unknown.starts_with("550 5.1.1 "), "{unknown}");
+    let relayed = client.say("RCPT TO:<someone@remote.test>").await;
+    assert!(relayed.starts_with("554 5.7.1 "), "{relayed}");
+    node.mda.health.set_serving(DIRECTORY, false);
+    node.eventually(|| async { !Client::connect(node.smtp).await.takes("new@example.test").await }).await;
+    let refused = client.say("RCPT TO:<other@example.test>").await;
+    assert!(refused.starts_with("451 4.4.3 "), "{refused}");
+}
+
+#[tokio::test]
+async fn a_message_that_goes_in_circles_is_refused() {
+    let node = node().await;
+    let mut client = Client::connect(node.smtp).await;
+    let message = "Received: from a by b\r\n".repeat(100) + MESSAGE;
+    let reply = client.send("a@remote.test", &["bob@example.test"], &message).await;
+    assert!(reply.starts_with("554 5.4.6 "), "{reply}");
+    assert!(!node.mda.has_delivered());
+}

@@ -1,0 +1,15 @@
+//! One MTA over real sockets: mutual TLS to a directory and an MDA that follow a script, DNS from a server on loopback,
+//! and scripted MX hosts on loopback addresses of their own.
+#![cfg(test)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests, and what only they use")]
+
+mod authority;
+mod client;
+mod exchange;
+mod mda;
+mod names;
+mod node;
+
+mod inbound;
+mod outbound;
+mod transfer;

@@ -1,0 +1,66 @@
+//! A DNS server on loopback.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
+use hickory_resolver::proto::rr::rdata::{A, MX};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use tokio::net::UdpSocket;
+
+/// What the server knows. Other names do not exist, and `broken.test` with all below it cannot be resolved.
+#[derive(Clone, Default)]
+pub struct Names {
+    records: HashMap<String, Vec<RData>>,
+}
+
+impl Names {
+    pub fn mx(mut self, domain: &str, preference: u16, host: &str) -> Self {
+        let data = RData::MX(MX::new(preference, Name::from_ascii(format!("{host}.")).unwrap()));
+        self.records.entry(format!("{domain}.")).or_default().push(data);
+        self
+    }
+
+    pub fn a(mut self, host: &str, address: Ipv4Addr) -> Self {
+        self.records.entry(format!("{host}.")).or_default().push(RData::A(A(address)));
+        self
+    }
+
+    /// Serves; returns where.
+    pub async fn start(self) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut buffer = [0; 1500];
+            loop {
+                let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
+                let query = Message::from_vec(&buffer[..length]).unwrap();
+                socket.send_to(&self.respond(&query).to_vec().unwrap(), client).await.unwrap();
+            }
+        });
+        address
+    }
+
+    fn respond(&self, query: &Message) -> Message {
+        let question = query.queries[0].clone();
+        let name = question.name().to_ascii().to_lowercase();
+        let mut response = Message::response(query.metadata.id, OpCode::Query);
+        response.metadata.recursion_available = true;
+        response.add_query(question.clone());
+        if name.ends_with("broken.test.") {
+            response.metadata.response_code = ResponseCode::ServFail;
+        } else if let Some(records) = self.records.get(&name) {
+            let wanted = |data: &&RData| match question.query_type() {
+                RecordType::MX => matches!(data, RData::MX(_)),
+                RecordType::A => matches!(data, RData::A(_)),
+                _ => false,
+            };
+            for data in records.iter().filter(wanted) {
+                response.add_answer(Record::from_rdata(question.name().clone(), 300, data.clone()));
+            }
+        } else {
+            response.metadata.response_code = ResponseCode::NXDomain;
+        }
+        response
+    }
+}

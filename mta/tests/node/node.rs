@@ -1,0 +1,144 @@
+//! The MTA under test.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use message::MessageId;
+use proto::mail::{Envelope, Recipient};
+use proto::mta::queue_client::QueueClient;
+use proto::mta::transfer_client::TransferClient;
+use proto::mta::{EnqueueReceipt, EnqueueRequest, Event, EventKind, ListRequest, TraceRequest};
+use service::cli::{Context, Reload};
+use service::config::{DnsConfig, HttpConfig, HumanDuration, PeerConfig};
+use service::drain::Shutdown;
+use service::grpc::client::{Channels, PeerChannel, Target};
+use service::tls::Role;
+use tempfile::TempDir;
+use tonic::Status;
+
+use super::authority::Authority;
+use super::mda::Mda;
+use super::names::Names;
+
+/// So long a test waits for what should come at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Node {
+    pub smtp: SocketAddr,
+    pub mda: Mda,
+    msa: Channels,
+    operator: Channels,
+    shutdown: Shutdown,
+    _folder: TempDir,
+}
+
+impl Node {
+    /// With the defaults, but that an attempt is repeated soon.
+    pub async fn start(names: Names, remote_port: u16) -> Self {
+        Self::start_with(names, remote_port, |_| {}).await
+    }
+
+    pub async fn start_with(names: Names, remote_port: u16, change: impl FnOnce(&mut mta::Config)) -> Self {
+        let authority = Authority::new();
+        let mda = Mda::start(&authority);
+        let folder = TempDir::new().unwrap();
+        let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let mut config = mta::Config {
+            hostname: "mta.example.test".into(),
+            grpc: authority.grpc(Role::Mta),
+            http: HttpConfig::on_port(0),
+            mda: PeerConfig::at([mda.address.to_string()]),
+            dns: DnsConfig { servers: vec![names.start().await], attempts: 0, ..DnsConfig::default() },
+            ..mta::Config::default()
+        };
+        config.smtp.listen = vec![loopback(0)];
+        config.spool.dir = folder.path().join("spool");
+        config.spool.min_free = service::config::ByteSize(0);
+        config.events.dir = folder.path().join("events");
+        config.outbound.port = remote_port;
+        config.retry.first = HumanDuration::from_millis(50);
+        config.retry.stall_first = HumanDuration::from_millis(20);
+        change(&mut config);
+        let context = Context { shutdown: Shutdown::new(), reload: Reload::default() };
+        let shutdown = context.shutdown.clone();
+        let mta = mta::build(config, &context).await.unwrap();
+        let (smtp, grpc) = (mta.smtp_addresses()[0], mta.grpc_address());
+        tokio::spawn(async move { mta.run(&context).await.unwrap() });
+        let channels = |role, service| {
+            let config =
+                PeerConfig { wait: HumanDuration::from_secs(30), ..PeerConfig::at([grpc.to_string()]) };
+            let target = Target { role: Role::Mta, service };
+            Channels::new(&config, target, Some(authority.identity(role))).unwrap()
+        };
+        let msa = channels(Role::Msa, "waypost.mta.v1.Transfer");
+        let operator = channels(Role::Operator, "waypost.mta.v1.Queue");
+        let node = Self { smtp, mda, msa, operator, shutdown, _folder: folder };
+        // The MTA sees its MDA once it takes an address at its front door.
+        node.eventually(|| async {
+            super::client::Client::connect(node.smtp).await.takes("ready@example.test").await
+        })
+        .await;
+        node
+    }
+
+    pub async fn transfer(&self) -> TransferClient<PeerChannel> {
+        TransferClient::new(self.msa.pick().await.unwrap())
+    }
+
+    /// Hands over a message as an MSA does.
+    pub async fn enqueue(&self, envelope: Envelope, body: &str) -> Result<EnqueueReceipt, Status> {
+        let data = Bytes::copy_from_slice(body.as_bytes());
+        let request = EnqueueRequest { envelope: Some(envelope), data };
+        Ok(self.transfer().await.enqueue(tokio_stream::once(request)).await?.into_inner())
+    }
+
+    pub async fn trace(&self, id: &str) -> Vec<Event> {
+        let request = TraceRequest { message_id: id.into() };
+        let mut queue = QueueClient::new(self.operator.pick().await.unwrap());
+        queue.trace(request).await.map(|found| found.into_inner().events).unwrap_or_default()
+    }
+
+    /// The first event of this kind in a message's story, once there is one.
+    pub async fn event(&self, id: &str, kind: EventKind) -> Event {
+        self.eventually(|| async { self.trace(id).await.iter().any(|event| event.kind() == kind) }).await;
+        self.trace(id).await.into_iter().find(|event| event.kind() == kind).unwrap()
+    }
+
+    /// Messages in the spool.
+    pub async fn waiting(&self) -> u64 {
+        let mut queue = QueueClient::new(self.operator.pick().await.unwrap());
+        queue.list(ListRequest::default()).await.unwrap().into_inner().total
+    }
+
+    /// Looks until it is so.
+    pub async fn eventually<F: Future<Output = bool>>(&self, mut is_so: impl FnMut() -> F) {
+        let looking = async {
+            while !is_so().await {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looking).await.unwrap();
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.shutdown.start();
+    }
+}
+
+/// An envelope from `alice@example.test`.
+pub fn envelope(recipients: &[&str]) -> Envelope {
+    let recipient = |address: &&str| Recipient { address: (*address).into(), ..Recipient::default() };
+    Envelope {
+        message_id: MessageId::new().to_string(),
+        reverse_path: "alice@example.test".into(),
+        recipients: recipients.iter().map(recipient).collect(),
+        ..Envelope::default()
+    }
+}
+
+pub fn no_remote() -> (Names, u16) {
+    (Names::default(), 1)
+}
