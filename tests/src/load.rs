@@ -3,6 +3,7 @@
 //! Each message carries a token in its Subject and in each line of its body. The load is bounded: a client has one
 //! message under way at a time.
 
+use std::io::ErrorKind;
 use std::iter;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -56,8 +57,8 @@ pub enum Fate {
     Acknowledged,
     /// The server said no.
     Refused(String),
-    /// The connection was lost before there was an answer.
-    Unknown(String),
+    /// There was no answer: the connection was lost, or timed out.
+    Unknown(ErrorKind),
 }
 
 /// What the clients went through.
@@ -180,7 +181,7 @@ impl Client {
             let fate = match answer {
                 Ok(()) => Fate::Acknowledged,
                 Err(Failure::Refused(reply)) => Fate::Refused(reply),
-                Err(Failure::Lost(error)) => Fate::Unknown(error.to_string()),
+                Err(Failure::Lost(error)) => Fate::Unknown(error.kind()),
             };
             let was_refused = matches!(fate, Fate::Refused(_));
             if fate == Fate::Acknowledged {
@@ -209,7 +210,8 @@ impl Client {
         };
         let may_want_report = self.shared.mix.reports && self.door == Door::Submissions;
         let wants_report = may_want_report && fastrand::u8(..5) == 0;
-        Sent { token, door: self.door, recipients, wants_report, fate: Fate::Unknown("never sent".into()) }
+        let fate = Fate::Unknown(ErrorKind::NotConnected);
+        Sent { token, door: self.door, recipients, wants_report, fate }
     }
 
     fn is_stopped(&self) -> bool {

@@ -101,6 +101,18 @@ impl Pipeline {
         assert!(status.success(), "waypost up ended with {status}: {}", self.printed());
     }
 
+    /// Kills the supervisor, and all services with it.
+    ///
+    /// # Panics
+    /// If it cannot be killed.
+    pub fn crash(&mut self) {
+        let Some(mut supervisor) = self.supervisor.take() else { return };
+        supervisor.kill().expect("the supervisor is killed");
+        supervisor.wait().expect("the supervisor's end");
+        // Nobody is left to take it away; it must not be mistaken for the next one's.
+        let _ = fs::remove_file(self.data().join("ready.json"));
+    }
+
     /// The folder of the pipeline.
     pub fn data(&self) -> PathBuf {
         self.path("data")
