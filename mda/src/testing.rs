@@ -101,6 +101,11 @@ impl TestService {
         self.running.await.unwrap().expect("it was not cut off").unwrap();
     }
 
+    /// Waits until the service has ended by itself, and gives the reason.
+    pub(crate) async fn ended(self) -> RunError {
+        self.running.await.unwrap().expect("it was not cut off").unwrap_err()
+    }
+
     /// A connection to the gRPC services, under this role.
     pub(crate) async fn channel(&self, role: Role) -> PeerChannel {
         let target = Target { role: Role::Mda, service: "waypost.mda.v1.Directory" };

@@ -132,6 +132,28 @@ async fn mail_is_still_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_service_whose_store_fails_ends_with_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_owned();
+    let service = TestService::start_with(|config| config.data_dir = data.clone()).await;
+    service.create_account(ALICE, "secret").await;
+    let mut mta = service.delivery(Role::Mta).await;
+    mta.deliver(tokio_stream::once(delivery(&message::MessageId::new()))).await.unwrap();
+    service.stop().await;
+    crate::store::tests::crash::damage_body(dir.path(), crate::store::EmailId(1));
+
+    let service = TestService::start_with(|config| config.data_dir = data.clone()).await;
+    // What removes the account's messages meets the damage.
+    let request = proto::mda::RemoveAccountRequest { address: ALICE.to_owned() };
+    service.directory(Role::Operator).await.remove_account(request).await.unwrap();
+    let reason = service.ended().await;
+    assert!(matches!(reason, RunError::StoreFailed(_)), "{reason}");
+
+    // And the next start mends it.
+    TestService::start_with(|config| config.data_dir = data).await.stop().await;
+}
+
+#[tokio::test]
 async fn a_listener_for_tls_needs_a_certificate() {
     let config = Config { tls: None, ..Config::default() };
     let refused = build(config, Registry::default(), &Reload::default()).await.err();

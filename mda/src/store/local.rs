@@ -106,6 +106,11 @@ impl LocalStore {
         })
     }
 
+    /// Notes an error of the state itself, which spoils it.
+    fn may_stop<T>(&self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|error| self.inner.failure.note(error))
+    }
+
     /// Carries a change out to its end even if nobody waits for it any more: what it holds, it holds until the journal
     /// has answered.
     async fn carry_out<T, F>(&self, change: impl FnOnce(Self) -> F) -> Result<T>

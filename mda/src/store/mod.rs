@@ -217,4 +217,4 @@ pub trait MailStore: Clone + Send + Sync + 'static {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -84,35 +84,43 @@ impl State {
             return Ok(());
         }
         let change = decode(entry)?;
+        self.step(|state| state.apply_change(entry, &change))
+    }
+
+    fn apply_change(&mut self, entry: &Entry, change: &Change) -> Result<()> {
         let at = entry.position;
-        self.begin_step()?;
         if let Some(marks) = change.marks {
             self.marks.raise(&marks);
             let marks = self.marks;
             self.pending.put(keys::MARKS.to_vec(), at, &marks);
         }
-        self.apply_accounts(at, &change)?;
-        self.apply_mailboxes(at, &change)?;
+        self.apply_accounts(at, change)?;
+        self.apply_mailboxes(at, change)?;
         if change.body != 0 {
             self.body(at, change.body, &entry.body)?;
         }
-        self.apply_messages(at, &change)?;
+        self.apply_messages(at, change)?;
         self.applied = Some(at);
-        self.spoilt = false;
         Ok(())
     }
 
-    /// Whatever ends a step before its end, an error or a panic, spoils the state.
-    fn begin_step(&mut self) -> Result<()> {
+    /// Does something that must be pending whole or not at all: what ends it early, an error or a panic, spoils the
+    /// state.
+    fn step<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if std::mem::replace(&mut self.spoilt, true) {
             return Err(StoreError::Closed("an earlier change could not be applied".to_owned()));
         }
-        Ok(())
+        let done = step(self)?;
+        self.spoilt = false;
+        Ok(done)
     }
 
     /// Commits what was applied as one atomic batch, together with how far it comes. Says whom it concerns.
     pub(super) fn settle(&mut self) -> Result<Changed> {
-        self.begin_step()?;
+        self.step(Self::commit)
+    }
+
+    fn commit(&mut self) -> Result<Changed> {
         if let Some(applied) = self.applied {
             self.pending.put(keys::APPLIED.to_vec(), applied, &Nothing {});
         }
@@ -122,7 +130,6 @@ impl State {
             self.pending.put(keys::segment(segment.0), at, &Number { value: octets.cast_unsigned() });
         }
         self.pending.commit()?;
-        self.spoilt = false;
         Ok(std::mem::take(&mut self.news))
     }
 
@@ -141,15 +148,13 @@ impl State {
         self.needed.remove(&segment);
         self.reweighed.remove(&segment);
         self.pending.delete(keys::segment(segment.0));
-        for email in bodies {
-            self.forget_body(*email, segment)?;
-        }
+        self.step(|state| bodies.iter().try_for_each(|email| state.forget_body(*email, segment)))?;
         self.settle_quietly()
     }
 
     /// Flags that waited for their message are of no use once a replay is over: the message is gone.
     pub(super) fn end_replay(&mut self) -> Result<()> {
-        self.pending.delete_within(keys::EARLY_FLAGS, usize::MAX)?;
+        self.step(|state| state.pending.delete_within(keys::EARLY_FLAGS, usize::MAX))?;
         self.settle_quietly()
     }
 

@@ -1,7 +1,7 @@
 //! The store as its users see it, over the real journal and the real rows.
 
 mod accounts;
-mod crash;
+pub(crate) mod crash;
 mod deliveries;
 mod mailboxes;
 mod messages;

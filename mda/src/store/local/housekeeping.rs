@@ -81,7 +81,7 @@ fn with(store: &Weak<Inner>, work: impl FnOnce(&LocalStore) -> Result<()>) -> Re
 impl LocalStore {
     /// Removes the rows of a mailbox that is gone, a few at a time: deliveries go on in between.
     pub(in crate::store) fn purge(&self, mailbox: u64) -> Result<()> {
-        while self.inner.state.lock().purge(mailbox, PURGE_BATCH)? {
+        while self.may_stop(self.inner.state.lock().purge(mailbox, PURGE_BATCH))? {
             thread::yield_now();
         }
         Ok(())

@@ -66,7 +66,7 @@ impl LocalStore {
         if let Some(error) = failed {
             return Err(error);
         }
-        self.inner.state.lock().forget_segment(segment, &dead)?;
+        self.may_stop(self.inner.state.lock().forget_segment(segment, &dead))?;
         tracing::info!(%segment, freed = reclaimed.freed, copied = reclaimed.copied, "reclaimed space of dead messages");
         Ok(true)
     }

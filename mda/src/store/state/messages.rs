@@ -30,6 +30,13 @@ impl State {
 
     /// Removes some rows of a mailbox that is gone; `true` if there may be more.
     pub(in crate::store) fn purge(&mut self, mailbox: u64, at_most: usize) -> Result<bool> {
+        let left = self.step(|state| state.delete_rows(mailbox, at_most))?;
+        self.settle_quietly()?;
+        Ok(left == 0)
+    }
+
+    /// Gives how many fewer there were than `at_most`.
+    fn delete_rows(&mut self, mailbox: u64, at_most: usize) -> Result<usize> {
         let rows = self.pending.rows::<Placed>(prefixed(&keys::rows(mailbox)), at_most)?;
         let mut left = at_most - rows.len();
         for (key, row) in rows {
@@ -42,8 +49,7 @@ impl State {
         {
             left -= self.pending.delete_within(&prefix, left)?;
         }
-        self.settle_quietly()?;
-        Ok(left == 0)
+        Ok(left)
     }
 
     fn placed(&mut self, at: Position, placed: &Placed) -> Result<()> {

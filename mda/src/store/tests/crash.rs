@@ -84,6 +84,11 @@ async fn a_damaged_row_is_noticed_and_healed_by_the_next_start() {
     assert!(!LocalStore::open(config(bed.dir.path())).unwrap().1.rebuilt);
 }
 
+/// Damages what the rows say of a body.
+pub(crate) fn damage_body(dir: &Path, email: EmailId) {
+    damage_row(dir, &keys::body(email.0));
+}
+
 /// Changes one bit of a row behind the store's back.
 fn damage_row(dir: &Path, key: &[u8]) {
     let tree = sled::open(dir.join("state")).unwrap().open_tree("rows").unwrap();
@@ -125,7 +130,7 @@ async fn a_store_whose_rows_cannot_follow_says_so_and_is_healed_by_the_next_star
     let placed = deliver(&bed.store, alice, "text").await;
     let email = bed.store.row(placed.mailbox, placed.uid).unwrap().unwrap().email;
     bed.store.close().await.unwrap();
-    damage_row(bed.dir.path(), &keys::body(email.0));
+    damage_body(bed.dir.path(), email);
 
     let store = open(bed.dir.path());
     // An expunge meets the body's row when it is applied, and not before.
