@@ -17,6 +17,9 @@ pub enum NameError {
     /// Nothing, or nothing between two separators, or a separator at an end.
     #[error("a level of the name is empty")]
     EmptyLevel,
+    /// A level is `.` or `..`: mail programs make folders on disk of the names.
+    #[error("a level of the name is a dot or two")]
+    Dots,
     /// More than [`MailboxName::MAX_OCTETS`].
     #[error("longer than {} octets", MailboxName::MAX_OCTETS)]
     TooLong,
@@ -58,6 +61,9 @@ impl MailboxName {
         }
         if text.split(Self::SEPARATOR).any(str::is_empty) {
             return Err(NameError::EmptyLevel);
+        }
+        if text.split(Self::SEPARATOR).any(|level| matches!(level, "." | "..")) {
+            return Err(NameError::Dots);
         }
         if text.split(Self::SEPARATOR).count() > Self::MAX_LEVELS {
             return Err(NameError::TooDeep);
@@ -138,6 +144,8 @@ mod tests {
             ("", NameError::EmptyLevel),
             ("/a", NameError::EmptyLevel),
             ("a//b", NameError::EmptyLevel),
+            ("../../etc", NameError::Dots),
+            ("a/./b", NameError::Dots),
             ("a*", NameError::Character('*')),
             ("a%b", NameError::Character('%')),
             ("a\r\nb", NameError::Character('\r')),
