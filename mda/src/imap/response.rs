@@ -184,6 +184,19 @@ impl Responses {
         self
     }
 
+    /// Octets of a message in a literal, which must not hold NUL (RFC 9051 §4.3): 0x80 stands for it, as in other
+    /// servers, so that sizes and offsets stay what they are.
+    pub(super) fn text_octets(&mut self, octets: &[u8]) -> &mut Self {
+        let start = self.buffer.len();
+        self.octets(octets);
+        for octet in &mut self.buffer[start..] {
+            if *octet == 0 {
+                *octet = 0x80;
+            }
+        }
+        self
+    }
+
     /// A mailbox name in the session's encoding.
     pub(super) fn mailbox(&mut self, name: &MailboxName, encoding: Encoding) -> &mut Self {
         self.mailbox_text(name.as_str(), encoding)

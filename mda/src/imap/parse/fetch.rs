@@ -8,6 +8,9 @@ use super::set::{MessageSet, message_set};
 /// Numbers in a part's address; deeper than any message's MIME structure is followed.
 const PART_DEPTH: usize = 128;
 
+/// Items in one command, each once: a client asks for a dozen, or for one of each part.
+const ITEMS: usize = 1_000;
+
 /// Something to fetch of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchItem {
@@ -110,7 +113,14 @@ pub(super) fn arguments(cursor: &mut Cursor) -> Result<(MessageSet, Vec<FetchIte
         let mut items = vec![item(cursor)?];
         while !cursor.take(b')') {
             cursor.space()?;
-            items.push(item(cursor)?);
+            let item = item(cursor)?;
+            if items.contains(&item) {
+                continue;
+            }
+            if items.len() == ITEMS {
+                return Err(cursor.invalid("fewer fetch items"));
+            }
+            items.push(item);
         }
         items
     } else if let Some(items) = fetch_macro(cursor) {

@@ -113,6 +113,8 @@ impl<S: MailStore> Session<S> {
                 self.wire.responses.raw(" ");
             }
             tally.unknown_encoding |= !self.fetch_item(row, &content, item).await?;
+            // An item may be as large as a header: many must not gather in memory.
+            self.wire.relieve().await?;
         }
         if tell_flags {
             self.wire.responses.raw(" FLAGS ").flags(&row.flags);
@@ -139,7 +141,7 @@ impl<S: MailStore> Session<S> {
         while at < range.end {
             let piece = content.piece(at..range.end).await.map_err(|error| broken_off(&error))?;
             at += piece.len() as u64;
-            self.wire.responses.octets(&piece);
+            self.wire.responses.text_octets(&piece);
             self.wire.relieve().await?;
         }
         Ok(())

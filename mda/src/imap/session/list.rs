@@ -35,6 +35,8 @@ impl<S: MailStore> Session<S> {
         }
         let patterns = self.patterns(&list.reference, &list.patterns)?;
         for (name, known) in self.known_names(account)? {
+            // Many long patterns over many long names take long: others get their turn in between.
+            tokio::task::consume_budget().await;
             if !patterns.iter().any(|pattern| pattern.matches(&name)) {
                 continue;
             }

@@ -408,6 +408,21 @@ mod messages {
     }
 
     #[tokio::test]
+    async fn no_literal_holds_nul_and_sizes_stay_true() {
+        let server = Server::start().await;
+        let mut client = server.inbox().await;
+        client.append("INBOX", "Subject: x\r\n\r\na\0b\r\n").await;
+        let fetched =
+            client.ok("FETCH 1 (RFC822.SIZE BODY.PEEK[] BODY.PEEK[TEXT]<0.2> BINARY.PEEK[1])").await;
+        let told = fetched.iter().find(|line| line.contains("FETCH")).unwrap();
+        assert!(told.contains("RFC822.SIZE 19 BODY[] {19}\r\n"), "{told}");
+        assert!(told.contains("BODY[TEXT]<0> {2}\r\na\u{fffd} "), "{told}");
+        // A literal8 may hold it.
+        assert!(told.contains("BINARY[1] ~{5}\r\na\0b\r\n"), "{told}");
+        assert_eq!(told.matches('\0').count(), 1, "{told}");
+    }
+
+    #[tokio::test]
     async fn reading_a_message_marks_it_as_seen_and_peeking_does_not() {
         let server = Server::start().await;
         let mut client = server.login().await;

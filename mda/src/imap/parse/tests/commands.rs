@@ -140,6 +140,14 @@ fn fetch_macros_and_items() {
 }
 
 #[test]
+fn each_item_is_fetched_once_and_their_number_is_capped() {
+    assert_eq!(items("a FETCH 1 (ENVELOPE UID envelope)"), [FetchItem::Envelope, FetchItem::Uid]);
+    let many = |count: u32| (1..=count).map(|part| format!("BODY[{part}]")).collect::<Vec<_>>().join(" ");
+    assert_eq!(items(&format!("a FETCH 1 ({})", many(1_000))).len(), 1_000);
+    assert!(parse(&format!("a FETCH 1 ({})", many(1_001))).is_err());
+}
+
+#[test]
 fn fetch_sections() {
     let section = |part: &[u32], text| Section { part: part.to_vec(), text };
     let fields = |names: &[&'static str], not| SectionText::Fields {

@@ -131,7 +131,8 @@ impl<S: MailStore> Session<S> {
             }
             Value::Made(octets) => {
                 let range = cut(0..octets.len() as u64, partial);
-                responses.literal(&octets[range.start as usize..range.end as usize]);
+                responses.literal_head(range.end - range.start);
+                responses.text_octets(&octets[range.start as usize..range.end as usize]);
             }
             Value::Range(range) => {
                 let range = cut(range, partial);
