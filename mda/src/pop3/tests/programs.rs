@@ -86,7 +86,10 @@ async fn fetchmail_fetches_all_and_leaves_nothing() {
     let file = dir.path().join("fetchmailrc");
     write_private(&file, &configuration);
     let mut fetchmail = Command::new("fetchmail");
-    fetchmail.env("FETCHMAILHOME", dir.path()).args(["--nosyslog", "--invisible", "--fetchmailrc"]).arg(&file);
+    fetchmail
+        .env("FETCHMAILHOME", dir.path())
+        .args(["--nosyslog", "--invisible", "--fetchmailrc"])
+        .arg(&file);
     let Some(_) = run(&mut fetchmail).await else { return };
     let fetched = std::fs::read_to_string(dir.path().join("mbox")).unwrap();
     for message in MESSAGES {
