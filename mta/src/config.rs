@@ -211,7 +211,8 @@ mod tests {
     #[test]
     fn what_would_stop_the_queue_or_make_it_spin_is_refused() {
         assert_eq!(Config::default().validate(), Ok(()));
-        let changes: [(&str, fn(&mut Config)); 4] = [
+        type Change = (&'static str, fn(&mut Config));
+        let changes: [Change; 4] = [
             ("outbound.sessions must", |config| config.outbound.sessions = 0),
             ("retry.jitter must", |config| config.retry.jitter = f64::NAN),
             ("retry.first", |config| config.retry.first = HumanDuration::from_secs(0)),

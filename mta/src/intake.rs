@@ -60,7 +60,7 @@ enum Body {
 
 impl Intake {
     /// Begins a message. `trace` is what this host puts before what the client sends: its Received field, or nothing.
-    pub(crate) fn begin(&self, trace: &str) -> Incoming {
+    pub(crate) fn begin(trace: &str) -> Incoming {
         Incoming {
             body: Body::Memory(BytesMut::from(trace), None),
             size: trace.len() as u64,

@@ -59,7 +59,7 @@ impl Metrics {
     }
 
     /// Registers what waits in `queue`, as seen when it is asked for.
-    pub(crate) fn watch_queue(&self, registry: &mut Registry, queue: &Arc<Queue>) {
+    pub(crate) fn watch_queue(registry: &mut Registry, queue: &Arc<Queue>) {
         registry.register_collector(Box::new(Waiting(Arc::downgrade(queue))));
     }
 

@@ -160,7 +160,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
         hops: Hops { directory: Arc::clone(&directory), mda: mda.clone(), remote },
         metrics: metrics.clone(),
     });
-    metrics.watch_queue(&mut registry, &queue);
+    Metrics::watch_queue(&mut registry, &queue);
     let intake = Arc::new(Intake {
         limits: config.limits.clone(),
         retry: config.retry.clone(),

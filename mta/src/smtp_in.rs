@@ -83,7 +83,7 @@ impl Handler for Session {
         let Some(transaction) = &mut self.transaction else { return Err(out_of_order()) };
         let Transaction { id, mail, recipients, .. } = &*transaction;
         let trace = received(*id, mail, recipients, context, &self.inbound.hostname);
-        transaction.incoming = Some(self.inbound.intake.begin(&trace));
+        transaction.incoming = Some(Intake::begin(&trace));
         Ok(())
     }
 

@@ -40,7 +40,7 @@ impl Transfer for TransferService {
         self.check(&envelope)?;
         let message_id = envelope.message_id.clone();
 
-        let mut incoming = self.intake.begin("");
+        let mut incoming = Intake::begin("");
         let mut size = 0;
         // The limit is for what the client sent; what the MSA added to its header does not count.
         let most = *self.intake.limits.message_size + header::MAX_HEADER as u64;

@@ -19,7 +19,7 @@ use crate::reply;
 use crate::spool::{self, Message, Spool, SpoolError};
 
 /// How long the MDA may take for a message from the spool.
-const SPOOLED_WITHIN: Duration = Duration::from_secs(300);
+const SPOOLED_WITHIN: Duration = Duration::from_mins(5);
 
 /// The health of delivery decides whether an MDA is called.
 pub(crate) const TARGET: Target = Target { role: Role::Mda, service: "waypost.mda.v1.Delivery" };

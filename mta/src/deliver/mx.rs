@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn equal_preferences_are_shuffled_among_themselves_only() {
         let list = records(&[(10, "a.test"), (10, "b.test"), (5, "z.test")]);
-        let reversed = order("domain.test", list, |_| false, |records| records.reverse());
+        let reversed = order("domain.test", list, |_| false, <[Mx]>::reverse);
         assert_eq!(reversed, of(&["z.test", "b.test", "a.test"]));
     }
 

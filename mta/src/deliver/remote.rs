@@ -205,7 +205,7 @@ impl Remote {
             }
         };
         let is_this_host = |name: &str| name.eq_ignore_ascii_case(self.hostname.ascii());
-        match mx::order(domain, records, is_this_host, |records| fastrand::shuffle(records)) {
+        match mx::order(domain, records, is_this_host, fastrand::shuffle) {
             Exchanges::Hosts(hosts) => Ok(hosts),
             Exchanges::Null => {
                 Err(Unreachable::local(reply(556, "5.1.10", format!("{domain} takes no mail (null MX)"))))

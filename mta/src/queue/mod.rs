@@ -31,7 +31,7 @@ use crate::spool::{Message, Spool};
 use scheduler::Scheduler;
 
 /// The longest that the dispatcher sleeps: so it also notices a clock that was set.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
 /// What the queue works with.
 pub(crate) struct Parts {

@@ -201,7 +201,7 @@ impl Queue {
                 tracing::info!(%id, recipient, peer, said, attempts = status.attempts, "deferred");
             }
             _ => {
-                tracing::info!(%id, recipient, peer, said, state = status.state.as_str_name(), report_id, "given up")
+                tracing::info!(%id, recipient, peer, said, state = status.state.as_str_name(), report_id, "given up");
             }
         }
     }

@@ -51,7 +51,7 @@ async fn envelopes_that_no_mta_could_handle_are_refused() {
 async fn a_message_over_the_limit_is_refused_with_the_reply_for_it() {
     let node = node().await;
     let requests = tokio_stream::iter([first(envelope(&["bob@example.test"]))])
-        .chain(tokio_stream::iter((0..40).map(|_| data(&[b'x'; 64 << 10]))));
+        .chain(tokio_stream::iter((0..40).map(|_| data(&vec![b'x'; 64 << 10]))));
     let refused = node.transfer().await.enqueue(requests).await.unwrap_err();
     let reply = service::status::reply_for(&refused);
     assert_eq!((reply.code, reply.enhanced.as_str()), (552, "5.3.4"));
