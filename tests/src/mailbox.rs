@@ -20,10 +20,10 @@ pub struct Stored {
 /// as IMAP has it.
 ///
 /// # Errors
-/// If the MDA goes away.
+/// If the MDA goes away, or refuses: a store that is being opened or closed does so for a moment.
 ///
 /// # Panics
-/// If the MDA refuses a command, or what it says cannot be understood.
+/// If what the MDA says cannot be understood.
 pub fn read_inbox(
     pipeline: &Pipeline,
     account: &str,
@@ -61,7 +61,6 @@ fn command(
     loop {
         let line = wire.line()?;
         if let Some(result) = line.strip_prefix("a ") {
-            // A store that is being opened or closed may say no for a moment.
             return if result.starts_with("OK") { Ok(()) } else { Err(io::Error::other(line)) };
         }
         untagged(wire, &line)?;
