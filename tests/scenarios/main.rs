@@ -10,6 +10,7 @@ mod a_trace_tells_the_whole_story;
 mod every_service_can_be_inspected;
 mod layers;
 mod mail_goes_on_when_an_mta_node_dies;
+mod mail_programs_work_all_day;
 mod no_acknowledged_message_is_lost_when_a_service_is_killed;
 mod the_readme_is_true;
 mod up_tells_what_is_wrong;
