@@ -83,6 +83,9 @@ impl<S: MailStore> DeliveryService<S> {
                 }
             }
         }
+        // hyper takes RST_STREAM(CANCEL) for the end of a request, and drops the handler of a cancelled call only when it
+        // waits. So it waits once, or half a message would be stored for a whole one.
+        tokio::task::yield_now().await;
         match received {
             Err(BodyError::Unwanted) => {}
             Ok(()) => self.commit(&envelope, body, &mut outcomes).await,
