@@ -11,11 +11,13 @@ mod config;
 mod draft;
 mod hand_over;
 mod metrics;
+mod program;
 mod sender;
-mod service_main;
+mod server;
 mod session;
 mod submission;
 mod submit_rpc;
 
 pub use config::{Config, Limits, SubmissionConfig, SubmissionsConfig};
-pub use service_main::{BuildError, Msa, build, main, main_from};
+pub use program::{main, main_from};
+pub use server::{BuildError, Msa, build};

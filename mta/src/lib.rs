@@ -14,10 +14,11 @@ mod events;
 mod housekeeping;
 mod intake;
 mod metrics;
+mod program;
 mod queue;
 mod queue_rpc;
 mod reply;
-mod service_main;
+mod server;
 mod smtp_in;
 mod spool;
 mod transfer;
@@ -25,4 +26,5 @@ mod transfer;
 pub use config::{
     Config, ConfigError, EventsConfig, Limits, OutboundConfig, RetryConfig, SmtpConfig, SpoolConfig,
 };
-pub use service_main::{BuildError, Mta, build, main, main_from};
+pub use program::{main, main_from};
+pub use server::{BuildError, Mta, build};

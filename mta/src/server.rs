@@ -1,8 +1,6 @@
 //! The composition root: what the MTA is made of, and how it is run.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +9,7 @@ use prometheus_client::registry::Registry;
 use proto::mta::queue_server::QueueServer;
 use proto::mta::transfer_server::TransferServer;
 use rustls::crypto::aws_lc_rs;
-use service::cli::{self, AnyError, Context, Program};
-use service::config::{LogConfig, RuntimeConfig};
+use service::cli::{AnyError, Context};
 use service::directory::{self, Directory};
 use service::dns::{Dns, DnsSetupError};
 use service::drain::{Drained, Shutdown};
@@ -392,44 +389,34 @@ async fn open_storage(config: &Config) -> Result<(JournalSpool, Events), BuildEr
     .await?
 }
 
-struct MtaProgram;
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use message::MessageId;
+    use proto::mail::Envelope;
+    use service::config::ByteSize;
 
-impl Program for MtaProgram {
-    const NAME: &'static str = "mta";
-    const ABOUT: &'static str =
-        "The MTA: takes messages from MSAs and other MTAs, queues them and hands them on";
-    type Config = Config;
+    use super::*;
+    use crate::spool::{NewMessage, SpoolConfig};
 
-    fn check(config: &Config) -> Result<(), AnyError> {
-        config.validate()?;
-        Domain::parse(&config.hostname).map_err(BuildError::Hostname)?;
-        server::identity(&config.grpc)?;
-        if let Some(tls) = &config.tls {
-            PublicIdentity::load(tls)?;
-        }
-        Ok(())
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_node_whose_spool_has_stopped_shuts_down() {
+        let folder = tempfile::tempdir().unwrap();
+        let config =
+            SpoolConfig { dir: folder.path().into(), min_free: ByteSize(0), ..SpoolConfig::default() };
+        let (spool, _) = JournalSpool::open(&config).unwrap();
+        let shutdown = Shutdown::new();
+        let ending = tokio::spawn({
+            let (spool, shutdown) = (spool.clone(), shutdown.clone());
+            async move { end_with_the_spool(&spool, &shutdown).await }
+        });
+        spool.clone().close().unwrap();
+        assert!(!shutdown.is_started());
+        let id = MessageId::new();
+        let envelope = Envelope { message_id: id.to_string(), ..Envelope::default() };
+        let message = NewMessage { id, envelope, expires_at: 0, recipients: Vec::new(), settles: None };
+        assert!(spool.accept(message, Bytes::new()).await.is_err());
+        ending.await.unwrap();
+        assert!(shutdown.is_started() && spool.is_stopped());
     }
-
-    fn log(config: &Config) -> &LogConfig {
-        &config.log
-    }
-
-    fn runtime(config: &Config) -> &RuntimeConfig {
-        &config.runtime
-    }
-
-    async fn run(config: Config, context: Context) -> Result<(), AnyError> {
-        let mta = build(config, &context).await?;
-        mta.run(&context).await
-    }
-}
-
-/// Runs the MTA with the process' command line.
-pub fn main() -> ExitCode {
-    cli::main::<MtaProgram>()
-}
-
-/// Runs the MTA with a command line, the program's name first.
-pub fn main_from<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) -> ExitCode {
-    cli::main_from::<MtaProgram, A>(arguments)
 }
