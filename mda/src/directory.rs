@@ -153,6 +153,7 @@ impl<S: MailStore> Directory for DirectoryService<S> {
             .create_account(NewAccount { name, password_hash, domain })
             .await
             .map_err(|error| status(&error))?;
+        self.recipients.account_created();
         tracing::info!(account = account.name, "account created");
         self.describe(&account).map(Response::new)
     }

@@ -37,11 +37,13 @@ pub(crate) enum Resolution {
     Remote,
 }
 
-/// The oldest account of each domain for which someone wrote to `postmaster`; under the empty name that of all domains.
+/// The oldest account of each domain for which someone wrote to `postmaster`, if there is any; under the empty name that
+/// of all domains.
 ///
-/// Finding it takes a look at every account. It changes only when the account is removed, which is seen when it is
-/// used. There are no more entries than local domains.
-type Oldest = Mutex<HashMap<String, AccountId>>;
+/// Finding it takes a look at every account, which whoever writes to `postmaster` must not cost us each time. It changes
+/// only when the account is removed, which is seen when it is used, or the domain gets its first, which
+/// [`Recipients::account_created`] tells. There are no more entries than local domains.
+type Oldest = Mutex<HashMap<String, Option<AccountId>>>;
 
 const POSTMASTER: &str = "postmaster";
 
@@ -75,6 +77,11 @@ impl<S: MailStore> Recipients<S> {
         Ok(Resolution::UnknownUser)
     }
 
+    /// A domain that had no account may have one now.
+    pub(crate) fn account_created(&self) {
+        self.oldest.lock().retain(|_, account| account.is_some());
+    }
+
     fn postmaster(&self, domain: &str, key: String) -> store::Result<Resolution> {
         if let Some(configured) = &self.postmaster
             && let Some(account) = self.store.account_by_address(&configured.key())?
@@ -91,15 +98,14 @@ impl<S: MailStore> Recipients<S> {
     /// The oldest account of a domain, or of all if it is empty.
     fn oldest(&self, domain: &str) -> store::Result<Option<Account>> {
         let known = self.oldest.lock().get(domain).copied();
-        match known.map(|account| self.store.account(account)) {
-            Some(Ok(account)) => return Ok(Some(account)),
-            None | Some(Err(StoreError::NoSuchAccount)) => {}
-            Some(Err(error)) => return Err(error),
+        match known.map(|account| account.map(|account| self.store.account(account))) {
+            Some(None) => return Ok(None),
+            Some(Some(Ok(account))) => return Ok(Some(account)),
+            None | Some(Some(Err(StoreError::NoSuchAccount))) => {}
+            Some(Some(Err(error))) => return Err(error),
         }
         let found = self.find_oldest(domain)?;
-        if let Some(account) = &found {
-            self.oldest.lock().insert(domain.to_owned(), account.id);
-        }
+        self.oldest.lock().insert(domain.to_owned(), found.as_ref().map(|account| account.id));
         Ok(found)
     }
 

@@ -45,6 +45,10 @@ async fn postmaster_reaches_the_oldest_account_of_the_domain_or_of_all() {
     assert_eq!(account_of(&recipients, "postmaster@empty.test").as_deref(), Some("zoe@example.test"));
     assert_eq!(account_of(&recipients, "PostMaster").as_deref(), Some("zoe@example.test"));
 
+    store.create_account("ann@empty.test").await;
+    recipients.account_created();
+    assert_eq!(account_of(&recipients, "postmaster@empty.test").as_deref(), Some("ann@empty.test"));
+
     let zoe = store.store.account_by_address("zoe@example.test").unwrap().unwrap();
     store.store.remove_account(zoe.id).await.unwrap();
     assert_eq!(account_of(&recipients, "postmaster@example.test").as_deref(), Some("adam@example.test"));
