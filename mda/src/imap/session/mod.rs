@@ -37,7 +37,7 @@ pub(super) struct Session<S> {
     selected: Option<Selected>,
     /// `IMAP4rev2` is enabled.
     rev2: bool,
-    /// Commands that were wrong, and logins that failed.
+    /// Commands that were wrong, and logins that failed; after login those in a row: sessions last for days.
     errors: u32,
 }
 
@@ -163,7 +163,14 @@ impl<S: MailStore> Session<S> {
         self.tell_news(tidings).await?;
         self.wire.responses.tagged(tag, &outcome);
         self.wire.relieve().await?;
-        if outcome.condition == Condition::Bad { self.count_error() } else { Ok(()) }
+        match outcome.condition {
+            Condition::Bad => self.count_error(),
+            Condition::Ok if self.account.is_some() => {
+                self.errors = 0;
+                Ok(())
+            }
+            Condition::Ok | Condition::No => Ok(()),
+        }
     }
 
     fn count_error(&mut self) -> Result<(), Ended> {

@@ -85,6 +85,17 @@ mod limits {
     }
 
     #[tokio::test]
+    async fn a_long_session_may_err_now_and_then() {
+        let server = Server::with(|options| options.limits.session_errors = 3).await;
+        let mut client = server.login().await;
+        for _ in 0..10 {
+            assert!(client.fails("NONSENSE").await.starts_with("BAD"));
+            assert!(client.fails("FETCH").await.starts_with("BAD"));
+            client.ok("NOOP").await;
+        }
+    }
+
+    #[tokio::test]
     async fn a_literal_before_login_is_tiny() {
         let server = Server::start().await;
         let mut client = server.connect().await;
