@@ -12,11 +12,11 @@ use proto::mta::{EnqueueReceipt, EnqueueRequest};
 use service::config::ByteSize;
 use service::grpc::client::{Channels, PeerChannel, Retry, Target};
 use service::grpc::metadata::{TraceParent, attach};
-use service::status::reply_for;
+use service::status::{reply_for, with_reply};
 use service::tls::Role;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 
 use crate::config::Limits;
 
@@ -148,7 +148,8 @@ impl HandOver {
                     let (transfer, pieces) = (transfer.clone(), pieces.clone());
                     async move {
                         let channel = channel.with_deadline(transfer.mtas.within);
-                        transfer.enqueue(channel, stream::iter(requests(&transfer.envelope, pieces))).await
+                        let requests = stream::iter(requests(&transfer.envelope, pieces));
+                        transfer.enqueue(channel, requests).await.map_err(or_elsewhere)
                     }
                 };
                 let receipt = transfer.mtas.channels.call(Retry::Idempotent, call).await;
@@ -263,6 +264,15 @@ impl<T> AbortOnDrop<Result<T, Status>> {
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// An MTA that is full has not taken the message: another may (UNAVAILABLE is what the channels try elsewhere). What it
+/// said stays.
+fn or_elsewhere(status: Status) -> Status {
+    match status.code() {
+        Code::ResourceExhausted => with_reply(Code::Unavailable, &reply_for(&status)),
+        _ => status,
     }
 }
 

@@ -1,8 +1,7 @@
-//! MTAs that take every message, or die in the middle of the next one.
+//! MTAs that take every message but those that they are told to fail at.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex};
 
 use proto::mail::Envelope;
 use proto::mta::transfer_server::{Transfer, TransferServer};
@@ -23,9 +22,11 @@ const TRANSFER: &str = "waypost.mta.v1.Transfer";
 pub struct Mtas {
     pub addresses: Vec<SocketAddr>,
     taken: Mutex<mpsc::UnboundedReceiver<Taken>>,
-    /// The next call, at whichever MTA, ends after its first request as if the MTA had died.
-    pub dies: Arc<AtomicBool>,
+    failure: Failure,
 }
+
+/// With what the next call ends, at whichever MTA, after its first request.
+type Failure = Arc<StdMutex<Option<Status>>>;
 
 #[derive(Debug)]
 pub struct Taken {
@@ -42,13 +43,13 @@ impl Taken {
 impl Mtas {
     pub fn start(count: usize, authority: &Authority, shutdown: &Shutdown) -> Self {
         let (sender, taken) = mpsc::unbounded_channel();
-        let dies = Arc::new(AtomicBool::new(false));
+        let failure = Failure::default();
         let start = |_| {
             let (config, identity) = (authority.grpc(Role::Mta), authority.identity(Role::Mta));
             let server = Server::bind(&config, Some(identity), &ListenMetrics::default()).unwrap();
             let address = server.local_address();
             server.health().set_serving(TRANSFER, true);
-            let script = Script { taken: sender.clone(), dies: Arc::clone(&dies) };
+            let script = Script { taken: sender.clone(), failure: Arc::clone(&failure) };
             let routes = Routes::new(TransferServer::new(script));
             let access = Access::new([("/waypost.mta.v1.Transfer/Enqueue", &[Role::Msa][..])]);
             let shutdown = shutdown.clone();
@@ -56,12 +57,21 @@ impl Mtas {
             address
         };
         let addresses = (0..count).map(start).collect();
-        Self { addresses, taken: Mutex::new(taken), dies }
+        Self { addresses, taken: Mutex::new(taken), failure }
     }
 
     /// The next message that one of them has taken.
     pub async fn taken(&self) -> Taken {
         self.taken.lock().await.recv().await.unwrap()
+    }
+
+    /// The next call ends so, in its middle.
+    pub fn fail(&self, failure: Status) {
+        *self.failure.lock().unwrap() = Some(failure);
+    }
+
+    pub fn have_failed(&self) -> bool {
+        self.failure.lock().unwrap().is_none()
     }
 
     pub fn has_taken(&self) -> bool {
@@ -71,7 +81,7 @@ impl Mtas {
 
 struct Script {
     taken: mpsc::UnboundedSender<Taken>,
-    dies: Arc<AtomicBool>,
+    failure: Failure,
 }
 
 #[tonic::async_trait]
@@ -82,8 +92,9 @@ impl Transfer for Script {
     ) -> Result<Response<EnqueueReceipt>, Status> {
         let mut stream = request.into_inner();
         let first = stream.message().await?.unwrap();
-        if self.dies.swap(false, Ordering::SeqCst) {
-            return Err(Status::unavailable("died"));
+        let failure = self.failure.lock().unwrap().take();
+        if let Some(failure) = failure {
+            return Err(failure);
         }
         let (envelope, mut body) = (first.envelope.unwrap(), first.data.to_vec());
         while let Some(next) = stream.message().await? {

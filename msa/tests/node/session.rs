@@ -1,6 +1,8 @@
 //! Submission by SMTP.
 
-use std::sync::atomic::Ordering;
+use proto::mail::Reply;
+use service::status::status_for;
+use tonic::Status;
 
 use super::node::Node;
 
@@ -44,11 +46,31 @@ async fn when_an_mta_dies_another_gets_the_same_message() {
     let node = Node::start(2).await;
     let mut client = node.log_in().await;
     client.begin().await;
-    node.mtas.dies.store(true, Ordering::SeqCst);
+    node.mtas.fail(Status::unavailable("died"));
     let reply = client.say("From: alice@example.test\r\n\r\nhello\r\n.").await;
     assert!(reply.starts_with("250 "), "{reply}");
-    assert!(!node.mtas.dies.load(Ordering::SeqCst), "one died");
+    assert!(node.mtas.have_failed());
     assert!(reply.ends_with(&node.mtas.taken().await.envelope.message_id));
+    assert!(!node.mtas.has_taken());
+}
+
+#[tokio::test]
+async fn when_an_mta_is_full_another_is_asked_before_the_client_is() {
+    let node = Node::start(2).await;
+    let mut client = node.log_in().await;
+    let full =
+        || status_for(&Reply { code: 452, enhanced: "4.3.1".into(), text: "the queue is full".into() });
+    client.begin().await;
+    node.mtas.fail(full());
+    let reply = client.say("From: alice@example.test\r\n\r\nhello\r\n.").await;
+    assert!(reply.starts_with("250 ") && node.mtas.have_failed(), "{reply}");
+    node.mtas.taken().await;
+
+    // A refusal for good is one.
+    client.begin().await;
+    node.mtas.fail(status_for(&Reply { code: 554, enhanced: "5.4.6".into(), text: "too many hops".into() }));
+    let reply = client.say("From: alice@example.test\r\n\r\nhello\r\n.").await;
+    assert_eq!(reply, "554 5.4.6 too many hops");
     assert!(!node.mtas.has_taken());
 }
 
@@ -75,7 +97,7 @@ async fn a_large_message_whose_mta_dies_is_put_off_and_taken_by_nobody() {
     let node = Node::start(1).await;
     let mut client = node.log_in().await;
     client.begin().await;
-    node.mtas.dies.store(true, Ordering::SeqCst);
+    node.mtas.fail(Status::unavailable("died"));
     client.write(HEADER).await;
     client.write(&large()).await;
     let reply = client.say(".").await;
