@@ -51,6 +51,8 @@ impl Queue for QueueService {
                 }
                 after = Some(message.id);
             }
+            // A filter may pass over a long queue: others have their turn.
+            tokio::task::yield_now().await;
             if page.len() < LONGEST_PAGE {
                 break;
             }
