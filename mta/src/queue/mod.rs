@@ -7,6 +7,8 @@ mod backoff;
 mod report;
 mod scheduler;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::collections::BTreeMap;

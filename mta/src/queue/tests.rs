@@ -1,0 +1,114 @@
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use message::{Domain, MessageId};
+use proto::mail::{Envelope, Recipient};
+use service::config::{ByteSize, DnsConfig, HumanDuration, PeerConfig};
+use service::directory::{self, Directory};
+use service::dns::Dns;
+use service::grpc::client::Channels;
+use tokio::sync::watch;
+
+use super::*;
+use crate::config::EventsConfig;
+use crate::config::OutboundConfig;
+use crate::deliver::{MDA_TARGET, Mda, Remote};
+use crate::spool::{
+    Accepted, JournalSpool, NewMessage, SpoolConfig, SpoolError, Staging, Status as RecipientStatus,
+};
+
+/// A spool with a bug that the first look at a message meets.
+struct Faulty {
+    spool: JournalSpool,
+    looks: watch::Sender<u32>,
+}
+
+impl Spool for Faulty {
+    fn get(&self, id: MessageId) -> Option<Arc<Message>> {
+        self.looks.send_modify(|looks| *looks += 1);
+        assert!(*self.looks.borrow() > 1, "the bug");
+        self.spool.get(id)
+    }
+
+    fn stage(&self) -> Box<dyn Staging> {
+        self.spool.stage()
+    }
+
+    fn accept(&self, message: NewMessage, body: Bytes) -> BoxFuture<'static, Result<Accepted, SpoolError>> {
+        self.spool.accept(message, body)
+    }
+
+    fn progress(
+        &self,
+        id: MessageId,
+        recipients: Vec<(u32, RecipientStatus)>,
+    ) -> BoxFuture<'static, Result<(), SpoolError>> {
+        self.spool.progress(id, recipients)
+    }
+
+    fn page(&self, after: Option<MessageId>, limit: usize) -> Vec<Arc<Message>> {
+        self.spool.page(after, limit)
+    }
+
+    fn len(&self) -> usize {
+        self.spool.len()
+    }
+
+    fn read(&self, message: &Message, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, SpoolError>> {
+        self.spool.read(message, range)
+    }
+}
+
+/// Nobody answers at any of these.
+fn hops() -> Hops {
+    let nowhere = PeerConfig { wait: HumanDuration::from_millis(1), ..PeerConfig::at(["127.0.0.1:1"]) };
+    let remote = Remote {
+        dns: Dns::new(&DnsConfig { servers: vec![([127, 0, 0, 1], 1).into()], ..DnsConfig::default() })
+            .unwrap(),
+        hostname: Domain::parse("mta.example.test").unwrap(),
+        config: OutboundConfig::default(),
+        tls: None,
+        own_listeners: Vec::new(),
+    };
+    let directory = Directory::new(Channels::new(&nowhere, directory::TARGET, None).unwrap());
+    let mda = Mda::new(Channels::new(&nowhere, MDA_TARGET, None).unwrap());
+    Hops { directory: Arc::new(directory), mda, remote }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_panics_loses_neither_its_unit_nor_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool =
+        SpoolConfig { dir: folder.path().join("spool"), min_free: ByteSize(0), ..SpoolConfig::default() };
+    let (spool, _) = JournalSpool::open(&spool).unwrap();
+    let id = MessageId::new();
+    let envelope = Envelope {
+        message_id: id.to_string(),
+        recipients: vec![Recipient { address: "bob@remote.test".into(), ..Recipient::default() }],
+        ..Envelope::default()
+    };
+    let message = NewMessage { id, envelope, expires_at: u64::MAX, recipients: Vec::new(), settles: None };
+    spool.accept(message, Bytes::from_static(b"x")).await.unwrap();
+    let (looks, mut looked) = watch::channel(0);
+    let retry = RetryConfig { stall_first: HumanDuration::from_millis(1), ..RetryConfig::default() };
+    let events = EventsConfig { dir: folder.path().join("events"), keep: ByteSize::mib(1) };
+    let queue = Queue::new(Parts {
+        hostname: "mta.example.test".into(),
+        retry,
+        // One worker: if its place were lost, there would be no other.
+        limits: Limits { routing: 1, ..Limits::new(&OutboundConfig::default()) },
+        messages_per_session: 1,
+        spool: Arc::new(Faulty { spool, looks }),
+        events: Events::open(&events).unwrap(),
+        hops: hops(),
+        metrics: Metrics::default(),
+    });
+    let shutdown = Shutdown::new();
+    let running = tokio::spawn(Arc::clone(&queue).run(shutdown.clone()));
+    // The one that panics, the one that puts the unit off, and a new attempt.
+    looked.wait_for(|looks| *looks >= 3).await.unwrap();
+    shutdown.start();
+    running.await.unwrap();
+    assert_eq!(queue.len(), 1);
+}
