@@ -9,9 +9,10 @@ use proto::mail::{Envelope, Reply};
 use proto::mda::delivery_client::DeliveryClient;
 use proto::mda::{DeliverReceipt, DeliverRequest, RecipientResult};
 use service::grpc::client::{Channels, PeerChannel, Target};
+use service::status::reply_for;
 use service::tls::Role;
 use tokio::sync::oneshot;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::Stalled;
 use crate::queue::{Outcome, Verdict};
@@ -99,7 +100,16 @@ impl Mda {
                 return Err(Stalled(format!("the MDA did not answer within {} s", SPOOLED_WITHIN.as_secs())));
             }
         };
-        let (peer, receipt) = delivered.map_err(|status| Stalled(status.message().into()))?;
+        let (peer, receipt) = match delivered {
+            Ok(delivered) => delivered,
+            // It has answered, and does not take the call as it is: an attempt, to be repeated by the time table.
+            Err(status) if is_about_the_call(status.code()) => {
+                let verdict = Verdict::Deferred(reply_for(&status));
+                let deferred = |(&index, attempts)| Outcome::local(index, attempts, verdict.clone());
+                return Ok(recipients.iter().zip(attempts).map(deferred).collect());
+            }
+            Err(status) => return Err(Stalled(status.message().into())),
+        };
         Ok(outcomes(&peer, &receipt, recipients.iter().copied().zip(attempts)))
     }
 
@@ -116,6 +126,13 @@ impl Mda {
         }
         Ok((peer, receipt))
     }
+}
+
+fn is_about_the_call(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition | Code::PermissionDenied
+    )
 }
 
 /// The requests of a delivery: the envelope, then the body in pieces.

@@ -1,5 +1,7 @@
 //! Mail that comes in by port 25.
 
+use proto::mta::EventKind;
+
 use super::client::Client;
 use super::mda::{DELIVERY, DIRECTORY};
 use super::node::{Node, no_remote};
@@ -64,6 +66,17 @@ async fn a_message_that_the_mda_refuses_for_all_is_refused_to_its_sender() {
     let reply = client.send("a@remote.test", &["refused@example.test"], MESSAGE).await;
     assert!(reply.starts_with("550 5.7.1 "), "{reply}");
     assert_eq!(node.waiting().await, 0);
+}
+
+#[tokio::test]
+async fn a_call_that_the_mda_does_not_take_is_an_attempt_that_the_trace_tells_of() {
+    let node = node().await;
+    let mut client = Client::connect(node.smtp).await;
+    let reply = client.send("a@remote.test", &["odd@example.test"], MESSAGE).await;
+    assert!(reply.starts_with("250 2.0.0 "), "{reply}");
+    let deferred = node.event(id_of(&reply), EventKind::Deferred).await;
+    assert_eq!(deferred.reply.unwrap().text, "an odd envelope");
+    assert_eq!(node.waiting().await, 1);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! A directory and an MDA that do as recipients' names say: `nobody@example.test` does not exist, `full@` is refused for
-//! now, `refused@` for ever, and all others in `example.test` have a mailbox. Every other domain is remote.
+//! now, `refused@` for ever, a call with `odd@` fails, and all others in `example.test` have a mailbox. Every other domain is remote.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -99,6 +99,9 @@ impl Delivery for Script {
         let mut body = first.data.to_vec();
         while let Some(next) = stream.message().await? {
             body.extend_from_slice(&next.data);
+        }
+        if envelope.recipients.iter().any(|recipient| recipient.address.starts_with("odd@")) {
+            return Err(Status::invalid_argument("an odd envelope"));
         }
         let result = |recipient: &proto::mail::Recipient| {
             let (code, enhanced) = match recipient.address.split('@').next() {
