@@ -19,6 +19,7 @@ use message::MessageId;
 use parking_lot::Mutex;
 use prost::Message;
 use tokio::sync::watch;
+use tokio::task::JoinError;
 
 pub use open::Opened;
 
@@ -119,7 +120,7 @@ impl LocalStore {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let done = tokio::spawn(change(self.clone())).await;
-        self.noting(done.unwrap_or_else(|error| Err(StoreError::Closed(error.to_string()))))
+        self.noting(done.unwrap_or_else(broke_off))
     }
 
     /// Reads much on a thread that may block.
@@ -129,8 +130,13 @@ impl LocalStore {
     ) -> Result<T> {
         let store = self.clone();
         let done = tokio::task::spawn_blocking(move || read(&store)).await;
-        self.noting(done.unwrap_or_else(|error| Err(StoreError::Closed(error.to_string()))))
+        self.noting(done.unwrap_or_else(broke_off))
     }
+}
+
+/// A panic is the failure of what was asked, not of the store.
+fn broke_off<T>(error: JoinError) -> Result<T> {
+    Err(StoreError::Io { what: "the store's work broke off".to_owned(), reason: error.to_string() })
 }
 
 impl MailStore for LocalStore {
