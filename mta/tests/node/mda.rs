@@ -1,6 +1,8 @@
 //! A directory and an MDA that do as recipients' names say: `nobody@example.test` does not exist, `full@` is refused for
-//! now, `refused@` for ever, a call with `odd@` fails, and all others in `example.test` have a mailbox. Every other domain is remote.
+//! now, `refused@` for ever, a call with `odd@` fails, one with `away@`
+//! only the first time, and all others in `example.test` have a mailbox. Every other domain is remote.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -53,7 +55,7 @@ impl Mda {
             Server::bind(&config, Some(authority.identity(Role::Mda)), &ListenMetrics::default()).unwrap();
         let (address, health, shutdown) = (server.local_address(), server.health(), Shutdown::new());
         let (sender, delivered) = mpsc::unbounded_channel();
-        let script = Arc::new(Script(sender));
+        let script = Arc::new(Script { delivered: sender, met: Mutex::default() });
         let routes = Routes::new(DeliveryServer::from_arc(Arc::clone(&script)))
             .add_service(DirectoryServer::from_arc(script));
         let access = Access::new([
@@ -85,7 +87,11 @@ impl Drop for Mda {
     }
 }
 
-struct Script(mpsc::UnboundedSender<Delivered>);
+struct Script {
+    delivered: mpsc::UnboundedSender<Delivered>,
+    /// Messages that met nobody the first time.
+    met: Mutex<HashSet<String>>,
+}
 
 #[tonic::async_trait]
 impl Delivery for Script {
@@ -103,6 +109,10 @@ impl Delivery for Script {
         if envelope.recipients.iter().any(|recipient| recipient.address.starts_with("odd@")) {
             return Err(Status::invalid_argument("an odd envelope"));
         }
+        let is_away = envelope.recipients.iter().any(|recipient| recipient.address.starts_with("away@"));
+        if is_away && self.met.lock().await.insert(envelope.message_id.clone()) {
+            return Err(Status::unavailable("just leaving"));
+        }
         let result = |recipient: &proto::mail::Recipient| {
             let (code, enhanced) = match recipient.address.split('@').next() {
                 Some("full") => (452, "4.2.2"),
@@ -114,7 +124,7 @@ impl Delivery for Script {
             RecipientResult { recipient, reply: Some(reply), ..RecipientResult::default() }
         };
         let results = envelope.recipients.iter().map(result).collect();
-        let _ = self.0.send(Delivered { envelope, body: String::from_utf8(body).unwrap() });
+        let _ = self.delivered.send(Delivered { envelope, body: String::from_utf8(body).unwrap() });
         Ok(Response::new(DeliverReceipt { results }))
     }
 }
