@@ -134,17 +134,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
     let directory = Channels::new(&config.mda, directory::TARGET, identity.clone())?;
     let directory = Arc::new(Directory::new(directory));
     let mda = Mda::new(Channels::new(&config.mda, deliver::MDA_TARGET, identity)?);
-    let remote = Remote {
-        dns: Dns::new(&config.dns)?,
-        hostname: hostname.clone(),
-        config: config.outbound.clone(),
-        tls: if config.outbound.starttls {
-            Some(deliver::opportunistic(Arc::new(aws_lc_rs::default_provider()))?)
-        } else {
-            None
-        },
-        own_listeners: smtp.iter().map(Listener::local_address).collect(),
-    };
+    let remote = remote(&config, &hostname, &smtp)?;
 
     let (spool, events) = open_storage(&config).await?;
     let queue = Queue::new(queue::Parts {
@@ -304,6 +294,22 @@ fn set_serving(health: &Health) {
     for service in ["waypost.mta.v1.Transfer", "waypost.mta.v1.Queue", ""] {
         health.set_serving(service, true);
     }
+}
+
+/// The way to other MTAs.
+fn remote(config: &Config, hostname: &Domain, smtp: &[Listener]) -> Result<Remote, BuildError> {
+    let tls = if config.outbound.starttls {
+        Some(deliver::opportunistic(Arc::new(aws_lc_rs::default_provider()))?)
+    } else {
+        None
+    };
+    Ok(Remote {
+        dns: Dns::new(&config.dns)?,
+        hostname: hostname.clone(),
+        config: config.outbound.clone(),
+        tls,
+        own_listeners: smtp.iter().map(Listener::local_address).collect(),
+    })
 }
 
 /// Octets that messages on their way in may be held with.
