@@ -59,7 +59,7 @@ pub(super) fn start(store: &LocalStore, work: Receiver<Work>) -> Result<()> {
             match result {
                 Ok(()) | Err(StoreError::Closed(_)) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "the mail store's housekeeping failed, it will try again");
+                    tracing::warn!(%error, "the mail store's housekeeping broke off, the rest is left for later");
                 }
             }
         }
