@@ -104,6 +104,12 @@ impl From<journal::Error> for StoreError {
             stopped @ (journal::Error::Closed
             | journal::Error::SyncFailed(_)
             | journal::Error::Follower(_)) => Self::Closed(stopped.to_string()),
+            ahead @ journal::Error::FollowerAhead { .. } => Self::Io {
+                what: "the journal is older than the rows: put the newer one back, or run `mda rebuild` to go on with \
+                       what it has"
+                    .to_owned(),
+                reason: ahead.to_string(),
+            },
             other => Self::Io { what: "the journal failed".to_owned(), reason: other.to_string() },
         }
     }

@@ -146,6 +146,27 @@ async fn a_store_whose_rows_cannot_follow_says_so_and_is_healed_by_the_next_star
 }
 
 #[tokio::test]
+async fn a_journal_that_was_restored_from_an_older_copy_is_not_gone_on_with_unasked() {
+    let (bed, alice) = Bed::with_account().await;
+    deliver(&bed.store, alice, "in the copy").await;
+    let copy = TempDir::new().unwrap();
+    copy_dir(&bed.dir.path().join("journal"), copy.path());
+    for n in 0..5 {
+        deliver(&bed.store, alice, &format!("not in the copy {n}")).await;
+    }
+    bed.store.close().await.unwrap();
+    let journal = bed.dir.path().join("journal");
+    std::fs::remove_dir_all(&journal).unwrap();
+    copy_dir(copy.path(), &journal);
+
+    let refused = LocalStore::open(config(bed.dir.path())).unwrap_err().to_string();
+    assert!(refused.contains("mda rebuild"), "{refused}");
+    LocalStore::rebuild(config(bed.dir.path())).unwrap();
+    let store = open(bed.dir.path());
+    assert_eq!(rows(&store, inbox(&store, alice).id).await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_newer_format_is_refused_untouched() {
     let (bed, _) = Bed::with_account().await;
     bed.store.close().await.unwrap();
