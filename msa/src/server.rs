@@ -13,11 +13,10 @@ use service::drain::Shutdown;
 use service::grpc::client::{Channels, ClientError};
 use service::grpc::server::{self, Access, Health, Server, ServerError};
 use service::listen::{ListenError, ListenMetrics, Listener, ListenerOptions};
-use service::smtp::server::{Options, Security, Timeouts, serve_connection};
+use service::smtp::server::{BUSY_REPLY, Options, Port, Security, Timeouts};
 use service::telemetry::{self, HttpServer};
-use service::tls::{PublicIdentity, Role, TlsError};
+use service::tls::{Role, TlsError, acceptor};
 use smtp::Mechanisms;
-use tokio_rustls::TlsAcceptor;
 use tonic::service::Routes;
 
 use crate::config::Config;
@@ -29,9 +28,6 @@ use crate::submit_rpc::SubmissionService;
 
 /// Who may call what; the words of the contract.
 const ACCESS: [(&str, &[Role]); 1] = [("/waypost.msa.v1.Submission/Submit", &[Role::Operator])];
-
-/// What a client hears when there are too many.
-const BUSY: &[u8] = b"421 4.3.2 too many connections, try again later\r\n";
 
 /// How often it is looked whether the MTAs and the directory are there.
 const READINESS: Duration = Duration::from_millis(250);
@@ -63,7 +59,7 @@ pub enum BuildError {
 pub struct Msa {
     grpc: Server,
     http: HttpServer,
-    smtp: Vec<(Listener, Security, Options)>,
+    smtp: Vec<Port>,
     desk: Arc<Desk>,
     registry: Arc<Registry>,
 }
@@ -98,7 +94,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Msa, BuildError>
 impl Msa {
     /// Where it takes submissions, with the ports that the kernel chose: STARTTLS first.
     pub fn smtp_addresses(&self) -> Vec<SocketAddr> {
-        self.smtp.iter().map(|(listener, ..)| listener.local_address()).collect()
+        self.smtp.iter().map(|port| port.listener.local_address()).collect()
     }
 
     /// Where it serves gRPC.
@@ -112,9 +108,7 @@ impl Msa {
         let Self { grpc, http, smtp, desk, registry } = self;
         let service = SubmissionService { desk: Arc::clone(&desk), shutdown: shutdown.clone() };
         let routes = Routes::new(SubmissionServer::new(service));
-        let smtp = smtp
-            .into_iter()
-            .map(|(listener, security, options)| serve_smtp(listener, security, options, &desk, shutdown));
+        let smtp = smtp.into_iter().map(|port| port.serve(shutdown, || Session::new(Arc::clone(&desk))));
         let ready: telemetry::Readiness = Arc::new({
             let desk = Arc::clone(&desk);
             move || desk.is_ready()
@@ -150,8 +144,8 @@ fn bind_smtp(
     hostname: &Domain,
     metrics: &ListenMetrics,
     context: &Context,
-) -> Result<Vec<(Listener, Security, Options)>, BuildError> {
-    let acceptor = acceptor(config, context)?;
+) -> Result<Vec<Port>, BuildError> {
+    let acceptor = config.tls.as_ref().map(|tls| acceptor(tls, &context.reload)).transpose()?;
     let options = |starttls| Options {
         session: Arc::new(smtp::server::Config {
             max_message_size: *config.limits.message_size,
@@ -166,45 +160,20 @@ fn bind_smtp(
     };
     let bind = |name, address: &SocketAddr| {
         let max_connections = config.limits.connections;
-        let options = ListenerOptions { name, max_connections, max_per_network: None, busy_reply: BUSY };
+        let options =
+            ListenerOptions { name, max_connections, max_per_network: None, busy_reply: BUSY_REPLY };
         Listener::bind(*address, options, metrics.clone())
     };
-    let mut listeners = Vec::new();
+    let mut ports = Vec::new();
     for address in &config.submission.listen {
         let acceptor = acceptor.clone().ok_or(BuildError::NoCertificate)?;
-        listeners.push((bind("submission", address)?, Security::StartTls(acceptor), options(true)));
+        let (listener, security) = (bind("submission", address)?, Security::StartTls(acceptor));
+        ports.push(Port { listener, security, options: options(true) });
     }
     for address in &config.submissions.listen {
         let acceptor = acceptor.clone().ok_or(BuildError::NoCertificate)?;
-        listeners.push((bind("submissions", address)?, Security::Implicit(acceptor), options(false)));
+        let (listener, security) = (bind("submissions", address)?, Security::Implicit(acceptor));
+        ports.push(Port { listener, security, options: options(false) });
     }
-    Ok(listeners)
-}
-
-fn acceptor(config: &Config, context: &Context) -> Result<Option<TlsAcceptor>, TlsError> {
-    let Some(tls) = &config.tls else { return Ok(None) };
-    let identity = PublicIdentity::load(tls)?;
-    let acceptor = TlsAcceptor::from(identity.server_config());
-    context.reload.on("SMTP certificate", move || identity.reload());
-    Ok(Some(acceptor))
-}
-
-async fn serve_smtp(
-    listener: Listener,
-    security: Security,
-    options: Options,
-    desk: &Arc<Desk>,
-    shutdown: &Shutdown,
-) {
-    let local = listener.local_address();
-    listener
-        .serve(shutdown, |stream, peer| {
-            let (options, security) = (options.clone(), security.clone());
-            let (session, stop) = (Session::new(Arc::clone(desk)), shutdown.token());
-            async move {
-                let end = serve_connection(stream, peer, local, &security, &options, session, &stop).await;
-                tracing::debug!(%peer, %end, "SMTP session ended");
-            }
-        })
-        .await;
+    Ok(ports)
 }

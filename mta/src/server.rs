@@ -16,12 +16,11 @@ use service::drain::{Drained, Shutdown};
 use service::grpc::client::{Channels, ClientError};
 use service::grpc::server::{self, Access, Health, Server, ServerError};
 use service::listen::{ListenError, ListenMetrics, Listener, ListenerOptions};
-use service::smtp::server::{Options, Security, Timeouts, serve_connection};
+use service::smtp::server::{BUSY_REPLY, Options, Port, Security, Timeouts};
 use service::telemetry::{self, HttpServer};
-use service::tls::{PublicIdentity, Role, TlsError};
+use service::tls::{Role, TlsError, acceptor};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use tokio_rustls::TlsAcceptor;
 use tonic::service::Routes;
 
 use crate::config::{Config, ConfigError, Limits};
@@ -43,9 +42,6 @@ const ACCESS: [(&str, &[Role]); 4] = [
     ("/waypost.mta.v1.Queue/Get", &[Role::Operator]),
     ("/waypost.mta.v1.Queue/Trace", &[Role::Operator]),
 ];
-
-/// What a client hears when there are too many.
-const BUSY: &[u8] = b"421 4.3.2 too many connections, try again later\r\n";
 
 /// Why the MTA cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -99,9 +95,7 @@ pub enum BuildError {
 pub struct Mta {
     grpc: Server,
     http: HttpServer,
-    smtp: Vec<Listener>,
-    smtp_options: Options,
-    security: Security,
+    smtp: Vec<Port>,
     inbound: Arc<Inbound>,
     queue: Arc<Queue>,
     routes: Routes,
@@ -128,8 +122,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
     }
     let grpc = Server::bind(&config.grpc, identity.clone(), &listen_metrics)?;
     let http = HttpServer::bind(&config.http, &listen_metrics)?;
-    let smtp = bind_smtp(&config, &listen_metrics)?;
-    let security = security(&config, context)?;
+    let smtp = bind_smtp(&config, &hostname, &listen_metrics, context)?;
 
     let directory = Channels::new(&config.mda, directory::TARGET, identity.clone())?;
     let directory = Arc::new(Directory::new(directory));
@@ -165,14 +158,11 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
     let inspect =
         QueueService { spool: Arc::new(spool.clone()), events: events.clone(), node: config.node.clone() };
     let routes = Routes::new(TransferServer::new(transfer)).add_service(QueueServer::new(inspect));
-    let smtp_options = smtp_options(&config, hostname);
     let inbound = Arc::new(Inbound { hostname: config.hostname, intake });
     Ok(Mta {
         grpc,
         http,
         smtp,
-        smtp_options,
-        security,
         inbound,
         queue,
         routes,
@@ -187,7 +177,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
 impl Mta {
     /// Where it takes mail from other MTAs, with the ports that the kernel chose.
     pub fn smtp_addresses(&self) -> Vec<SocketAddr> {
-        self.smtp.iter().map(Listener::local_address).collect()
+        self.smtp.iter().map(|port| port.listener.local_address()).collect()
     }
 
     /// Where it serves gRPC.
@@ -199,29 +189,15 @@ impl Mta {
     /// for closing the storage.
     pub async fn run(self, context: &Context) -> Result<(), AnyError> {
         let shutdown = &context.shutdown;
-        let Self {
-            grpc,
-            http,
-            smtp,
-            smtp_options,
-            security,
-            inbound,
-            queue,
-            routes,
-            spool,
-            events,
-            registry,
-            work,
-            drain_timeout,
-        } = self;
+        let Self { grpc, http, smtp, inbound, queue, routes, spool, events, registry, work, drain_timeout } =
+            self;
         let health = grpc.health();
         let ready = Arc::new({
             let health = health.clone();
             move || health.is_serving("waypost.mta.v1.Transfer")
         });
         let access = Access::new(ACCESS);
-        let smtp =
-            smtp.into_iter().map(|listener| serve_smtp(listener, &smtp_options, &security, &inbound, &work));
+        let smtp = smtp.into_iter().map(|port| port.serve(&work, || Session::new(Arc::clone(&inbound))));
         shutdown.spawn(keep_house(spool.clone(), events.clone(), shutdown.clone()));
         let queue = Arc::clone(&queue).run(shutdown.clone());
         set_serving(&health);
@@ -297,7 +273,7 @@ fn set_serving(health: &Health) {
 }
 
 /// The way to other MTAs.
-fn remote(config: &Config, hostname: &Domain, smtp: &[Listener]) -> Result<Remote, BuildError> {
+fn remote(config: &Config, hostname: &Domain, smtp: &[Port]) -> Result<Remote, BuildError> {
     let tls = if config.outbound.starttls {
         Some(deliver::opportunistic(Arc::new(aws_lc_rs::default_provider()))?)
     } else {
@@ -308,7 +284,7 @@ fn remote(config: &Config, hostname: &Domain, smtp: &[Listener]) -> Result<Remot
         hostname: hostname.clone(),
         config: config.outbound.clone(),
         tls,
-        own_listeners: smtp.iter().map(Listener::local_address).collect(),
+        own_listeners: smtp.iter().map(|port| port.listener.local_address()).collect(),
     })
 }
 
@@ -318,25 +294,31 @@ fn memory(limits: &Limits) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(octets.min(Semaphore::MAX_PERMITS)))
 }
 
-fn bind_smtp(config: &Config, metrics: &ListenMetrics) -> Result<Vec<Listener>, ListenError> {
+fn bind_smtp(
+    config: &Config,
+    hostname: &Domain,
+    metrics: &ListenMetrics,
+    context: &Context,
+) -> Result<Vec<Port>, BuildError> {
+    let (security, options) = (security(config, context)?, smtp_options(config, hostname.clone()));
     let bind = |&address: &SocketAddr| {
-        let options = ListenerOptions {
+        let limits = ListenerOptions {
             name: "smtp",
             max_connections: config.limits.connections,
             max_per_network: None,
-            busy_reply: BUSY,
+            busy_reply: BUSY_REPLY,
         };
-        Listener::bind(address, options, metrics.clone())
+        let listener = Listener::bind(address, limits, metrics.clone())?;
+        Ok(Port { listener, security: security.clone(), options: options.clone() })
     };
     config.smtp.listen.iter().map(bind).collect()
 }
 
 fn security(config: &Config, context: &Context) -> Result<Security, TlsError> {
-    let Some(tls) = &config.tls else { return Ok(Security::Plain) };
-    let identity = PublicIdentity::load(tls)?;
-    let acceptor = TlsAcceptor::from(identity.server_config());
-    context.reload.on("SMTP certificate", move || identity.reload());
-    Ok(Security::StartTls(acceptor))
+    match &config.tls {
+        Some(tls) => acceptor(tls, &context.reload).map(Security::StartTls),
+        None => Ok(Security::Plain),
+    }
 }
 
 fn smtp_options(config: &Config, hostname: Domain) -> Options {
@@ -348,26 +330,6 @@ fn smtp_options(config: &Config, hostname: Domain) -> Options {
         ..smtp::server::Config::new(hostname)
     };
     Options { session: Arc::new(session), timeouts: Timeouts::default() }
-}
-
-async fn serve_smtp(
-    listener: Listener,
-    options: &Options,
-    security: &Security,
-    inbound: &Arc<Inbound>,
-    shutdown: &Shutdown,
-) {
-    let local = listener.local_address();
-    listener
-        .serve(shutdown, |stream, peer| {
-            let (options, security) = (options.clone(), security.clone());
-            let (session, stop) = (Session::new(Arc::clone(inbound)), shutdown.token());
-            async move {
-                let end = serve_connection(stream, peer, local, &security, &options, session, &stop).await;
-                tracing::debug!(%peer, %end, "SMTP session ended");
-            }
-        })
-        .await;
 }
 
 async fn open_storage(config: &Config) -> Result<(JournalSpool, Events), BuildError> {

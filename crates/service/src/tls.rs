@@ -12,7 +12,7 @@ mod role;
 use std::path::PathBuf;
 
 pub use peer::PeerIdentity;
-pub use public::PublicIdentity;
+pub use public::{PublicIdentity, acceptor};
 pub(crate) use role::subject;
 pub use role::{Role, UnknownRole};
 

@@ -17,10 +17,12 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use super::{TlsFacts, minutes, read_now};
 
 mod handler;
+mod listener;
 #[cfg(test)]
 mod tests;
 
 pub use handler::{Context, Handler};
+pub use listener::{BUSY_REPLY, Port};
 
 /// Octets that one read of commands asks for: what a connection holds that waits.
 const COMMAND_READ_SIZE: usize = 4 * 1024;

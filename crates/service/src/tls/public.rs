@@ -10,7 +10,10 @@ use rustls::{
     sign::CertifiedKey,
 };
 
+use tokio_rustls::TlsAcceptor;
+
 use super::{TlsError, pem};
+use crate::cli::Reload;
 use crate::config::TlsConfig;
 
 /// A certificate and its key for public listeners. Clones share what is loaded.
@@ -46,6 +49,14 @@ impl PublicIdentity {
     pub fn server_config(&self) -> Arc<ServerConfig> {
         self.server.clone()
     }
+}
+
+/// The acceptor for a certificate that is read again at SIGHUP.
+pub fn acceptor(config: &TlsConfig, reload: &Reload) -> Result<TlsAcceptor, TlsError> {
+    let identity = PublicIdentity::load(config)?;
+    let acceptor = TlsAcceptor::from(identity.server_config());
+    reload.on("public certificate", move || identity.reload());
+    Ok(acceptor)
 }
 
 impl fmt::Debug for PublicIdentity {
