@@ -120,7 +120,7 @@ impl LocalStore {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let done = tokio::spawn(change(self.clone())).await;
-        self.noting(done.unwrap_or_else(broke_off))
+        self.noting(done.unwrap_or_else(|error| broke_off(&error)))
     }
 
     /// Reads much on a thread that may block.
@@ -130,12 +130,12 @@ impl LocalStore {
     ) -> Result<T> {
         let store = self.clone();
         let done = tokio::task::spawn_blocking(move || read(&store)).await;
-        self.noting(done.unwrap_or_else(broke_off))
+        self.noting(done.unwrap_or_else(|error| broke_off(&error)))
     }
 }
 
 /// A panic is the failure of what was asked, not of the store.
-fn broke_off<T>(error: JoinError) -> Result<T> {
+fn broke_off<T>(error: &JoinError) -> Result<T> {
     Err(StoreError::Io { what: "the store's work broke off".to_owned(), reason: error.to_string() })
 }
 
