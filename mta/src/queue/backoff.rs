@@ -19,7 +19,7 @@ pub struct RetryConfig {
     /// The wait after a service of our own (the MDA, the directory) did not answer; it doubles each time in a row. Such
     /// waits are no attempts. Default 1s.
     pub stall_first: HumanDuration,
-    /// The longest such wait. Default 1m.
+    /// The longest such wait: how late mail may be once the service is back. Default 15s.
     pub stall_longest: HumanDuration,
     /// How long a message is tried after it was received. Default 5d.
     pub lifetime: HumanDuration,
@@ -34,7 +34,7 @@ impl Default for RetryConfig {
             longest: HumanDuration::from_hours(4),
             jitter: 0.2,
             stall_first: HumanDuration::from_secs(1),
-            stall_longest: HumanDuration::from_mins(1),
+            stall_longest: HumanDuration::from_secs(15),
             lifetime: HumanDuration::from_days(5),
             bounce_lifetime: HumanDuration::from_days(2),
         }
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_service_of_our_own_is_asked_again_soon() {
         let retry = RetryConfig { jitter: 0.0, ..RetryConfig::default() };
-        assert_eq!([1, 2, 3, 99].map(|stalls| retry.stall(stalls, 0.5).as_secs()), [1, 2, 4, 60]);
+        assert_eq!([1, 2, 3, 99].map(|stalls| retry.stall(stalls, 0.5).as_secs()), [1, 2, 4, 15]);
     }
 
     #[test]
