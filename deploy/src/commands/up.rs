@@ -33,7 +33,7 @@ services, restarts one that dies, and stops all of them on Ctrl-C, letting each 
 already is used again: mail, accounts and certificates outlive a restart.";
 
 const FILES: &str = "Files under --dir:
-  ready.json      who serves where, while all services do
+  ready.json      who serves where, once all services do
   accounts.txt    generated passwords
   tls/            ca.pem to trust; operator.pem and operator.key for gRPC tools
   config/, log/   a file for each service

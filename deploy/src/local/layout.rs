@@ -95,7 +95,7 @@ impl Layout {
         self.root.join(&service.name)
     }
 
-    /// Who serves where, while all services do.
+    /// Who serves where, once all services do.
     pub(crate) fn ready(&self) -> PathBuf {
         self.root.join("ready.json")
     }

@@ -1,4 +1,5 @@
-//! `ready.json`: who serves where. It is there while all services serve, and true.
+//! `ready.json`: who serves where. It is there from the time when all services serve until `up` stops. A service that is
+//! started again stands in it with its new process at once, and serves a moment later.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -61,8 +62,14 @@ pub(super) async fn send(
     let (pieces, body) = mpsc::channel(PIECES_AHEAD);
     let reading = read(source, pieces);
     let envelope_of_smtp = envelope_of(envelope);
-    let sending = connection.send(&envelope_of_smtp, ReceiverStream::new(body));
-    let ((), outcomes) = tokio::join!(reading, sending);
+    let outcomes = {
+        let mut sending = pin!(connection.send(&envelope_of_smtp, ReceiverStream::new(body)));
+        // A refusal is told at once, also when standard input goes on.
+        tokio::select! {
+            outcomes = &mut sending => outcomes,
+            () = reading => sending.await,
+        }
+    };
     connection.quit().await;
     sent(&envelope.to, &outcomes)
 }

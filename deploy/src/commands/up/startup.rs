@@ -124,9 +124,13 @@ async fn make_account(
     let address = wanted.address.clone();
     let cannot_keep = || format!("cannot use {}", kept.path().display());
     let request = CreateAccountRequest { address: address.clone(), password: wanted.password.clone() };
+    let before = kept.password(&address).explain(cannot_keep)?;
+    if wanted.generated {
+        // Before the account is made: otherwise it could be there with a password that nobody ever saw.
+        kept.keep(&address, &wanted.password).explain(cannot_keep)?;
+    }
     match directory.create_account(request).await {
         Ok(_) if wanted.generated => {
-            kept.keep(&address, &wanted.password).explain(cannot_keep)?;
             Ok(ReadyAccount { address, origin: Origin::Generated, password: Some(wanted.password.clone()) })
         }
         Ok(_) => {
@@ -135,8 +139,11 @@ async fn make_account(
             Ok(ReadyAccount { address, origin: Origin::Chosen, password: Some(wanted.password.clone()) })
         }
         Err(error) if error.code() == Code::AlreadyExists => {
-            let password = kept.password(&address).explain(cannot_keep)?;
-            Ok(ReadyAccount { address, origin: Origin::Found, password })
+            match &before {
+                Some(password) => kept.keep(&address, password).explain(cannot_keep)?,
+                None => kept.forget(&address).explain(cannot_keep)?,
+            }
+            Ok(ReadyAccount { address, origin: Origin::Found, password: before })
         }
         Err(error) => Err(status(format!("cannot make the account {address}"), &error)),
     }
