@@ -263,7 +263,8 @@ impl Session {
     /// What the message needs and this server does not offer: for all recipients alike, and nothing was sent. A recipient
     /// that alone is the cause gets an outcome of its own instead.
     pub fn begin(&mut self, envelope: &Envelope) -> Result<(), Failure> {
-        let transaction = Transaction::new(envelope, &self.extensions, &self.options, self.needs_reset)?;
+        let transaction =
+            Transaction::new(envelope, &self.extensions, &self.options, self.tls, self.needs_reset)?;
         if self.is_ready() {
             // Unsolicited: no reply to anything that is to come.
             self.input.clear();

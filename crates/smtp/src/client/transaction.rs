@@ -102,9 +102,10 @@ impl Transaction {
         envelope: &Envelope,
         extensions: &Extensions,
         options: &Options,
+        tls: bool,
         needs_reset: bool,
     ) -> Result<Self, Failure> {
-        check(&envelope.mail, extensions)?;
+        check(&envelope.mail, extensions, tls)?;
         let binary = envelope.mail.body == BodyType::BinaryMime;
         let chunking = (options.chunking || binary) && extensions.chunking && extensions.pipelining;
         let mut transaction = Self {
@@ -332,12 +333,19 @@ impl Transaction {
 }
 
 /// Whether the server offers what the message needs. Nothing that a sender asked for is dropped in silence.
-fn check(mail: &Mail, extensions: &Extensions) -> Result<(), Failure> {
+///
+/// REQUIRETLS holds only under TLS: in clear, the offer is a mistake or a trap (RFC 8689 §2).
+fn check(mail: &Mail, extensions: &Extensions, tls: bool) -> Result<(), Failure> {
     let binary = extensions.binary_mime && extensions.chunking && extensions.pipelining;
     let reply = if mail.smtputf8 && !extensions.smtputf8 {
         Reply::fixed(550, 6, 7, "The message needs SMTPUTF8, which the next server does not offer")
-    } else if mail.require_tls && !extensions.require_tls {
-        Reply::fixed(550, 7, 30, "The message needs REQUIRETLS, which the next server does not offer")
+    } else if mail.require_tls && !(tls && extensions.require_tls) {
+        Reply::fixed(
+            550,
+            7,
+            30,
+            "The message needs REQUIRETLS, which the next server does not offer under TLS",
+        )
     } else if mail.body == BodyType::EightBitMime && !extensions.eight_bit_mime {
         Reply::fixed(554, 6, 3, "The message needs 8BITMIME, which the next server does not offer")
     } else if mail.body == BodyType::BinaryMime && !binary {

@@ -256,6 +256,25 @@ fn what_a_message_needs_is_never_dropped() {
 }
 
 #[test]
+fn requiretls_that_is_offered_in_clear_is_worth_nothing() {
+    let mut needy = envelope(&["b@example.test"]);
+    needy.mail.require_tls = true;
+    for tls in [false, true] {
+        let mut dialogue = Dialogue::new(Options { start_tls: StartTls::Never, ..options() }, tls);
+        dialogue.hears("220 mx.example.test\r\n");
+        dialogue.hears("250-mx.example.test\r\n250 REQUIRETLS\r\n");
+        if tls {
+            let said = dialogue.begins(&needy);
+            assert_eq!(said, "MAIL FROM:<alice@example.test> REQUIRETLS\r\n");
+        } else {
+            let failure = dialogue.session.begin(&needy).unwrap_err();
+            assert_eq!(failure.reply.enhanced.unwrap().to_string(), "5.7.30");
+            assert!(dialogue.session.is_ready() && dialogue.session.output().is_empty());
+        }
+    }
+}
+
+#[test]
 fn an_address_in_utf8_fails_alone_and_a_domain_has_another_form() {
     let mut dialogue = Dialogue::ready(options(), PIPELINING);
     let said = dialogue.begins(&envelope(&["ö@example.test", "b@münchen.test"]));
