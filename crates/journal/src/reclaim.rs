@@ -211,10 +211,16 @@ impl<'a, T: Send + 'static> Copier<'a, T> {
             return Ok(OutgoingBody::inline(bytes));
         }
         let pieces = Pieces::new(segments);
+        let mut queued = 0;
         for extent in body.extents() {
             let bytes = read_extent(segments, extent)?;
+            queued += bytes.len() as u64;
             let chunk = Item::chunk(bytes, &pieces, None);
             self.shared.queue.push(vec![chunk], Limits::Reclaim)?;
+            if queued >= COPYING_BYTES {
+                self.shared.barrier(false)?;
+                queued = 0;
+            }
         }
         Ok(OutgoingBody::Pieces(Arc::clone(&pieces)))
     }

@@ -112,6 +112,21 @@ fn bodies_in_pieces_are_copied_from_every_segment_they_lie_in() {
 }
 
 #[test]
+fn a_large_body_is_copied_a_bounded_part_at_a_time() {
+    let bench = Bench::with_segment_bytes(64 << 20);
+    let (journal, _, _) = bench.open();
+    append(&journal, "large", noise(1, 26 << 20));
+    journal.close().unwrap();
+    let (journal, follow, _) = bench.open();
+    append(&journal, "small", "");
+    let before = bench.config.faults.syncs();
+    journal.reclaim(SegmentId(1), decide(&follow, |_| true)).unwrap();
+    // One for every 8 MiB, which is what may wait at once, and one for the record.
+    assert_eq!(bench.config.faults.syncs() - before, 4);
+    assert_eq!(read_all(&journal, &follow.current()[&b"large"[..]].body), noise(1, 26 << 20));
+}
+
+#[test]
 fn a_segment_with_a_body_that_is_being_written_stays() {
     let bench = Bench::with_segment_bytes(300_000);
     let (journal, follow, _) = bench.open();
