@@ -11,7 +11,8 @@ pub struct Config {
     /// its own. At most 2 GiB. Default 128 MiB.
     pub segment_bytes: u64,
     /// Appends are refused with [`Error::DiskFull`](crate::Error::DiskFull) before the file system's free space
-    /// falls under this many bytes. Default 256 MiB.
+    /// falls under this many bytes; [bookkeeping](crate::Journal::append_bookkeeping) may use half of them.
+    /// Default 256 MiB.
     pub min_free_bytes: u64,
     /// Bytes (meta and body) that may wait for the committer before appends are refused with
     /// [`Error::Overloaded`](crate::Error::Overloaded); also the largest body of a single append. Default 64 MiB.

@@ -44,8 +44,8 @@ const MAX_SEGMENT_BYTES: u64 = 2 << 30;
 /// An append-only log in segment files. Cheap to clone; the clones are one journal.
 ///
 /// `T` is what the follower returns for each entry. All methods but [`append`](Self::append),
-/// [`append_relaxed`](Self::append_relaxed), [`body_writer`](Self::body_writer), [`liveness`](Self::liveness),
-/// [`segments`](Self::segments), [`segment_exists`](Self::segment_exists) and
+/// [`append_bookkeeping`](Self::append_bookkeeping), [`append_relaxed`](Self::append_relaxed),
+/// [`body_writer`](Self::body_writer), [`liveness`](Self::liveness), [`segments`](Self::segments), [`segment_exists`](Self::segment_exists) and
 /// [`reclaim_candidates`](Self::reclaim_candidates) read or wait for the disk: from async code, call them on a
 /// thread that may block.
 #[derive(Debug)]
@@ -131,7 +131,19 @@ impl<T: Send + 'static> Journal<T> {
     /// or the journal has stopped.
     pub fn append(&self, record: Record) -> Append<T> {
         let (completion, append) = Append::waiting();
-        match self.push(record, Some(completion)) {
+        match self.push(record, Some(completion), Limits::All) {
+            Ok(()) => append,
+            Err(error) => Append::refused(error),
+        }
+    }
+
+    /// Appends a record by which space becomes free: one that says what is dead now, or writes anew what keeps a
+    /// segment from being reclaimed. As [`append`](Self::append), but the disk is full for it only when half of
+    /// [`Config::min_free_bytes`](crate::Config::min_free_bytes) is left: refused like all others, it would keep
+    /// the disk full for ever. Such records have no body, or a small one.
+    pub fn append_bookkeeping(&self, record: Record) -> Append<T> {
+        let (completion, append) = Append::waiting();
+        match self.push(record, Some(completion), Limits::Bookkeeping) {
             Ok(()) => append,
             Err(error) => Append::refused(error),
         }
@@ -142,10 +154,15 @@ impl<T: Send + 'static> Journal<T> {
     /// [`Config::relaxed_sync_after`](crate::Config::relaxed_sync_after), whichever comes first. The follower
     /// sees it after that sync, in its place in the order.
     pub fn append_relaxed(&self, record: Record) -> Result<(), Error> {
-        self.push(record, None)
+        self.push(record, None, Limits::All)
     }
 
-    fn push(&self, record: Record, completion: Option<crate::append::Completion<T>>) -> Result<(), Error> {
+    fn push(
+        &self,
+        record: Record,
+        completion: Option<crate::append::Completion<T>>,
+        limits: Limits,
+    ) -> Result<(), Error> {
         let Record { kind, meta, body } = record;
         check_meta(&meta)?;
         let shared = self.shared();
@@ -164,7 +181,7 @@ impl<T: Send + 'static> Journal<T> {
             OutgoingBody::Pieces(pieces)
         };
         items.push(Item::Entry(Outgoing { kind, meta, body, copied_from: None, completion }));
-        shared.queue.push(items, Limits::All)
+        shared.queue.push(items, limits)
     }
 
     /// Begins a body that is written while it arrives.

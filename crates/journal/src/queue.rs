@@ -201,6 +201,9 @@ struct State<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limits {
     All,
+    /// As `All`, but it may use half of the space that is to stay free: space becomes free by it, so it must not
+    /// wait for free space.
+    Bookkeeping,
     /// The reclaimer bounds itself, and may use the last space because it will free more.
     Reclaim,
 }
@@ -265,7 +268,7 @@ impl<T> Queue<T> {
         }
         let queued = (state.bytes + state.streaming) as u64;
         let preallocated = self.preallocated.load(Ordering::Relaxed);
-        state.space.admit(weight as u64, queued, preallocated)
+        state.space.admit(limits, weight as u64, queued, preallocated)
     }
 
     /// Waits for items, or until `deadline`, and appends them to `taken`. False once the journal is closed or

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{config::Config, error::Error};
+use crate::{config::Config, error::Error, queue::Limits};
 
 /// How long a look at the file system's free space is trusted.
 const TRUSTED_FOR: Duration = Duration::from_millis(100);
@@ -34,16 +34,23 @@ impl Space {
         }
     }
 
-    /// Admits `bytes` more, or says that the disk is full. `queued` bytes were admitted and are not yet written;
+    /// Admits `bytes` more under `limits`, or says that the disk is full. `queued` bytes were admitted and are not yet written;
     /// `preallocated` bytes are the log's already, though nothing stands in them.
-    pub(crate) fn admit(&mut self, bytes: u64, queued: u64, preallocated: u64) -> Result<(), Error> {
+    pub(crate) fn admit(
+        &mut self,
+        limits: Limits,
+        bytes: u64,
+        queued: u64,
+        preallocated: u64,
+    ) -> Result<(), Error> {
+        let floor = self.floor(limits);
         let recent = self.looked.is_some_and(|looked| looked.elapsed() < TRUSTED_FOR);
-        if !recent || !self.has_room_for(bytes) {
+        if !recent || !self.has_room_for(bytes, floor) {
             self.left = self.free().saturating_add(preallocated).saturating_sub(queued);
             self.looked = Some(Instant::now());
         }
-        if !self.has_room_for(bytes) {
-            return Err(self.full());
+        if !self.has_room_for(bytes, floor) {
+            return Err(Error::DiskFull { free: self.free(), min_free: floor });
         }
         self.left -= bytes;
         Ok(())
@@ -59,8 +66,17 @@ impl Space {
         Error::DiskFull { free: self.free(), min_free: self.min_free }
     }
 
-    fn has_room_for(&self, bytes: u64) -> bool {
-        self.left.saturating_sub(bytes) >= self.min_free && self.left >= bytes
+    /// Bytes that have to stay free.
+    fn floor(&self, limits: Limits) -> u64 {
+        match limits {
+            Limits::All => self.min_free,
+            Limits::Bookkeeping => self.min_free / 2,
+            Limits::Reclaim => 0,
+        }
+    }
+
+    fn has_room_for(&self, bytes: u64, floor: u64) -> bool {
+        self.left.saturating_sub(bytes) >= floor && self.left >= bytes
     }
 
     /// What unprivileged processes may use. A file system that does not say is taken to have room: a full disk

@@ -24,6 +24,26 @@ fn appends_are_refused_before_the_disk_is_full_and_go_on_after() {
 }
 
 #[test]
+fn a_full_disk_leaves_room_for_the_records_that_free_it() {
+    let mut bench = Bench::new();
+    bench.config.min_free_bytes = 1 << 30;
+    let faults = bench.config.faults.clone();
+    let (journal, follow, _) = bench.open();
+    for free in [(1 << 30) - 1, (1 << 29) + 10_000] {
+        faults.set_free(free);
+        // A body that is more than what an earlier look may have left.
+        let refused = journal.append(record("refused", noise(1, 5000))).wait();
+        assert!(matches!(refused, Err(Error::DiskFull { min_free, .. }) if min_free == 1 << 30));
+        journal.append_bookkeeping(record("bookkeeping", "")).wait().unwrap();
+    }
+    faults.set_free((1 << 29) - 1);
+    let look_anew = noise(2, 20_000);
+    let refused = journal.append_bookkeeping(record("refused", look_anew)).wait();
+    assert!(matches!(refused, Err(Error::DiskFull { min_free, .. }) if min_free == 1 << 29), "{refused:?}");
+    assert_eq!(follow.metas(), ["bookkeeping", "bookkeeping"]);
+}
+
+#[test]
 fn reserving_space_never_goes_under_the_minimum() {
     let mut bench = Bench::with_segment_bytes(1 << 20);
     bench.config.min_free_bytes = 1 << 30;
