@@ -306,8 +306,19 @@ impl Session {
         }
     }
 
-    /// The connection is gone, or must not be used any more; `reply` says why in a report.
+    /// The connection is gone, or must not be used any more; `reply` says why in a report. What the server said of the
+    /// message before that still counts.
     pub fn disconnected(&mut self, reply: Reply) {
+        while matches!(self.state, State::Transaction(_)) {
+            let Ok(Some(said)) = self.parser.parse(&mut self.input) else { break };
+            self.replies += 1;
+            self.reply(said);
+        }
+        self.break_off(reply);
+    }
+
+    /// Ends the session, whatever may still be in the input.
+    fn break_off(&mut self, reply: Reply) {
         let failure = Failure::local(self.stage(), reply);
         match &mut self.state {
             State::Transaction(transaction) => {
@@ -324,6 +335,7 @@ impl Session {
     }
 
     fn malformed(&mut self, error: &ReplyError) {
-        self.disconnected(Reply::new(451, 5, 0, error.to_string()));
+        // Which of the replies behind it answers what can no longer be told.
+        self.break_off(Reply::new(451, 5, 0, error.to_string()));
     }
 }

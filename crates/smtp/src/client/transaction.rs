@@ -212,8 +212,7 @@ impl Transaction {
 
     pub(super) fn reply(&mut self, reply: Reply) {
         let Some(expected) = self.expected.pop_front() else {
-            // In the middle of a message by DATA: nobody asked, but it tells what is coming.
-            self.over(Failure::from_peer(Stage::Body, reply));
+            self.unsolicited(reply);
             return;
         };
         let stage = expected.stage();
@@ -244,6 +243,21 @@ impl Transaction {
         if matches!(self.message, Message::Bdat) && self.expected.is_empty() && self.commands.is_empty() {
             self.message = if self.accepted > 0 { Message::Sending(Framing::Bdat) } else { Message::Over };
         }
+    }
+
+    /// In the middle of a message by DATA: nobody asked, but it tells what is coming. The message cannot be ended without
+    /// being sent, so the session ends.
+    fn unsolicited(&mut self, reply: Reply) {
+        if !is_refusal(&reply) {
+            self.over(Failure::local(Stage::Body, out_of_step(&reply)));
+            return;
+        }
+        let failure = Failure::from_peer(Stage::Body, reply);
+        // 421 is about the session, any other refusal about the message: what will never be taken is not tried again.
+        if failure.reply.code != 421 {
+            self.fail(&failure);
+        }
+        self.over(failure);
     }
 
     fn mail_reply(&mut self, reply: Reply) {

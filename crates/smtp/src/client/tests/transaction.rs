@@ -191,6 +191,57 @@ fn what_the_server_says_in_the_middle_of_the_message_counts() {
 }
 
 #[test]
+fn a_refusal_for_ever_in_the_middle_of_the_message_is_for_ever() {
+    for code in [552, 554] {
+        let mut dialogue = Dialogue::ready(options(), PIPELINING);
+        dialogue.begins(&envelope(&["b@example.test", "c@example.test"]));
+        dialogue.hears("250 OK\r\n250 OK\r\n450 later\r\n354 go\r\n");
+        dialogue.session.send(b"half");
+        dialogue.hears(&format!("{code} 5.6.0 not this\r\n"));
+        let [Outcome::Permanent(first), Outcome::Transient(second)] = dialogue.outcomes() else { panic!() };
+        assert!(first.from_peer && first.stage == Stage::Body && first.reply.code == code);
+        assert_eq!(second.stage, Stage::Rcpt);
+        // The server still waits for the rest of the message.
+        dialogue.goes_on();
+        assert!(matches!(dialogue.event, Event::Failed(_)));
+    }
+}
+
+#[test]
+fn a_421_in_the_middle_of_the_message_is_about_the_session() {
+    let mut dialogue = Dialogue::ready(options(), PIPELINING);
+    dialogue.begins(&envelope(&["b@example.test"]));
+    dialogue.hears("250 OK\r\n250 OK\r\n354 go\r\n");
+    dialogue.session.send(b"half");
+    dialogue.hears("421 4.3.2 going down\r\n");
+    assert!(matches!(dialogue.outcomes(), [Outcome::Transient(failure)] if failure.from_peer));
+}
+
+#[test]
+fn consent_in_the_middle_of_the_message_is_out_of_step() {
+    let mut dialogue = Dialogue::ready(options(), PIPELINING);
+    dialogue.begins(&envelope(&["b@example.test"]));
+    dialogue.hears("250 OK\r\n250 OK\r\n354 go\r\n");
+    dialogue.session.send(b"half");
+    dialogue.hears("250 2.0.0 taken\r\n");
+    let [Outcome::Transient(failure)] = dialogue.outcomes() else { panic!() };
+    assert!(!failure.from_peer && failure.reply.is_transient());
+}
+
+#[test]
+fn what_the_server_said_before_the_connection_was_given_up_counts() {
+    let mut dialogue = Dialogue::ready(options(), PIPELINING);
+    dialogue.begins(&envelope(&["b@example.test"]));
+    dialogue.hears("250 OK\r\n250 OK\r\n354 go\r\n");
+    dialogue.session.send(b"half");
+    dialogue.session.input().extend_from_slice(b"552 5.3.4 too large\r\n");
+    dialogue.is_cut();
+    assert!(matches!(dialogue.outcomes(), [Outcome::Permanent(failure)] if failure.reply.code == 552));
+    dialogue.goes_on();
+    assert!(matches!(dialogue.event, Event::Failed(_)));
+}
+
+#[test]
 fn a_421_ends_the_transaction_for_those_still_open() {
     let mut dialogue = Dialogue::ready(options(), PIPELINING);
     dialogue.begins(&envelope(&["b@example.test", "c@example.test"]));
