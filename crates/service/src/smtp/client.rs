@@ -246,7 +246,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     /// Writes what is due and reads what comes.
     async fn exchange(&mut self, stage: Stage) {
-        self.write_commands(stage).await;
+        if let Err(error) = self.write_commands(stage).await {
+            self.session.disconnected(lost(stage, &error));
+            return;
+        }
         let limit = self.deadline(stage);
         let input = self.session.input();
         input.reserve(READ_SIZE);
@@ -259,17 +262,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     /// A server that closes may have said why before it did: whether it lives, the next read will tell.
-    async fn write_commands(&mut self, stage: Stage) {
+    ///
+    /// # Errors
+    /// The server did not take it in time. Half a command may have left, so nothing may follow it.
+    async fn write_commands(&mut self, stage: Stage) -> io::Result<()> {
         let (stream, output) = (&mut self.stream, self.session.output());
-        if !output.is_empty() {
-            let written = timeout(self.timeouts.of(stage), async {
-                stream.write_all(output).await?;
-                stream.flush().await
-            });
-            let _ = written.await;
-            output.clear();
-            self.awaited = None;
+        if output.is_empty() {
+            return Ok(());
         }
+        let written = timeout(self.timeouts.of(stage), async {
+            stream.write_all(output).await?;
+            stream.flush().await
+        });
+        let written = written.await.map_err(io::Error::from).flatten();
+        output.clear();
+        self.awaited = None;
+        written.or_else(|error| if error.kind() == io::ErrorKind::TimedOut { Err(error) } else { Ok(()) })
     }
 
     /// Until when to wait. Each reply has its time, and a server that sends it octet by octet has no more.
@@ -309,8 +317,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         output.clear();
         // Replies that come while the message is sent: to chunks, or to say that there is no point in sending more.
         read_now(&mut self.stream, self.session.input()).await;
+        // What was not taken in time left in part: behind that nothing may follow, whatever the server says.
         if let Err(error) = written
-            && self.session.input().is_empty()
+            && (error.kind() == io::ErrorKind::TimedOut || self.session.input().is_empty())
         {
             self.session.disconnected(lost(Stage::Body, &error));
         }

@@ -202,10 +202,76 @@ async fn a_server_that_stops_a_message_in_its_middle_is_quoted() {
     let mut connection = Connection::over(scripted(script), &options()).await.unwrap();
     let pieces = stream::iter((0..100).map(|_| Ok(Bytes::from("x".repeat(10_000)))));
     let outcomes = connection.send(&envelope(&["b@example.test"]), pieces).await;
-    let (Outcome::Transient(failure) | Outcome::Permanent(failure)) = &outcomes[0] else {
-        panic!("{outcomes:?}")
-    };
+    let [Outcome::Permanent(failure)] = &outcomes[..] else { panic!("{outcomes:?}") };
     assert_eq!((failure.reply.code, failure.from_peer), (552, true));
+}
+
+/// A server on a pipe that holds little. It says these lines, each behind what it waits for, and from then on it reads
+/// nothing until the test takes it back.
+fn choking(
+    lines: &'static [(&'static str, &'static str)],
+) -> (DuplexStream, tokio::task::JoinHandle<DuplexStream>) {
+    let (near, mut far) = duplex(128);
+    let server = tokio::spawn(async move {
+        let mut received = String::new();
+        for (waits_for, says) in lines {
+            while !received.contains(waits_for) {
+                received.push(char::from(far.read_u8().await.unwrap()));
+            }
+            received.clear();
+            far.write_all(says.as_bytes()).await.unwrap();
+        }
+        far
+    });
+    (near, server)
+}
+
+#[tokio::test]
+async fn behind_half_a_command_that_the_server_did_not_take_nothing_follows() {
+    let (stream, server) =
+        choking(&[("", "220 mx\r\n"), ("EHLO client.test\r\n", "250-mx\r\n250 PIPELINING\r\n")]);
+    let mut options = options();
+    options.timeouts.mail = Duration::from_millis(20);
+    let mut connection = Connection::over(stream, &options).await.unwrap();
+    let mut far = server.await.unwrap();
+    // Replies to what has not even left: to go on with them is to write DATA behind half a RCPT.
+    far.write_all(b"250 OK\r\n250 OK\r\n250 OK\r\n250 OK\r\n354 go\r\n").await.unwrap();
+    let recipients = [&*format!("{}@example.test", "b".repeat(60)), "c@example.test", "d@example.test"];
+    let outcomes = connection.send(&envelope(&recipients), body(&["x\r\n"])).await;
+    for outcome in &outcomes {
+        let Outcome::Transient(failure) = outcome else { panic!("{outcomes:?}") };
+        assert!(!failure.from_peer && failure.reply.text.starts_with("Timed out"), "{failure}");
+    }
+    assert_eq!(outcomes.len(), 3);
+    assert!(!connection.is_ready());
+    connection.quit().await;
+    let mut left = String::new();
+    far.read_to_string(&mut left).await.unwrap();
+    assert!(left.starts_with("MAIL FROM:") && left.len() == 128 && !left.contains("DATA"), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_message_that_the_server_does_not_take_in_time_is_not_gone_on_with() {
+    // The first two replies to chunks are there when the time is up.
+    let (stream, server) = choking(&[
+        ("", "220 mx\r\n"),
+        ("EHLO client.test\r\n", "250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n"),
+        ("RCPT TO:<b@example.test>\r\n", "250 OK\r\n250 OK\r\n"),
+        ("BDAT 100000\r\n", "250 OK\r\n"),
+    ]);
+    let mut options = options();
+    options.session.chunking = true;
+    options.timeouts.block = Duration::from_millis(20);
+    let mut connection = Connection::over(stream, &options).await.unwrap();
+    let pieces = stream::iter((0..2).map(|_| Ok(Bytes::from("x".repeat(100_000)))));
+    let outcomes = connection.send(&envelope(&["b@example.test"]), pieces).await;
+    let [Outcome::Transient(failure)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert!(!failure.from_peer && failure.reply.text.starts_with("Timed out"), "{failure}");
+    assert!(!connection.is_ready());
+    drop(connection);
+    let mut left = String::new();
+    server.await.unwrap().read_to_string(&mut left).await.unwrap();
+    assert!(left.bytes().all(|octet| octet == b'x'), "{left:?}");
 }
 
 #[tokio::test]
