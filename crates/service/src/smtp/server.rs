@@ -274,11 +274,16 @@ impl<H: Handler> Driver<'_, '_, H> {
         Ok(())
     }
 
+    /// Nothing is under way yet, so a service that stops does not wait for it; nor can it say so, before there is TLS.
     async fn handshake<S>(&mut self, acceptor: &TlsAcceptor, stream: S) -> Result<TlsStream<S>, End>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let handshake = timeout(self.clock.timeouts.handshake, acceptor.accept(stream)).await;
+        let handshake = tokio::select! {
+            biased;
+            () = self.clock.shutdown.as_mut() => return Err(End::ShutDown),
+            handshake = timeout(self.clock.timeouts.handshake, acceptor.accept(stream)) => handshake,
+        };
         let stream = handshake.map_err(io::Error::from).flatten().map_err(End::Handshake)?;
         let (_, connection) = stream.get_ref();
         self.context.tls = Some(TlsFacts::new(connection, connection.server_name()));

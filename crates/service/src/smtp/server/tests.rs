@@ -344,6 +344,33 @@ async fn an_idle_session_is_closed_when_the_service_stops() {
 }
 
 #[tokio::test]
+async fn a_handshake_is_not_waited_for_when_the_service_stops() {
+    let (acceptor, _) = tls();
+    for security in [Security::Implicit(acceptor.clone()), Security::StartTls(acceptor)] {
+        let mut options = options();
+        // Only the end of the service can end this.
+        options.timeouts.handshake = minutes(120);
+        let shutdown = CancellationToken::new();
+        let is_implicit = matches!(security, Security::Implicit(_));
+        let serving = serving(security, options, Recorder::default(), shutdown.clone(), async |stream| {
+            let mut client = Client::new(stream);
+            if !is_implicit {
+                client.reply().await;
+                client.says("EHLO client.test").await;
+                assert_eq!(client.says("STARTTLS").await, "220 2.0.0 Go ahead");
+            }
+            // A handshake that has begun, and goes no further.
+            client.stream.write_all(&[22, 3, 1]).await.unwrap();
+            tokio::task::yield_now().await;
+            shutdown.cancel();
+            assert_eq!(client.rest().await, "");
+        });
+        let (end, ()) = timeout(minutes(1), serving).await.unwrap();
+        assert!(matches!(end, End::ShutDown), "{end}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_under_way_is_finished_when_the_service_stops() {
     let shutdown = CancellationToken::new();
     let handler = Recorder::default();
