@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::debug;
 
@@ -18,6 +19,9 @@ use super::{
     member::Member,
 };
 use crate::dns::Dns;
+
+#[cfg(test)]
+mod tests;
 
 /// The least time between two rounds of resolving, and the pause before a name that failed is asked for again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -62,31 +66,38 @@ struct Supervised {
     _stop: DropGuard,
 }
 
-/// Resolves the names for ever, and keeps one member per address.
+/// Resolves the names for ever, all at once, and keeps one member per address.
 pub(super) async fn keep_resolved(pool: Arc<Pool>, names: Vec<Name>, dns: Dns, connector: Connector) {
     let mut members: HashMap<SocketAddr, Supervised> = HashMap::new();
     // What each name last resolved to: kept while it does not resolve.
     let mut known: Vec<Vec<SocketAddr>> = vec![Vec::new(); names.len()];
     loop {
         let mut all_resolved = true;
-        for (name, known) in names.iter().zip(&mut known) {
-            match dns.host(&name.host).await {
-                Ok(addresses) => {
-                    *known = addresses.into_iter().map(|ip| SocketAddr::new(ip, name.port)).collect();
-                }
-                Err(error) => {
-                    all_resolved = false;
-                    debug!(name = &*name.text, %error, "peer's name does not resolve");
-                }
+        let mut answers: FuturesUnordered<_> =
+            names.iter().enumerate().map(|(index, name)| resolve(&dns, index, name)).collect();
+        // Each counts as it comes: a name that nobody answers for holds up no other.
+        while let Some((index, addresses)) = answers.next().await {
+            if let Some(addresses) = addresses {
+                known[index] = addresses;
+                adjust(&pool, &mut members, &names, &known, &connector);
+            } else {
+                all_resolved = false;
             }
         }
-        adjust(&pool, &mut members, &names, &known, &connector);
         let interval = if all_resolved { pool.resolve_interval.max(PAUSE) } else { PAUSE };
         tokio::select! {
             () = tokio::time::sleep(interval) => {}
             () = pool.lost.notified() => tokio::time::sleep(PAUSE).await,
         }
     }
+}
+
+/// What a name, the one at `index`, resolves to now; `None` if it does not.
+async fn resolve(dns: &Dns, index: usize, name: &Name) -> (usize, Option<Vec<SocketAddr>>) {
+    let found = dns.host(&name.host).await;
+    let found = found.inspect_err(|error| debug!(name = &*name.text, %error, "peer's name does not resolve"));
+    let address = |ip| SocketAddr::new(ip, name.port);
+    (index, found.ok().map(|ips| ips.into_iter().map(address).collect()))
 }
 
 /// Starts members for new addresses and ends those whose address is gone.
