@@ -215,8 +215,12 @@ impl Spool for JournalSpool {
         if self.index.knows(message.id) {
             return std::future::ready(Ok(Accepted::Known)).boxed();
         }
+        // A report that is refused keeps its subject, which is the larger one mostly, from leaving.
+        let frees = message.settles.is_some();
         let meta = encode(message, body.len() as u64);
-        let append = self.journal.append(Record { kind: record::ACCEPTED, meta, body });
+        let record = Record { kind: record::ACCEPTED, meta, body };
+        let append =
+            if frees { self.journal.append_bookkeeping(record) } else { self.journal.append(record) };
         let stop = self.stop.clone();
         async move { taken(append.await, &stop) }.boxed()
     }
@@ -231,7 +235,7 @@ impl Spool for JournalSpool {
         }
         let progress = Progress::new(id, recipients.iter().map(|(index, status)| (*index, status)));
         let record = Record { kind: record::PROGRESS, meta: progress.into_meta(), body: Bytes::new() };
-        let append = self.journal.append(record);
+        let append = self.journal.append_bookkeeping(record);
         let stop = self.stop.clone();
         async move { append.await.map(drop).map_err(|error| stop.note(error)) }.boxed()
     }

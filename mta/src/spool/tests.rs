@@ -116,6 +116,48 @@ async fn a_report_and_the_failure_it_reports_are_one_step() {
     assert_eq!(ids(&open(dir.path())), [report.id]);
 }
 
+/// A minimum of free space that this disk is under, but not under half of it.
+fn more_than_is_free() -> u64 {
+    let dir = tempfile::tempdir().unwrap();
+    let config = journal::Config { min_free_bytes: u64::MAX, ..journal::Config::new(dir.path()) };
+    let (journal, _) = journal::Journal::open(config, ()).unwrap();
+    match std::thread::spawn(move || journal.append(journal::Record::default()).wait()).join().unwrap() {
+        Err(journal::Error::DiskFull { free, .. }) => free / 2 * 3,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_leave_a_full_disk_and_give_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (messages, body) = ([new_message(1), new_message(1)], Bytes::from(vec![b'x'; 60_000]));
+    let spool = open(dir.path());
+    for message in &messages {
+        accept(&spool, message, &body).await;
+    }
+    spool.close().unwrap();
+
+    let min_free = ByteSize(more_than_is_free());
+    let config = SpoolConfig { dir: dir.path().into(), min_free, segment_size: ByteSize::kib(64) };
+    let spool = JournalSpool::open(&config).unwrap().0;
+    let refused = spool.accept(new_message(1), body.clone()).await;
+    assert!(matches!(refused, Err(SpoolError::Full(_))), "{refused:?}");
+
+    spool.progress(messages[0].id, vec![(0, status(RecipientState::Delivered, 1))]).await.unwrap();
+    let settles = Some((messages[1].id, vec![(0, status(RecipientState::Bounced, 1))]));
+    let report = NewMessage { settles, ..new_message(1) };
+    accept(&spool, &report, &Bytes::from_static(b"sorry")).await;
+    assert_eq!(ids(&spool), [report.id]);
+    let (reclaiming, before) = (spool.clone(), size_of(dir.path()));
+    tokio::task::spawn_blocking(move || reclaiming.reclaim()).await.unwrap().unwrap();
+    assert!(size_of(dir.path()) < before / 4, "{} of {before} bytes are left", size_of(dir.path()));
+    spool.close().unwrap();
+
+    let spool = open(dir.path());
+    accept(&spool, &new_message(1), &body).await;
+    assert_eq!(spool.len(), 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reclaiming_gives_space_back_and_keeps_what_waits() {
     let dir = tempfile::tempdir().unwrap();
