@@ -83,6 +83,12 @@ impl LocalStore {
         self.propose_with(change, BodySource::Bytes(Bytes::new()))
     }
 
+    /// As [`propose`](Self::propose), for a change by which space becomes free: a full disk must not refuse it.
+    fn propose_bookkeeping(&self, change: &Change) -> journal::Append<()> {
+        let meta = Bytes::from(change.encode_to_vec());
+        self.inner.journal.append_bookkeeping(Record { kind: RECORD_KIND, meta, body: Bytes::new() })
+    }
+
     fn propose_with(&self, change: &Change, body: BodySource) -> journal::Append<()> {
         let meta = Bytes::from(change.encode_to_vec());
         match body {

@@ -59,7 +59,7 @@ impl LocalStore {
             removed_mailboxes: mailboxes.iter().map(|id| Removed { id: *id, last_segment: 0 }).collect(),
             ..Change::default()
         };
-        self.propose(&change).await?;
+        self.propose_bookkeeping(&change).await?;
         for mailbox in mailboxes {
             self.mailbox_is_gone(&gate, mailbox);
         }

@@ -70,7 +70,8 @@ impl LocalStore {
                 flags: u32::from(bits),
                 keywords,
             });
-            self.propose(&Change { flagged: flagged.collect(), ..Change::default() })
+            // Messages are marked as deleted by their flags.
+            self.propose_bookkeeping(&Change { flagged: flagged.collect(), ..Change::default() })
         };
         append.await?;
         Ok(())
@@ -136,7 +137,8 @@ impl LocalStore {
                 let modseq = heads.of(&self.inner.table, source.0)?.take_modseq();
                 change.expunged.push(expunged(source, modseq, rows));
             }
-            self.propose(&change)
+            // A copy adds to what is there; a move to the trash is how many clients delete.
+            if moved_from.is_some() { self.propose_bookkeeping(&change) } else { self.propose(&change) }
         };
         append.await?;
         Ok(pairs)
@@ -156,7 +158,7 @@ impl LocalStore {
             let append = {
                 let mut heads = gate.heads.lock();
                 let modseq = heads.of(&self.inner.table, mailbox.0)?.take_modseq();
-                self.propose(&Change {
+                self.propose_bookkeeping(&Change {
                     expunged: vec![expunged(mailbox, modseq, batch)],
                     ..Change::default()
                 })

@@ -47,7 +47,8 @@ impl LocalStore {
         }
         let restructuring = gate.restructure();
         let removed = Removed { id: mailbox.id.0, last_segment: 0 };
-        self.propose(&Change { removed_mailboxes: vec![removed], ..Change::default() }).await?;
+        let change = Change { removed_mailboxes: vec![removed], ..Change::default() };
+        self.propose_bookkeeping(&change).await?;
         self.mailbox_is_gone(&gate, mailbox.id.0);
         drop(restructuring);
         Ok(())

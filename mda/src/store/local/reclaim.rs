@@ -87,7 +87,7 @@ impl LocalStore {
                 Ok(needed) if needed.body == 0 => {
                     let more = needed.encoded_len();
                     if octets > 0 && octets + more > GATHERED {
-                        appends.push(self.propose(&std::mem::take(&mut gathered)));
+                        appends.push(self.propose_bookkeeping(&std::mem::take(&mut gathered)));
                         octets = 0;
                     }
                     octets += more;
@@ -109,7 +109,7 @@ impl LocalStore {
             Ok(()) | Err(journal::Error::Closed) => {}
             Err(error) => return Err(error.into()),
         }
-        appends.push(self.propose(&gathered));
+        appends.push(self.propose_bookkeeping(&gathered));
         for append in appends {
             append.wait()?;
         }

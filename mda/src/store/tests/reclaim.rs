@@ -55,6 +55,45 @@ async fn reclaim_keeps_all_that_lives_and_frees_the_rest() {
     assert_eq!(again, Receipt { duplicate: true, ..receipt });
 }
 
+/// A minimum of free space that this disk is under, but not under half of it.
+fn more_than_is_free() -> u64 {
+    let dir = TempDir::new().unwrap();
+    let config = journal::Config { min_free_bytes: u64::MAX, ..journal::Config::new(dir.path()) };
+    let (journal, _) = journal::Journal::open(config, ()).unwrap();
+    match std::thread::spawn(move || journal.append(journal::Record::default()).wait()).join().unwrap() {
+        Err(journal::Error::DiskFull { free, .. }) => free / 2 * 3,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_freed_by_expunging() {
+    let (bed, alice) = Bed::with_account().await;
+    for n in 0..30 {
+        deliver(&bed.store, alice, &format!("{n} {}", "x".repeat(10_000))).await;
+    }
+    let Bed { store, dir } = bed;
+    store.close().await.unwrap();
+    let full = StoreConfig { min_free_bytes: more_than_is_free(), ..config(dir.path()) };
+    let store = LocalStore::open(full).unwrap().0;
+    let inbox = inbox(&store, alice).id;
+    let refused = store.copy(inbox, uids(&[30]), name("Archive")).await;
+    assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
+
+    store.move_messages(inbox, uids(&[30]), name("Archive")).await.unwrap();
+    store.store_flags(inbox, (1..=28).collect(), FlagChange::Add(deleted()), None).await.unwrap();
+    let gone = store.expunge(inbox, (1..=29).collect(), true).await.unwrap();
+    assert_eq!(gone, (1..=28).collect());
+    let before = segments(dir.path());
+    assert!(reclaim_aside(&store).await > 0);
+    assert!(segments(dir.path()) < before);
+    store.close().await.unwrap();
+
+    let store = open(dir.path());
+    deliver(&store, alice, "fits again").await;
+    assert_eq!(rows(&store, inbox).await.len(), 2);
+}
+
 #[tokio::test]
 async fn numbers_stay_taken_when_their_records_are_reclaimed() {
     let dir = TempDir::new().unwrap();
