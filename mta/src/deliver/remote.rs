@@ -316,7 +316,13 @@ fn is_of_this_host(address: SocketAddr) -> bool {
 }
 
 /// The envelope for some of a message's recipients.
+///
+/// REQUIRETLS asks for more than TLS: the server's certificate must be verified (RFC 8689 §4.2.1), and here none is.
 fn envelope_for(message: &Message, recipients: &[(u32, u32)]) -> Result<Envelope, Reply> {
+    if message.envelope.require_tls {
+        let text = "REQUIRETLS cannot be met: certificates of other servers are not verified";
+        return Err(reply(550, "5.7.30", text));
+    }
     let invalid = |error: message::AddressError| reply(553, "5.1.3", error.to_string());
     let mail = envelope::mail(&message.envelope).map_err(invalid)?;
     let recipients = recipients

@@ -117,6 +117,20 @@ async fn where_tls_fails_mail_goes_in_clear_and_the_trace_says_why() {
 }
 
 #[tokio::test]
+async fn a_message_that_requires_tls_stays_here() {
+    let (exchange, names) = one_host(35, Script::default()).await;
+    let node = Node::start(names, exchange.address.port()).await;
+    let mut envelope = envelope(&["bob@remote.test"]);
+    envelope.require_tls = true;
+    node.enqueue(envelope.clone(), MESSAGE).await.unwrap();
+    let bounced = node.event(&envelope.message_id, EventKind::Bounced).await.reply.unwrap();
+    assert_eq!((bounced.code, bounced.enhanced.as_str()), (550, "5.7.30"));
+    let report = node.mda.delivered().await.body;
+    assert!(report.contains("\r\nStatus: 5.7.30 (REQUIRETLS cannot be met"), "{report}");
+    assert_eq!(exchange.connections(), 0);
+}
+
+#[tokio::test]
 async fn each_recipient_has_its_own_outcome() {
     let (mut exchange, names) = one_host(40, Script::default()).await;
     let node = Node::start(names, exchange.address.port()).await;
