@@ -40,8 +40,8 @@ pub enum OnCorruption {
     #[default]
     Refuse,
     /// The damaged stretch is skipped and listed in
-    /// [`Recovery::quarantined`](crate::Recovery::quarantined), its segment is never reclaimed, and the journal
-    /// goes on with the next readable record.
+    /// [`Recovery::quarantined`](crate::Recovery::quarantined), and the journal goes on with the next readable
+    /// record. Its segment is never reclaimed, nor are older ones that may hold bodies of what cannot be read.
     Quarantine,
 }
 

@@ -57,13 +57,12 @@ pub struct Reclaimed {
 
 /// Sealed segments with at most the fraction `threshold` live, the deadest first.
 pub(crate) fn candidates<T>(shared: &Shared<T>, threshold: f64) -> Vec<Candidate> {
-    let newest = shared.segments.newest();
-    let mut candidates: Vec<_> = shared
-        .segments
-        .all()
-        .into_iter()
-        .filter(|&(id, known)| Some(id) != newest && obstacle(&known).is_none())
-        .map(|(segment, known)| Candidate {
+    let all = shared.segments.all();
+    let obstacles = Obstacles::new(&all);
+    let mut candidates: Vec<_> = all
+        .iter()
+        .filter(|(id, known)| obstacles.to_removing(*id, known).is_none())
+        .map(|&(segment, known)| Candidate {
             segment,
             bytes: u64::from(known.end),
             live: shared.liveness.live_bytes(segment),
@@ -87,8 +86,11 @@ pub(crate) fn reclaim<T: Send + 'static>(
     let known = removable(shared, id)?;
     let copied = copy_living(shared, id, known, &mut decide);
     if let Err(Error::Corrupt { .. }) = &copied {
-        // Removing it would make the damage final.
-        shared.segments.update(id, |known| known.quarantined = true);
+        // Removing it would make the damage final. A later segment whose damage was met holds it back by itself; else
+        // it is a body that is damaged, of a record that is to be kept.
+        if removable(shared, id).is_ok() {
+            shared.segments.update(id, |known| known.quarantined = true);
+        }
     }
     let reclaimed = copied?;
     // Once the segment is gone no replay can bring its entries back.
@@ -120,23 +122,40 @@ fn copy_living<T: Send + 'static>(
 
 fn removable<T>(shared: &Shared<T>, id: SegmentId) -> Result<Segment, Error> {
     let known = shared.segments.segment(id)?;
-    let newest = (shared.segments.newest() == Some(id)).then_some("it is the newest");
-    match newest.or_else(|| obstacle(&known)) {
+    match Obstacles::new(&shared.segments.all()).to_removing(id, &known) {
         Some(reason) => Err(Error::Busy { segment: id, reason }),
         None => Ok(known),
     }
 }
 
-fn obstacle(known: &Segment) -> Option<&'static str> {
-    match known {
-        Segment { sealed: false, .. } => Some("it is being written"),
-        Segment { quarantined: true, .. } => Some("it holds damaged records"),
-        Segment { pins: 1.., .. } => Some("a body in it is being written"),
-        _ => None,
+/// What keeps segments from being removed.
+struct Obstacles {
+    newest: Option<SegmentId>,
+    /// The segments that hold damage.
+    damaged: Vec<(SegmentId, Segment)>,
+}
+
+impl Obstacles {
+    fn new(all: &[(SegmentId, Segment)]) -> Self {
+        let newest = all.last().map(|(id, _)| *id);
+        Self { newest, damaged: all.iter().filter(|(_, known)| known.quarantined).copied().collect() }
+    }
+
+    fn to_removing(&self, id: SegmentId, known: &Segment) -> Option<&'static str> {
+        // Among what cannot be read there may be a record with a body in this one, whose owner still knows of it.
+        let needed = |(later, damaged): &(SegmentId, Segment)| *later > id && damaged.reach <= id;
+        match known {
+            _ if self.newest == Some(id) => Some("it is the newest"),
+            Segment { sealed: false, .. } => Some("it is being written"),
+            Segment { quarantined: true, .. } => Some("it holds damaged records"),
+            Segment { pins: 1.., .. } => Some("a body in it is being written"),
+            _ if self.damaged.iter().any(needed) => Some("a damaged segment may refer to it"),
+            _ => None,
+        }
     }
 }
 
-/// Calls `visit` for each entry of a segment; damage is an error.
+/// Calls `visit` for each entry of a segment; damage is an error, and noted.
 fn visit<T>(
     shared: &Shared<T>,
     id: SegmentId,
@@ -150,6 +169,7 @@ fn visit<T>(
             Step::Record(record) => record.entry.map_or(Ok(()), &mut visit)?,
             Step::Seal { .. } | Step::End => return Ok(()),
             Step::Damaged(reason) => {
+                shared.segments.update(id, |known| known.quarantined = true);
                 return Err(Error::Corrupt { segment: id, offset: scanner.offset(), reason });
             }
         }

@@ -37,10 +37,10 @@ pub(crate) fn recover<F: Follower>(
     follower: &mut F,
 ) -> Result<Recovered, Error> {
     let mut report = Recovery::default();
-    let highest = register(config, segments, &mut report)?;
+    let Registered { highest, sequence } = register(config, segments, &mut report)?;
     let newest = segments.newest();
     let next_sequence = match newest {
-        Some(newest) => close_newest(config, segments, newest, &mut report)?,
+        Some(newest) => close_newest(config, segments, newest, sequence, &mut report)?,
         None => 1,
     };
     report.segments = segments.all().len();
@@ -51,10 +51,18 @@ pub(crate) fn recover<F: Follower>(
     Ok(Recovered { report, next_segment, next_sequence })
 }
 
-/// Registers every segment with a readable header. Returns the highest number in use.
+#[derive(Debug)]
+struct Registered {
+    /// The highest segment number in use.
+    highest: Option<SegmentId>,
+    /// The last sequence before the newest segment.
+    sequence: u64,
+}
+
+/// Registers every segment with a readable header.
 ///
 /// All headers are read before anything is changed, so that a directory of a newer program stays untouched.
-fn register(config: &Config, segments: &Segments, report: &mut Recovery) -> Result<Option<SegmentId>, Error> {
+fn register(config: &Config, segments: &Segments, report: &mut Recovery) -> Result<Registered, Error> {
     let (mut readable, mut unfinished, mut highest) = (Vec::new(), Vec::new(), None);
     for id in list(&config.dir)? {
         let path = segments.path(id);
@@ -81,21 +89,26 @@ fn register(config: &Config, segments: &Segments, report: &mut Recovery) -> Resu
         sync_directory(&config.dir).map_err(Error::io("sync", &config.dir))?;
     }
     let newest = readable.last().map(|(id, ..)| *id);
+    let mut last_sequence = 0;
     for (id, file, mut known) in readable {
         if Some(id) != newest {
             match read_seal(&file, id, known.salt, u64::from(known.end))? {
-                Some((reach, _)) => known.reach = reach,
-                None => damaged_segment(config, &mut known, id, report)?,
+                Some((reach, sequence)) => {
+                    known.reach = reach;
+                    last_sequence = sequence;
+                }
+                None => damaged_segment(config, segments, &mut known, id, report)?,
             }
         }
         segments.insert(id, known);
     }
-    Ok(highest)
+    Ok(Registered { highest, sequence: last_sequence })
 }
 
 /// An older segment that does not end in its seal has lost something: it is complete before a newer one is made.
 fn damaged_segment(
     config: &Config,
+    segments: &Segments,
     known: &mut Segment,
     id: SegmentId,
     report: &mut Recovery,
@@ -105,9 +118,31 @@ fn damaged_segment(
         return Err(corrupt(id, u64::from(known.end), reason));
     }
     known.quarantined = true;
-    known.reach = SegmentId(0);
+    known.reach = unread_reach(segments, id)?;
     report.quarantined.push(Stretch { start: Position { segment: id, offset: known.end }, bytes: 0, reason });
     Ok(())
+}
+
+/// The oldest segment that records of `id` may refer to which cannot be read: the first that holds a piece of a body.
+fn unread_reach(segments: &Segments, id: SegmentId) -> Result<SegmentId, Error> {
+    for (older, known) in segments.all() {
+        let file = segments.file(older)?;
+        if older < id && may_hold_pieces(&file, older, &known)? {
+            return Ok(older);
+        }
+    }
+    Ok(id)
+}
+
+fn may_hold_pieces(file: &SegmentFile, id: SegmentId, known: &Segment) -> Result<bool, Error> {
+    let mut scanner = Scanner::new(file, id, known.salt, u64::from(known.end));
+    loop {
+        match scanner.step()? {
+            Step::Record(record) if record.entry.is_some() => {}
+            Step::Record(_) | Step::Damaged(_) => return Ok(true),
+            Step::Seal { .. } | Step::End => return Ok(false),
+        }
+    }
 }
 
 fn list(dir: &Path) -> Result<Vec<SegmentId>, Error> {
@@ -163,11 +198,12 @@ fn read_seal(
 }
 
 /// Makes the newest segment whole: what is in it is durable, ends in a seal and has nothing behind. Returns the
-/// next free sequence. Every step may be cut short by a crash and done again.
+/// next free sequence, which is above `sequence_before` also if nothing is in it. Every step may be cut short by a crash and done again.
 fn close_newest(
     config: &Config,
     segments: &Segments,
     id: SegmentId,
+    sequence_before: u64,
     report: &mut Recovery,
 ) -> Result<u64, Error> {
     let file = segments.file(id)?;
@@ -183,23 +219,21 @@ fn close_newest(
     if let Some(torn) = tail.torn {
         tracing::warn!(start = %torn.start, bytes = torn.bytes, reason = torn.reason, "torn tail cut off");
     }
+    let mut reach = tail.reach;
+    if !tail.damage.is_empty() && !tail.sealed {
+        reach = reach.min(unread_reach(segments, id)?);
+    }
     // A process that was killed leaves records that the kernel has and the disk has not.
     file.sync_all().map_err(|error| Error::SyncFailed(Arc::new(error)))?;
-    let mut active = Active {
-        id,
-        file,
-        salt: known.salt,
-        end: tail.end,
-        synced: tail.end,
-        reach: tail.reach,
-        allocated: length,
-    };
+    let mut active =
+        Active { id, file, salt: known.salt, end: tail.end, synced: tail.end, reach, allocated: length };
+    let last_sequence = tail.last_sequence.max(sequence_before);
     if tail.sealed {
         active.cut(segments)?;
     } else {
-        active.seal(segments, tail.last_sequence + 1)?;
+        active.seal(segments, last_sequence + 1)?;
     }
-    Ok(tail.last_sequence + 2)
+    Ok(last_sequence + 2)
 }
 
 fn note_damage(

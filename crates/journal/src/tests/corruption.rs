@@ -112,6 +112,83 @@ fn a_sealed_segment_that_was_cut_short_is_noticed() {
 }
 
 #[test]
+fn a_damaged_segment_holds_back_only_what_it_may_refer_to() {
+    let bench = Bench::with_segment_bytes(300_000);
+    let (journal, _, _) = bench.open();
+    append(&journal, "plain", noise(1, 240_000));
+    append(&journal, "in pieces", noise(2, 1_500_000));
+    append(&journal, "between", noise(3, 200_000));
+    append(&journal, "damaged", noise(4, 200_000));
+    append(&journal, "last", noise(5, 200_000));
+    let segments = journal.segments();
+    journal.close().unwrap();
+    let damaged = segments[segments.len() - 2];
+    let path = bench.segment_path(damaged);
+    let length = fs::metadata(&path).unwrap().len();
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(length - 1).unwrap();
+    let (journal, follow, _) = quarantine(&bench);
+    let in_pieces = follow.current()[&b"in pieces"[..]].body.clone();
+    let plain = follow.current()[&b"plain"[..]].position.segment;
+    let first_piece = in_pieces.extents()[0].segment;
+    assert!(plain < first_piece && first_piece < damaged);
+
+    // Nothing that cannot be read refers to a body that is no piece.
+    let candidates: Vec<_> = journal.reclaim_candidates(2.0).iter().map(|it| it.segment).collect();
+    assert!(candidates.contains(&plain) && !candidates.contains(&first_piece), "{candidates:?}");
+    let before = follow.seen().len();
+    let keep = |_: &Entry| crate::Verdict::Keep;
+    assert!(matches!(journal.reclaim(first_piece, keep), Err(Error::Busy { .. })));
+    assert_eq!(follow.seen().len(), before, "nothing was copied in vain");
+    journal.reclaim(plain, keep).unwrap();
+    assert_eq!(read_all(&journal, &in_pieces), noise(2, 1_500_000));
+}
+
+#[test]
+fn damage_in_the_newest_segment_holds_back_what_it_may_refer_to() {
+    let bench = Bench::with_segment_bytes(300_000);
+    let (journal, _, _) = bench.open();
+    append(&journal, "plain", noise(1, 240_000));
+    append(&journal, "in pieces", noise(2, 1_500_000));
+    append(&journal, "damaged", noise(3, 200_000));
+    append(&journal, "last", "");
+    let crashed = bench.crash();
+    let (journal, follow, _) = crashed.open();
+    let damaged = follow.current()[&b"damaged"[..]].position;
+    let first_piece = follow.current()[&b"in pieces"[..]].body.extents()[0].segment;
+    drop(journal);
+    // As the crash left it, its end not sealed.
+    let crashed = bench.crash();
+    damage(&crashed, damaged, &[0xff; 40]);
+    for turn in ["recovered", "opened again"] {
+        let (journal, _, _) = quarantine(&crashed);
+        let candidates: Vec<_> = journal.reclaim_candidates(2.0).iter().map(|it| it.segment).collect();
+        assert!(candidates.contains(&SegmentId(1)), "{turn}: {candidates:?}");
+        assert!(!candidates.contains(&first_piece), "{turn}: {candidates:?}");
+        journal.close().unwrap();
+    }
+}
+
+#[test]
+fn damage_met_in_a_later_segment_holds_the_healthy_one_back_without_blame() {
+    let bench = Bench::with_segment_bytes(300_000);
+    let (journal, follow, _) = bench.open();
+    append(&journal, "in pieces", noise(1, 1_500_000));
+    append(&journal, "last", noise(2, 290_000));
+    let entry = follow.current()[&b"in pieces"[..]].clone();
+    let first = entry.body.extents()[0].segment;
+    assert!(first < entry.position.segment);
+    damage(&bench, entry.position, &[0xff; 40]);
+    let reclaimed = journal.reclaim(first, |_| crate::Verdict::Keep);
+    let named = entry.position.segment;
+    assert!(matches!(reclaimed, Err(Error::Corrupt { segment, .. }) if segment == named), "{reclaimed:?}");
+    let again = journal.reclaim(first, |_| crate::Verdict::Keep);
+    let Err(Error::Busy { reason, .. }) = again else { panic!("{again:?}") };
+    assert_eq!(reason, "a damaged segment may refer to it");
+    assert!(journal.reclaim_candidates(2.0).iter().all(|candidate| candidate.segment != first));
+    assert_eq!(read_all(&journal, &entry.body), noise(1, 1_500_000));
+}
+
+#[test]
 fn a_position_that_names_no_record_is_refused() {
     let (bench, seen) = three_segments();
     let (journal, _, _) = bench.open();

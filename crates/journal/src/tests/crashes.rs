@@ -113,6 +113,24 @@ fn a_crash_without_damage_loses_nothing() {
 }
 
 #[test]
+fn sequences_grow_over_a_crash_before_the_first_record_of_a_segment() {
+    let bench = Bench::with_segment_bytes(3500);
+    let (journal, follow, _) = bench.open();
+    for number in 0..4 {
+        append(&journal, numbered(number), noise(number as u64, 1000));
+    }
+    let last = follow.seen()[3].position;
+    assert_eq!(last, Position { segment: SegmentId(2), offset: SEGMENT_HEADER });
+    let crashed = bench.crash();
+    let file = OpenOptions::new().write(true).open(crashed.segment_path(last.segment)).unwrap();
+    file.set_len(u64::from(SEGMENT_HEADER)).unwrap();
+    let (journal, follow, _) = crashed.open();
+    append(&journal, "afterwards", "");
+    let sequences: Vec<_> = follow.seen().iter().map(|entry| entry.sequence).collect();
+    assert!(sequences.len() == 4 && sequences.is_sorted_by(|a, b| a < b), "{sequences:?}");
+}
+
+#[test]
 fn cut_at_every_byte_the_last_segment_keeps_its_whole_records() {
     let whole = unsynced(&bodies());
     for cut in SEGMENT_HEADER..whole.end() {
