@@ -26,7 +26,8 @@ use super::{Accepted, Message, NewMessage, Spool, SpoolError, Staging, Status};
 pub struct SpoolConfig {
     /// Its directory; made if missing. One node, one directory.
     pub dir: PathBuf,
-    /// Mail is refused with a temporary error before less than this stays free on the disk. Default 256 MiB.
+    /// Mail is refused with a temporary error before less than this stays free on the disk; what lets mail leave may use
+    /// half of it. Default 256 MiB.
     pub min_free: ByteSize,
     /// Size of a segment file, the unit in which space is given back. Default 128 MiB.
     pub segment_size: ByteSize,
