@@ -28,7 +28,7 @@ pub(super) fn explanation(status: &str) -> Option<&'static str> {
         }
         "7.1" => "The recipient's mail system refuses to take this message from you.",
         "7.10" | "7.30" => {
-            "The recipient's mail system offers no encryption, which this message has to have."
+            "The recipient's mail system cannot be reached with the encryption that this message has to have."
         }
         _ if subject_and_detail.starts_with("7.") => {
             "The recipient's mail system refuses the message by its rules."
