@@ -174,10 +174,12 @@ impl Transfer {
 /// The envelope and the first piece in one request, the others behind it: one frame for a small message.
 fn requests(envelope: &Envelope, pieces: Vec<Bytes>) -> Vec<EnqueueRequest> {
     let mut requests: Vec<EnqueueRequest> =
-        pieces.into_iter().map(|data| EnqueueRequest { envelope: None, data }).collect();
+        pieces.into_iter().map(|data| EnqueueRequest { data, ..EnqueueRequest::default() }).collect();
     match requests.first_mut() {
         Some(first) => first.envelope = Some(envelope.clone()),
-        None => requests.push(EnqueueRequest { envelope: Some(envelope.clone()), data: Bytes::new() }),
+        None => {
+            requests.push(EnqueueRequest { envelope: Some(envelope.clone()), ..EnqueueRequest::default() })
+        }
     }
     requests
 }
@@ -201,7 +203,8 @@ impl Streamed {
         let (id, within) = (transfer.id, transfer.mtas.within);
         let channel = transfer.mtas.channels.pick().await.map_err(|status| refused(id, &status))?;
         let (pieces, received) = mpsc::channel(PIECES_AHEAD);
-        let envelope = EnqueueRequest { envelope: Some(transfer.envelope.clone()), data: Bytes::new() };
+        let envelope =
+            EnqueueRequest { envelope: Some(transfer.envelope.clone()), ..EnqueueRequest::default() };
         let call = tokio::spawn(async move {
             let requests = until_end(received);
             transfer.enqueue(channel.without_deadline(), requests).await
@@ -212,7 +215,7 @@ impl Streamed {
     }
 
     async fn write(&mut self, data: Bytes) -> Result<(), Reply> {
-        self.send(Piece::Data(Box::new(EnqueueRequest { envelope: None, data }))).await
+        self.send(Piece::Data(Box::new(EnqueueRequest { data, ..EnqueueRequest::default() }))).await
     }
 
     async fn send(&mut self, piece: Piece) -> Result<(), Reply> {

@@ -70,6 +70,7 @@ impl Events {
             next_attempt_at: details.next_attempt_at.map(clock::timestamp),
             detail: details.detail.into(),
             message_id: id.to_string(),
+            ..Event::default()
         };
         let mut meta = BytesMut::with_capacity(HEAD + event.encoded_len());
         meta.put_slice(id.as_bytes());

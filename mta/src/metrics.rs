@@ -79,6 +79,7 @@ impl Metrics {
             RecipientState::Bounced => "bounced",
             RecipientState::Expired => "expired",
             RecipientState::Dropped => "dropped",
+            RecipientState::Transferred => "transferred",
             RecipientState::Unspecified | RecipientState::Queued | RecipientState::InFlight => "deferred",
         };
         self.outcomes.get_or_create(&OutcomeLabels { outcome }).inc();

@@ -30,13 +30,13 @@ pub(crate) struct QueueService {
 #[tonic::async_trait]
 impl Queue for QueueService {
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
-        let ListRequest { page_size, page_token, domain } = request.into_inner();
+        let ListRequest { page_size, page_token, filter } = request.into_inner();
         let size = match page_size as usize {
             0 => PAGE,
             size => size.min(LONGEST_PAGE),
         };
         let mut after = if page_token.is_empty() { None } else { Some(parse_id("page_token", &page_token)?) };
-        let domain = domain.to_lowercase();
+        let domain = filter.unwrap_or_default().domain.to_lowercase();
         let mut messages = Vec::new();
         let mut next_page_token = String::new();
         'pages: loop {
@@ -99,6 +99,7 @@ impl QueueService {
             received_at: message.envelope.received_at,
             recipients: recipients.collect(),
             node: self.node.clone(),
+            priority: message.envelope.priority,
         }
     }
 }
@@ -114,6 +115,7 @@ fn describe_recipient(message: &Message, index: u32, status: spool::Status) -> Q
         expires_at: Some(clock::timestamp(message.expires_at)),
         last_reply: status.last_reply.map(|reply| *reply),
         last_peer: status.last_peer.into(),
+        ..QueuedRecipient::default()
     }
 }
 

@@ -56,7 +56,7 @@ impl Transfer for TransferService {
                 Some(EnqueueRequest { envelope: Some(_), .. }) => {
                     return Err(Status::invalid_argument("a second envelope in one stream"));
                 }
-                Some(EnqueueRequest { envelope: None, data }) => Some(data),
+                Some(EnqueueRequest { envelope: None, data, .. }) => Some(data),
                 None => None,
             };
         }

@@ -36,7 +36,7 @@ pub use waypost::mail::v1 as mail;
 pub use waypost::mda::v1 as mda;
 /// The MSA: `Submission`.
 pub use waypost::msa::v1 as msa;
-/// The MTA: `Transfer` and `Queue`.
+/// The MTA: `Transfer`, `Queue` and `Events`.
 pub use waypost::mta::v1 as mta;
 
 /// The encoded `FileDescriptorSet` of all contracts, for gRPC reflection.

@@ -108,7 +108,7 @@ impl Msa {
             ..Envelope::default()
         };
         let data = format!("Subject: {}\r\n\r\n{}", message.token, load::body(&message.token));
-        let request = EnqueueRequest { envelope: Some(envelope), data: data.into() };
+        let request = EnqueueRequest { envelope: Some(envelope), data: data.into(), state: None };
         let receipt = eventually("the receipt", || {
             let call = channels.call(Retry::Idempotent, |channel| {
                 let requests = tokio_stream::iter([request.clone()]);

@@ -5,7 +5,7 @@ mod listing;
 use clap::Subcommand;
 use jiff::Timestamp;
 use proto::mta::queue_client::QueueClient;
-use proto::mta::{ListRequest, QueuedMessage};
+use proto::mta::{Filter, ListRequest, QueuedMessage};
 
 use self::listing::Waiting;
 use crate::console::Console;
@@ -101,7 +101,8 @@ async fn waiting(
     let mut messages: Vec<QueuedMessage> = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = ListRequest { page_size: limit.min(PAGE), page_token, domain: domain.to_owned() };
+        let filter = Some(Filter { domain: domain.to_owned(), ..Filter::default() });
+        let request = ListRequest { page_size: limit.min(PAGE), page_token, filter };
         let page = queue
             .list(request)
             .await

@@ -89,7 +89,7 @@ impl Node {
     /// Hands over a message as an MSA does.
     pub async fn enqueue(&self, envelope: Envelope, body: &str) -> Result<EnqueueReceipt, Status> {
         let data = Bytes::copy_from_slice(body.as_bytes());
-        let request = EnqueueRequest { envelope: Some(envelope), data };
+        let request = EnqueueRequest { envelope: Some(envelope), data, state: None };
         Ok(self.transfer().await.enqueue(tokio_stream::once(request)).await?.into_inner())
     }
 

@@ -16,11 +16,15 @@ async fn node() -> Node {
 }
 
 fn data(data: &[u8]) -> EnqueueRequest {
-    EnqueueRequest { envelope: None, data: Bytes::copy_from_slice(data) }
+    EnqueueRequest { data: Bytes::copy_from_slice(data), ..EnqueueRequest::default() }
 }
 
 fn first(envelope: Envelope) -> EnqueueRequest {
-    EnqueueRequest { envelope: Some(envelope), data: Bytes::from_static(b"Subject: x\r\n\r\n") }
+    EnqueueRequest {
+        envelope: Some(envelope),
+        data: Bytes::from_static(b"Subject: x\r\n\r\n"),
+        ..EnqueueRequest::default()
+    }
 }
 
 #[tokio::test]

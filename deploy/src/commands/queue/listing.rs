@@ -145,6 +145,7 @@ fn state_name(state: RecipientState) -> &'static str {
         RecipientState::Bounced => "bounced",
         RecipientState::Expired => "expired",
         RecipientState::Dropped => "dropped",
+        RecipientState::Transferred => "transferred",
     }
 }
 

@@ -193,6 +193,12 @@ fn kind_name(kind: EventKind) -> &'static str {
         EventKind::Expired => "expired",
         EventKind::Reported => "reported",
         EventKind::Quarantined => "quarantined",
+        EventKind::Queued => "queued",
+        EventKind::Held => "held",
+        EventKind::Released => "released",
+        EventKind::Removed => "removed",
+        EventKind::Steered => "steered",
+        EventKind::Transferred => "transferred",
     }
 }
 
