@@ -24,6 +24,15 @@ pub(crate) fn span(from: Timestamp, to: Timestamp) -> String {
     duration(to.duration_since(from))
 }
 
+/// When something is due: `in 7 min`, or `now` if its time has come; nothing if it has none.
+pub(crate) fn until(due: Option<Timestamp>, now: Timestamp) -> String {
+    match due {
+        Some(due) if due > now => format!("in {}", span(now, due)),
+        Some(_) => "now".to_owned(),
+        None => String::new(),
+    }
+}
+
 fn duration(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     match seconds {

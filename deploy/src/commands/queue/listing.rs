@@ -15,6 +15,7 @@ pub(super) struct Waiting {
     sender: String,
     account: String,
     octets: u64,
+    priority: i32,
     received_at: Option<String>,
     recipients: Vec<Recipient>,
     #[serde(skip)]
@@ -31,6 +32,9 @@ struct Recipient {
     expires_at: Option<String>,
     last_reply: String,
     last_peer: String,
+    site: String,
+    held: bool,
+    route: String,
     #[serde(skip)]
     next_attempt: Option<Timestamp>,
 }
@@ -77,7 +81,7 @@ pub(super) fn table(messages: &[Waiting], now: Timestamp) -> Table {
                 recipient.address.clone(),
                 recipient.state.to_owned(),
                 recipient.attempts.to_string(),
-                recipient.due(now),
+                times::until(recipient.next_attempt, now),
                 recipient.said(),
             ]);
         }
@@ -86,14 +90,6 @@ pub(super) fn table(messages: &[Waiting], now: Timestamp) -> Table {
 }
 
 impl Recipient {
-    fn due(&self, now: Timestamp) -> String {
-        match self.next_attempt {
-            Some(next) if next > now => format!("in {}", times::span(now, next)),
-            Some(_) => "now".to_owned(),
-            None => String::new(),
-        }
-    }
-
     fn said(&self) -> String {
         match (self.last_reply.as_str(), self.last_peer.as_str()) {
             (reply, "" | "local") => reply.to_owned(),
@@ -112,6 +108,7 @@ impl From<QueuedMessage> for Waiting {
             sender: message.reverse_path,
             account: message.account,
             octets: message.size,
+            priority: message.priority,
             received_at: received.map(times::utc),
             recipients: message.recipients.into_iter().map(Recipient::from).collect(),
             received,
@@ -122,7 +119,7 @@ impl From<QueuedMessage> for Waiting {
 impl From<QueuedRecipient> for Recipient {
     fn from(recipient: QueuedRecipient) -> Self {
         let next_attempt = times::moment(recipient.next_attempt_at.as_ref());
-        let state = state_name(recipient.state());
+        let state = if recipient.held { "held" } else { state_name(recipient.state()) };
         Self {
             address: recipient.address,
             state,
@@ -131,6 +128,9 @@ impl From<QueuedRecipient> for Recipient {
             expires_at: times::moment(recipient.expires_at.as_ref()).map(times::utc),
             last_reply: recipient.last_reply.as_ref().map(replies::line).unwrap_or_default(),
             last_peer: recipient.last_peer,
+            site: recipient.site,
+            held: recipient.held,
+            route: recipient.route,
             next_attempt,
         }
     }
