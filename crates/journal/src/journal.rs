@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    ops::Range,
+    ops::{ControlFlow, Range},
     path::Path,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
@@ -33,7 +33,7 @@ use crate::{
     recover::recover,
     recovery::Recovery,
     scanner::{Scanner, Step},
-    segments::{Segment, Segments},
+    segments::Segments,
 };
 
 /// Batches that are durable and wait for the follower; above it the committer waits, and the queue fills.
@@ -212,20 +212,70 @@ impl<T: Send + 'static> Journal<T> {
         }
     }
 
-    /// Calls `visit` for each entry after `from` (`None`: all) that is durable now, in log order, skipping bodies,
-    /// and damage if [`OnCorruption::Quarantine`] is configured.
+    /// Waits until everything appended so far, relaxed appends too, is durable and applied.
+    pub fn sync(&self) -> Result<(), Error> {
+        self.shared().barrier(false)
+    }
+
+    /// Calls `visit` for each entry after `from` (`None`: all; else as in [`scan_segment`](Self::scan_segment)) that is
+    /// durable now, in log order, skipping bodies, and damage if [`OnCorruption::Quarantine`] is configured.
     pub fn scan(
         &self,
         from: Option<Position>,
         mut visit: impl FnMut(&Entry) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        for (id, known) in self.shared().segments.all() {
-            if from.is_some_and(|from| id < from.segment) {
+        for segment in self.segments() {
+            if from.is_some_and(|from| segment < from.segment) {
                 continue;
             }
-            self.walk(id, known, |entry| if Some(entry.position) > from { visit(entry) } else { Ok(()) })?;
+            let from = from.filter(|from| from.segment == segment);
+            let mut result = Ok(());
+            let scanned = self.scan_segment(segment, from, |entry| {
+                result = visit(entry);
+                if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            match scanned {
+                // Reclaimed since: what lived in it stands further on.
+                Err(Error::Gone { .. }) => {}
+                scanned => scanned.and(result)?,
+            }
         }
         Ok(())
+    }
+
+    /// Calls `visit` for each entry of `segment` that is durable now, in log order, until it breaks, skipping bodies,
+    /// and damage if [`OnCorruption::Quarantine`] is configured. With `after`, which must be the position of a record
+    /// of that segment (or its beginning, offset 0), only for what stands behind it, and what stands before it costs
+    /// nothing. [`Error::Gone`] if the segment was reclaimed.
+    pub fn scan_segment(
+        &self,
+        segment: SegmentId,
+        after: Option<Position>,
+        mut visit: impl FnMut(&Entry) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let known = self.shared().segments.segment(segment)?;
+        let file = self.shared().segments.file(segment)?;
+        let skips_damage = self.shared().config.on_corruption == OnCorruption::Quarantine;
+        let start = after.map_or(SEGMENT_HEADER, |after| after.offset.max(SEGMENT_HEADER));
+        let scanner = Scanner::new(&file, segment, known.salt, u64::from(known.end));
+        let mut scanner = scanner.starting_at(u64::from(start));
+        loop {
+            match scanner.step()? {
+                Step::Record(record) => {
+                    let entry = record.entry.filter(|entry| Some(entry.position) > after);
+                    if entry.is_some_and(|entry| visit(&entry).is_break()) {
+                        return Ok(());
+                    }
+                }
+                Step::Damaged(_) if skips_damage => {
+                    scanner.resync()?;
+                }
+                Step::Damaged(reason) => {
+                    return Err(Error::Corrupt { segment, offset: scanner.offset(), reason });
+                }
+                Step::Seal { .. } | Step::End => return Ok(()),
+            }
+        }
     }
 
     /// Reads a whole segment and verifies every record, bodies too.
@@ -239,33 +289,6 @@ impl<T: Send + 'static> Journal<T> {
                     if let Some(extent) = record.inline_body(segment) {
                         read::read_extent(&self.shared().segments, &extent)?;
                     }
-                }
-                Step::Damaged(reason) => {
-                    return Err(Error::Corrupt { segment, offset: scanner.offset(), reason });
-                }
-                Step::Seal { .. } | Step::End => return Ok(()),
-            }
-        }
-    }
-
-    fn walk(
-        &self,
-        segment: SegmentId,
-        known: Segment,
-        mut visit: impl FnMut(&Entry) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let file = match self.shared().segments.file(segment) {
-            // Reclaimed since: what lived in it stands further on.
-            Err(Error::Gone { .. }) => return Ok(()),
-            file => file?,
-        };
-        let skips_damage = self.shared().config.on_corruption == OnCorruption::Quarantine;
-        let mut scanner = Scanner::new(&file, segment, known.salt, u64::from(known.end));
-        loop {
-            match scanner.step()? {
-                Step::Record(record) => record.entry.as_ref().map_or(Ok(()), &mut visit)?,
-                Step::Damaged(_) if skips_damage => {
-                    scanner.resync()?;
                 }
                 Step::Damaged(reason) => {
                     return Err(Error::Corrupt { segment, offset: scanner.offset(), reason });

@@ -1,4 +1,4 @@
-use std::{thread, time::Duration};
+use std::{ops::ControlFlow, thread, time::Duration};
 
 use super::*;
 
@@ -221,4 +221,39 @@ fn a_segment_that_is_full_is_followed_by_the_next() {
     for segment in segments {
         journal.verify(segment).unwrap();
     }
+}
+
+#[test]
+fn a_scan_of_a_segment_begins_behind_any_record_and_stops_where_it_is_told() {
+    let bench = Bench::with_segment_bytes(4096);
+    let (journal, follow, _) = bench.open();
+    let appended: Vec<_> =
+        (0..20).map(|number| append(&journal, numbered(number), noise(number as u64, 500))).collect();
+    for (number, after) in appended.iter().enumerate() {
+        let segment = after.position.segment;
+        let of_segment = |entry: &&Entry| entry.position.segment == segment;
+        let behind: Vec<_> = follow.seen()[number + 1..].iter().filter(of_segment).cloned().collect();
+        for limit in 0..=behind.len() {
+            let mut scanned = Vec::new();
+            let visit = |entry: &Entry| {
+                if scanned.len() == limit {
+                    return ControlFlow::Break(());
+                }
+                scanned.push(entry.clone());
+                ControlFlow::Continue(())
+            };
+            journal.scan_segment(segment, Some(after.position), visit).unwrap();
+            assert_eq!(scanned, behind[..limit]);
+        }
+    }
+}
+
+#[test]
+fn a_sync_waits_for_what_nobody_else_waits_for() {
+    let mut bench = Bench::new();
+    bench.config.relaxed_sync_after = Duration::from_hours(1);
+    let (journal, follow, _) = bench.open();
+    journal.append_relaxed(record("relaxed", "")).unwrap();
+    journal.sync().unwrap();
+    assert_eq!(follow.seen().len(), 1);
 }
