@@ -1,0 +1,21 @@
+//! SMTP MTA Strict Transport Security (RFC 8461): a domain says over HTTPS which hosts take its mail, and that these
+//! prove who they are.
+
+mod policy;
+mod record;
+
+pub use policy::{MAX_AGE, MAX_POLICY_SIZE, Mode, MxPattern, Policy, PolicyError};
+pub use record::{Record, RecordError, select};
+
+/// Where a domain's record stands in DNS (RFC 8461 §3.1).
+pub fn record_name(domain: &str) -> String {
+    format!("_mta-sts.{domain}")
+}
+
+/// The host that serves a domain's policy (RFC 8461 §3.3).
+pub fn policy_host(domain: &str) -> String {
+    format!("mta-sts.{domain}")
+}
+
+/// The path of the policy on that host (RFC 8461 §3.3).
+pub const POLICY_PATH: &str = "/.well-known/mta-sts.txt";
