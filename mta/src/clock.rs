@@ -19,3 +19,9 @@ pub(crate) fn timestamp(millis: u64) -> prost_types::Timestamp {
         nanos: i32::try_from(millis % 1_000 * 1_000_000).unwrap_or(0),
     }
 }
+
+/// Milliseconds since the epoch; 0 if the timestamp stands before it.
+pub(crate) fn from_timestamp(timestamp: &prost_types::Timestamp) -> u64 {
+    let seconds = u64::try_from(timestamp.seconds).unwrap_or(0);
+    seconds.saturating_mul(1_000).saturating_add(u64::try_from(timestamp.nanos).unwrap_or(0) / 1_000_000)
+}

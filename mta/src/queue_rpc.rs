@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use crate::clock;
 use crate::events::Events;
-use crate::spool::{self, Message, Spool};
+use crate::spool::{self, Message, Spool, SpoolError};
 
 /// Messages on a page if the caller does not say.
 const PAGE: usize = 100;
@@ -47,7 +47,7 @@ impl Queue for QueueService {
                     break 'pages;
                 }
                 if domain.is_empty() || has_recipient_in(message, &domain) {
-                    messages.push(self.describe(message));
+                    messages.extend(self.describe(message).await?);
                 }
                 after = Some(message.id);
             }
@@ -63,11 +63,12 @@ impl Queue for QueueService {
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<QueuedMessage>, Status> {
         let id = parse_id("message_id", &request.into_inner().message_id)?;
-        let message = self
-            .spool
-            .get(id)
-            .ok_or_else(|| Status::not_found(format!("{id} does not wait at {}", self.node)))?;
-        Ok(Response::new(self.describe(&message)))
+        let described = match self.spool.get(id) {
+            Some(message) => self.describe(&message).await?,
+            None => None,
+        };
+        let none = || Status::not_found(format!("{id} does not wait at {}", self.node));
+        described.map(Response::new).ok_or_else(none)
     }
 
     async fn trace(&self, request: Request<TraceRequest>) -> Result<Response<TraceResponse>, Status> {
@@ -85,22 +86,28 @@ impl Queue for QueueService {
 }
 
 impl QueueService {
-    fn describe(&self, message: &Message) -> QueuedMessage {
+    /// What is told of a message; `None` if it has left meanwhile.
+    async fn describe(&self, message: &Message) -> Result<Option<QueuedMessage>, Status> {
+        let envelope = match self.spool.envelope(message).await {
+            Ok(envelope) => envelope,
+            Err(SpoolError::Gone(_)) => return Ok(None),
+            Err(error) => return Err(Status::internal(format!("{}: {error}", message.id))),
+        };
         let recipients = message
             .statuses()
             .into_iter()
             .zip(0..)
             .map(|(status, index)| describe_recipient(message, index, status));
-        QueuedMessage {
+        Ok(Some(QueuedMessage {
             message_id: message.id.to_string(),
-            reverse_path: message.envelope.reverse_path.clone(),
-            account: message.envelope.account.clone(),
+            reverse_path: envelope.reverse_path.clone(),
+            account: message.account.to_string(),
             size: message.size,
-            received_at: message.envelope.received_at,
+            received_at: envelope.received_at,
             recipients: recipients.collect(),
             node: self.node.clone(),
-            priority: message.envelope.priority,
-        }
+            priority: i32::from(message.priority),
+        }))
     }
 }
 
@@ -113,15 +120,15 @@ fn describe_recipient(message: &Message, index: u32, status: spool::Status) -> Q
         attempts: status.attempts,
         next_attempt_at: next,
         expires_at: Some(clock::timestamp(message.expires_at)),
-        last_reply: status.last_reply.map(|reply| *reply),
-        last_peer: status.last_peer.into(),
+        last_reply: status.last_reply().cloned(),
+        last_peer: status.last_peer().to_owned(),
         ..QueuedRecipient::default()
     }
 }
 
 fn has_recipient_in(message: &Message, domain: &str) -> bool {
     let of = |address: &str| address.rsplit_once('@').is_some_and(|(_, of)| of.eq_ignore_ascii_case(domain));
-    message.envelope.recipients.iter().any(|recipient| of(&recipient.address))
+    (0..).take(message.recipients()).any(|index| of(message.address(index)))
 }
 
 fn parse_id(field: &str, text: &str) -> Result<MessageId, Status> {

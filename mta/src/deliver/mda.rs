@@ -82,12 +82,19 @@ impl Mda {
         message: &Arc<Message>,
         recipients: &[u32],
     ) -> Result<Vec<Outcome>, Stalled> {
-        let chosen = recipients.iter().filter_map(|&index| message.envelope.recipients.get(index as usize));
-        let envelope = Envelope { recipients: chosen.cloned().collect(), ..message.envelope.clone() };
         let attempts: Vec<u32> = recipients
             .iter()
             .map(|&index| message.status(index).map_or(1, |status| status.attempts + 1))
             .collect();
+        let whole = match spool.envelope(message).await {
+            Ok(envelope) => envelope,
+            Err(SpoolError::Damaged(error)) => {
+                return Ok(unreadable(recipients.iter().copied().zip(attempts), &error));
+            }
+            Err(error) => return Err(Stalled(error.to_string())),
+        };
+        let chosen = recipients.iter().filter_map(|&index| whole.recipients.get(index as usize));
+        let envelope = Envelope { recipients: chosen.cloned().collect(), ..Envelope::clone(&whole) };
         let channel = self.channels.pick().await.map_err(|status| Stalled(status.message().into()))?;
         let (requests, failure) = requests(Arc::clone(spool), Arc::clone(message), envelope.clone());
         let delivered = tokio::select! {

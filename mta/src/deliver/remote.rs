@@ -17,7 +17,7 @@ use super::mx::{self, Exchanges};
 use crate::config::OutboundConfig;
 use crate::queue::{Outcome, Verdict};
 use crate::reply::reply;
-use crate::spool::{self, Message, Spool};
+use crate::spool::{self, Message, Spool, SpoolError};
 
 /// Addresses that one attempt dials at most, over all hosts of a domain.
 const MOST_ADDRESSES: usize = 10;
@@ -101,7 +101,11 @@ impl Remote {
             };
             recipients.iter().map(outcome).collect()
         };
-        let envelope = match envelope_for(message, recipients) {
+        let envelope = match spool.envelope(message).await {
+            Ok(envelope) => envelope,
+            Err(error) => return all(&Unreachable::local(unreadable(&error))),
+        };
+        let envelope = match envelope_for(&envelope, recipients) {
             Ok(envelope) => envelope,
             Err(reply) => return all(&Unreachable::local(reply)),
         };
@@ -318,20 +322,30 @@ fn is_of_this_host(address: SocketAddr) -> bool {
 /// The envelope for some of a message's recipients.
 ///
 /// REQUIRETLS asks for more than TLS: the server's certificate must be verified (RFC 8689 §4.2.1), and here none is.
-fn envelope_for(message: &Message, recipients: &[(u32, u32)]) -> Result<Envelope, Reply> {
-    if message.envelope.require_tls {
+fn envelope_for(whole: &proto::mail::Envelope, recipients: &[(u32, u32)]) -> Result<Envelope, Reply> {
+    if whole.require_tls {
         let text = "REQUIRETLS cannot be met: certificates of other servers are not verified";
         return Err(reply(550, "5.7.30", text));
     }
     let invalid = |error: message::AddressError| reply(553, "5.1.3", error.to_string());
-    let mail = envelope::mail(&message.envelope).map_err(invalid)?;
+    let mail = envelope::mail(whole).map_err(invalid)?;
     let recipients = recipients
         .iter()
-        .filter_map(|&(index, _)| message.envelope.recipients.get(index as usize))
+        .filter_map(|&(index, _)| whole.recipients.get(index as usize))
         .map(envelope::rcpt)
         .collect::<Result<_, _>>()
         .map_err(invalid)?;
     Ok(Envelope { mail, recipients })
+}
+
+/// Why a message cannot be read, as a reply. One that is damaged is not tried for ever; the sender gets to know.
+fn unreadable(error: &SpoolError) -> Reply {
+    match error {
+        SpoolError::Damaged(_) => {
+            reply(554, "5.3.0", "the message was damaged in storage and cannot be delivered")
+        }
+        error => reply(451, "4.3.0", error.to_string()),
+    }
 }
 
 /// Whether the server was gone before it had the first command of the transaction: nothing can have come of it.

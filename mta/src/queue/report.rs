@@ -17,32 +17,41 @@ const HEADER: u64 = header::MAX_HEADER as u64;
 
 /// A recipient that is reported on.
 pub(super) struct Reported<'a> {
-    pub(super) recipient: &'a Recipient,
+    /// Its place in the envelope.
+    pub(super) index: u32,
     pub(super) action: Action,
     pub(super) status: &'a Status,
-    /// Another mail system gave the last reply.
-    pub(super) said_by_peer: bool,
     /// It was given up because its time in the queue was over.
     pub(super) expired: bool,
 }
 
-/// Makes the report to the sender of `message`. `None` if there is nobody to send it to.
+/// Makes the report to the sender of `message`. `None` if there is nobody to send it to, or nobody knows who it is.
 pub(super) async fn compose(
     parts: &Parts,
     message: &Message,
     reported: &[Reported<'_>],
 ) -> Option<(NewMessage, Bytes)> {
-    let to = Address::parse(&message.envelope.reverse_path).ok()?;
-    let (returned, original) = original(parts, message, reported).await;
+    let about = match parts.spool.envelope(message).await {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            tracing::error!(id = %message.id, %error, "nobody can be told what became of a message");
+            return None;
+        }
+    };
+    let to = Address::parse(&about.reverse_path).ok()?;
+    let (returned, original) = original(parts, message, &about, reported).await;
     let block = &original[..header::length(&original)];
     let subject = header::first(block, "Subject").map(|value| words::decode(&header::unfold(value)));
     let message_id = header::first(block, "Message-ID").map(header::unfold);
     let message_id = message_id.map(|value| String::from_utf8_lossy(&value).trim().to_owned());
-    let lines: Vec<Lines<'_>> = reported.iter().map(Lines::new).collect();
+    let lines: Vec<(&Recipient, Action, Lines<'_>)> = reported
+        .iter()
+        .filter_map(|one| Some((about.recipients.get(one.index as usize)?, one.action, Lines::new(one))))
+        .collect();
     let recipients: Vec<dsn::Recipient<'_>> =
-        reported.iter().zip(&lines).map(|(reported, lines)| lines.recipient(reported)).collect();
+        lines.iter().map(|(recipient, action, lines)| lines.recipient(recipient, *action)).collect();
     let (id, now) = (MessageId::new(), Timestamp::now());
-    let received = message.envelope.received_at.unwrap_or_default();
+    let received = about.received_at.unwrap_or_default();
     let report = Report {
         id,
         at: now,
@@ -50,12 +59,12 @@ pub(super) async fn compose(
         to: &to,
         recipients: &recipients,
         original_id: message.id,
-        envelope_id: &message.envelope.envelope_id,
+        envelope_id: &about.envelope_id,
         arrived_at: Timestamp::new(received.seconds, received.nanos).unwrap_or(now),
         subject: subject.as_deref(),
         message_id: message_id.as_deref(),
         returned,
-        smtputf8: message.envelope.smtputf8,
+        smtputf8: about.smtputf8,
         eight_bit: !original.is_ascii(),
     };
     let built = report.build();
@@ -78,9 +87,14 @@ pub(super) async fn compose(
 }
 
 /// What is returned of the message: all of it only if it failed, the sender asked for that, and it is small.
-async fn original(parts: &Parts, message: &Message, reported: &[Reported<'_>]) -> (Returned, Bytes) {
+async fn original(
+    parts: &Parts,
+    message: &Message,
+    envelope: &Envelope,
+    reported: &[Reported<'_>],
+) -> (Returned, Bytes) {
     let failed = reported.iter().any(|reported| reported.action == Action::Failed);
-    let full = message.envelope.dsn_return() == DsnReturn::Full && failed && message.size <= RETURNED_WHOLE;
+    let full = envelope.dsn_return() == DsnReturn::Full && failed && message.size <= RETURNED_WHOLE;
     let wanted = if full { message.size } else { message.size.min(HEADER) };
     match parts.spool.read(message, 0..wanted).await {
         Ok(whole) if full => (Returned::Message, whole),
@@ -104,27 +118,24 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn new(reported: &Reported<'a>) -> Self {
-        let reply = reported.status.last_reply.as_deref();
+        let reply = reported.status.last_reply();
+        let said_by_peer = reported.status.last.as_ref().is_some_and(|said| said.by_peer);
         let enhanced = reply.map_or("", |reply| reply.enhanced.as_str());
         let status = if enhanced.is_empty() && reported.expired { "4.4.7" } else { enhanced };
         // `mx.remote.test 192.0.2.1:25`: the name. One that could not be reached has reported nothing (RFC 3464 §2.3.5).
-        let remote = reported.status.last_peer.split(' ').next();
-        let remote = remote.filter(|name| reported.said_by_peer && Domain::parse(name).is_ok());
+        let remote = reported.status.last_peer().split(' ').next();
+        let remote = remote.filter(|name| said_by_peer && Domain::parse(name).is_ok());
         let diagnostic = reply.map(|Reply { code, enhanced, text }| {
-            if reported.said_by_peer {
-                format!("{code} {enhanced} {text}").replace("  ", " ")
-            } else {
-                text.clone()
-            }
+            if said_by_peer { format!("{code} {enhanced} {text}").replace("  ", " ") } else { text.clone() }
         });
         Self { status, remote, diagnostic }
     }
 
-    fn recipient(&'a self, reported: &'a Reported<'a>) -> dsn::Recipient<'a> {
+    fn recipient(&'a self, recipient: &'a Recipient, action: Action) -> dsn::Recipient<'a> {
         dsn::Recipient {
-            address: &reported.recipient.address,
-            original: &reported.recipient.original_recipient,
-            action: reported.action,
+            address: &recipient.address,
+            original: &recipient.original_recipient,
+            action,
             status: self.status,
             remote_mta: self.remote,
             diagnostic: self.diagnostic.as_deref(),
@@ -136,23 +147,16 @@ impl<'a> Lines<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::reply::reply;
+    use crate::spool::Said;
 
     fn lines_of<T>(said_by_peer: bool, peer: &str, of: impl FnOnce(&Lines<'_>) -> T) -> T {
-        let status = Status {
-            last_reply: Some(Box::new(reply(550, "5.4.4", "no\nway"))),
-            last_peer: peer.into(),
-            ..Status::default()
-        };
-        let recipient = Recipient::default();
-        let reported = Reported {
-            recipient: &recipient,
-            action: Action::Failed,
-            status: &status,
-            said_by_peer,
-            expired: false,
-        };
+        let said = Said { reply: reply(550, "5.4.4", "no\nway"), peer: peer.into(), by_peer: said_by_peer };
+        let status = Status { last: Some(Arc::new(said)), ..Status::default() };
+        let reported = Reported { index: 0, action: Action::Failed, status: &status, expired: false };
         of(&Lines::new(&reported))
     }
 

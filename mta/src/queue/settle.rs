@@ -11,7 +11,7 @@ use super::{Queue, Unit};
 use crate::clock;
 use crate::events::Details;
 use crate::reply;
-use crate::spool::{Accepted, Message, NewMessage, SpoolError, Status};
+use crate::spool::{Accepted, Message, NewMessage, Said, SpoolError, Status};
 
 /// The wait before a result that the spool did not take is offered to it again.
 const SPOOL_AWAY: Duration = Duration::from_secs(1);
@@ -110,15 +110,18 @@ impl Queue {
             state,
             attempts: outcome.attempts,
             next_attempt_at,
-            last_reply: Some(Box::new(reply::shortened(reply))),
-            last_peer: outcome.peer.as_str().into(),
+            last: Some(Arc::new(Said {
+                reply: reply::shortened(reply),
+                peer: outcome.peer.as_str().into(),
+                by_peer: outcome.said_by_peer,
+            })),
         };
         Settled { outcome, status, kind }
     }
 
     /// The report that is due after this attempt, if one is: one for all recipients together.
     async fn report_on(&self, message: &Message, settled: &[Settled]) -> Option<(NewMessage, bytes::Bytes)> {
-        if message.envelope.reverse_path.is_empty() {
+        if message.reverse_path_is_null {
             // Never a report about a report (RFC 5321 §4.5.5).
             return None;
         }
@@ -178,7 +181,7 @@ impl Queue {
     fn tell(&self, message: &Message, one: &Settled, report_id: &str) {
         let Settled { outcome, status, kind } = one;
         let recipient = message.address(outcome.index);
-        let reply = status.last_reply.as_deref();
+        let reply = status.last_reply();
         let due = (*kind == EventKind::Deferred).then_some(status.next_attempt_at);
         let details = Details {
             recipient,
@@ -217,20 +220,15 @@ impl Queue {
 }
 
 /// What is to be reported of a recipient, if anything is (RFC 3461 §4.1, §6.2).
-fn reported<'a>(message: &'a Message, settled: &'a Settled) -> Option<Reported<'a>> {
+fn reported<'a>(message: &Message, settled: &'a Settled) -> Option<Reported<'a>> {
     use message::dsn::Action;
-    let recipient = message.envelope.recipients.get(settled.outcome.index as usize)?;
-    let asked = |notify: DsnNotify| recipient.notify.contains(&i32::from(notify));
+    let asked = |notify: DsnNotify| message.wants(settled.outcome.index, notify);
     let action = match (&settled.outcome.verdict, settled.status.state) {
         (Verdict::Delivered(_), _) if asked(DsnNotify::Success) => Action::Delivered,
         (Verdict::Relayed { reports: false, .. }, _) if asked(DsnNotify::Success) => Action::Relayed,
-        (_, RecipientState::Bounced | RecipientState::Expired)
-            if recipient.notify.is_empty() || asked(DsnNotify::Failure) =>
-        {
-            Action::Failed
-        }
+        (_, RecipientState::Bounced | RecipientState::Expired) if asked(DsnNotify::Failure) => Action::Failed,
         _ => return None,
     };
-    let (status, said_by_peer) = (&settled.status, settled.outcome.said_by_peer);
-    Some(Reported { recipient, action, status, said_by_peer, expired: settled.kind == EventKind::Expired })
+    let (index, status) = (settled.outcome.index, &settled.status);
+    Some(Reported { index, action, status, expired: settled.kind == EventKind::Expired })
 }

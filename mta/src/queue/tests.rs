@@ -55,6 +55,10 @@ impl Spool for Faulty {
         self.spool.len()
     }
 
+    fn envelope(&self, message: &Message) -> BoxFuture<'static, Result<Arc<Envelope>, SpoolError>> {
+        self.spool.envelope(message)
+    }
+
     fn read(&self, message: &Message, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, SpoolError>> {
         self.spool.read(message, range)
     }

@@ -8,8 +8,9 @@ use message::MessageId;
 use parking_lot::Mutex;
 use prost::Message as _;
 
+use super::message::{Message, Place};
 use super::record::{self, Progress};
-use super::{Accepted, Message, Place, Status};
+use super::{Accepted, Status};
 
 /// Ids of messages that have left the spool are remembered up to this many, so that a late retry of a hand-over adds
 /// nothing. 16 octets each, twice.
@@ -37,6 +38,8 @@ struct State {
     left: HashSet<MessageId>,
     /// `left` in order, the oldest first.
     left_order: VecDeque<MessageId>,
+    /// The accounts of messages, each once.
+    accounts: HashSet<Arc<str>>,
 }
 
 impl Index {
@@ -93,6 +96,16 @@ impl Index {
 }
 
 impl State {
+    /// The account, as all its messages share it.
+    fn account(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.accounts.get(name) {
+            return Arc::clone(known);
+        }
+        let account: Arc<str> = name.into();
+        self.accounts.insert(Arc::clone(&account));
+        account
+    }
+
     fn has_left(&self, id: MessageId) -> bool {
         self.left.contains(&id) || self.dead_records(id).next().is_some()
     }
@@ -165,14 +178,9 @@ impl IndexFollower {
             return Some(Accepted::Known);
         }
         self.liveness.note_live(place.position, &place.body);
-        let message = Arc::new(Message {
-            id,
-            envelope,
-            size: accepted.size,
-            expires_at: accepted.expires_at,
-            recipients: Mutex::new(statuses),
-            place: Mutex::new(place),
-        });
+        let account = state.account(&envelope.account);
+        let terms = (accepted.size, accepted.expires_at);
+        let message = Arc::new(Message::new(id, &envelope, account, terms, statuses, place));
         state.messages.insert(id, Arc::clone(&message));
         Some(Accepted::New(message))
     }
@@ -199,13 +207,10 @@ impl IndexFollower {
             }
             return;
         };
-        let mut recipients = message.recipients.lock();
         for (index, status) in statuses {
-            if let Some(known) = recipients.get_mut(index as usize) {
-                known.merge(status);
-            }
+            message.merge(index, status);
         }
-        if recipients.iter().all(Status::is_final) {
+        if message.is_final() {
             let place = message.place.lock();
             self.liveness.note_dead(place.position, &place.body);
             state.leave(id, place.position);

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use journal::{Appended, BodyWriter, Entry, Journal, OnCorruption, Record, Recovery, SegmentId, Verdict};
 use message::MessageId;
 use prost::Message as _;
+use proto::mail::Envelope;
 use serde::{Deserialize, Serialize};
 use service::config::ByteSize;
 use tokio::task::spawn_blocking;
@@ -199,8 +200,7 @@ impl<'a> Pass<'a> {
 }
 
 fn all_statuses(message: &Message) -> Vec<record::Recipient> {
-    let statuses = message.recipients.lock();
-    statuses.iter().zip(0..).map(|(status, index)| record::Recipient::new(index, status)).collect()
+    message.statuses().iter().zip(0..).map(|(status, index)| record::Recipient::new(index, status)).collect()
 }
 
 impl Spool for JournalSpool {
@@ -251,6 +251,28 @@ impl Spool for JournalSpool {
 
     fn len(&self) -> usize {
         self.index.len()
+    }
+
+    fn envelope(&self, message: &Message) -> BoxFuture<'static, Result<Arc<Envelope>, SpoolError>> {
+        let (journal, index, id) = (self.journal.clone(), Arc::clone(&self.index), message.id);
+        async move {
+            let read = spawn_blocking(move || {
+                loop {
+                    let position = index.get(id).ok_or(SpoolError::Gone(id))?.place.lock().position;
+                    match journal.entry(position) {
+                        // Its segment was reclaimed between the two lines above: the copy stands elsewhere.
+                        Err(journal::Error::Gone { .. }) => {}
+                        entry => {
+                            let decoded = decode_accepted(&entry?.meta);
+                            let (_, envelope, _) = decoded.ok_or(SpoolError::NotUnderstood)?;
+                            return Ok(Arc::new(envelope));
+                        }
+                    }
+                }
+            });
+            read.await.unwrap_or(Err(SpoolError::Failed(journal::Error::Closed)))
+        }
+        .boxed()
     }
 
     fn read(&self, message: &Message, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, SpoolError>> {

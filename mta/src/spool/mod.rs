@@ -5,23 +5,23 @@
 
 mod index;
 mod journal_spool;
+mod message;
 mod record;
 mod status;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use ::message::MessageId;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, Stream};
-use journal::BodyRef;
-use message::MessageId;
-use parking_lot::Mutex;
 use proto::mail::Envelope;
 
+pub(crate) use self::message::Message;
 pub(crate) use journal_spool::JournalSpool;
 pub use journal_spool::SpoolConfig;
-pub(crate) use status::Status;
+pub(crate) use status::{Said, Status};
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +52,9 @@ pub(crate) trait Spool: Send + Sync + 'static {
 
     /// Messages in the spool.
     fn len(&self) -> usize;
+
+    /// Reads a message's envelope.
+    fn envelope(&self, message: &Message) -> BoxFuture<'static, Result<Arc<Envelope>, SpoolError>>;
 
     /// Reads a part of a message's body.
     fn read(&self, message: &Message, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, SpoolError>>;
@@ -89,21 +92,6 @@ pub(crate) enum Accepted {
     Known,
 }
 
-/// A message in the spool.
-#[derive(Debug)]
-pub(crate) struct Message {
-    pub(crate) id: MessageId,
-    pub(crate) envelope: Envelope,
-    /// Octets of the body.
-    pub(crate) size: u64,
-    /// When recipients that are still waiting are given up, in milliseconds since the epoch.
-    pub(crate) expires_at: u64,
-    /// How far each recipient has come, in the envelope's order.
-    recipients: Mutex<Vec<Status>>,
-    /// Where the body lies; changes when its segment is reclaimed.
-    place: Mutex<Place>,
-}
-
 /// Octets that are read from the spool at a time.
 const PIECE: u64 = 256 << 10;
 
@@ -123,30 +111,6 @@ pub(crate) fn pieces(
             Ok(Some((piece, end)))
         }
     })
-}
-
-/// Where a message's record stands in the journal.
-#[derive(Clone, Debug)]
-struct Place {
-    position: journal::Position,
-    body: BodyRef,
-}
-
-impl Message {
-    /// How far each recipient has come, in the envelope's order.
-    pub(crate) fn statuses(&self) -> Vec<Status> {
-        self.recipients.lock().clone()
-    }
-
-    /// How far one recipient has come.
-    pub(crate) fn status(&self, index: u32) -> Option<Status> {
-        self.recipients.lock().get(index as usize).cloned()
-    }
-
-    /// The recipient's address.
-    pub(crate) fn address(&self, index: u32) -> &str {
-        self.envelope.recipients.get(index as usize).map_or("", |recipient| &recipient.address)
-    }
 }
 
 /// Why the spool did not do something. Unless it says otherwise, the message is as it was before.

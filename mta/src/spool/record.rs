@@ -1,12 +1,14 @@
 //! The spool's records, as they stand in the journal. A field's number and meaning never change once released.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use journal::MAX_META_BYTES;
 use message::MessageId;
 use proto::mail;
 use proto::mta::RecipientState;
 
-use super::status::Status;
+use super::status::{Said, Status};
 
 /// A message was accepted; its body stands beside this record. Also written anew, with the state so far, when the
 /// segment it stood in is reclaimed.
@@ -60,6 +62,9 @@ pub(super) struct Recipient {
     pub(super) last_reply: Option<mail::Reply>,
     #[prost(string, tag = "6")]
     pub(super) last_peer: String,
+    /// Another mail system gave the last reply.
+    #[prost(bool, tag = "7")]
+    pub(super) said_by_peer: bool,
 }
 
 impl Progress {
@@ -109,8 +114,9 @@ impl Recipient {
             state: status.state as i32,
             attempts: status.attempts,
             next_attempt_at: status.next_attempt_at,
-            last_reply: status.last_reply.as_deref().cloned(),
-            last_peer: status.last_peer.to_string(),
+            last_reply: status.last_reply().cloned(),
+            last_peer: status.last_peer().to_owned(),
+            said_by_peer: status.last.as_ref().is_some_and(|said| said.by_peer),
         }
     }
 
@@ -119,8 +125,9 @@ impl Recipient {
             state: self.state(),
             attempts: self.attempts,
             next_attempt_at: self.next_attempt_at,
-            last_reply: self.last_reply.map(Box::new),
-            last_peer: self.last_peer.into(),
+            last: self.last_reply.map(|reply| {
+                Arc::new(Said { reply, peer: self.last_peer.into(), by_peer: self.said_by_peer })
+            }),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! How far each recipient of a message has come.
 
+use std::sync::Arc;
+
 use proto::mail::Reply;
 use proto::mta::RecipientState;
 
@@ -12,21 +14,23 @@ pub(crate) struct Status {
     /// When the next attempt is due, in milliseconds since the epoch. While an attempt is under way: when the next one
     /// is due should this node die before it learns the outcome.
     pub(crate) next_attempt_at: u64,
-    /// What was said last.
-    pub(crate) last_reply: Option<Box<Reply>>,
-    /// Who said it.
-    pub(crate) last_peer: Box<str>,
+    /// What was said last. Shared by all who were told the same.
+    pub(crate) last: Option<Arc<Said>>,
+}
+
+/// What was said about a recipient.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Said {
+    pub(crate) reply: Reply,
+    /// Who said it: a host name and address, or `local`.
+    pub(crate) peer: Box<str>,
+    /// Another mail system said it; else it is what was found out here, about `peer` if one is named.
+    pub(crate) by_peer: bool,
 }
 
 impl Default for Status {
     fn default() -> Self {
-        Self {
-            state: RecipientState::Queued,
-            attempts: 0,
-            next_attempt_at: 0,
-            last_reply: None,
-            last_peer: "".into(),
-        }
+        Self { state: RecipientState::Queued, attempts: 0, next_attempt_at: 0, last: None }
     }
 }
 
@@ -34,6 +38,16 @@ impl Status {
     /// Whether nothing more will happen to this recipient.
     pub(crate) fn is_final(&self) -> bool {
         !matches!(self.state, RecipientState::Unspecified | RecipientState::Queued | RecipientState::InFlight)
+    }
+
+    /// What was said last.
+    pub(crate) fn last_reply(&self) -> Option<&Reply> {
+        self.last.as_deref().map(|said| &said.reply)
+    }
+
+    /// Who said it; empty if nobody has said anything.
+    pub(crate) fn last_peer(&self) -> &str {
+        self.last.as_deref().map_or("", |said| &said.peer)
     }
 
     /// Takes over what is newer.

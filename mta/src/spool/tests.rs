@@ -28,7 +28,8 @@ fn new_message(recipients: usize) -> NewMessage {
 
 fn status(state: RecipientState, attempts: u32) -> Status {
     let reply = Reply { code: 250, enhanced: "2.0.0".into(), text: "said".into() };
-    Status { state, attempts, last_reply: Some(Box::new(reply)), ..Status::default() }
+    let last = Some(Arc::new(Said { reply, peer: "mx.remote.test".into(), by_peer: true }));
+    Status { state, attempts, last, ..Status::default() }
 }
 
 async fn accept(spool: &JournalSpool, message: &NewMessage, body: &Bytes) -> Accepted {
@@ -55,7 +56,7 @@ async fn a_message_is_there_with_its_body_after_a_restart() {
 
     let spool = open(dir.path());
     let found = spool.get(message.id).unwrap();
-    assert_eq!(found.envelope, message.envelope);
+    assert_eq!(*spool.envelope(&found).await.unwrap(), message.envelope);
     assert_eq!((found.size, found.expires_at), (body.len() as u64, 1_000));
     let states: Vec<_> = found.statuses().iter().map(|status| status.state).collect();
     assert_eq!(states, [RecipientState::Queued, RecipientState::Delivered]);
@@ -345,11 +346,8 @@ async fn a_message_with_the_most_to_remember_can_be_kept_and_moved() {
     }
     accept(&spool, &message, &Bytes::from_static(b"x")).await;
     let said = Reply { code: 451, enhanced: "4.7.1".into(), text: "t".repeat(1_500) };
-    let deferred = Status {
-        last_reply: Some(Box::new(said)),
-        last_peer: "mx.remote.test".into(),
-        ..status(RecipientState::Queued, 3)
-    };
+    let said = Said { reply: said, peer: "mx.remote.test".into(), by_peer: true };
+    let deferred = Status { last: Some(Arc::new(said)), ..status(RecipientState::Queued, 3) };
     spool.progress(message.id, (0..1_000).map(|index| (index, deferred.clone())).collect()).await.unwrap();
     fill_a_segment(&spool).await;
     let emptying = spool.clone();

@@ -1,0 +1,132 @@
+//! A message as the index holds it: what the queue's order needs, and nothing that can be read when it is needed.
+
+use std::sync::Arc;
+
+use journal::BodyRef;
+use message::MessageId;
+use parking_lot::Mutex;
+use proto::mail::{DsnNotify, Envelope};
+
+use super::Status;
+use crate::clock;
+
+/// A message in the spool. Its envelope is read when it is needed: [`Spool::envelope`](super::Spool::envelope).
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) id: MessageId,
+    /// The account that submitted it; empty for mail from other MTAs. One allocation for all of an account's messages.
+    pub(crate) account: Arc<str>,
+    /// Octets of the body.
+    pub(crate) size: u64,
+    /// When the first edge accepted it, in milliseconds since the epoch.
+    pub(crate) received_at: u64,
+    /// When recipients that are still waiting are given up, in milliseconds since the epoch.
+    pub(crate) expires_at: u64,
+    /// -9 to 9 (RFC 6710).
+    pub(crate) priority: i8,
+    /// Its reverse-path is `<>`: nobody is told what becomes of it.
+    pub(crate) reverse_path_is_null: bool,
+    recipients: Box<[Recipient]>,
+    /// Where it stands in the journal; changes when its segment is reclaimed.
+    pub(super) place: Mutex<Place>,
+}
+
+/// A recipient, in the envelope's order.
+#[derive(Debug)]
+struct Recipient {
+    address: Box<str>,
+    status: Mutex<Status>,
+    notify: Notify,
+}
+
+/// The reports that were asked for (RFC 3461 §4.1), a bit for each [`DsnNotify`].
+#[derive(Clone, Copy, Debug)]
+struct Notify(u8);
+
+impl Notify {
+    fn new(asked: &[i32]) -> Self {
+        let known = asked.iter().filter(|&&value| DsnNotify::try_from(value).is_ok());
+        Self(known.fold(0, |bits, &value| bits | 1 << value))
+    }
+
+    fn has(self, notify: DsnNotify) -> bool {
+        self.0 & 1 << notify as i32 != 0
+    }
+}
+
+/// Where a message's record stands in the journal.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) position: journal::Position,
+    pub(super) body: BodyRef,
+}
+
+impl Message {
+    pub(super) fn new(
+        id: MessageId,
+        envelope: &Envelope,
+        account: Arc<str>,
+        (size, expires_at): (u64, u64),
+        statuses: Vec<Status>,
+        place: Place,
+    ) -> Self {
+        let recipients = envelope.recipients.iter().zip(statuses).map(|(recipient, status)| Recipient {
+            address: recipient.address.as_str().into(),
+            status: Mutex::new(status),
+            notify: Notify::new(&recipient.notify),
+        });
+        Self {
+            id,
+            account,
+            size,
+            received_at: envelope.received_at.as_ref().map_or(0, clock::from_timestamp),
+            expires_at,
+            priority: envelope.priority.clamp(-9, 9) as i8,
+            reverse_path_is_null: envelope.reverse_path.is_empty(),
+            recipients: recipients.collect(),
+            place: Mutex::new(place),
+        }
+    }
+
+    /// Recipients, those included that have come to their end.
+    pub(crate) fn recipients(&self) -> usize {
+        self.recipients.len()
+    }
+
+    /// How far each recipient has come, in the envelope's order.
+    pub(crate) fn statuses(&self) -> Vec<Status> {
+        self.recipients.iter().map(|recipient| recipient.status.lock().clone()).collect()
+    }
+
+    /// How far one recipient has come.
+    pub(crate) fn status(&self, index: u32) -> Option<Status> {
+        self.recipients.get(index as usize).map(|recipient| recipient.status.lock().clone())
+    }
+
+    /// The recipient's address.
+    pub(crate) fn address(&self, index: u32) -> &str {
+        self.recipients.get(index as usize).map_or("", |recipient| &recipient.address)
+    }
+
+    /// Whether the sender asked for this report about the recipient: in so many words, or by asking for nothing, which
+    /// means failures and delays (RFC 3461 §4.1).
+    pub(crate) fn wants(&self, index: u32, report: DsnNotify) -> bool {
+        let Some(Recipient { notify, .. }) = self.recipients.get(index as usize) else { return false };
+        match notify.0 {
+            0 => matches!(report, DsnNotify::Failure | DsnNotify::Delay),
+            _ => notify.has(report),
+        }
+    }
+
+    /// Takes over what is newer about a recipient.
+    pub(super) fn merge(&self, index: u32, status: Status) {
+        if let Some(recipient) = self.recipients.get(index as usize) {
+            recipient.status.lock().merge(status);
+        }
+    }
+
+    /// Whether nothing more will happen to any recipient.
+    pub(super) fn is_final(&self) -> bool {
+        self.recipients.iter().all(|recipient| recipient.status.lock().is_final())
+    }
+}
