@@ -1,4 +1,5 @@
-//! AUTH (RFC 4954) with PLAIN (RFC 4616) and LOGIN: the exchange on the server's side, the responses on the client's.
+//! AUTH (RFC 4954) with PLAIN (RFC 4616) and LOGIN: the exchange on the server's side, the responses on the client's,
+//! which knows SCRAM too ([`scram`]).
 
 use std::fmt;
 
@@ -8,6 +9,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 
 use crate::reply::Reply;
 
+pub(crate) mod scram;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +18,7 @@ pub const MAX_LINE: usize = 12_288;
 /// Octets in a user name or a password at most: enough for any of them, too few to hurt whoever hashes them.
 const MAX_FIELD: usize = 1024;
 
-/// Padding is wanted, but some clients leave it out.
+/// Padding is wanted, but some peers leave it out.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -55,7 +57,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A mechanism that is known here.
+/// A mechanism that the server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
     /// PLAIN (RFC 4616).
@@ -78,6 +80,8 @@ impl Mechanism {
 /// A set of mechanisms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mechanisms {
+    /// SCRAM-SHA-256 (RFC 7677): spoken by the client alone.
+    pub scram_sha_256: bool,
     /// PLAIN.
     pub plain: bool,
     /// LOGIN.
@@ -85,10 +89,10 @@ pub struct Mechanisms {
 }
 
 impl Mechanisms {
-    /// Every mechanism known here.
-    pub const ALL: Self = Self { plain: true, login: true };
+    /// Every mechanism that the server speaks.
+    pub const ALL: Self = Self { scram_sha_256: false, plain: true, login: true };
     /// None: no AUTH at all.
-    pub const NONE: Self = Self { plain: false, login: false };
+    pub const NONE: Self = Self { scram_sha_256: false, plain: false, login: false };
 
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
@@ -104,15 +108,20 @@ impl Mechanisms {
     }
 
     pub(crate) fn union(self, other: Self) -> Self {
-        Self { plain: self.plain || other.plain, login: self.login || other.login }
+        Self {
+            scram_sha_256: self.scram_sha_256 || other.scram_sha_256,
+            plain: self.plain || other.plain,
+            login: self.login || other.login,
+        }
     }
 
     pub(crate) fn parse<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let mut mechanisms = Self::NONE;
-        for mechanism in names.filter_map(Mechanism::parse) {
-            match mechanism {
-                Mechanism::Plain => mechanisms.plain = true,
-                Mechanism::Login => mechanisms.login = true,
+        for name in names {
+            match Mechanism::parse(name) {
+                Some(Mechanism::Plain) => mechanisms.plain = true,
+                Some(Mechanism::Login) => mechanisms.login = true,
+                None => mechanisms.scram_sha_256 |= name.eq_ignore_ascii_case(scram::NAME),
             }
         }
         mechanisms
@@ -122,12 +131,13 @@ impl Mechanisms {
 /// As EHLO lists them: `PLAIN LOGIN`.
 impl fmt::Display for Mechanisms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (self.plain, self.login) {
-            (true, true) => "PLAIN LOGIN",
-            (true, false) => "PLAIN",
-            (false, true) => "LOGIN",
-            (false, false) => "",
-        })
+        let known = [(self.scram_sha_256, scram::NAME), (self.plain, "PLAIN"), (self.login, "LOGIN")];
+        let mut separator = "";
+        for (_, name) in known.into_iter().filter(|(offered, _)| *offered) {
+            write!(f, "{separator}{name}")?;
+            separator = " ";
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,8 @@
 //! The message behind BDAT (RFC 3030 §2): chunks of a size that is known beforehand.
 //!
 //! Content comes as it is, so a bare LF is no trick here but what programs write whose files end lines so: it becomes
-//! CRLF. A bare CR has no such excuse and cannot be sent on: the message is refused.
+//! CRLF. A bare CR has no such excuse and cannot be sent on: the message is refused. Where the client has declared
+//! BINARYMIME (RFC 3030 §3), CR and LF are octets like any other.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use memchr::memchr2;
@@ -17,20 +18,28 @@ pub struct Decoder {
     /// The last octet of the message so far is a CR.
     after_cr: bool,
     bare_cr: bool,
+    /// Content is passed on as it is.
+    binary: bool,
 }
 
 impl Decoder {
+    /// For a message that was declared as BINARYMIME.
+    pub fn binary() -> Self {
+        Self { binary: true, ..Self::default() }
+    }
+
     /// Begins a chunk of `size` octets.
     pub fn begin_chunk(&mut self, size: u64) {
         self.remaining = size;
     }
 
-    /// Takes from `input` what belongs to the chunk and returns it with CRLF for every line end.
+    /// Takes from `input` what belongs to the chunk and returns it, with CRLF for every line end unless it is binary.
     pub fn decode(&mut self, input: &mut BytesMut) -> Bytes {
         let length =
             usize::try_from(self.remaining).map_or(input.len(), |remaining| remaining.min(input.len()));
         self.remaining -= length as u64;
-        self.normalise(input.split_to(length).freeze())
+        let content = input.split_to(length).freeze();
+        if self.binary { content } else { self.normalise(content) }
     }
 
     /// Whether the whole chunk was seen.

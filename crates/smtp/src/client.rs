@@ -4,13 +4,14 @@
 //! [`Session::input`]. When the session is ready, [`Session::begin`] starts a transaction; it ends with an [`Outcome`]
 //! for each recipient, whatever happens to the connection.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use message::Domain;
 
 use crate::auth::Credentials;
 use crate::extensions::Extensions;
 use crate::reply::{Parser, Reply, ReplyError};
 
+mod auth;
 mod opening;
 mod outcome;
 #[cfg(test)]
@@ -29,16 +30,24 @@ pub struct Options {
     pub hello: Domain,
     /// Whether TLS is asked for.
     pub start_tls: StartTls,
-    /// Who the client is. They are only ever sent under TLS.
+    /// Who the client is.
     pub credentials: Option<Credentials>,
-    /// Send messages by BDAT where the server offers it, and pipelining with it.
+    /// Say who the client is without TLS too, for all on the way to hear. Else such a session fails.
+    pub auth_in_clear: bool,
+    /// Send messages by BDAT where the server offers it.
     pub chunking: bool,
 }
 
 impl Options {
     /// A session that takes TLS if it can get it.
     pub fn new(hello: Domain) -> Self {
-        Self { hello, start_tls: StartTls::Opportunistic, credentials: None, chunking: false }
+        Self {
+            hello,
+            start_tls: StartTls::Opportunistic,
+            credentials: None,
+            auth_in_clear: false,
+            chunking: false,
+        }
     }
 }
 
@@ -68,6 +77,8 @@ pub struct Session {
     /// A transaction has begun that the server may not hold for ended: RSET comes first.
     needs_reset: bool,
     replies: u64,
+    /// Transactions begun.
+    transactions: u32,
 }
 
 #[derive(Debug)]
@@ -125,6 +136,7 @@ impl Session {
             start_tls_refusal: None,
             needs_reset: false,
             replies: 0,
+            transactions: 0,
         }
     }
 
@@ -133,7 +145,7 @@ impl Session {
         &mut self.input
     }
 
-    /// What is to be written.
+    /// What is to be written. What is taken off counts as sent.
     pub fn output(&mut self) -> &mut BytesMut {
         &mut self.output
     }
@@ -163,6 +175,11 @@ impl Session {
         matches!(self.state, State::Ready)
     }
 
+    /// Whether the server takes another message in this session: it may have set a limit (MAILMAX of RFC 9422).
+    pub fn has_room(&self) -> bool {
+        self.extensions.limits.mail.is_none_or(|limit| self.transactions < limit)
+    }
+
     /// How many replies have arrived: whoever measures time starts anew with each.
     pub fn replies(&self) -> u64 {
         self.replies
@@ -189,7 +206,7 @@ impl Session {
     /// Sends the commands whose time has come.
     fn fill(&mut self) {
         if let State::Transaction(transaction) = &mut self.state {
-            transaction.fill(&mut self.output, self.extensions.pipelining);
+            transaction.fill(&mut self.output);
             self.settle();
         }
     }
@@ -235,7 +252,7 @@ impl Session {
         match &mut self.state {
             State::Opening(_) => self.opening_reply(reply),
             State::Transaction(transaction) => {
-                transaction.reply(reply);
+                transaction.reply(reply, self.output.is_empty());
                 self.settle();
             }
             State::Reset if reply.is_positive() => {
@@ -259,17 +276,24 @@ impl Session {
 
     /// Begins a transaction, if the session is ready for one.
     ///
+    /// `whole` is the message, if it is at hand in one piece: where the server takes chunks and pipelining, it goes
+    /// with the commands, and nothing is waited for in between. Otherwise, or if it does not, [`Event::Send`] asks.
+    ///
     /// # Errors
     /// What the message needs and this server does not offer: for all recipients alike, and nothing was sent. A recipient
     /// that alone is the cause gets an outcome of its own instead.
-    pub fn begin(&mut self, envelope: &Envelope) -> Result<(), Failure> {
-        let transaction =
+    pub fn begin(&mut self, envelope: &Envelope, whole: Option<Bytes>) -> Result<(), Failure> {
+        let mut transaction =
             Transaction::new(envelope, &self.extensions, &self.options, self.tls, self.needs_reset)?;
+        if let Some(whole) = whole {
+            transaction.hold(whole);
+        }
         if self.is_ready() {
             // Unsolicited: no reply to anything that is to come.
             self.input.clear();
             self.parser.reset();
             self.needs_reset = true;
+            self.transactions = self.transactions.saturating_add(1);
             self.state = State::Transaction(Box::new(transaction));
             self.settle();
         }
@@ -322,7 +346,7 @@ impl Session {
         let failure = Failure::local(self.stage(), reply);
         match &mut self.state {
             State::Transaction(transaction) => {
-                transaction.lost(failure);
+                transaction.over(failure, self.output.is_empty());
                 self.settle();
             }
             State::Quit | State::Closed => self.state = State::Closed,

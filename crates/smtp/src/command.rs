@@ -2,6 +2,7 @@
 
 use crate::parameters::{self, Mail, RcptCommand};
 use crate::reply::Reply;
+use crate::xclient::XClient;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,8 @@ pub enum Command<'a> {
     Help,
     /// QUIT.
     Quit,
+    /// XCLIENT, from a proxy.
+    XClient(XClient),
 }
 
 impl<'a> Command<'a> {
@@ -99,11 +102,12 @@ enum Verb {
     Vrfy,
     Help,
     Quit,
+    XClient,
 }
 
 impl Verb {
     fn parse(word: &str) -> Result<Self, CommandError> {
-        const VERBS: [(&str, Verb); 13] = [
+        const VERBS: [(&str, Verb); 14] = [
             ("MAIL", Verb::Mail),
             ("RCPT", Verb::Rcpt),
             ("DATA", Verb::Data),
@@ -117,6 +121,7 @@ impl Verb {
             ("HELO", Verb::Helo),
             ("VRFY", Verb::Vrfy),
             ("HELP", Verb::Help),
+            ("XCLIENT", Verb::XClient),
         ];
         const NOT_IMPLEMENTED: [&str; 7] = ["EXPN", "TURN", "ATRN", "ETRN", "SEND", "SOML", "SAML"];
         if let Some((_, verb)) = VERBS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)) {
@@ -137,6 +142,7 @@ impl Verb {
             Self::Noop => Ok(Command::Noop),
             Self::Vrfy => Ok(Command::Vrfy),
             Self::Help => Ok(Command::Help),
+            Self::XClient => XClient::parse(arguments).map(Command::XClient),
             Self::Data => alone(Command::Data, arguments),
             Self::StartTls => alone(Command::StartTls, arguments),
             Self::Rset => alone(Command::Rset, arguments),

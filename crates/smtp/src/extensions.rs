@@ -32,6 +32,8 @@ pub struct Extensions {
     pub starttls: bool,
     /// REQUIRETLS (RFC 8689).
     pub require_tls: bool,
+    /// MT-PRIORITY (RFC 6710).
+    pub mt_priority: bool,
     /// LIMITS (RFC 9422).
     pub limits: Limits,
 }
@@ -74,6 +76,7 @@ impl Extensions {
             "AUTH" => self.auth = self.auth.union(Mechanisms::parse(words)),
             "STARTTLS" => self.starttls = true,
             "REQUIRETLS" => self.require_tls = true,
+            "MT-PRIORITY" => self.mt_priority = true,
             "LIMITS" => self.limits = Limits::parse(line),
             _ => {}
         }
@@ -93,6 +96,7 @@ impl Extensions {
             (self.dsn, "DSN"),
             (self.starttls, "STARTTLS"),
             (self.require_tls, "REQUIRETLS"),
+            (self.mt_priority, "MT-PRIORITY"),
         ];
         for (_, keyword) in flags.into_iter().filter(|(offered, _)| *offered) {
             text.push('\n');

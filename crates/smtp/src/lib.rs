@@ -15,6 +15,7 @@ pub mod extensions;
 pub mod parameters;
 pub mod reply;
 pub mod server;
+pub mod xclient;
 pub mod xtext;
 
 pub use auth::{Credentials, Mechanism, Mechanisms, Password};
@@ -22,3 +23,4 @@ pub use command::{Command, CommandError};
 pub use extensions::Extensions;
 pub use parameters::{BodyType, DsnReturn, Mail, Notify, OriginalRecipient, Rcpt};
 pub use reply::{EnhancedCode, Reply};
+pub use xclient::XClient;

@@ -33,13 +33,16 @@ pub struct Mail {
     pub dsn_return: Option<DsnReturn>,
     /// ENVID, decoded: the sender's name for this message in reports (RFC 3461 §4.4).
     pub envelope_id: Option<String>,
+    /// MT-PRIORITY: how urgent the message is, -9 to 9; 0 is normal (RFC 6710 §3).
+    pub priority: Option<i8>,
 }
 
 impl Mail {
     /// Whether any parameter is set: none can be behind HELO.
     pub(crate) fn has_parameters(&self) -> bool {
-        let Self { reverse_path: _, size, body, smtputf8, require_tls, dsn_return, envelope_id } = self;
-        let extended = *smtputf8 || *require_tls || *body != BodyType::SevenBit;
+        let Self { reverse_path: _, size, body, smtputf8, require_tls, dsn_return, envelope_id, priority } =
+            self;
+        let extended = *smtputf8 || *require_tls || *body != BodyType::SevenBit || priority.is_some();
         extended || size.is_some() || dsn_return.is_some() || envelope_id.is_some()
     }
 }
@@ -244,6 +247,9 @@ impl Mail {
             MailParameter::EnvId => self.envelope_id = Some(parse_envelope_id(value)?),
             MailParameter::SmtpUtf8 => self.smtputf8 = parse_flag(value)?,
             MailParameter::RequireTls => self.require_tls = parse_flag(value)?,
+            MailParameter::Priority => {
+                self.priority = Some(parse_priority(value).ok_or(CommandError::ParameterValue)?);
+            }
             // RFC 4954 §5: nobody's word is taken here, which is to treat it as `AUTH=<>`.
             MailParameter::Auth => {
                 value.and_then(xtext::decode).ok_or(CommandError::ParameterValue)?;
@@ -261,12 +267,13 @@ enum MailParameter {
     RequireTls,
     Ret,
     EnvId,
+    Priority,
     Auth,
 }
 
 impl MailParameter {
     fn parse(name: &str) -> Result<Self, CommandError> {
-        const NAMES: [(&str, MailParameter); 7] = [
+        const NAMES: [(&str, MailParameter); 8] = [
             ("SIZE", MailParameter::Size),
             ("BODY", MailParameter::Body),
             ("SMTPUTF8", MailParameter::SmtpUtf8),
@@ -274,6 +281,7 @@ impl MailParameter {
             ("ENVID", MailParameter::EnvId),
             ("AUTH", MailParameter::Auth),
             ("REQUIRETLS", MailParameter::RequireTls),
+            ("MT-PRIORITY", MailParameter::Priority),
         ];
         NAMES
             .iter()
@@ -416,6 +424,17 @@ fn parse_envelope_id(value: Option<&str>) -> Result<String, CommandError> {
         .filter(|id| id.len() <= MAX_ENVELOPE_ID && id.iter().all(|byte| matches!(byte, b' '..=b'~')))
         .and_then(|id| String::from_utf8(id).ok())
         .ok_or(CommandError::ParameterValue)
+}
+
+/// `[ "-" ] NZDIGIT`, or 0 (RFC 6710 §3).
+fn parse_priority(value: Option<&str>) -> Option<i8> {
+    let (negative, digit) = value.map(|value| match value.strip_prefix('-') {
+        Some(digit) => (true, digit),
+        None => (false, value),
+    })?;
+    let &[digit @ b'0'..=b'9'] = digit.as_bytes() else { return None };
+    let magnitude = i8::try_from(digit - b'0').ok()?;
+    if negative { (magnitude > 0).then_some(-magnitude) } else { Some(magnitude) }
 }
 
 /// A parameter that has no value.

@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use crate::auth::{Credentials, Exchange};
 use crate::parameters::{Mail, Rcpt};
 use crate::reply::Reply;
+use crate::xclient::XClient;
 
 mod body;
 mod commands;
@@ -36,6 +37,9 @@ pub struct Session {
     hello: Option<Hello>,
     authenticated: bool,
     pipelined: bool,
+    early_talker: bool,
+    /// The client is a proxy whose XCLIENT is believed.
+    trusted_proxy: bool,
     quit: bool,
     transaction: Option<Transaction>,
     counts: Counts,
@@ -78,8 +82,9 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Question {
     Connected,
+    XClient,
     Authenticate,
-    Mail { smtputf8: bool },
+    Mail { smtputf8: bool, binary: bool },
     Rcpt,
     Data,
     Chunk { size: u64, last: bool },
@@ -93,6 +98,8 @@ pub enum Event {
     Read,
     /// A client is there. Answer: anything positive greets it, anything else is said to it before the session closes.
     Connected,
+    /// A proxy says for whom it speaks. Answer: as to [`Event::Connected`], of the client behind the proxy.
+    XClient(XClient),
     /// The client says who it is. Answer: anything positive if that is so.
     Authenticate(Credentials),
     /// A transaction begins. Answer: the reply.
@@ -137,6 +144,8 @@ pub struct Hello {
 #[derive(Debug, Default)]
 struct Transaction {
     smtputf8: bool,
+    /// BODY=BINARYMIME: the message comes by BDAT, and as it is.
+    binary: bool,
     accepted: u32,
     /// A recipient was refused.
     any_refused: bool,
@@ -147,12 +156,22 @@ struct Transaction {
 /// What a session has had too much of at some point.
 #[derive(Debug, Default)]
 struct Counts {
+    commands: u32,
     errors: u32,
     refusals: u32,
     auth_failures: u32,
     /// Commands since the last message that lead nowhere.
     idle: u32,
     messages: u32,
+}
+
+/// How much a client has asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Lines that were taken for commands.
+    pub commands: u32,
+    /// Those that were wrong, and addresses and credentials that were refused.
+    pub errors: u32,
 }
 
 impl Session {
@@ -168,10 +187,17 @@ impl Session {
             hello: None,
             authenticated: false,
             pipelined: false,
+            early_talker: false,
+            trusted_proxy: false,
             quit: false,
             transaction: None,
             counts: Counts::default(),
         }
+    }
+
+    /// Believes the client's XCLIENT, by which a proxy says for whom it speaks. Without this nobody's is.
+    pub fn trust_proxy(&mut self) {
+        self.trusted_proxy = true;
     }
 
     /// Where what was read is appended to.
@@ -202,6 +228,17 @@ impl Session {
     /// Whether the client has sent commands without waiting for replies.
     pub fn is_pipelined(&self) -> bool {
         self.pipelined
+    }
+
+    /// Whether the client spoke before it was greeted.
+    pub fn is_early_talker(&self) -> bool {
+        self.early_talker
+    }
+
+    /// What the client has used up since the session began.
+    pub fn tally(&self) -> Tally {
+        let Counts { commands, errors, refusals, auth_failures, .. } = self.counts;
+        Tally { commands, errors: errors.saturating_add(refusals).saturating_add(auth_failures) }
     }
 
     /// Whether the client has said QUIT.
@@ -248,8 +285,9 @@ impl Session {
         self.state = State::Command;
         match question {
             Question::Connected => self.connected(&reply),
+            Question::XClient => self.greet(&reply),
             Question::Authenticate => self.authenticated(&reply),
-            Question::Mail { smtputf8 } => self.mail_answered(smtputf8, &reply),
+            Question::Mail { smtputf8, binary } => self.mail_answered(smtputf8, binary, &reply),
             Question::Rcpt => self.rcpt_answered(&reply),
             Question::Data => self.data_answered(&reply),
             Question::Chunk { size, last } => self.chunk_answered(size, last, reply),

@@ -1,12 +1,12 @@
-//! From the greeting to the first transaction: EHLO, STARTTLS, AUTH.
+//! From the greeting to the first transaction: EHLO, STARTTLS, and then AUTH.
 
+use super::auth::Exchange;
 use super::{Failure, Session, Stage, StartTls, State};
-use crate::auth::Credentials;
 use crate::extensions::Extensions;
 use crate::reply::Reply;
 
 /// What the client has said and waits for the reply to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Opening {
     /// Nothing yet.
     Greeting,
@@ -14,12 +14,12 @@ pub(super) enum Opening {
     /// The server does not know EHLO.
     Helo,
     StartTls,
-    /// AUTH or a response; these responses are still to come, the next one last.
-    Auth(Vec<String>),
+    /// AUTH or a response.
+    Auth(Exchange),
 }
 
 /// Octets in a command line that every server takes, its CRLF included (RFC 5321 §4.5.3.1.4).
-const MAX_COMMAND: usize = 512;
+pub(super) const MAX_COMMAND: usize = 512;
 
 impl Opening {
     pub(super) fn stage(&self) -> Stage {
@@ -35,6 +35,10 @@ impl Opening {
 impl Session {
     pub(super) fn opening_reply(&mut self, reply: Reply) {
         let State::Opening(opening) = &mut self.state else { return };
+        if let Opening::Auth(exchange) = opening {
+            let exchange = std::mem::replace(exchange, Exchange::Responses(Vec::new()));
+            return self.auth_reply(reply, exchange);
+        }
         match opening {
             Opening::Greeting if reply.is_positive() => {
                 self.greeting = Some(reply);
@@ -57,10 +61,6 @@ impl Session {
             Opening::StartTls if self.options.start_tls == StartTls::Opportunistic && !reply.closes() => {
                 self.start_tls_refusal = Some(reply);
                 self.authenticate();
-            }
-            Opening::Auth(responses) => {
-                let responses = std::mem::take(responses);
-                self.auth_reply(reply, responses);
             }
             _ => self.refused(reply),
         }
@@ -92,49 +92,7 @@ impl Session {
         }
     }
 
-    fn authenticate(&mut self) {
-        let Some(credentials) = self.options.credentials.take() else {
-            self.state = State::Ready;
-            return;
-        };
-        if !self.tls {
-            self.give_up(Stage::Auth, Reply::fixed(450, 7, 11, "No password is sent without TLS"));
-        } else if self.extensions.auth.plain {
-            self.auth_plain(&credentials);
-        } else if self.extensions.auth.login {
-            let [username, password] = credentials.login_responses();
-            self.command("AUTH LOGIN", Opening::Auth(vec![password, username]));
-        } else {
-            self.give_up(Stage::Auth, Reply::fixed(550, 7, 4, "The server offers no mechanism known here"));
-        }
-    }
-
-    fn auth_plain(&mut self, credentials: &Credentials) {
-        let response = credentials.plain_response();
-        let command = format!("AUTH PLAIN {response}");
-        if command.len() + 2 <= MAX_COMMAND {
-            self.command(&command, Opening::Auth(Vec::new()));
-        } else {
-            self.command("AUTH PLAIN", Opening::Auth(vec![response]));
-        }
-    }
-
-    fn auth_reply(&mut self, reply: Reply, mut responses: Vec<String>) {
-        if reply.is_positive() {
-            self.state = State::Ready;
-        } else if reply.code != 334 {
-            self.refused(reply);
-        } else if let Some(response) = responses.pop() {
-            self.command(&response, Opening::Auth(responses));
-        } else {
-            self.give_up(
-                Stage::Auth,
-                Reply::fixed(450, 7, 0, "The server asks for more than the mechanism has"),
-            );
-        }
-    }
-
-    fn command(&mut self, line: &str, opening: Opening) {
+    pub(super) fn command(&mut self, line: &str, opening: Opening) {
         self.output.extend_from_slice(line.as_bytes());
         self.output.extend_from_slice(b"\r\n");
         self.state = State::Opening(opening);
@@ -145,7 +103,7 @@ impl Session {
         self.state = State::Failed(Failure::from_peer(stage, reply));
     }
 
-    fn give_up(&mut self, stage: Stage, reply: Reply) {
+    pub(super) fn give_up(&mut self, stage: Stage, reply: Reply) {
         self.state = State::Failed(Failure::local(stage, reply));
     }
 }

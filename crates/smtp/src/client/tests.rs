@@ -3,6 +3,7 @@ use crate::parameters::{BodyType, DsnReturn, Mail, Notify, OriginalRecipient, Rc
 use crate::{Credentials, Password};
 
 mod against_server;
+mod cut_off;
 mod opening;
 mod transaction;
 
@@ -51,7 +52,13 @@ impl Dialogue {
     }
 
     fn begins(&mut self, envelope: &Envelope) -> String {
-        self.session.begin(envelope).unwrap();
+        self.session.begin(envelope, None).unwrap();
+        self.goes_on()
+    }
+
+    /// With the message at hand in one piece.
+    fn begins_with(&mut self, envelope: &Envelope, content: &str) -> String {
+        self.session.begin(envelope, Some(Bytes::copy_from_slice(content.as_bytes()))).unwrap();
         self.goes_on()
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
-use bytes::{BufMut as _, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use message::{Address, ReversePath};
 
 use super::{Failure, Options, Outcome, Stage};
@@ -38,11 +38,15 @@ pub(super) struct Transaction {
     outcomes: Vec<Option<Outcome>>,
     /// Recipients that the server has accepted.
     accepted: usize,
+    /// Commands that may wait for their replies at a time.
+    ahead: usize,
     message: Message,
     /// Why the session ends with this transaction.
     failure: Option<Failure>,
     /// The server has answered the end of the message, and so ended the transaction too.
     ended: bool,
+    /// A chunk was refused: what the server makes of the transaction then is unknown (RFC 3030 §2).
+    indeterminate: bool,
 }
 
 /// The reply to what is to come.
@@ -53,6 +57,7 @@ enum Expected {
     Rcpt(usize),
     Data,
     Chunk,
+    LastChunk,
     End,
 }
 
@@ -64,7 +69,7 @@ impl Expected {
             Self::Rcpt(_) => Stage::Rcpt,
             Self::Data => Stage::Data,
             Self::Chunk => Stage::Body,
-            Self::End => Stage::End,
+            Self::LastChunk | Self::End => Stage::End,
         }
     }
 }
@@ -74,8 +79,8 @@ impl Expected {
 enum Message {
     /// DATA must be answered first.
     Data,
-    /// The recipients must be answered first, then it goes by BDAT.
-    Bdat,
+    /// It goes by BDAT: this one as soon as the commands have gone, another one when the recipients were answered.
+    Bdat(Option<Bytes>),
     Sending(Framing),
     /// DATA was sent ahead of the replies to RCPT, the server takes the message, but for nobody: an empty one it is.
     Vain,
@@ -107,15 +112,17 @@ impl Transaction {
     ) -> Result<Self, Failure> {
         check(&envelope.mail, extensions, tls)?;
         let binary = envelope.mail.body == BodyType::BinaryMime;
-        let chunking = (options.chunking || binary) && extensions.chunking && extensions.pipelining;
+        let chunking = (options.chunking || binary) && extensions.chunking;
         let mut transaction = Self {
             commands: VecDeque::with_capacity(envelope.recipients.len() + 3),
             expected: VecDeque::new(),
             outcomes: Vec::with_capacity(envelope.recipients.len()),
             accepted: 0,
-            message: if chunking { Message::Bdat } else { Message::Data },
+            ahead: if extensions.pipelining { MAX_AHEAD } else { 1 },
+            message: if chunking { Message::Bdat(None) } else { Message::Data },
             failure: None,
             ended: false,
+            indeterminate: false,
         };
         if needs_reset {
             transaction.commands.push_back(("RSET\r\n".into(), Expected::Reset));
@@ -149,15 +156,23 @@ impl Transaction {
         }
     }
 
+    /// Takes the message in one piece; forgets it again if it does not go by BDAT.
+    pub(super) fn hold(&mut self, whole: Bytes) {
+        if let Message::Bdat(held) = &mut self.message {
+            *held = Some(whole);
+        }
+    }
+
     /// Sends the commands whose time has come.
-    pub(super) fn fill(&mut self, output: &mut BytesMut, pipelining: bool) {
+    pub(super) fn fill(&mut self, output: &mut BytesMut) {
         if matches!(self.message, Message::Vain) {
             self.message = Message::Sending(Framing::Data(Encoder::default()));
             self.finish(output);
         }
-        let ahead = if pipelining { MAX_AHEAD } else { 1 };
-        while self.expected.len() < ahead {
-            let Some((command, expected)) = self.commands.pop_front() else { break };
+        while self.expected.len() < self.ahead {
+            let Some((command, expected)) = self.commands.pop_front() else {
+                return self.send_whole(output);
+            };
             // Sent ahead of the replies to RCPT, DATA may be vain; behind them there is no need for that.
             if expected == Expected::Data && self.expected.is_empty() && self.accepted == 0 {
                 self.skip_message();
@@ -168,11 +183,23 @@ impl Transaction {
         }
     }
 
+    /// Sends the message that is at hand behind the commands. If no recipient is accepted the server throws it away
+    /// (RFC 3030 §2); it is not sent if that is known already.
+    fn send_whole(&mut self, output: &mut BytesMut) {
+        let Message::Bdat(Some(whole)) = &self.message else { return };
+        let is_open = |expected: &Expected| matches!(expected, Expected::Rcpt(_));
+        if self.accepted > 0 || self.expected.iter().any(is_open) {
+            chunk(whole, true, output);
+            self.message = Message::Over;
+            self.expected.push_back(Expected::LastChunk);
+        }
+    }
+
     /// Whether the server is ready for more of the message.
     pub(super) fn wants_message(&self) -> bool {
         match self.message {
             Message::Sending(Framing::Data(_)) => true,
-            Message::Sending(Framing::Bdat) => self.expected.len() < MAX_AHEAD,
+            Message::Sending(Framing::Bdat) => self.expected.len() < self.ahead,
             _ => false,
         }
     }
@@ -181,8 +208,7 @@ impl Transaction {
         match &mut self.message {
             Message::Sending(Framing::Data(encoder)) => encoder.encode(content, output),
             Message::Sending(Framing::Bdat) if !content.is_empty() => {
-                output.extend_from_slice(format!("BDAT {}\r\n", content.len()).as_bytes());
-                output.extend_from_slice(content);
+                chunk(content, false, output);
                 self.expected.push_back(Expected::Chunk);
             }
             _ => {}
@@ -191,14 +217,16 @@ impl Transaction {
 
     pub(super) fn finish(&mut self, output: &mut BytesMut) {
         match std::mem::replace(&mut self.message, Message::Over) {
-            Message::Sending(Framing::Data(encoder)) => encoder.finish(output),
-            Message::Sending(Framing::Bdat) => output.put_slice(b"BDAT 0 LAST\r\n"),
-            other => {
-                self.message = other;
-                return;
+            Message::Sending(Framing::Data(encoder)) => {
+                encoder.finish(output);
+                self.expected.push_back(Expected::End);
             }
+            Message::Sending(Framing::Bdat) => {
+                chunk(&[], true, output);
+                self.expected.push_back(Expected::LastChunk);
+            }
+            other => self.message = other,
         }
-        self.expected.push_back(Expected::End);
     }
 
     /// What is waited for.
@@ -210,57 +238,67 @@ impl Transaction {
         }
     }
 
-    pub(super) fn reply(&mut self, reply: Reply) {
+    /// `all_sent`: everything that was to be sent has left.
+    pub(super) fn reply(&mut self, reply: Reply, all_sent: bool) {
         let Some(expected) = self.expected.pop_front() else {
-            self.unsolicited(reply);
+            self.unsolicited(reply, all_sent);
             return;
         };
         let stage = expected.stage();
         if reply.code == 421 {
-            self.over(Failure::from_peer(stage, reply));
-            return;
+            return self.over(Failure::from_peer(stage, reply), all_sent);
         }
         match expected {
             Expected::Reset if reply.is_positive() => {}
-            Expected::Reset => self.over(Failure::from_peer(stage, reply)),
-            Expected::Mail => self.mail_reply(reply),
-            Expected::Rcpt(index) => self.rcpt_reply(index, reply),
+            Expected::Reset => self.over(Failure::from_peer(stage, reply), all_sent),
+            Expected::Mail => self.mail_reply(reply, all_sent),
+            Expected::Rcpt(index) => self.rcpt_reply(index, reply, all_sent),
             Expected::Data if reply.is_intermediate() => self.begin_message(),
             Expected::Data | Expected::Chunk if is_refusal(&reply) => {
+                self.indeterminate |= expected == Expected::Chunk;
                 self.fail(&Failure::from_peer(stage, reply));
                 self.skip_message();
             }
             Expected::Chunk if reply.is_positive() => {}
-            Expected::End if reply.is_positive() => self.delivered(&reply),
-            Expected::End if is_refusal(&reply) => {
+            // Consent to a message whose end has not left is consent to something else.
+            Expected::LastChunk | Expected::End if reply.is_positive() && all_sent => self.delivered(&reply),
+            Expected::LastChunk | Expected::End if is_refusal(&reply) => {
                 self.ended = true;
+                self.indeterminate |= expected == Expected::LastChunk;
                 self.fail(&Failure::from_peer(stage, reply));
             }
-            Expected::Data | Expected::Chunk | Expected::End => {
-                self.over(Failure::local(stage, out_of_step(&reply)));
+            Expected::Data | Expected::Chunk | Expected::LastChunk | Expected::End => {
+                self.over(Failure::local(stage, out_of_step(&reply)), all_sent);
             }
         }
-        if matches!(self.message, Message::Bdat) && self.expected.is_empty() && self.commands.is_empty() {
-            self.message = if self.accepted > 0 { Message::Sending(Framing::Bdat) } else { Message::Over };
+        if let Message::Bdat(whole) = &self.message
+            && self.expected.is_empty()
+            && self.commands.is_empty()
+        {
+            match (self.accepted, whole) {
+                (0, _) => self.message = Message::Over,
+                (_, None) => self.message = Message::Sending(Framing::Bdat),
+                // `fill` sends it.
+                (_, Some(_)) => {}
+            }
         }
     }
 
     /// In the middle of a message by DATA: nobody asked, but it tells what is coming. The message cannot be ended without
     /// being sent, so the session ends.
-    fn unsolicited(&mut self, reply: Reply) {
+    fn unsolicited(&mut self, reply: Reply, all_sent: bool) {
         if !is_refusal(&reply) {
-            self.over(Failure::local(Stage::Body, out_of_step(&reply)));
-            return;
+            return self.over(Failure::local(Stage::Body, out_of_step(&reply)), all_sent);
         }
         let failure = Failure::from_peer(Stage::Body, reply);
         // 421 is about the session, any other refusal about the message: what will never be taken is not tried again.
         if failure.reply.code != 421 {
             self.fail(&failure);
         }
-        self.over(failure);
+        self.over(failure, all_sent);
     }
 
-    fn mail_reply(&mut self, reply: Reply) {
+    fn mail_reply(&mut self, reply: Reply, all_sent: bool) {
         if reply.is_positive() {
             return;
         }
@@ -268,11 +306,11 @@ impl Transaction {
             self.fail(&Failure::from_peer(Stage::Mail, reply));
             self.skip_message();
         } else {
-            self.over(Failure::local(Stage::Mail, out_of_step(&reply)));
+            self.over(Failure::local(Stage::Mail, out_of_step(&reply)), all_sent);
         }
     }
 
-    fn rcpt_reply(&mut self, index: usize, reply: Reply) {
+    fn rcpt_reply(&mut self, index: usize, reply: Reply, all_sent: bool) {
         // Whatever it says, if MAIL has failed then this is its consequence.
         let Some(outcome @ None) = self.outcomes.get_mut(index) else { return };
         if reply.is_positive() {
@@ -284,7 +322,7 @@ impl Transaction {
             *outcome =
                 Some(if transient { Outcome::Transient(failure) } else { Outcome::Permanent(failure) });
         } else {
-            self.over(Failure::local(Stage::Rcpt, out_of_step(&reply)));
+            self.over(Failure::local(Stage::Rcpt, out_of_step(&reply)), all_sent);
         }
     }
 
@@ -315,15 +353,15 @@ impl Transaction {
         self.commands.clear();
     }
 
-    /// The connection is lost.
-    pub(super) fn lost(&mut self, failure: Failure) {
-        self.over(failure);
-    }
-
     /// Session and transaction are over.
-    fn over(&mut self, failure: Failure) {
-        // Once the end of the message may have reached the server, so may the message have.
-        let unknown = !self.ended && (failure.stage == Stage::End || self.expected.contains(&Expected::End));
+    ///
+    /// Once the end of the message may have reached the server, so may the message have. A server that says it closes
+    /// (421) in answer to a command before that does not go on to what was sent behind it.
+    pub(super) fn over(&mut self, failure: Failure, all_sent: bool) {
+        let awaits_end =
+            self.expected.iter().any(|expected| matches!(expected, Expected::End | Expected::LastChunk));
+        let reached = failure.stage == Stage::End || awaits_end && !failure.from_peer;
+        let unknown = !self.ended && all_sent && reached;
         for outcome in self.outcomes.iter_mut().filter(|outcome| outcome.is_none()) {
             let failure = failure.clone();
             *outcome = Some(if unknown { Outcome::Unknown(failure) } else { Outcome::Transient(failure) });
@@ -341,7 +379,7 @@ impl Transaction {
             // None is left open at the end.
             outcomes: std::mem::take(&mut self.outcomes).into_iter().flatten().collect(),
             failure: self.failure.take(),
-            needs_reset: !self.ended,
+            needs_reset: !self.ended || self.indeterminate,
         })
     }
 }
@@ -350,7 +388,7 @@ impl Transaction {
 ///
 /// REQUIRETLS holds only under TLS: in clear, the offer is a mistake or a trap (RFC 8689 §2).
 fn check(mail: &Mail, extensions: &Extensions, tls: bool) -> Result<(), Failure> {
-    let binary = extensions.binary_mime && extensions.chunking && extensions.pipelining;
+    let binary = extensions.binary_mime && extensions.chunking;
     let reply = if mail.smtputf8 && !extensions.smtputf8 {
         Reply::fixed(550, 6, 7, "The message needs SMTPUTF8, which the next server does not offer")
     } else if mail.require_tls && !(tls && extensions.require_tls) {
@@ -399,6 +437,9 @@ fn mail_command(envelope: &Envelope, extensions: &Extensions) -> Result<String, 
     if mail.require_tls {
         command.push_str(" REQUIRETLS");
     }
+    if let (Some(priority), true) = (mail.priority, extensions.mt_priority) {
+        let _ = write!(command, " MT-PRIORITY={priority}");
+    }
     if extensions.dsn {
         match mail.dsn_return {
             Some(DsnReturn::Full) => command.push_str(" RET=FULL"),
@@ -434,6 +475,14 @@ fn written(address: &Address, extensions: &Extensions) -> Result<String, Reply> 
         return Ok(address.to_string());
     }
     address.to_ascii().map(|ascii| ascii.to_string()).ok_or(NEEDS_SMTPUTF8)
+}
+
+/// Writes a chunk of the message (RFC 3030 §2).
+fn chunk(content: &[u8], last: bool, output: &mut BytesMut) {
+    let command = format!("BDAT {}{}\r\n", content.len(), if last { " LAST" } else { "" });
+    output.reserve(command.len() + content.len());
+    output.put_slice(command.as_bytes());
+    output.put_slice(content);
 }
 
 /// A reply that says no, now or for ever.

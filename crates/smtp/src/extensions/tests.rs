@@ -14,6 +14,7 @@ fn what_is_advertised_reads_the_same() {
         auth: Mechanisms::ALL,
         starttls: true,
         require_tls: true,
+        mt_priority: true,
         limits: Limits { mail: Some(10), rcpt: Some(1000), rcpt_domains: Some(1) },
     };
     let text = extensions.advertise("mx.example.test");

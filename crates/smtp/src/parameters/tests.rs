@@ -12,7 +12,7 @@ fn rcpt(text: &str) -> Result<Rcpt, CommandError> {
 #[test]
 fn every_parameter_of_mail_is_understood() {
     let mail = parse_mail(
-        "<alice@example.test> SIZE=1000 body=8bitmime SMTPUTF8 RET=HDRS ENVID=QQ+2B3 REQUIRETLS AUTH=<>",
+        "<alice@example.test> SIZE=1000 body=8bitmime SMTPUTF8 RET=HDRS ENVID=QQ+2B3 REQUIRETLS AUTH=<> MT-PRIORITY=-4",
     );
     let expected = Mail {
         reverse_path: "alice@example.test".parse().unwrap(),
@@ -22,6 +22,7 @@ fn every_parameter_of_mail_is_understood() {
         require_tls: true,
         dsn_return: Some(DsnReturn::Headers),
         envelope_id: Some("QQ+3".into()),
+        priority: Some(-4),
     };
     assert_eq!(mail, Ok(expected));
 }
@@ -38,6 +39,13 @@ fn parameters_are_checked() {
         "RET=ALL",
         "SMTPUTF8=1",
         "REQUIRETLS=yes",
+        "MT-PRIORITY",
+        "MT-PRIORITY=",
+        "MT-PRIORITY=10",
+        "MT-PRIORITY=-0",
+        "MT-PRIORITY=+1",
+        "MT-PRIORITY=--1",
+        "MT-PRIORITY=1 MT-PRIORITY=1",
         "ENVID=+0A",
         "ENVID=+4",
         "SIZE=1 SIZE=1",

@@ -113,6 +113,8 @@ impl Session {
         let ready = match &self.transaction {
             None => Err(replies::NO_MAIL),
             Some(transaction) if transaction.body.is_some() => Err(replies::CHUNKS_BEGUN),
+            // RFC 3030 §3: lines are what DATA is made of.
+            Some(transaction) if transaction.binary => Err(replies::BINARY_NEEDS_BDAT),
             Some(transaction) => transaction.check_recipients(),
         };
         match ready {
@@ -152,7 +154,8 @@ impl Session {
 
     pub(super) fn chunk_answered(&mut self, size: u64, last: bool, answer: Reply) {
         if let Some(transaction) = &mut self.transaction {
-            let mut body = Body::new(Framing::Chunks { decoder: bdat::Decoder::default(), last });
+            let decoder = if transaction.binary { bdat::Decoder::binary() } else { bdat::Decoder::default() };
+            let mut body = Body::new(Framing::Chunks { decoder, last });
             body.refusal = (!answer.is_positive()).then_some(answer);
             transaction.body = Some(body);
             self.begin_chunk(size, last);

@@ -9,6 +9,7 @@ use crate::auth::{AuthError, Exchange, Mechanism, Step};
 use crate::command::{self, Command, CommandError};
 use crate::parameters::{BodyType, Mail, Rcpt, RcptCommand};
 use crate::reply::Reply;
+use crate::xclient::{self, XClient};
 
 impl Session {
     /// Reads a command, if one has arrived.
@@ -80,6 +81,7 @@ impl Session {
     }
 
     fn command_line(&mut self, line: &[u8], is_last: bool) -> Option<Event> {
+        self.counts.commands = self.counts.commands.saturating_add(1);
         match Command::parse(line) {
             Ok(command) => self.command(command, is_last),
             Err(CommandError::ChunkSize) => {
@@ -97,7 +99,11 @@ impl Session {
         // What follows these depends on their replies, so nobody who follows the protocol has sent it (RFC 2920 §3.1).
         let waits = matches!(
             command,
-            Command::Hello { .. } | Command::Data | Command::Auth { .. } | Command::StartTls
+            Command::Hello { .. }
+                | Command::Data
+                | Command::Auth { .. }
+                | Command::StartTls
+                | Command::XClient(_)
         );
         if waits && !is_last {
             self.close(&replies::OUT_OF_STEP);
@@ -109,6 +115,7 @@ impl Session {
             Command::Data => self.data(),
             Command::Bdat { size, last } => self.bdat(size, last),
             Command::Auth { mechanism, initial_response } => self.auth(mechanism, initial_response),
+            Command::XClient(client) => self.xclient(client),
             Command::Hello { esmtp, name } => self.say(|session| session.hello_from(esmtp, name)),
             Command::StartTls => self.say(Self::start_tls),
             Command::Rset => self.say(Self::reset),
@@ -142,9 +149,17 @@ impl Session {
     }
 
     pub(super) fn connected(&mut self, answer: &Reply) {
-        if !self.input.is_empty() {
+        self.early_talker = !self.input.is_empty();
+        if self.early_talker && self.config.refuse_early_talkers {
             self.close(&replies::EARLY_TALKER);
-        } else if answer.is_positive() {
+        } else {
+            self.greet(answer);
+        }
+    }
+
+    /// Says the greeting, or what stands in its place.
+    pub(super) fn greet(&mut self, answer: &Reply) {
+        if answer.is_positive() {
             let text = format!("{} ESMTP", self.config.hostname);
             self.reply(&Reply { code: 220, enhanced: None, text: text.into() });
         } else {
@@ -157,11 +172,34 @@ impl Session {
         self.hello = Some(Hello { name: name.to_owned(), esmtp });
         let hostname = self.config.hostname.as_str();
         let text = if esmtp {
-            self.config.extensions(self.tls, self.authenticated).advertise(hostname)
+            let extensions = self.config.extensions(self.tls, self.authenticated).advertise(hostname);
+            if self.trusted_proxy {
+                format!("{extensions}\nXCLIENT {}", xclient::ATTRIBUTES)
+            } else {
+                extensions
+            }
         } else {
             hostname.to_owned()
         };
         self.idle(&Reply { code: 250, enhanced: None, text: text.into() });
+    }
+
+    /// The session is the client's from here on, and at its beginning: it is greeted again.
+    fn xclient(&mut self, client: XClient) -> Option<Event> {
+        if !self.trusted_proxy {
+            return self.refuse(&replies::UNTRUSTED_PROXY);
+        } else if self.transaction.is_some() {
+            return self.refuse(&replies::XCLIENT_IN_TRANSACTION);
+        }
+        self.counts.idle += 1;
+        if self.counts.idle > self.config.max_idle_commands {
+            self.close(&replies::TOO_MANY_IDLE_COMMANDS);
+            return None;
+        }
+        let esmtp = client.esmtp.unwrap_or(true);
+        self.hello = client.helo.clone().map(|name| Hello { name, esmtp });
+        self.authenticated = client.login.is_some();
+        Some(self.ask(Question::XClient, Event::XClient(client)))
     }
 
     fn reset(&mut self) {
@@ -260,16 +298,20 @@ impl Session {
             return None;
         }
         self.transaction = None;
-        Some(self.ask(Question::Mail { smtputf8: mail.smtputf8 }, Event::Mail(mail)))
+        let binary = mail.body == BodyType::BinaryMime;
+        Some(self.ask(Question::Mail { smtputf8: mail.smtputf8, binary }, Event::Mail(mail)))
     }
 
     /// Only what was offered can be asked for.
     fn check_parameters(&self, mail: &Mail, esmtp: bool) -> Result<(), Reply> {
         let offers_require_tls = self.config.require_tls && self.tls;
-        if (mail.has_parameters() && !esmtp) || (mail.require_tls && !offers_require_tls) {
+        let unknown = (mail.has_parameters() && !esmtp)
+            || (mail.require_tls && !offers_require_tls)
+            || (mail.priority.is_some() && !self.config.mt_priority);
+        if unknown {
             return Err(CommandError::UnknownParameter.reply());
         }
-        if mail.body == BodyType::BinaryMime {
+        if mail.body == BodyType::BinaryMime && !self.config.binary_mime {
             return Err(CommandError::ParameterNotImplemented.reply());
         }
         if mail.size.is_some_and(|size| size > self.config.max_message_size) {
@@ -281,9 +323,9 @@ impl Session {
         }
     }
 
-    pub(super) fn mail_answered(&mut self, smtputf8: bool, answer: &Reply) {
+    pub(super) fn mail_answered(&mut self, smtputf8: bool, binary: bool, answer: &Reply) {
         if answer.is_positive() {
-            self.transaction = Some(Transaction { smtputf8, ..Transaction::default() });
+            self.transaction = Some(Transaction { smtputf8, binary, ..Transaction::default() });
             self.reply(answer);
         } else {
             self.refused(answer);

@@ -26,6 +26,12 @@ pub struct Config {
     pub mail_needs_auth: bool,
     /// REQUIRETLS is offered, under TLS only (RFC 8689).
     pub require_tls: bool,
+    /// BINARYMIME is offered (RFC 3030 §3): whoever takes the message must get along with any octets.
+    pub binary_mime: bool,
+    /// MT-PRIORITY is offered (RFC 6710). What a client asks for is for the handler to honour or not.
+    pub mt_priority: bool,
+    /// Whoever speaks before the greeting is refused. Otherwise [`super::Session::is_early_talker`] tells of it.
+    pub refuse_early_talkers: bool,
     /// Malformed, unknown and out-of-order commands in a session before it is closed.
     pub max_errors: u32,
     /// Senders and recipients refused in a session before it is closed: whoever tries names has enough of them.
@@ -49,6 +55,9 @@ impl Config {
             mail_needs_tls: false,
             mail_needs_auth: false,
             require_tls: false,
+            binary_mime: false,
+            mt_priority: false,
+            refuse_early_talkers: true,
             max_errors: 10,
             max_refusals: 100,
             max_auth_failures: 3,
@@ -65,13 +74,13 @@ impl Config {
             eight_bit_mime: true,
             smtputf8: true,
             chunking: true,
-            // Line ends in BDAT are made CRLF, which binary content would not survive.
-            binary_mime: false,
+            binary_mime: self.binary_mime,
             enhanced_status_codes: true,
             dsn: true,
             auth: if tls { self.mechanisms } else { Mechanisms::NONE },
             starttls: self.starttls && !tls && !authenticated,
             require_tls: self.require_tls && tls,
+            mt_priority: self.mt_priority,
             limits: Limits {
                 mail: Some(self.max_messages),
                 rcpt: Some(self.max_recipients),

@@ -6,6 +6,7 @@ mod auth;
 mod limits;
 mod message;
 mod order;
+mod proxies;
 mod splits;
 
 /// A session with a handler that writes down what it hears, and takes everything but `nobody@…`.
@@ -94,6 +95,13 @@ impl Served {
 
     fn handle(&mut self, event: Event) {
         let (heard, answer) = match event {
+            Event::XClient(client) => {
+                let reply = match client.address {
+                    Some(address) if address.is_loopback() => Reply::fixed(554, 7, 1, "Not you"),
+                    _ => Reply::plain(220, ""),
+                };
+                (format!("client {client:?}"), Some(reply))
+            }
             Event::Connected => ("connected".into(), Some(Reply::plain(220, ""))),
             Event::Authenticate(credentials) => {
                 let known = credentials.password.reveal() == "secret";

@@ -88,7 +88,7 @@ fn connect(options: Options) -> (Session, Server) {
 }
 
 fn send(client: &mut Session, server: &mut Server, recipients: &[&str], pieces: &[&[u8]]) -> Vec<Outcome> {
-    client.begin(&envelope(recipients)).unwrap();
+    client.begin(&envelope(recipients), None).unwrap();
     let mut pieces = pieces.iter();
     loop {
         match next(client, server) {
@@ -151,7 +151,7 @@ proptest! {
             client.input().extend_from_slice(reply.as_bytes());
             match client.poll() {
                 Event::StartTls => client.tls_established(),
-                Event::Ready => client.begin(&envelope(&["b@example.test"])).unwrap_or_default(),
+                Event::Ready => client.begin(&envelope(&["b@example.test"]), None).unwrap_or_default(),
                 Event::Send => { client.send(b"x\r\n"); client.finish(); }
                 _ => {}
             }

@@ -1,5 +1,8 @@
 //! From the greeting to the first transaction.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 
 #[test]
@@ -79,6 +82,95 @@ fn with_credentials(password: &str) -> Options {
     let password = Password::new(password);
     let credentials = Credentials { authorization: None, username: "alice".into(), password };
     Options { credentials: Some(credentials), ..options() }
+}
+
+const SCRAM: &str = "250-mx\r\n250 AUTH LOGIN PLAIN SCRAM-SHA-256\r\n";
+
+/// A session that has begun to prove the password; with the client's nonce.
+fn proving() -> (Dialogue, String) {
+    let mut dialogue = Dialogue::new(with_credentials("secret"), true);
+    dialogue.hears("220 mx\r\n");
+    let said = dialogue.hears(SCRAM);
+    let initial = said.strip_prefix("AUTH SCRAM-SHA-256 ").unwrap().trim_end();
+    let first = String::from_utf8(STANDARD.decode(initial).unwrap()).unwrap();
+    let nonce = first.strip_prefix("n,,n=alice,r=").unwrap().to_owned();
+    (dialogue, nonce)
+}
+
+fn challenge(text: &str) -> String {
+    format!("334 {}\r\n", STANDARD.encode(text))
+}
+
+#[test]
+fn a_password_is_proved_rather_than_sent() {
+    let (mut dialogue, nonce) = proving();
+    let server_first = format!("r={nonce}server,s={},i=4096", STANDARD.encode("salt"));
+    let response = dialogue.hears(&challenge(&server_first));
+    assert!(!response.contains(&STANDARD.encode("secret")));
+    let response = String::from_utf8(STANDARD.decode(response.trim_end()).unwrap()).unwrap();
+    let (without_proof, _) = response.split_once(",p=").unwrap();
+    let signed = format!("n=alice,r={nonce},{server_first},{without_proof}");
+    let proof = server_proof("secret", b"salt", &signed);
+    assert_eq!(dialogue.hears(&challenge(&format!("v={proof}"))), "\r\n");
+    dialogue.hears("235 2.7.0 yes\r\n");
+    assert_eq!(dialogue.event, Event::Ready);
+}
+
+#[test]
+fn a_server_that_proves_nothing_is_not_believed() {
+    let server_first = |nonce: &str| challenge(&format!("r={nonce}server,s={},i=4096", STANDARD.encode("x")));
+    let (mut dialogue, _) = proving();
+    dialogue.hears("235 2.7.0 yes\r\n");
+    assert!(!dialogue.failure().from_peer && dialogue.failure().reply.is_transient());
+
+    let (mut dialogue, nonce) = proving();
+    dialogue.hears(&server_first(&nonce));
+    dialogue.hears("235 2.7.0 yes\r\n");
+    assert_eq!(dialogue.failure().reply.text, "The server did not prove that it knows the password");
+
+    let (mut dialogue, nonce) = proving();
+    dialogue.hears(&server_first(&nonce));
+    assert_eq!(dialogue.hears(&challenge("v=AAAA")), "");
+    assert_eq!(dialogue.failure().stage, Stage::Auth);
+
+    let (mut dialogue, nonce) = proving();
+    dialogue.hears(&server_first(&nonce));
+    dialogue.hears("535 5.7.8 no\r\n");
+    assert!(dialogue.failure().from_peer);
+}
+
+/// What a server that knows the password says at last (RFC 5802 §3).
+fn server_proof(password: &str, salt: &[u8], signed: &str) -> String {
+    use aws_lc_rs::{hmac, pbkdf2};
+    let mut salted = [0; 32];
+    let rounds = 4096.try_into().unwrap();
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, password.as_bytes(), &mut salted);
+    let key = |octets: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, octets);
+    let server_key = hmac::sign(&key(&salted), b"Server Key");
+    STANDARD.encode(hmac::sign(&key(server_key.as_ref()), signed.as_bytes()))
+}
+
+#[test]
+fn a_password_beyond_ascii_goes_by_plain() {
+    let mut dialogue = Dialogue::new(with_credentials("geheimnisträger"), true);
+    dialogue.hears("220 mx\r\n");
+    assert!(dialogue.hears(SCRAM).starts_with("AUTH PLAIN "));
+}
+
+#[test]
+fn a_password_is_sent_in_clear_only_where_that_is_wanted() {
+    let wanted = Options { auth_in_clear: true, ..with_credentials("secret") };
+    let mut dialogue = Dialogue::new(wanted, false);
+    dialogue.hears("220 mx\r\n");
+    assert!(dialogue.hears("250-mx\r\n250 AUTH PLAIN\r\n").starts_with("AUTH PLAIN "));
+}
+
+#[test]
+fn a_server_without_a_known_mechanism_is_tried_again() {
+    let mut dialogue = Dialogue::new(with_credentials("secret"), true);
+    dialogue.hears("220 mx\r\n");
+    assert_eq!(dialogue.hears("250-mx\r\n250 AUTH GSSAPI\r\n"), "");
+    assert!(dialogue.failure().reply.is_transient());
 }
 
 #[test]

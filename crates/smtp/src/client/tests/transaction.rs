@@ -268,15 +268,16 @@ fn parameters_are_sent_where_they_are_offered() {
     full.mail.body = BodyType::EightBitMime;
     full.mail.dsn_return = Some(DsnReturn::Headers);
     full.mail.envelope_id = Some("id 1".into());
+    full.mail.priority = Some(-3);
     full.recipients[0].notify = Some(Notify::Never);
     full.recipients[0].original_recipient = OriginalRecipient::from_decoded("rfc822;x+y@example.test");
     let mut dialogue = Dialogue::ready(
         options(),
-        "250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n",
+        "250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-MT-PRIORITY MIXER\r\n",
     );
     assert_eq!(
         dialogue.begins(&full),
-        "MAIL FROM:<alice@example.test> SIZE=100 BODY=8BITMIME RET=HDRS ENVID=id+201\r\n\
+        "MAIL FROM:<alice@example.test> SIZE=100 BODY=8BITMIME MT-PRIORITY=-3 RET=HDRS ENVID=id+201\r\n\
          RCPT TO:<b@example.test> NOTIFY=NEVER ORCPT=rfc822;x+2By@example.test\r\nDATA\r\n"
     );
     full.mail.body = BodyType::SevenBit;
@@ -293,7 +294,7 @@ fn what_a_message_needs_is_never_dropped() {
         let mut envelope = envelope(&["b@example.test"]);
         change(&mut envelope.mail);
         let mut dialogue = Dialogue::ready(options(), "250-SIZE 1000\r\n");
-        let failure = dialogue.session.begin(&envelope).unwrap_err();
+        let failure = dialogue.session.begin(&envelope, None).unwrap_err();
         assert!(dialogue.session.is_ready() && dialogue.session.output().is_empty());
         assert!(!failure.from_peer);
         failure.reply.enhanced.unwrap().to_string()
@@ -318,7 +319,7 @@ fn requiretls_that_is_offered_in_clear_is_worth_nothing() {
             let said = dialogue.begins(&needy);
             assert_eq!(said, "MAIL FROM:<alice@example.test> REQUIRETLS\r\n");
         } else {
-            let failure = dialogue.session.begin(&needy).unwrap_err();
+            let failure = dialogue.session.begin(&needy, None).unwrap_err();
             assert_eq!(failure.reply.enhanced.unwrap().to_string(), "5.7.30");
             assert!(dialogue.session.is_ready() && dialogue.session.output().is_empty());
         }
@@ -373,4 +374,104 @@ fn without_a_recipient_there_are_no_chunks() {
     dialogue.begins(&envelope(&["b@example.test"]));
     dialogue.hears("250 OK\r\n550 no\r\n");
     assert!(matches!(dialogue.outcomes(), [Outcome::Permanent(_)]));
+}
+
+#[test]
+fn a_message_at_hand_goes_in_one_breath() {
+    let mut dialogue = chunked();
+    let said = dialogue.begins_with(&envelope(&["b@example.test", "c@example.test"]), ".a\r\n");
+    assert_eq!(
+        said,
+        "MAIL FROM:<alice@example.test>\r\nRCPT TO:<b@example.test>\r\nRCPT TO:<c@example.test>\r\n\
+         BDAT 4 LAST\r\n.a\r\n"
+    );
+    dialogue.hears("250 OK\r\n250 OK\r\n550 5.1.1 who?\r\n250 2.0.0 queued\r\n");
+    assert!(matches!(dialogue.outcomes(), [Outcome::Delivered(_), Outcome::Permanent(_)]));
+    dialogue.goes_on();
+    // The transaction has ended: nothing is to be reset.
+    assert!(dialogue.begins_with(&envelope(&["b@example.test"]), "x").starts_with("MAIL "));
+}
+
+#[test]
+fn a_message_that_went_for_nobody_is_thrown_away_by_the_server() {
+    for (replies, stage) in [
+        ("250 OK\r\n550 no\r\n503 no recipients\r\n", Stage::Rcpt),
+        ("451 later\r\n503 no\r\n503 no\r\n", Stage::Mail),
+    ] {
+        let mut dialogue = chunked();
+        dialogue.begins_with(&envelope(&["b@example.test"]), "x\r\n");
+        dialogue.hears(replies);
+        let [Outcome::Permanent(failure) | Outcome::Transient(failure)] = dialogue.outcomes() else {
+            panic!()
+        };
+        assert!(failure.from_peer && failure.stage == stage, "{failure}");
+        dialogue.goes_on();
+        assert_eq!(dialogue.event, Event::Ready);
+        assert!(dialogue.begins_with(&envelope(&["b@example.test"]), "x").starts_with("RSET\r\nMAIL "));
+    }
+}
+
+#[test]
+fn a_message_at_hand_waits_for_what_must_be_answered_first() {
+    // No pipelining: one command at a time, a chunk among them.
+    let mut dialogue = Dialogue::ready(Options { chunking: true, ..options() }, "250-CHUNKING\r\n");
+    let content = "x\r\n";
+    assert!(dialogue.begins_with(&envelope(&["b@example.test"]), content).starts_with("MAIL "));
+    assert!(dialogue.hears("250 OK\r\n").starts_with("RCPT "));
+    assert_eq!(dialogue.hears("250 OK\r\n"), "BDAT 3 LAST\r\nx\r\n");
+    dialogue.hears("250 OK\r\n");
+    assert!(dialogue.outcomes()[0].is_delivered());
+
+    let mut dialogue = Dialogue::ready(Options { chunking: true, ..options() }, "250-CHUNKING\r\n");
+    dialogue.begins_with(&envelope(&["b@example.test"]), content);
+    dialogue.hears("250 OK\r\n");
+    assert_eq!(dialogue.hears("550 no\r\n"), "");
+    assert!(matches!(dialogue.outcomes(), [Outcome::Permanent(_)]));
+
+    // No chunking: it is asked for as ever.
+    let mut dialogue = Dialogue::ready(Options { chunking: true, ..options() }, PIPELINING);
+    dialogue.begins_with(&envelope(&["b@example.test"]), content);
+    dialogue.hears("250 OK\r\n250 OK\r\n354 go\r\n");
+    assert_eq!(dialogue.sends(content), "x\r\n.\r\n");
+}
+
+#[test]
+fn a_message_for_very_many_goes_once_the_first_were_answered() {
+    let addresses: Vec<String> = (0..150).map(|number| format!("b{number}@example.test")).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let mut dialogue = chunked();
+    let mut said = dialogue.begins_with(&envelope(&addresses), "x");
+    assert!(!said.contains("BDAT"));
+    said += &dialogue.hears(&"250 OK\r\n".repeat(60));
+    assert_eq!(said.matches("RCPT").count(), 150);
+    assert!(said.ends_with("BDAT 1 LAST\r\nx"));
+    dialogue.hears(&"250 OK\r\n".repeat(92));
+    assert!(dialogue.outcomes().iter().all(Outcome::is_delivered));
+}
+
+#[test]
+fn binary_mail_goes_in_chunks_only() {
+    let mut binary = envelope(&["b@example.test"]);
+    binary.mail.body = BodyType::BinaryMime;
+    let mut dialogue = Dialogue::ready(options(), "250-PIPELINING\r\n250-BINARYMIME\r\n250-CHUNKING\r\n");
+    assert_eq!(
+        dialogue.begins_with(&binary, "\n\0"),
+        "MAIL FROM:<alice@example.test> BODY=BINARYMIME\r\nRCPT TO:<b@example.test>\r\nBDAT 2 LAST\r\n\n\0"
+    );
+    let dialogue = Dialogue::ready(options(), "250-PIPELINING\r\n250-BINARYMIME\r\n");
+    let mut session = dialogue.session;
+    assert_eq!(session.begin(&binary, None).unwrap_err().reply.code, 554);
+}
+
+#[test]
+fn the_servers_limit_of_messages_is_known() {
+    let mut dialogue = Dialogue::ready(options(), "250-PIPELINING\r\n250-LIMITS MAILMAX=2\r\n");
+    for room in [true, false] {
+        dialogue.begins(&envelope(&["b@example.test"]));
+        dialogue.hears("250 OK\r\n250 OK\r\n354 go\r\n");
+        dialogue.sends("x");
+        dialogue.hears("250 OK\r\n");
+        dialogue.goes_on();
+        assert_eq!(dialogue.session.has_room(), room);
+    }
 }
