@@ -47,7 +47,7 @@ pub struct Report<'a> {
     pub message_id: Option<&'a str>,
     /// What of the message comes with the report.
     pub returned: Returned,
-    /// The message needs SMTPUTF8, and so does a report that holds of it what this does.
+    /// The message came with SMTPUTF8, so its sender can read a report that needs it.
     pub smtputf8: bool,
     /// What is returned of the message is not all ASCII.
     pub eight_bit: bool,
@@ -72,6 +72,8 @@ pub struct Recipient<'a> {
     pub last_attempt: Option<Timestamp>,
     /// For `Delayed`: when the message will be given up.
     pub will_retry_until: Option<Timestamp>,
+    /// For `Failed`: it failed for no lasting reason, and was tried until its time was over.
+    pub expired: bool,
 }
 
 /// What was done (RFC 3464 §2.3.3).
@@ -85,6 +87,8 @@ pub enum Action {
     Delivered,
     /// It went to a host that may not report on it.
     Relayed,
+    /// It went on to several addresses that stand behind this one.
+    Expanded,
 }
 
 impl Action {
@@ -95,6 +99,7 @@ impl Action {
             Self::Delayed => "delayed",
             Self::Delivered => "delivered",
             Self::Relayed => "relayed",
+            Self::Expanded => "expanded",
         }
     }
 
@@ -103,7 +108,7 @@ impl Action {
         match self {
             Self::Failed => "5.0.0",
             Self::Delayed => "4.0.0",
-            Self::Delivered | Self::Relayed => "2.0.0",
+            Self::Delivered | Self::Relayed | Self::Expanded => "2.0.0",
         }
     }
 }
@@ -131,14 +136,20 @@ pub struct Built {
 impl Report<'_> {
     /// Builds the report.
     pub fn build(&self) -> Built {
-        let smtputf8 = self.smtputf8
-            || !self.to.is_ascii()
-            || self.recipients.iter().any(|recipient| !recipient.address.is_ascii());
+        let smtputf8 = self.needs_smtputf8();
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = self.write_prefix(&mut text, smtputf8);
         let suffix = format!("\r\n--{}--\r\n", self.boundary()).into_bytes();
         Built { prefix: text.into_bytes(), suffix, smtputf8 }
+    }
+
+    /// Whether the report has to be one of RFC 6533. One that says the same in ASCII can go everywhere (RFC 6533 §4.4).
+    fn needs_smtputf8(&self) -> bool {
+        let is_ascii =
+            |recipient: &Recipient<'_>| recipient.address.is_ascii() && recipient.original.is_ascii();
+        let beyond_ascii = self.eight_bit || !self.recipients.iter().all(is_ascii);
+        !self.to.is_ascii() || self.smtputf8 && beyond_ascii
     }
 
     fn write_prefix(&self, out: &mut String, smtputf8: bool) -> fmt::Result {

@@ -20,6 +20,7 @@ pub mod lines;
 pub mod mime;
 pub mod parameters;
 pub mod received;
+pub mod unitext;
 pub mod words;
 
 pub use address::{Address, AddressError, Domain, LocalPart, ReversePath};

@@ -126,7 +126,11 @@ impl<'a> Lines<'a> {
         let remote = reported.status.last_peer().split(' ').next();
         let remote = remote.filter(|name| said_by_peer && Domain::parse(name).is_ok());
         let diagnostic = reply.map(|Reply { code, enhanced, text }| {
-            if said_by_peer { format!("{code} {enhanced} {text}").replace("  ", " ") } else { text.clone() }
+            if said_by_peer {
+                format!("{code} {enhanced} {text}").replace("  ", " ")
+            } else {
+                text.clone()
+            }
         });
         Self { status, remote, diagnostic }
     }
@@ -141,6 +145,7 @@ impl<'a> Lines<'a> {
             diagnostic: self.diagnostic.as_deref(),
             last_attempt: Some(Timestamp::now()),
             will_retry_until: None,
+            expired: reported.expired,
         }
     }
 }

@@ -1,8 +1,17 @@
 //! Status codes (RFC 3463) in words for people who do not know what mail is made of.
 
-/// What the status code most likely means to the sender; the class of the code says nothing about that.
-pub(super) fn explanation(status: &str) -> Option<&'static str> {
+use super::Action;
+
+/// What the status code most likely means to the sender.
+pub(super) fn explanation(status: &str, action: Action) -> Option<&'static str> {
     let (_, subject_and_detail) = status.split_once('.')?;
+    if action == Action::Delayed && subject_and_detail.starts_with("7.") {
+        // Greylisting mostly.
+        return Some(
+            "The recipient's mail system does not take the message just now. That is often a measure against unwanted \
+             mail, and passes.",
+        );
+    }
     Some(match subject_and_detail {
         "1.0" | "1.1" | "1.6" => "There is no such mailbox. Please check the address for typing errors.",
         "1.2" => "The part of the address behind the @ does not exist. Please check it for typing errors.",

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use super::{Action, Recipient, Report, harmless, transfer_encoding, wrap};
 use crate::date::DateTime;
+use crate::unitext;
 
 /// Octets of a line.
 const WIDTH: usize = 76;
@@ -28,11 +29,12 @@ pub(super) fn write(report: &Report<'_>, smtputf8: bool, out: &mut String) -> fm
 
 /// In the order of RFC 3464 §2.3.
 fn write_recipient(report: &Report<'_>, recipient: &Recipient<'_>, fields: &mut Fields<'_>) -> fmt::Result {
-    if !recipient.original.is_empty() {
-        fields.write("Original-Recipient", "", recipient.original)?;
+    if let Some((address_type, address)) = recipient.original.split_once(';') {
+        let address_type = format!("{};", harmless(address_type, fields.ascii));
+        fields.write_address("Original-Recipient", &address_type, address)?;
     }
     let address_type = if recipient.address.is_ascii() { "rfc822; " } else { "utf-8; " };
-    fields.write("Final-Recipient", address_type, recipient.address)?;
+    fields.write_address("Final-Recipient", address_type, recipient.address)?;
     fields.write("Action", "", recipient.action.name())?;
     // What no SMTP server said has no place in `Diagnostic-Code`, whose text is a reply (RFC 3461 §9.2).
     match recipient.diagnostic.filter(|diagnostic| !is_reply(diagnostic)) {
@@ -64,7 +66,7 @@ fn status<'a>(recipient: &Recipient<'a>) -> &'a str {
     let classes: &[&str] = match recipient.action {
         Action::Failed => &["5", "4"],
         Action::Delayed => &["4"],
-        Action::Delivered | Action::Relayed => &["2"],
+        Action::Delivered | Action::Relayed | Action::Expanded => &["2"],
     };
     let mut numbers = recipient.status.split('.');
     let number = |text: Option<&str>| {
@@ -90,6 +92,14 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
+    /// Writes an address; in ASCII if nothing else may stand here (RFC 6533 §3).
+    fn write_address(&mut self, name: &str, address_type: &str, address: &str) -> fmt::Result {
+        if self.ascii && !address.is_ascii() {
+            return self.write(name, address_type, &unitext::encode(address));
+        }
+        self.write(name, address_type, address)
+    }
+
     /// Writes a field, folded, whatever its value holds.
     fn write(&mut self, name: &str, value_type: &str, value: &str) -> fmt::Result {
         let value = harmless(value, self.ascii);

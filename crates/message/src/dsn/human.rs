@@ -33,15 +33,15 @@ pub(super) fn write(report: &Report<'_>, out: &mut String) -> fmt::Result {
 
 fn write_text(report: &Report<'_>, out: &mut String) -> fmt::Result {
     write!(out, "This is the mail system at {}.\r\n", report.reporting_mta)?;
-    for action in [Action::Failed, Action::Delayed, Action::Delivered, Action::Relayed] {
+    for action in [Action::Failed, Action::Delayed, Action::Delivered, Action::Relayed, Action::Expanded] {
         let mut recipients =
             report.recipients.iter().filter(|recipient| recipient.action == action).peekable();
         if recipients.peek().is_none() {
             continue;
         }
-        write!(out, "\r\n{} to:\r\n", headline(action))?;
+        write!(out, "\r\n{}:\r\n", introduction(action))?;
         for recipient in recipients {
-            write_recipient(recipient, out)?;
+            write_recipient(report, recipient, out)?;
         }
         out.write_str("\r\n")?;
         write_lines(what_now(action), "", out)?;
@@ -49,13 +49,19 @@ fn write_text(report: &Report<'_>, out: &mut String) -> fmt::Result {
     write_about(report, out)
 }
 
-fn write_recipient(recipient: &Recipient<'_>, out: &mut String) -> fmt::Result {
+fn write_recipient(report: &Report<'_>, recipient: &Recipient<'_>, out: &mut String) -> fmt::Result {
     write!(out, "\r\n  {}\r\n", harmless(recipient.address, false))?;
-    let unhappy = matches!(recipient.action, Action::Failed | Action::Delayed);
-    if let Some(explanation) = explanation(recipient.status).filter(|_| unhappy) {
+    if !matches!(recipient.action, Action::Failed | Action::Delayed) {
+        return Ok(());
+    }
+    if let Some(explanation) = explanation(recipient.status, recipient.action) {
         write_lines(explanation, "    ", out)?;
     }
-    if let Some(diagnostic) = recipient.diagnostic.filter(|_| unhappy) {
+    if recipient.expired {
+        let since = DateTime::from(report.arrived_at);
+        write_lines(&format!("It was tried again and again since {since}."), "    ", out)?;
+    }
+    if let Some(diagnostic) = recipient.diagnostic {
         let who = match recipient.remote_mta {
             Some(remote) => format!("The mail server {} said:", harmless(remote, false)),
             None => "The reason is:".into(),
@@ -64,7 +70,8 @@ fn write_recipient(recipient: &Recipient<'_>, out: &mut String) -> fmt::Result {
         write_lines(&harmless(diagnostic, false), "      ", out)?;
     }
     if let Some(until) = recipient.will_retry_until {
-        write_lines(&format!("It will be tried until {}.", DateTime::from(until)), "    ", out)?;
+        let until = DateTime::from(until);
+        write_lines(&format!("It will be tried until {until}."), "    ", out)?;
     }
     Ok(())
 }
@@ -94,6 +101,17 @@ fn headline(action: Action) -> &'static str {
         Action::Delayed => "Your message is not yet delivered",
         Action::Delivered => "Your message was delivered",
         Action::Relayed => "Your message was passed on",
+        Action::Expanded => "Your message was sent on",
+    }
+}
+
+fn introduction(action: Action) -> &'static str {
+    match action {
+        Action::Failed => "Your message could not be delivered to",
+        Action::Delayed => "Your message is not yet delivered to",
+        Action::Delivered => "Your message was delivered to",
+        Action::Relayed => "Your message was passed on to the next mail system for",
+        Action::Expanded => "Your message was sent on to the addresses that stand behind",
     }
 }
 
@@ -102,17 +120,21 @@ fn what_now(action: Action) -> &'static str {
         Action::Failed => {
             "It will not be tried again. To reach them, please send it anew when the cause is mended."
         }
-        Action::Delayed => "You need not do anything: the message is kept and will be tried again.",
+        Action::Delayed => {
+            "This is only to let you know. You need not do anything, nor send it again: the message is kept here and \
+             will be tried again by itself."
+        }
         Action::Delivered => {
             "You asked to be told. It is now in the mailbox; whether it was read is not known."
         }
         Action::Relayed => "You asked to be told. The next mail system may not tell what becomes of it.",
+        Action::Expanded => "You asked to be told. There may be no more reports about what becomes of it.",
     }
 }
 
 /// What the sender most needs to know.
 fn worst(report: &Report<'_>) -> Action {
-    [Action::Failed, Action::Delayed, Action::Relayed]
+    [Action::Failed, Action::Delayed, Action::Relayed, Action::Expanded]
         .into_iter()
         .find(|action| report.recipients.iter().any(|recipient| recipient.action == *action))
         .unwrap_or(Action::Delivered)

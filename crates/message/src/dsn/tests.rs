@@ -22,6 +22,7 @@ fn recipient<'a>() -> Recipient<'a> {
         diagnostic: Some("550 5.1.1 <bob@remote.test>: no such user\nsee https://remote.test/help"),
         last_attempt: Some(Timestamp::from_second(1_600_000_100).expect("a time")),
         will_retry_until: None,
+        expired: false,
     }
 }
 
@@ -168,6 +169,7 @@ fn people_are_told_what_happened() {
         "    The reason is:\r\n      connection timed out",
         "It will be tried until Fri, 18 Sep 2020 03:33:20 +0000.",
         "Your message was delivered to:\r\n\r\n  dave@example.test\r\n\r\n",
+        "This is only to let you know.",
         "Subject: café",
         "Reference: 017f22e2-79b0-7cc3-98c4-000000000000",
         "Your message is attached",
@@ -230,7 +232,7 @@ fn the_header_alone_can_be_returned() {
 fn addresses_beyond_ascii_make_it_a_global_report() {
     let recipients =
         [Recipient { address: "用户@例子.广告", diagnostic: Some("550 不"), ..recipient() }, recipient()];
-    let built = build(&recipients, |_| {});
+    let built = build(&recipients, |report| report.smtputf8 = true);
     assert!(built.smtputf8);
     let message = whole(&built, ORIGINAL);
     assert_eq!(media_types(&message)[2..4], ["message/global-delivery-status", "message/global"]);
@@ -239,8 +241,41 @@ fn addresses_beyond_ascii_make_it_a_global_report() {
     assert!(blocks[1].contains(&("Diagnostic-Code".into(), "smtp; 550 不".into())));
     assert!(blocks[2].contains(&("Final-Recipient".into(), "rfc822; bob@remote.test".into())));
 
-    let built = build(&[Recipient { diagnostic: Some("550 不"), ..recipient() }], |_| {});
+    // What the server said is no reason, and a report in ASCII can go everywhere.
+    for smtputf8 in [false, true] {
+        let built = build(&[Recipient { diagnostic: Some("550 不"), ..recipient() }], |report| {
+            report.smtputf8 = smtputf8;
+        });
+        assert!(!built.smtputf8 && built.prefix.is_ascii());
+    }
+}
+
+/// RFC 6533 §3: a sender who may know nothing of SMTPUTF8 gets addresses in ASCII.
+#[test]
+fn addresses_beyond_ascii_can_be_told_in_ascii() {
+    let recipients =
+        [Recipient { address: "jörg@remote.test", original: "utf-8;Jörg@remote.test", ..recipient() }];
+    let built = build(&recipients, |_| {});
     assert!(!built.smtputf8 && built.prefix.is_ascii());
+    let message = whole(&built, ORIGINAL);
+    assert_eq!(media_types(&message)[2], "message/delivery-status");
+    let blocks = status_blocks(&message);
+    assert!(blocks[1].contains(&("Original-Recipient".into(), "utf-8;J\\x{F6}rg@remote.test".into())));
+    assert!(blocks[1].contains(&("Final-Recipient".into(), "utf-8; j\\x{F6}rg@remote.test".into())));
+    assert!(human_text(&message).contains("  jörg@remote.test\r\n"));
+}
+
+#[test]
+fn who_gave_up_says_for_how_long_it_was_tried() {
+    let expired = Recipient {
+        status: "4.4.1",
+        remote_mta: None,
+        diagnostic: Some("connection timed out"),
+        expired: true,
+        ..recipient()
+    };
+    let text = human_text(&whole(&build(&[expired], |_| {}), ORIGINAL));
+    assert!(text.contains("tried again and again since Sun, 13 Sep 2020 12:26:40 +0000."), "{text}");
 }
 
 proptest! {
@@ -266,7 +301,7 @@ proptest! {
         prop_assert!(LineChecker::default().push(&message).is_ok());
         prop_assert_eq!(media_types(&message).len(), 5);
         prop_assert!(header::fields(&message).all(|field| field.is_well_formed()));
-        prop_assert_eq!(header::fields(&message).filter(|field| !field.is("References")).count(), 8 + usize::from(utf8));
+        prop_assert_eq!(header::fields(&message).filter(|field| !field.is("References")).count(), 8 + usize::from(built.smtputf8));
         let names: Vec<String> = status_blocks(&message).remove(1).into_iter().map(|field| field.0).filter(|name| name != "Original-Recipient").collect();
         prop_assert_eq!(names, ["Final-Recipient", "Action", "Status", "Remote-MTA", "Diagnostic-Code", "Last-Attempt-Date", "Final-Log-ID"]);
     }
