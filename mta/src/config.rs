@@ -10,6 +10,7 @@ use service::config::{
 };
 
 pub use crate::queue::RetryConfig;
+pub use crate::routing::RouteConfig;
 pub use crate::spool::SpoolConfig;
 
 /// The MTA's configuration file.
@@ -42,6 +43,9 @@ pub struct Config {
     pub dns: DnsConfig,
     /// How mail goes to other MTAs.
     pub outbound: OutboundConfig,
+    /// `[[route]]`, the routing table: the first rule that matches a recipient decides where its mail goes. None (the
+    /// default) means the MX of its domain.
+    pub route: Vec<RouteConfig>,
     /// When and how long delivery is tried again.
     pub retry: RetryConfig,
     /// What one client or message may take.
@@ -64,6 +68,7 @@ impl Default for Config {
             mda: PeerConfig::at(["localhost:7143"]),
             dns: DnsConfig::default(),
             outbound: OutboundConfig::default(),
+            route: Vec::new(),
             retry: RetryConfig::default(),
             limits: Limits::default(),
         }

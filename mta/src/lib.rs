@@ -18,7 +18,9 @@ mod program;
 mod queue;
 mod queue_rpc;
 mod reply;
+mod routing;
 mod server;
+mod site;
 mod smtp_in;
 mod spool;
 mod transfer;
@@ -27,4 +29,5 @@ pub use config::{
     Config, ConfigError, EventsConfig, Limits, OutboundConfig, RetryConfig, SmtpConfig, SpoolConfig,
 };
 pub use program::{main, main_from};
+pub use routing::{RouteConfig, RouteError, RouteTls, RouteTo};
 pub use server::{BuildError, Mta, build};

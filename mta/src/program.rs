@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use message::Domain;
 use service::cli::{self, AnyError, Context, Program};
 use service::config::{LogConfig, RuntimeConfig};
+use service::dns::Dns;
 use service::grpc::server;
 use service::tls::PublicIdentity;
 
 use crate::config::Config;
+use crate::routing::Router;
 use crate::server::{BuildError, build};
 
 struct MtaProgram;
@@ -23,6 +25,8 @@ impl Program for MtaProgram {
     fn check(config: &Config) -> Result<(), AnyError> {
         config.validate()?;
         Domain::parse(&config.hostname).map_err(BuildError::Hostname)?;
+        Router::new(&config.route)?;
+        Dns::check(&config.dns)?;
         server::identity(&config.grpc)?;
         if let Some(tls) = &config.tls {
             PublicIdentity::load(tls)?;

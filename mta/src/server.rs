@@ -31,6 +31,8 @@ use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::queue::{self, Queue};
 use crate::queue_rpc::QueueService;
+use crate::routing::{RouteError, Router};
+use crate::site::{Own, Sites};
 use crate::smtp_in::{Inbound, Session};
 use crate::spool::{JournalSpool, Spool as _};
 use crate::transfer::TransferService;
@@ -86,6 +88,9 @@ pub enum BuildError {
     /// The resolver.
     #[error(transparent)]
     Dns(#[from] DnsSetupError),
+    /// The routing table.
+    #[error(transparent)]
+    Route(#[from] RouteError),
     /// A thread ended early.
     #[error("start was interrupted: {0}")]
     Interrupted(#[from] tokio::task::JoinError),
@@ -127,7 +132,10 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
     let directory = Channels::new(&config.mda, directory::TARGET, identity.clone())?;
     let directory = Arc::new(Directory::new(directory));
     let mda = Mda::new(Channels::new(&config.mda, deliver::MDA_TARGET, identity)?);
-    let remote = remote(&config, &hostname, &smtp)?;
+    let router = Router::new(&config.route)?;
+    let dns = Dns::new(&config.dns)?;
+    dns.register(&mut registry);
+    let remote = remote(&config, &hostname, sites(&config, &hostname, &smtp, dns))?;
 
     let (spool, events) = open_storage(&config).await?;
     let queue = Queue::new(queue::Parts {
@@ -137,7 +145,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
         messages_per_session: config.outbound.messages_per_session,
         spool: Arc::new(spool.clone()),
         events: events.clone(),
-        hops: Hops { directory: Arc::clone(&directory), mda: mda.clone(), remote },
+        hops: Hops { directory: Arc::clone(&directory), router, mda: mda.clone(), remote },
         metrics: metrics.clone(),
     });
     Metrics::watch_queue(&mut registry, &queue);
@@ -272,20 +280,24 @@ fn set_serving(health: &Health) {
     }
 }
 
+/// The hosts of other MTAs, and what of them is this node itself.
+fn sites(config: &Config, hostname: &Domain, smtp: &[Port], dns: Dns) -> Sites {
+    let own = Own {
+        hostname: hostname.clone(),
+        addresses: config.outbound.own_addresses.clone(),
+        listeners: smtp.iter().map(|port| port.listener.local_address()).collect(),
+    };
+    Sites::new(dns, own, config.outbound.port)
+}
+
 /// The way to other MTAs.
-fn remote(config: &Config, hostname: &Domain, smtp: &[Port]) -> Result<Remote, BuildError> {
+fn remote(config: &Config, hostname: &Domain, sites: Sites) -> Result<Remote, BuildError> {
     let tls = if config.outbound.starttls {
         Some(deliver::opportunistic(Arc::new(aws_lc_rs::default_provider()))?)
     } else {
         None
     };
-    Ok(Remote {
-        dns: Dns::new(&config.dns)?,
-        hostname: hostname.clone(),
-        config: config.outbound.clone(),
-        tls,
-        own_listeners: smtp.iter().map(|port| port.listener.local_address()).collect(),
-    })
+    Ok(Remote { sites, hostname: hostname.clone(), config: config.outbound.clone(), tls })
 }
 
 /// Octets that messages on their way in may be held with.

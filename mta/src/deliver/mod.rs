@@ -2,11 +2,12 @@
 //! outcome is the queue's.
 
 mod mda;
-mod mx;
 mod remote;
 mod tls;
 
 use service::directory::Directory;
+
+use crate::routing::Router;
 
 pub(crate) use mda::{Mda, Straight, TARGET as MDA_TARGET};
 pub(crate) use remote::{Remote, Session};
@@ -15,6 +16,8 @@ pub(crate) use tls::opportunistic;
 /// All next hops.
 pub(crate) struct Hops {
     pub(crate) directory: std::sync::Arc<Directory>,
+    /// Which of them a recipient's mail goes to.
+    pub(crate) router: Router,
     pub(crate) mda: Mda,
     pub(crate) remote: Remote,
 }

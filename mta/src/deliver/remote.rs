@@ -1,37 +1,32 @@
 //! Another MTA: the MX hosts of a domain, over SMTP.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use message::Domain;
 use proto::mail::Reply;
-use service::dns::{Dns, DnsError};
 use service::smtp::client::{ConnectError, Connection, Options, Timeouts, Tls};
 use service::smtp::envelope;
 use smtp::client::{Envelope, Stage, StartTls};
 use tokio_rustls::TlsConnector;
 
-use super::mx::{self, Exchanges};
 use crate::config::OutboundConfig;
 use crate::queue::{Outcome, Verdict};
 use crate::reply::reply;
+use crate::routing::Route;
+use crate::site::{Sites, Target, Targets, Unroutable};
 use crate::spool::{self, Message, Spool, SpoolError};
-
-/// Addresses that one attempt dials at most, over all hosts of a domain.
-const MOST_ADDRESSES: usize = 10;
 
 /// Other MTAs.
 pub(crate) struct Remote {
-    pub(crate) dns: Dns,
-    /// What this host calls itself, and stands under in MX records.
+    pub(crate) sites: Sites,
+    /// What this host calls itself.
     pub(crate) hostname: Domain,
     pub(crate) config: OutboundConfig,
     /// `None`: STARTTLS is never used.
     pub(crate) tls: Option<TlsConnector>,
-    /// Where this node itself takes mail.
-    pub(crate) own_listeners: Vec<SocketAddr>,
 }
 
 /// A connection to one of a domain's hosts, on which messages go one after the other.
@@ -74,12 +69,6 @@ impl Unreachable {
     fn local(reply: Reply) -> Self {
         Self { reply, peer: "local".into(), said_by_peer: false }
     }
-}
-
-/// A host to dial.
-struct Target {
-    host: String,
-    address: SocketAddr,
 }
 
 impl Remote {
@@ -157,110 +146,20 @@ impl Remote {
 
     /// Connects to the first host of a domain that wants to talk.
     async fn connect(&self, domain: &str) -> Result<Session, Unreachable> {
-        let mut failure = None;
-        let mut targets = Vec::new();
-        for host in self.hosts(domain).await? {
-            let (addresses, own): (Vec<SocketAddr>, _) = match self.addresses(&host).await {
-                Ok(addresses) => addresses.into_iter().partition(|address| !self.is_own(*address)),
-                Err(reply) => {
-                    note(&mut failure, Unreachable { peer: host, ..Unreachable::local(reply) });
-                    continue;
-                }
-            };
-            let target = |address| Target { host: host.clone(), address };
-            targets.extend(addresses.into_iter().map(target));
-            if !own.is_empty() {
-                // The hosts behind it would hand the message on to this one.
-                note(&mut failure, self.would_loop(&host));
-                break;
-            }
-        }
-        for target in targets.iter().take(MOST_ADDRESSES) {
+        let route = Route::Mx { domain: domain.into(), settings: Arc::default() };
+        let local = |unroutable: Unroutable| Unreachable::local(unroutable.reply);
+        let site = self.sites.resolve(&route).await.map_err(local)?;
+        let Targets { dial, failure } = self.sites.targets(&site).await;
+        let mut failure = failure.map(local);
+        for target in &dial {
             match self.dial(target).await {
                 Ok(session) => return Ok(session),
                 Err(unreachable) => note(&mut failure, unreachable),
             }
         }
         Err(failure.unwrap_or_else(|| {
-            Unreachable::local(reply(550, "5.4.4", format!("no host of {domain} has an address")))
+            Unreachable::local(reply(451, "4.4.1", format!("no host of {domain} could be dialled")))
         }))
-    }
-
-    /// The hosts that take mail for `domain`, the best first (RFC 5321 §5.1).
-    async fn hosts(&self, domain: &str) -> Result<Vec<String>, Unreachable> {
-        if domain.starts_with('[') {
-            return Ok(vec![domain.to_owned()]);
-        }
-        let records = match self.dns.mx(domain).await {
-            Ok(answer) => answer.records,
-            Err(DnsError::NoData(_)) => Vec::new(),
-            Err(DnsError::NoSuchDomain(_)) => {
-                return Err(Unreachable::local(reply(
-                    550,
-                    "5.1.2",
-                    format!("the domain {domain} does not exist"),
-                )));
-            }
-            Err(error @ DnsError::InvalidName(_)) => {
-                return Err(Unreachable::local(reply(550, "5.1.2", error.to_string())));
-            }
-            Err(error @ DnsError::Temporary { .. }) => {
-                return Err(Unreachable::local(reply(451, "4.4.3", error.to_string())));
-            }
-        };
-        let is_this_host = |name: &str| name.eq_ignore_ascii_case(self.hostname.ascii());
-        match mx::order(domain, records, is_this_host, fastrand::shuffle) {
-            Exchanges::Hosts(hosts) => Ok(hosts),
-            Exchanges::Null => {
-                Err(Unreachable::local(reply(556, "5.1.10", format!("{domain} takes no mail (null MX)"))))
-            }
-            Exchanges::Loop => Err(self.would_loop(domain)),
-        }
-    }
-
-    async fn addresses(&self, host: &str) -> Result<Vec<SocketAddr>, Reply> {
-        let literal = host.starts_with('[').then(|| Domain::parse(host).ok()?.ip()).flatten();
-        let ips: Vec<IpAddr> = match literal {
-            Some(ip) => vec![ip],
-            None => self.lookup(host).await?,
-        };
-        Ok(mx::interleave(ips, self.config.port))
-    }
-
-    async fn lookup(&self, host: &str) -> Result<Vec<IpAddr>, Reply> {
-        let (v4, v6) = tokio::join!(self.dns.a(host), self.dns.aaaa(host));
-        let mut ips = Vec::new();
-        let mut temporary = None;
-        match v6 {
-            Ok(answer) => ips.extend(answer.records.into_iter().map(IpAddr::V6)),
-            Err(error @ DnsError::Temporary { .. }) => temporary = Some(error),
-            Err(_) => {}
-        }
-        match v4 {
-            Ok(answer) => ips.extend(answer.records.into_iter().map(IpAddr::V4)),
-            Err(error @ DnsError::Temporary { .. }) => temporary = Some(error),
-            Err(_) => {}
-        }
-        fastrand::shuffle(&mut ips);
-        match (ips.is_empty(), temporary) {
-            (true, Some(error)) => Err(reply(451, "4.4.3", error.to_string())),
-            (true, None) => Err(reply(550, "5.4.4", format!("the host {host} has no address"))),
-            (false, _) => Ok(ips),
-        }
-    }
-
-    fn is_own(&self, address: SocketAddr) -> bool {
-        let listens_there = |own: &SocketAddr| {
-            own.port() == address.port()
-                && (own.ip() == address.ip() || own.ip().is_unspecified() && is_of_this_host(address))
-        };
-        self.config.own_addresses.contains(&address.ip()) || self.own_listeners.iter().any(listens_there)
-    }
-
-    fn would_loop(&self, name: &str) -> Unreachable {
-        let text =
-            format!("mail for {name} loops back to {}, which does not know it as its own", self.hostname);
-        Unreachable::local(reply(554, "5.4.6", text))
     }
 
     /// Connects to one address: with TLS if the host offers it, in clear if the handshake fails.
@@ -306,17 +205,6 @@ fn note(failure: &mut Option<Unreachable>, new: Unreachable) {
     if is_temporary(&new) || !failure.as_ref().is_some_and(is_temporary) {
         *failure = Some(new);
     }
-}
-
-/// Whether an address is one of this host's: then it is also where the kernel would send from. Nothing is sent.
-fn is_of_this_host(address: SocketAddr) -> bool {
-    let any: IpAddr =
-        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let source = UdpSocket::bind((any, 0)).and_then(|socket| {
-        socket.connect(address)?;
-        socket.local_addr()
-    });
-    source.is_ok_and(|source| source.ip() == address.ip())
 }
 
 /// The envelope for some of a message's recipients.

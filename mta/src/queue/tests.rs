@@ -14,6 +14,8 @@ use super::*;
 use crate::config::EventsConfig;
 use crate::config::OutboundConfig;
 use crate::deliver::{MDA_TARGET, Mda, Remote};
+use crate::routing::Router;
+use crate::site::{Own, Sites};
 use crate::spool::{
     Accepted, JournalSpool, NewMessage, SpoolConfig, SpoolError, Staging, Status as RecipientStatus,
 };
@@ -67,17 +69,14 @@ impl Spool for Faulty {
 /// Nobody answers at any of these.
 fn hops() -> Hops {
     let nowhere = PeerConfig { wait: HumanDuration::from_millis(1), ..PeerConfig::at(["127.0.0.1:1"]) };
-    let remote = Remote {
-        dns: Dns::new(&DnsConfig { servers: vec![([127, 0, 0, 1], 1).into()], ..DnsConfig::default() })
-            .unwrap(),
-        hostname: Domain::parse("mta.example.test").unwrap(),
-        config: OutboundConfig::default(),
-        tls: None,
-        own_listeners: Vec::new(),
-    };
+    let hostname = Domain::parse("mta.example.test").unwrap();
+    let dns = Dns::new(&DnsConfig { servers: vec![([127, 0, 0, 1], 1).into()], ..DnsConfig::default() });
+    let own = Own { hostname: hostname.clone(), addresses: Vec::new(), listeners: Vec::new() };
+    let sites = Sites::new(dns.unwrap(), own, 25);
+    let remote = Remote { sites, hostname, config: OutboundConfig::default(), tls: None };
     let directory = Directory::new(Channels::new(&nowhere, directory::TARGET, None).unwrap());
     let mda = Mda::new(Channels::new(&nowhere, MDA_TARGET, None).unwrap());
-    Hops { directory: Arc::new(directory), mda, remote }
+    Hops { directory: Arc::new(directory), router: Router::new(&[]).unwrap(), mda, remote }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -191,15 +191,27 @@ pub struct DnsConfig {
     pub servers: Vec<SocketAddr>,
     /// How long to wait for one server's answer. Default: 5s.
     pub timeout: HumanDuration,
-    /// How often to ask again after a timeout. Default: 2.
+    /// How often to ask all of them again if none answers. Default: 2.
     pub attempts: usize,
     /// Answers kept in memory at once. Default: 8,192.
     pub cache_size: u64,
+    /// Check signatures (DNSSEC), from the root down. DANE needs it; so do resolvers that pass signatures on, and that
+    /// should be near. An answer whose signatures are broken counts as none for now. Default: false.
+    pub dnssec: bool,
+    /// With `dnssec`: a file of DNSKEY records, as in a zone, in place of the keys of the Internet's root.
+    pub trust_anchors: Option<PathBuf>,
 }
 
 impl Default for DnsConfig {
     fn default() -> Self {
-        Self { servers: Vec::new(), timeout: HumanDuration::from_secs(5), attempts: 2, cache_size: 8192 }
+        Self {
+            servers: Vec::new(),
+            timeout: HumanDuration::from_secs(5),
+            attempts: 2,
+            cache_size: 8192,
+            dnssec: false,
+            trust_anchors: None,
+        }
     }
 }
 

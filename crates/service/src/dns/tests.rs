@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use hickory_resolver::proto::{
-    op::{Message, OpCode},
+    op::{Message, OpCode, ResponseCode},
     rr::{
-        Record, RecordType,
+        Record,
         rdata::{A, AAAA, CNAME, MX},
     },
 };
@@ -120,14 +120,4 @@ async fn no_domain_no_data_and_no_answer_are_told_apart() {
     assert!(matches!(dns.mx("silent.test").await, Err(DnsError::Temporary { .. })));
     let too_long = format!("{}.test", "x".repeat(64));
     assert!(matches!(dns.mx(&too_long).await, Err(DnsError::InvalidName(_))));
-}
-
-#[tokio::test]
-async fn hosts_of_peers_are_addresses_or_localhost_without_asking() {
-    let dns = Dns::for_hosts().unwrap();
-    let both: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    assert_eq!(dns.host("localhost").await.unwrap(), both);
-    assert_eq!(dns.host("LOCALHOST.").await.unwrap(), both);
-    assert_eq!(dns.host("::1").await.unwrap(), [both[1]]);
-    assert_eq!(dns.host("192.0.2.7").await.unwrap(), ["192.0.2.7".parse::<IpAddr>().unwrap()]);
 }

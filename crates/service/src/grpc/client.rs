@@ -20,7 +20,7 @@ pub use channel::PeerChannel;
 use self::{balance::Pool, connect::Connector, resolve::Name};
 use crate::{
     config::PeerConfig,
-    dns::{Dns, DnsSetupError},
+    dns::{DnsSetupError, Hosts},
     tls::{PeerIdentity, Role},
 };
 
@@ -86,14 +86,14 @@ impl Channels {
         }
         let names =
             config.addresses.iter().map(|address| address.parse()).collect::<Result<Vec<Name>, _>>()?;
-        let dns = Dns::for_hosts()?;
+        let hosts = Hosts::of_system()?;
         let connector = Connector::new(config, target, identity)?;
         let pool = Arc::new(Pool::new(config, target));
         let stop = CancellationToken::new();
         tokio::spawn(stop.clone().run_until_cancelled_owned(resolve::keep_resolved(
             pool.clone(),
             names,
-            dns,
+            hosts,
             connector,
         )));
         Ok(Self(Arc::new(Shared { pool, _stop: stop.drop_guard() })))

@@ -18,7 +18,7 @@ use super::{
     connect::{Connector, supervise},
     member::Member,
 };
-use crate::dns::Dns;
+use crate::dns::Hosts;
 
 #[cfg(test)]
 mod tests;
@@ -67,14 +67,14 @@ struct Supervised {
 }
 
 /// Resolves the names for ever, all at once, and keeps one member per address.
-pub(super) async fn keep_resolved(pool: Arc<Pool>, names: Vec<Name>, dns: Dns, connector: Connector) {
+pub(super) async fn keep_resolved(pool: Arc<Pool>, names: Vec<Name>, hosts: Hosts, connector: Connector) {
     let mut members: HashMap<SocketAddr, Supervised> = HashMap::new();
     // What each name last resolved to: kept while it does not resolve.
     let mut known: Vec<Vec<SocketAddr>> = vec![Vec::new(); names.len()];
     loop {
         let mut all_resolved = true;
         let mut answers: FuturesUnordered<_> =
-            names.iter().enumerate().map(|(index, name)| resolve(&dns, index, name)).collect();
+            names.iter().enumerate().map(|(index, name)| resolve(&hosts, index, name)).collect();
         // Each counts as it comes: a name that nobody answers for holds up no other.
         while let Some((index, addresses)) = answers.next().await {
             if let Some(addresses) = addresses {
@@ -93,8 +93,8 @@ pub(super) async fn keep_resolved(pool: Arc<Pool>, names: Vec<Name>, dns: Dns, c
 }
 
 /// What a name, the one at `index`, resolves to now; `None` if it does not.
-async fn resolve(dns: &Dns, index: usize, name: &Name) -> (usize, Option<Vec<SocketAddr>>) {
-    let found = dns.host(&name.host).await;
+async fn resolve(hosts: &Hosts, index: usize, name: &Name) -> (usize, Option<Vec<SocketAddr>>) {
+    let found = hosts.addresses(&name.host).await;
     let found = found.inspect_err(|error| debug!(name = &*name.text, %error, "peer's name does not resolve"));
     let address = |ip| SocketAddr::new(ip, name.port);
     (index, found.ok().map(|ips| ips.into_iter().map(address).collect()))

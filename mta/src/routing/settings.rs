@@ -1,0 +1,114 @@
+//! How mail goes over a route.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use message::Domain;
+
+/// What a rule says about the connections of its route; the default is that of a route that no rule made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct RouteSettings {
+    /// The rule's name, or `route N` by its place, counted from 1; empty if no rule made the route.
+    pub(crate) name: String,
+    pub(crate) tls: TlsMode,
+    /// TLS from the first octet (RFC 8314 §3.3) in place of STARTTLS.
+    pub(crate) implicit_tls: bool,
+    /// To log in with, by whatever mechanism the host offers; without that, the host is of no use.
+    pub(crate) credentials: Option<Credentials>,
+    /// Addresses to send from; empty leaves the choice to the kernel. If there are addresses of one family only, hosts
+    /// are dialled over that family only: mail leaves from these addresses or not at all.
+    pub(crate) sources: Vec<IpAddr>,
+    /// What to say in EHLO in place of this host's name.
+    pub(crate) ehlo: Option<Domain>,
+    /// The port of hosts that name none, in place of the usual one.
+    pub(crate) port: Option<u16>,
+}
+
+impl RouteSettings {
+    /// Whether an address can be dialled with these settings.
+    pub(crate) fn reaches(&self, address: IpAddr) -> bool {
+        self.sources.is_empty() || self.sources.iter().any(|source| source.is_ipv4() == address.is_ipv4())
+    }
+
+    /// The addresses to send from to an IPv4 host.
+    pub(crate) fn sources_v4(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.sources.iter().filter_map(|source| match source {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        })
+    }
+
+    /// The addresses to send from to an IPv6 host.
+    pub(crate) fn sources_v6(&self) -> impl Iterator<Item = Ipv6Addr> {
+        self.sources.iter().filter_map(|source| match source {
+            IpAddr::V6(address) => Some(*address),
+            IpAddr::V4(_) => None,
+        })
+    }
+
+    /// Whether a connection is made as on a route that no rule made, so that both kinds can share it.
+    pub(crate) fn is_plain(&self) -> bool {
+        *self == Self { name: self.name.clone(), ..Self::default() }
+    }
+}
+
+/// What TLS a route asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TlsMode {
+    /// Never, whatever policies the recipient's domain publishes.
+    None,
+    /// Where it is offered, whoever the certificate names (RFC 7435); policies of the recipient's domain may ask for
+    /// more.
+    #[default]
+    Opportunistic,
+    /// Encrypted or not at all, whoever the certificate names.
+    Required,
+    /// With a certificate that a public authority signed.
+    Verified {
+        /// One of these must stand in the certificate; empty means the name of the host.
+        names: Vec<Domain>,
+    },
+    /// With one of these certificates, whoever signed them.
+    Fingerprint(Vec<Fingerprint>),
+}
+
+/// The SHA-256 of a certificate in DER.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Fingerprint(pub(crate) [u8; 32]);
+
+impl Fingerprint {
+    /// Reads 64 hexadecimal digits, with or without colons between the octets, as `openssl x509 -fingerprint -sha256`
+    /// prints it.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let digits: Vec<u8> = text.bytes().filter(|&octet| octet != b':').collect();
+        if digits.len() != 64 {
+            return None;
+        }
+        let mut octets = [0; 32];
+        for (octet, pair) in octets.iter_mut().zip(digits.chunks(2)) {
+            let digit = |position: usize| char::from(pair[position]).to_digit(16);
+            *octet = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
+        }
+        Some(Self(octets))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+/// A user name and its password.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    pub(crate) username: String,
+    pub(crate) password: String,
+}
+
+/// Without the password.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+    }
+}
