@@ -1,0 +1,61 @@
+//! What an operator does to single messages.
+
+use message::MessageId;
+
+use crate::unit::State;
+use crate::{Millis, Recipients, Scheduler, SiteId};
+
+/// What [`Scheduler::withdraw`] took out.
+#[derive(Clone, Debug, Default)]
+pub struct Withdrawn {
+    /// Recipients that wait no longer, ascending.
+    pub taken: Vec<u32>,
+    /// Recipients that were left alone because they are in somebody's hands.
+    pub busy: Vec<u32>,
+    /// Sites in whose lines they stood.
+    pub sites: Vec<SiteId>,
+}
+
+impl Scheduler {
+    /// Takes recipients of a message out of wherever they wait: those for which `chosen` holds.
+    pub fn withdraw(&mut self, message: MessageId, chosen: impl Fn(u32) -> bool) -> Withdrawn {
+        let mut withdrawn = Withdrawn::default();
+        for slot in self.units.of(message) {
+            let (taken, left) = self.units[slot].recipients.split(&chosen);
+            if taken.is_empty() {
+                continue;
+            }
+            let state = self.units[slot].state;
+            if matches!(state, State::InFlight | State::Overdue) {
+                withdrawn.busy.extend(taken.iter());
+                continue;
+            }
+            withdrawn.taken.extend(taken.iter());
+            let site = SiteId(self.units[slot].site);
+            if state == State::InLine && !withdrawn.sites.contains(&site) {
+                withdrawn.sites.push(site);
+            }
+            if left.is_empty() {
+                self.detach(slot);
+                self.forget(slot);
+            } else {
+                self.units[slot].recipients = left;
+            }
+        }
+        withdrawn.taken.sort_unstable();
+        withdrawn.busy.retain(|index| withdrawn.taken.binary_search(index).is_err());
+        withdrawn
+    }
+
+    /// Lets a site that is left alone be tried at once, by one unit.
+    pub fn probe(&mut self, site: SiteId, now: Millis) {
+        self.sites[site].outage.probe(now);
+        self.offer(site, now);
+    }
+
+    /// The recipients of a message that are in the queue, wherever they are.
+    pub fn recipients(&self, message: MessageId) -> Recipients {
+        let slots = self.units.of(message);
+        slots.iter().flat_map(|&slot| self.units[slot].recipients.iter()).collect()
+    }
+}
