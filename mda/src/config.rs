@@ -25,6 +25,8 @@ pub struct Config {
     /// The account that gets `postmaster@` of every local domain which has no account of that name (RFC 5321 §4.5.1).
     /// Empty (the default): the oldest account of the domain does.
     pub postmaster: String,
+    /// What `user+detail` means.
+    pub subaddress: SubaddressConfig,
     /// Whether a password may travel without TLS, in IMAP and POP3. Default: never.
     pub plaintext_auth: PlaintextAuth,
     /// What is logged, and how.
@@ -60,6 +62,7 @@ impl Default for Config {
             hostname: "localhost".to_owned(),
             data_dir: "/var/lib/waypost/mda".into(),
             postmaster: String::new(),
+            subaddress: SubaddressConfig::default(),
             plaintext_auth: PlaintextAuth::default(),
             log: LogConfig::default(),
             runtime: RuntimeConfig::default(),
@@ -89,6 +92,9 @@ impl Config {
                     return Err(ConfigProblem::NoCertificate(name));
                 }
             }
+        }
+        if self.subaddress.separator.contains(|c: char| c == '@' || c.is_whitespace() || c.is_control()) {
+            return Err(ConfigProblem::Separator);
         }
         if !self.postmaster.is_empty() {
             Address::parse(&self.postmaster).map_err(ConfigProblem::Postmaster)?;
@@ -122,9 +128,28 @@ pub enum ConfigProblem {
     /// The postmaster is no address.
     #[error("`postmaster` is no address: {0}")]
     Postmaster(AddressError),
+    /// No address could be told by it.
+    #[error("`subaddress.separator` holds `@`, a space or a control character")]
+    Separator,
     /// Nothing would work.
     #[error("a limit of 0 in [limits]: nothing could be delivered, and no session served")]
     ZeroLimit,
+}
+
+/// Subaddresses: details that a user adds to the local part (RFC 5233).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SubaddressConfig {
+    /// What stands between user and detail. Empty: local parts are taken as they stand. Default: `+`.
+    pub separator: String,
+    /// Mail to `user+folder` goes to the folder of that name, if the user has one. Default: `false`, all goes to INBOX.
+    pub folders: bool,
+}
+
+impl Default for SubaddressConfig {
+    fn default() -> Self {
+        Self { separator: "+".to_owned(), folders: false }
+    }
 }
 
 /// Where a protocol is served.

@@ -19,7 +19,9 @@ use crate::{
     metrics::{DeliveryOutcome, Metrics},
     recipients::{Recipients, Resolution, ResolveError},
     status::{self, smtp},
-    store::{self, Account, DeliveryRecipient, Flags, MailStore, MailboxName, Receipt, StoreError},
+    store::{
+        self, Account, AccountId, DeliveryRecipient, Flags, MailStore, MailboxName, Receipt, StoreError,
+    },
 };
 
 mod body;
@@ -34,6 +36,8 @@ const CHUNK_TIMEOUT: Duration = Duration::from_mins(1);
 pub(crate) struct DeliveryService<S> {
     store: S,
     recipients: Recipients<S>,
+    /// The detail of a subaddress names the folder that its mail goes to.
+    detail_folders: bool,
     metrics: Metrics,
     max_message: u64,
     max_recipients: usize,
@@ -45,11 +49,17 @@ impl<S: MailStore> DeliveryService<S> {
         Self {
             store,
             recipients,
+            detail_folders: false,
             metrics,
             max_message: *limits.message_size,
             max_recipients: limits.recipients,
             slots: Arc::new(Semaphore::new(limits.deliveries)),
         }
+    }
+
+    /// Puts mail to `user+folder` into that folder, where the user has one.
+    pub(crate) fn into_detail_folders(self, detail_folders: bool) -> Self {
+        Self { detail_folders, ..self }
     }
 
     async fn receive(
@@ -105,12 +115,26 @@ impl<S: MailStore> DeliveryService<S> {
 
     fn resolve_one(&self, path: &str) -> Outcome {
         match self.recipients.resolve(path) {
-            Ok(Resolution::Mailbox { account, key }) => Outcome::Pending { account, key },
+            Ok(Resolution::Mailbox { account, key, detail }) => {
+                let mailbox = self.folder(account.id, detail.as_deref());
+                Outcome::Pending { account, key, mailbox }
+            }
+            // Made while the message was on its way: the MTA looks again, and finds whose mail it is.
+            Ok(Resolution::Alias(_)) => {
+                Outcome::Failed(smtp(451, "4.3.0", "the address has become an alias: resolve it again"))
+            }
             Ok(Resolution::UnknownUser) => Outcome::Failed(status::unknown_user()),
             Ok(Resolution::Remote) => Outcome::Failed(smtp(550, "5.1.2", "not a domain of this mail store")),
             Err(ResolveError::Address(error)) => Outcome::Failed(smtp(553, "5.1.3", &error.to_string())),
             Err(ResolveError::Store(error)) => Outcome::Failed(self.failure(&error)),
         }
+    }
+
+    /// Where an account's mail with this detail goes. Never nowhere: INBOX is always there.
+    fn folder(&self, account: AccountId, detail: Option<&str>) -> MailboxName {
+        let named = detail.filter(|_| self.detail_folders).and_then(|detail| MailboxName::parse(detail).ok());
+        let is_there = |name: &MailboxName| matches!(self.store.mailbox(account, name), Ok(Some(_)));
+        named.filter(is_there).unwrap_or_else(MailboxName::inbox)
     }
 
     /// Stores the message for all recipients that can have it.
@@ -146,7 +170,7 @@ impl<S: MailStore> DeliveryService<S> {
         let result = result.map_err(|error| self.failure(&error));
         let mut again = false;
         for outcome in outcomes {
-            let Outcome::Pending { account, key: pending } = &*outcome else { continue };
+            let Outcome::Pending { account, key: pending, .. } = &*outcome else { continue };
             if pending != key {
                 continue;
             }
@@ -235,6 +259,7 @@ enum Outcome {
     Pending {
         account: Account,
         key: String,
+        mailbox: MailboxName,
     },
     Stored {
         account: String,
@@ -276,14 +301,14 @@ impl Outcome {
 fn distinct(outcomes: &[Outcome]) -> Vec<DeliveryRecipient> {
     let mut recipients: Vec<DeliveryRecipient> = Vec::new();
     for outcome in outcomes {
-        let Outcome::Pending { account, key } = outcome else { continue };
+        let Outcome::Pending { account, key, mailbox } = outcome else { continue };
         if recipients.iter().any(|recipient| recipient.address == *key) {
             continue;
         }
         recipients.push(DeliveryRecipient {
             address: key.clone(),
             account: account.id,
-            mailbox: MailboxName::inbox(),
+            mailbox: mailbox.clone(),
             flags: Flags::none(),
         });
     }

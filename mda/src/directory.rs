@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use message::{Address, Domain};
 use proto::mda::{
     Account, AddDomainRequest, AddDomainResponse, AuthenticateRequest, AuthenticateResponse,
-    CreateAccountRequest, ListAccountsRequest, ListAccountsResponse, RemoveAccountRequest,
-    RemoveAccountResponse, Resolution, ResolutionKind, ResolveRequest, ResolveResponse, SetPasswordRequest,
+    CreateAccountRequest, ListAccountsRequest, ListAccountsResponse, ListAliasesRequest, ListAliasesResponse,
+    PutAliasRequest, PutAliasResponse, RemoveAccountRequest, RemoveAccountResponse, RemoveAliasRequest,
+    RemoveAliasResponse, Resolution, ResolutionKind, ResolveRequest, ResolveResponse, SetPasswordRequest,
     SetPasswordResponse, directory_server::Directory,
 };
 use tonic::{Request, Response, Status};
@@ -19,6 +20,7 @@ use crate::{
     store::{self, MailStore, NewAccount},
 };
 
+mod aliases;
 #[cfg(test)]
 mod tests;
 
@@ -46,17 +48,29 @@ impl<S: MailStore> DirectoryService<S> {
         Self { store, recipients, authenticator, metrics }
     }
 
-    fn resolve_one(&self, address: String) -> Result<Resolution, Status> {
-        let resolution = self.recipients.resolve(&address).map_err(|error| match error {
+    fn resolve_one(&self, address: String, expand: bool) -> Result<Resolution, Status> {
+        let failed = |error| match error {
             ResolveError::Address(error) => Status::invalid_argument(format!("address `{address}`: {error}")),
             ResolveError::Store(error) => status(&error),
-        })?;
-        let (kind, account) = match resolution {
-            recipients::Resolution::Mailbox { account, .. } => (ResolutionKind::Mailbox, account.name),
-            recipients::Resolution::UnknownUser => (ResolutionKind::UnknownUser, String::new()),
-            recipients::Resolution::Remote => (ResolutionKind::Remote, String::new()),
         };
-        Ok(Resolution { address, kind: kind.into(), account })
+        let mut resolution = Resolution::default();
+        let kind = match self.recipients.resolve(&address).map_err(failed)? {
+            recipients::Resolution::Mailbox { account, .. } => {
+                resolution.account = account.name;
+                ResolutionKind::Mailbox
+            }
+            recipients::Resolution::Alias(alias) => {
+                if expand {
+                    resolution.targets = self.recipients.expand(&alias).map_err(failed)?;
+                }
+                let kind = if alias.owner.is_some() { ResolutionKind::List } else { ResolutionKind::Alias };
+                resolution.owner = alias.owner.unwrap_or_default();
+                kind
+            }
+            recipients::Resolution::UnknownUser => ResolutionKind::UnknownUser,
+            recipients::Resolution::Remote => ResolutionKind::Remote,
+        };
+        Ok(Resolution { address, kind: kind.into(), ..resolution })
     }
 
     /// The account of exactly this name.
@@ -97,12 +111,12 @@ impl<S: MailStore> DirectoryService<S> {
 #[tonic::async_trait]
 impl<S: MailStore> Directory for DirectoryService<S> {
     async fn resolve(&self, request: Request<ResolveRequest>) -> Result<Response<ResolveResponse>, Status> {
-        let addresses = request.into_inner().addresses;
+        let ResolveRequest { addresses, expand } = request.into_inner();
         if addresses.len() > MAX_ADDRESSES {
             return Err(Status::invalid_argument(format!("more than {MAX_ADDRESSES} addresses")));
         }
         let resolutions: Result<_, Status> =
-            addresses.into_iter().map(|address| self.resolve_one(address)).collect();
+            addresses.into_iter().map(|address| self.resolve_one(address, expand)).collect();
         Ok(Response::new(ResolveResponse { resolutions: resolutions? }))
     }
 
@@ -117,8 +131,8 @@ impl<S: MailStore> Directory for DirectoryService<S> {
         let answer = match checked {
             Ok(account) => AuthenticateResponse {
                 authenticated: true,
+                addresses: self.recipients.addresses_of(&account).map_err(|error| status(&error))?,
                 account: account.name,
-                addresses: account.addresses,
             },
             Err(AuthError::Wrong) => {
                 tracing::info!(client = client_address, username, "login failed");
@@ -213,6 +227,35 @@ impl<S: MailStore> Directory for DirectoryService<S> {
         self.store.add_domain(domain.ascii().to_owned()).await.map_err(|error| status(&error))?;
         tracing::info!(domain = domain.ascii(), "domain is local");
         Ok(Response::new(AddDomainResponse {}))
+    }
+
+    async fn put_alias(
+        &self,
+        request: Request<PutAliasRequest>,
+    ) -> Result<Response<PutAliasResponse>, Status> {
+        let alias = aliases::parse(request.into_inner().alias.unwrap_or_default(), &self.store)?;
+        let (address, targets) = (alias.address.clone(), alias.targets.len());
+        self.store.put_alias(alias).await.map_err(|error| status(&error))?;
+        tracing::info!(address, targets, "alias made");
+        Ok(Response::new(PutAliasResponse {}))
+    }
+
+    async fn remove_alias(
+        &self,
+        request: Request<RemoveAliasRequest>,
+    ) -> Result<Response<RemoveAliasResponse>, Status> {
+        let address = aliases::parse_address(&request.into_inner().address)?;
+        self.store.remove_alias(address.clone()).await.map_err(|error| status(&error))?;
+        tracing::info!(address, "alias removed");
+        Ok(Response::new(RemoveAliasResponse {}))
+    }
+
+    async fn list_aliases(
+        &self,
+        request: Request<ListAliasesRequest>,
+    ) -> Result<Response<ListAliasesResponse>, Status> {
+        let ListAliasesRequest { page_size, page_token } = request.into_inner();
+        aliases::page(&self.store, page_size, &page_token).map(Response::new)
     }
 }
 

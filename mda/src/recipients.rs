@@ -1,12 +1,13 @@
-//! Which account gets the mail of an address.
+//! Who gets the mail of an address.
 
 use std::{collections::HashMap, sync::Arc};
 
-use message::{Address, AddressError};
+use message::{Address, AddressError, LocalPart};
 use parking_lot::Mutex;
 
-use crate::store::{self, Account, AccountId, MailStore, StoreError};
+use crate::store::{self, Account, AccountId, Alias, MailStore, StoreError};
 
+mod aliases;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +16,15 @@ mod tests;
 /// Domains and local parts are compared without regard to case. `postmaster` of every local domain reaches someone
 /// (RFC 5321 §4.5.1): the account of that very address if there is one, else the configured account, else the oldest
 /// account of the domain, else the oldest of all. A bare `postmaster` without a domain is resolved likewise.
+///
+/// What stands behind a separator in the local part is for the recipient alone: `bob+lists@` is `bob@`, unless there is
+/// an account or an alias of that very address (RFC 5233).
 #[derive(Clone)]
 pub(crate) struct Recipients<S> {
     store: S,
     postmaster: Option<Address>,
+    /// Empty: local parts are taken as they stand.
+    separator: Arc<str>,
     oldest: Arc<Oldest>,
 }
 
@@ -30,7 +36,11 @@ pub(crate) enum Resolution {
         account: Account,
         /// The address in the form that addresses are compared in.
         key: String,
+        /// What stands behind the separator, if anything does.
+        detail: Option<String>,
     },
+    /// Others get its mail.
+    Alias(Alias),
     /// The domain is local, the user does not exist.
     UnknownUser,
     /// The domain is not local.
@@ -54,7 +64,12 @@ impl<S: MailStore> Recipients<S> {
     /// `postmaster` is the configured account, empty for none.
     pub(crate) fn new(store: S, postmaster: &str) -> Result<Self, AddressError> {
         let postmaster = if postmaster.is_empty() { None } else { Some(Address::parse(postmaster)?) };
-        Ok(Self { store, postmaster, oldest: Arc::default() })
+        Ok(Self { store, postmaster, separator: "".into(), oldest: Arc::default() })
+    }
+
+    /// Takes what stands behind `separator` in a local part for a detail. Empty for never.
+    pub(crate) fn separated_by(self, separator: &str) -> Self {
+        Self { separator: separator.into(), ..self }
     }
 
     /// Resolves a forward-path as the envelope has it, without angle brackets.
@@ -64,17 +79,43 @@ impl<S: MailStore> Recipients<S> {
         }
         let address = Address::parse(path)?;
         let key = address.key();
-        if let Some(account) = self.store.account_by_address(&key)? {
-            return Ok(Resolution::Mailbox { account, key });
+        if let Some(known) = self.known(&key, &key, None)? {
+            return Ok(known);
         }
         let domain = address.domain().ascii();
         if !self.store.is_local_domain(domain)? {
             return Ok(Resolution::Remote);
         }
+        if let Some((user, detail)) = self.split(&address)
+            && let Some(known) = self.known(&user, &key, Some(detail))?
+        {
+            return Ok(known);
+        }
         if address.local_part().unquoted().eq_ignore_ascii_case(POSTMASTER) {
             return Ok(self.postmaster(domain, key)?);
         }
-        Ok(Resolution::UnknownUser)
+        let catch_all = self.store.alias(&format!("{}{domain}", Alias::CATCH_ALL))?;
+        Ok(catch_all.map_or(Resolution::UnknownUser, Resolution::Alias))
+    }
+
+    /// The account or the alias of exactly this name, for mail to `key`.
+    fn known(&self, name: &str, key: &str, detail: Option<String>) -> store::Result<Option<Resolution>> {
+        if let Some(account) = self.store.account_by_address(name)? {
+            return Ok(Some(Resolution::Mailbox { account, key: key.to_owned(), detail }));
+        }
+        Ok(self.store.alias(name)?.map(Resolution::Alias))
+    }
+
+    /// The address without its detail, in the form that addresses are compared in, and the detail.
+    fn split(&self, address: &Address) -> Option<(String, String)> {
+        if self.separator.is_empty() {
+            return None;
+        }
+        let local_part = address.local_part().unquoted();
+        let (user, detail) = local_part.split_once(&*self.separator)?;
+        let user = LocalPart::from_unquoted(user).ok()?;
+        let user = Address::new(user, address.domain().clone()).ok()?;
+        Some((user.key(), detail.to_owned()))
     }
 
     /// A domain that had no account may have one now.
@@ -86,13 +127,17 @@ impl<S: MailStore> Recipients<S> {
         if let Some(configured) = &self.postmaster
             && let Some(account) = self.store.account_by_address(&configured.key())?
         {
-            return Ok(Resolution::Mailbox { account, key });
+            return Ok(Resolution::Mailbox { account, key, detail: None });
         }
         let account = match self.oldest(domain)? {
             Some(account) => Some(account),
             None => self.oldest("")?,
         };
-        Ok(account.map_or(Resolution::UnknownUser, |account| Resolution::Mailbox { account, key }))
+        Ok(account.map_or(Resolution::UnknownUser, |account| Resolution::Mailbox {
+            account,
+            key,
+            detail: None,
+        }))
     }
 
     /// The oldest account of a domain, or of all if it is empty.

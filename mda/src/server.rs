@@ -120,9 +120,11 @@ pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> R
     let store = open_store(&config).await?;
     let authenticator = Authenticator::new(store.clone(), &config.passwords)?;
     let recipients = Recipients::new(store.clone(), &config.postmaster).map_err(ConfigProblem::Postmaster)?;
+    let recipients = recipients.separated_by(&config.subaddress.separator);
     let acceptor = tls.as_ref().map(|identity| TlsAcceptor::from(identity.server_config()));
 
-    let delivery = DeliveryService::new(store.clone(), recipients.clone(), &config.limits, metrics.clone());
+    let delivery = DeliveryService::new(store.clone(), recipients.clone(), &config.limits, metrics.clone())
+        .into_detail_folders(config.subaddress.folders);
     let directory = DirectoryService::new(store.clone(), recipients, authenticator.clone(), metrics.clone());
     let routes = Routes::new(DeliveryServer::new(delivery))
         .add_service(DirectoryServer::new(directory))
@@ -179,6 +181,9 @@ fn access() -> Access {
         ("/waypost.mda.v1.Directory/SetPassword", OPERATOR),
         ("/waypost.mda.v1.Directory/RemoveAccount", OPERATOR),
         ("/waypost.mda.v1.Directory/AddDomain", OPERATOR),
+        ("/waypost.mda.v1.Directory/PutAlias", OPERATOR),
+        ("/waypost.mda.v1.Directory/RemoveAlias", OPERATOR),
+        ("/waypost.mda.v1.Directory/ListAliases", OPERATOR),
         ("/waypost.mda.v1.Mailbox/List", OPERATOR),
         ("/waypost.mda.v1.Mailbox/Status", OPERATOR),
         ("/waypost.mda.v1.Mailbox/Locate", OPERATOR),

@@ -8,7 +8,10 @@ use crate::store::StoreError;
 /// For an operator's or a service's call. What the store itself failed at is logged here, once.
 pub(crate) fn status(error: &StoreError) -> Status {
     let code = match error {
-        StoreError::NoSuchAccount | StoreError::NoSuchMailbox | StoreError::Expunged => Code::NotFound,
+        StoreError::NoSuchAccount
+        | StoreError::NoSuchMailbox
+        | StoreError::NoSuchAlias
+        | StoreError::Expunged => Code::NotFound,
         StoreError::AlreadyExists => Code::AlreadyExists,
         StoreError::HasChildren | StoreError::InboxIsPermanent => Code::FailedPrecondition,
         StoreError::InvalidName(_) => Code::InvalidArgument,

@@ -13,7 +13,7 @@ use service::drain::Shutdown;
 use service::grpc::client::{Channels, ClientError};
 use service::grpc::server::{self, Access, Health, Server, ServerError};
 use service::listen::{ListenError, ListenMetrics, Listener, ListenerOptions};
-use service::smtp::server::{BUSY_REPLY, Options, Port, Security, Timeouts};
+use service::smtp::server::{Arrival, BUSY_REPLY, Options, Port, Security, Timeouts};
 use service::telemetry::{self, HttpServer};
 use service::tls::{Role, TlsError, acceptor};
 use smtp::Mechanisms;
@@ -157,6 +157,7 @@ fn bind_smtp(
             ..smtp::server::Config::new(hostname.clone())
         }),
         timeouts: Timeouts::default(),
+        arrival: Arrival::default(),
     };
     let bind = |name, address: &SocketAddr| {
         let max_connections = config.limits.connections;

@@ -23,6 +23,10 @@ use crate::reply::{self, reply};
 use crate::spool::{Accepted, NewMessage, Spool, SpoolError, Staging, Status};
 use service::directory::{Directory, Resolution};
 
+mod aliases;
+
+pub(crate) use aliases::targets_of;
+
 /// How long the MDA may take for a message whose sender is waiting. Then it is spooled, which the MDA's idempotency
 /// key makes harmless.
 const STRAIGHT_WITHIN: Duration = Duration::from_secs(10);
@@ -110,9 +114,9 @@ impl Intake {
     pub(crate) async fn accept(&self, mut envelope: Envelope, incoming: Incoming) -> Result<(), Reply> {
         let id = MessageId::parse(&envelope.message_id)
             .map_err(|error| reply(554, "5.5.0", format!("bad message id: {error}")))?;
-        if envelope.encoded_len() > MAX_ENVELOPE {
-            return Err(reply(552, "5.5.3", "the envelope is too large: send to fewer recipients at a time"));
-        }
+        check_size(&envelope)?;
+        let all_here = self.expand(&mut envelope).await?;
+        check_size(&envelope)?;
         envelope.size_hint = incoming.size;
         if envelope.body_type() != BodyType::Binarymime {
             // What the message is, not what the client said: a next hop without 8BITMIME cannot have the one, and can
@@ -126,7 +130,7 @@ impl Intake {
             Body::Memory(body, _permit) => {
                 check_hops(&body)?;
                 let body = body.freeze();
-                let delivered = if self.may_go_straight(&envelope).await {
+                let delivered = if all_here && self.may_go_straight(&envelope) {
                     match self.mda.deliver_straight(&envelope, &body, STRAIGHT_WITHIN).await {
                         Straight::Delivered(outcomes) => {
                             self.tell_received(id, &envelope, incoming.size, Way::Direct);
@@ -159,17 +163,11 @@ impl Intake {
         Err(reply(452, "4.3.1", "the queue is full, try again later"))
     }
 
-    /// Whether all recipients are in mailboxes of ours, and nobody wants to hear more than that it arrived.
-    async fn may_go_straight(&self, envelope: &Envelope) -> bool {
+    /// Whether the MDA can be handed a message for mailboxes of ours while its sender waits: nobody wants to hear more
+    /// than that it arrived.
+    fn may_go_straight(&self, envelope: &Envelope) -> bool {
         let wants_report = |notify: &Vec<i32>| notify.contains(&DsnNotify::Success.into());
-        if !self.mda.is_available() || envelope.recipients.iter().any(|r| wants_report(&r.notify)) {
-            return false;
-        }
-        let addresses: Vec<&str> = envelope.recipients.iter().map(|r| r.address.as_str()).collect();
-        self.directory
-            .resolve(&addresses)
-            .await
-            .is_ok_and(|resolutions| resolutions.iter().all(|resolution| *resolution == Resolution::Mailbox))
+        self.mda.is_available() && !envelope.recipients.iter().any(|r| wants_report(&r.notify))
     }
 
     /// The message for the spool, less the recipients that were delivered already.
@@ -246,6 +244,13 @@ impl Intake {
             tracing::info!(%id, recipient, peer, said = reply::line(reply), "delivered");
         }
     }
+}
+
+fn check_size(envelope: &Envelope) -> Result<(), Reply> {
+    if envelope.encoded_len() > MAX_ENVELOPE {
+        return Err(reply(552, "5.5.3", "the envelope is too large: send to fewer recipients at a time"));
+    }
+    Ok(())
 }
 
 /// Refuses a message that goes in circles (RFC 5321 §6.3).

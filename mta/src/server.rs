@@ -16,7 +16,7 @@ use service::drain::{Drained, Shutdown};
 use service::grpc::client::{Channels, ClientError};
 use service::grpc::server::{self, Access, Health, Server, ServerError};
 use service::listen::{ListenError, ListenMetrics, Listener, ListenerOptions};
-use service::smtp::server::{BUSY_REPLY, Options, Port, Security, Timeouts};
+use service::smtp::server::{Arrival, BUSY_REPLY, Options, Port, Security, Timeouts};
 use service::telemetry::{self, HttpServer};
 use service::tls::{Role, TlsError, acceptor};
 use tokio::sync::Semaphore;
@@ -341,7 +341,7 @@ fn smtp_options(config: &Config, hostname: Domain) -> Options {
         mechanisms: smtp::Mechanisms::NONE,
         ..smtp::server::Config::new(hostname)
     };
-    Options { session: Arc::new(session), timeouts: Timeouts::default() }
+    Options { session: Arc::new(session), timeouts: Timeouts::default(), arrival: Arrival::default() }
 }
 
 async fn open_storage(config: &Config) -> Result<(JournalSpool, Events), BuildError> {

@@ -62,7 +62,7 @@ impl Handler for Session {
             }
         };
         let refused = match resolution {
-            Some(Resolution::Mailbox) => {
+            Some(Resolution::Mailbox | Resolution::Alias | Resolution::List) => {
                 if !transaction.recipients.iter().any(|known| known.address == rcpt.address) {
                     transaction.recipients.push(rcpt);
                 }

@@ -22,6 +22,22 @@ impl MessageId {
         Self(Uuid::now_v7())
     }
 
+    /// The id of a message that is made from this one, always the same for the same `purpose`: so that making it again
+    /// makes nothing new. Its time is that of this one.
+    pub fn derived(&self, purpose: &[u8]) -> Self {
+        // FNV-1a, which is the same in every release; nobody gains by a collision with a message of their own.
+        let fold = |hash: u128, byte: &u8| {
+            (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+        };
+        let basis = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+        let hash = self.as_bytes().iter().chain(purpose).fold(basis, fold).to_be_bytes();
+        let mut bytes = *self.as_bytes();
+        bytes[6..].copy_from_slice(&hash[6..]);
+        let mut uuid = uuid::Builder::from_bytes(bytes);
+        uuid.set_version(uuid::Version::SortRand).set_variant(uuid::Variant::RFC4122);
+        Self(uuid.into_uuid())
+    }
+
     /// Parses the 36 characters that [`fmt::Display`] prints; letters of either case.
     ///
     /// # Errors

@@ -38,6 +38,20 @@ pub enum Resolution {
     UnknownUser,
     /// The domain is not ours.
     Remote,
+    /// Others get its mail, as if they had been addressed.
+    Alias,
+    /// Others get its mail, from the list.
+    List,
+}
+
+/// Where the mail of an alias or a list goes in the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expansion {
+    /// None of them an alias, each once; a list may be among those of an alias. Empty if it leads nowhere: in a circle,
+    /// or too deep.
+    pub targets: Vec<String>,
+    /// Who gets the reports; `None` if it is no list.
+    pub owner: Option<String>,
 }
 
 impl Directory {
@@ -61,11 +75,13 @@ impl Directory {
         }
         let mut resolutions = Vec::with_capacity(addresses.len());
         for asked in addresses.chunks(ASKED_AT_ONCE) {
-            for resolution in self.ask(asked).await? {
+            for resolution in self.ask(asked, false).await? {
                 resolutions.push(match resolution.kind() {
                     ResolutionKind::Mailbox => Resolution::Mailbox,
                     ResolutionKind::UnknownUser => Resolution::UnknownUser,
                     ResolutionKind::Remote => Resolution::Remote,
+                    ResolutionKind::Alias => Resolution::Alias,
+                    ResolutionKind::List => Resolution::List,
                     ResolutionKind::Unspecified => {
                         let address = resolution.address;
                         return Err(Status::internal(format!("the directory said nothing about {address}")));
@@ -85,12 +101,26 @@ impl Directory {
     /// # Errors
     /// The directory cannot be asked.
     pub async fn owner(&self, address: &str) -> Result<Option<String>, Status> {
-        let found = self.ask(&[address]).await?.into_iter().next();
+        let found = self.ask(&[address], false).await?.into_iter().next();
         Ok(found.filter(|found| found.kind() == ResolutionKind::Mailbox).map(|found| found.account))
     }
 
-    async fn ask(&self, addresses: &[&str]) -> Result<Vec<proto::mda::Resolution>, Status> {
-        let request = ResolveRequest { addresses: addresses.iter().map(|&address| address.into()).collect() };
+    /// Where the mail of `address` goes, if it is an alias or a list.
+    ///
+    /// # Errors
+    /// The directory cannot be asked.
+    pub async fn expand(&self, address: &str) -> Result<Option<Expansion>, Status> {
+        let Some(found) = self.ask(&[address], true).await?.into_iter().next() else { return Ok(None) };
+        Ok(match found.kind() {
+            ResolutionKind::Alias => Some(Expansion { targets: found.targets, owner: None }),
+            ResolutionKind::List => Some(Expansion { targets: found.targets, owner: Some(found.owner) }),
+            _ => None,
+        })
+    }
+
+    async fn ask(&self, addresses: &[&str], expand: bool) -> Result<Vec<proto::mda::Resolution>, Status> {
+        let addresses = addresses.iter().map(|&address| address.into()).collect();
+        let request = ResolveRequest { addresses, expand };
         let call = |channel| {
             let request = request.clone();
             async move { DirectoryClient::new(channel).resolve(request).await }

@@ -5,12 +5,15 @@ mod accept;
 mod bind;
 mod descriptors;
 mod limit;
+mod network;
+pub mod proxy;
 
 pub(crate) use accept::Acceptor;
 pub use accept::{Listener, ListenerOptions};
 pub use bind::{ListenError, bind};
 pub use descriptors::raise_descriptor_limit;
 pub use limit::ListenMetrics;
+pub use network::{Network, ParseNetworkError};
 
 #[cfg(test)]
 mod tests;

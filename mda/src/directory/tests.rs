@@ -54,7 +54,7 @@ async fn resolve_answers_for_each_address_in_order() {
     create(&directory, "bob@example.test", "secret").await.unwrap();
     let addresses =
         ["eve@example.test", "BOB@example.test", "bob@elsewhere.test"].map(str::to_owned).to_vec();
-    let request = Request::new(ResolveRequest { addresses: addresses.clone() });
+    let request = Request::new(ResolveRequest { addresses: addresses.clone(), expand: false });
     let resolutions = directory.resolve(request).await.unwrap().into_inner().resolutions;
     let expected = [
         (ResolutionKind::UnknownUser, ""),
@@ -67,7 +67,7 @@ async fn resolve_answers_for_each_address_in_order() {
             (address, kind, account)
         );
     }
-    let malformed = Request::new(ResolveRequest { addresses: vec!["bob".to_owned()] });
+    let malformed = Request::new(ResolveRequest { addresses: vec!["bob".to_owned()], expand: false });
     assert_eq!(directory.resolve(malformed).await.unwrap_err().code(), Code::InvalidArgument);
 }
 

@@ -29,7 +29,7 @@ async fn each_role_calls_what_it_needs() {
     let service = TestService::start().await;
     service.create_account(ALICE, "secret").await;
 
-    let request = ResolveRequest { addresses: vec![ALICE.to_owned()] };
+    let request = ResolveRequest { addresses: vec![ALICE.to_owned()], expand: false };
     let resolved = service.directory(Role::Mta).await.resolve(request).await.unwrap().into_inner();
     assert_eq!(resolved.resolutions[0].kind(), ResolutionKind::Mailbox);
 

@@ -15,6 +15,9 @@ pub enum StoreError {
     /// No mailbox has this name or id.
     #[error("no such mailbox")]
     NoSuchMailbox,
+    /// No alias or list has this address.
+    #[error("no such alias")]
+    NoSuchAlias,
     /// The account or mailbox is there already.
     #[error("it exists already")]
     AlreadyExists,

@@ -55,6 +55,24 @@ pub(super) fn domain(name: &str) -> Vec<u8> {
 /// Prefix of all domains.
 pub(super) const DOMAINS: &[u8] = b"d";
 
+/// Alias → its state.
+pub(super) fn alias(address: &str) -> Vec<u8> {
+    key(b't', &[address.as_bytes()])
+}
+
+/// Prefix of all aliases.
+pub(super) const ALIASES: &[u8] = b"t";
+
+/// Target and alias: which aliases lead to an address.
+pub(super) fn alias_target(target: &str, address: &str) -> Vec<u8> {
+    key(b'w', &[target.as_bytes(), &[0], address.as_bytes()])
+}
+
+/// Prefix of [`alias_target`] for one target.
+pub(super) fn alias_targets(target: &str) -> Vec<u8> {
+    key(b'w', &[target.as_bytes(), &[0]])
+}
+
 /// Mailbox → its state.
 pub(super) fn mailbox(id: u64) -> Vec<u8> {
     key(b'm', &[&id.to_be_bytes()])

@@ -1,6 +1,7 @@
 //! The store of one machine: a journal and the rows that follow it.
 
 mod accounts;
+mod aliases;
 mod change;
 mod housekeeping;
 mod mailboxes;
@@ -32,10 +33,10 @@ use super::record::{Change, Marks, RECORD_KIND};
 use super::state::State;
 use super::table::Table;
 use super::{
-    Account, AccountId, Append, BodySource, Changes, Copied, Delivery, EmailId, FlagChange, FlagsStored,
-    Located, MailStore, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq, NewAccount, Placement,
-    Receipt, Result, Row, Snapshot, SpecialUse, StagedBody, StoreConfig, StoreError, Uid, UidRange, UidSet,
-    Usage,
+    Account, AccountId, Alias, Append, BodySource, Changes, Copied, Delivery, EmailId, FlagChange,
+    FlagsStored, Located, MailStore, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq, NewAccount,
+    Placement, Receipt, Result, Row, Snapshot, SpecialUse, StagedBody, StoreConfig, StoreError, Uid,
+    UidRange, UidSet, Usage,
 };
 use housekeeping::Housekeeper;
 
@@ -184,6 +185,26 @@ impl MailStore for LocalStore {
 
     fn domains(&self) -> Result<Vec<String>> {
         self.noting(self.read_domains())
+    }
+
+    async fn put_alias(&self, alias: Alias) -> Result<()> {
+        self.carry_out(|store| async move { store.alias_put(alias).await }).await
+    }
+
+    async fn remove_alias(&self, address: String) -> Result<()> {
+        self.carry_out(|store| async move { store.alias_remove(address).await }).await
+    }
+
+    fn alias(&self, address: &str) -> Result<Option<Alias>> {
+        self.noting(self.read_alias(address))
+    }
+
+    fn aliases(&self, after: Option<&str>, limit: usize) -> Result<Vec<Alias>> {
+        self.noting(self.read_aliases(after, limit))
+    }
+
+    fn aliases_to(&self, target: &str, limit: usize) -> Result<Vec<String>> {
+        self.noting(self.read_aliases_to(target, limit))
     }
 
     async fn create_mailbox(

@@ -51,7 +51,7 @@ pub trait MailStore: Clone + Send + Sync + 'static {
 
     /// Makes an account with INBOX and a mailbox for each [`SpecialUse`], all subscribed. Its domain becomes local.
     ///
-    /// [`StoreError::AlreadyExists`] if an account has this name among its addresses.
+    /// [`StoreError::AlreadyExists`] if an account has this name among its addresses, or it is an alias.
     fn create_account(&self, account: NewAccount) -> impl Future<Output = Result<Account>> + Send;
 
     /// Replaces the password hash.
@@ -80,6 +80,25 @@ pub trait MailStore: Clone + Send + Sync + 'static {
 
     /// All local domains, by name.
     fn domains(&self) -> Result<Vec<String>>;
+
+    // --- Aliases ---
+
+    /// Makes an alias, or replaces the one of this address. Its domain becomes local.
+    ///
+    /// [`StoreError::AlreadyExists`] if the address is an account's.
+    fn put_alias(&self, alias: Alias) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes an alias. [`StoreError::NoSuchAlias`].
+    fn remove_alias(&self, address: String) -> impl Future<Output = Result<()>> + Send;
+
+    /// The alias of this address (in the form that addresses are compared in).
+    fn alias(&self, address: &str) -> Result<Option<Alias>>;
+
+    /// Up to `limit` aliases by address, those after `after` or from the start.
+    fn aliases(&self, after: Option<&str>, limit: usize) -> Result<Vec<Alias>>;
+
+    /// Up to `limit` addresses of aliases that have `target` among their targets.
+    fn aliases_to(&self, target: &str, limit: usize) -> Result<Vec<String>>;
 
     // --- Mailboxes ---
 

@@ -41,6 +41,8 @@ pub(super) struct Change {
     pub expunged: Vec<Expunged>,
     #[prost(message, repeated, tag = "12")]
     pub delivered: Vec<Delivered>,
+    #[prost(message, repeated, tag = "13")]
+    pub aliases: Vec<AliasState>,
 }
 
 /// The greatest numbers taken so far.
@@ -73,6 +75,24 @@ pub(super) struct AccountState {
     /// Seconds since 1970.
     #[prost(int64, tag = "6")]
     pub created_at: i64,
+}
+
+/// What an address stands for. One that stands for nothing any more is kept so, for older states of it may stand in the
+/// log.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct AliasState {
+    /// In the form that addresses are compared in; `@domain` for a catch-all.
+    #[prost(string, tag = "1")]
+    pub address: String,
+    /// Counts the states of this address.
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+    /// None if it was removed.
+    #[prost(string, repeated, tag = "3")]
+    pub targets: Vec<String>,
+    /// Empty if it is no list.
+    #[prost(string, tag = "4")]
+    pub owner: String,
 }
 
 /// An account or a mailbox that is gone for good. All that names it is void, wherever it stands in the log.

@@ -79,6 +79,27 @@ impl fmt::Debug for Account {
     }
 }
 
+/// An address that stands for others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// In the form that addresses are compared in; `@domain` takes all mail of a domain that nobody else takes.
+    pub address: String,
+    /// Where its mail goes, in the form that addresses are compared in: at least one, each once.
+    pub targets: Vec<String>,
+    /// Who gets the reports, if it is a list (RFC 5321 §3.9.2).
+    pub owner: Option<String>,
+}
+
+impl Alias {
+    /// What stands before the domain in the address of a catch-all.
+    pub const CATCH_ALL: &'static str = "@";
+
+    /// The domain of the address.
+    pub fn domain(&self) -> &str {
+        self.address.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
 /// What an account holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {

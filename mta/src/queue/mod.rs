@@ -4,6 +4,7 @@
 //! all of it is made anew from the spool at start.
 
 mod backoff;
+mod redistribute;
 mod report;
 mod scheduler;
 mod settle;

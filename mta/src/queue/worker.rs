@@ -59,11 +59,12 @@ impl Queue {
         };
         let mut local = Vec::new();
         let mut remote: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-        let mut unknown = Vec::new();
+        let (mut unknown, mut aliases) = (Vec::new(), Vec::new());
         for (&index, resolution) in recipients.iter().zip(resolutions) {
             match resolution {
                 Resolution::Mailbox => local.push(index),
                 Resolution::UnknownUser => unknown.push(index),
+                Resolution::Alias | Resolution::List => aliases.push(index),
                 Resolution::Remote => match message::Address::parse(message.address(index)) {
                     Ok(address) => remote.entry(address.domain().ascii().to_owned()).or_default().push(index),
                     Err(_) => unknown.push(index),
@@ -76,6 +77,12 @@ impl Queue {
         let remote =
             remote.into_iter().map(|(domain, indices)| (Destination::Domain(domain.into()), unit(indices)));
         self.push_ready(local.into_iter().chain(remote));
+        for index in aliases {
+            match self.redistribute(&message, index).await {
+                Ok(outcome) => self.settle(&message, vec![outcome]).await,
+                Err(stalled) => self.stall_or_expire(&message, unit(vec![index]), &stalled).await,
+            }
+        }
         if !unknown.is_empty() {
             let failed = unknown.into_iter().map(|index| {
                 let attempts = message.status(index).map_or(0, |status| status.attempts);

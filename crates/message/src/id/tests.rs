@@ -33,3 +33,14 @@ fn other_uuids_and_other_forms_are_refused() {
         assert_eq!(MessageId::parse(text), Err(MessageIdError), "{text:?}");
     }
 }
+
+#[test]
+fn a_derived_id_is_the_same_each_time_and_another_for_another_purpose() {
+    let id = MessageId::new();
+    let derived = id.derived(b"team@example.test 0");
+    assert_eq!(derived, id.derived(b"team@example.test 0"));
+    assert_ne!(derived, id.derived(b"team@example.test 1"));
+    assert_ne!(derived, MessageId::new().derived(b"team@example.test 0"));
+    assert_eq!(derived.timestamp(), id.timestamp());
+    assert_eq!(MessageId::parse(&derived.to_string()), Ok(derived));
+}

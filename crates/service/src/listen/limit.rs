@@ -1,10 +1,6 @@
 //! How many connections there may be, in all and from one network, and the metrics of it.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use parking_lot::Mutex;
 use prometheus_client::{
@@ -13,6 +9,8 @@ use prometheus_client::{
     registry::Registry,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::network::Network;
 
 /// What is counted at the listeners of a service, by the listener's name.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +70,7 @@ impl Limits {
     pub(super) fn admit(&self, source: IpAddr) -> Option<Permit> {
         let total = self.total.clone().try_acquire_owned().ok()?;
         let source = match &self.sources {
-            Some(sources) => Some(sources.admit(network(source))?),
+            Some(sources) => Some(sources.admit(Network::of_client(source))?),
             None => None,
         };
         Some(Permit { _total: total, _source: source })
@@ -83,17 +81,17 @@ impl Limits {
 struct Sources {
     limit: usize,
     /// Open connections by network; a network without any has no entry, so the map is bounded by the total limit.
-    open: Mutex<HashMap<IpAddr, usize>>,
+    open: Mutex<HashMap<Network, usize>>,
 }
 
 #[derive(Debug)]
 struct SourcePermit {
     sources: Arc<Sources>,
-    network: IpAddr,
+    network: Network,
 }
 
 impl Sources {
-    fn admit(self: &Arc<Self>, network: IpAddr) -> Option<SourcePermit> {
+    fn admit(self: &Arc<Self>, network: Network) -> Option<SourcePermit> {
         let mut open = self.open.lock();
         let count = open.get(&network).copied().unwrap_or(0);
         if count >= self.limit {
@@ -112,20 +110,6 @@ impl Drop for SourcePermit {
             if *count == 0 {
                 open.remove(&self.network);
             }
-        }
-    }
-}
-
-/// The network that an address counts for: its /24, or its /64 in IPv6, which is what one client is given.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            IpAddr::V4(Ipv4Addr::new(a, b, c, 0))
-        }
-        IpAddr::V6(v6) => {
-            let bits = u128::from(v6) & (u128::MAX << 64);
-            IpAddr::V6(Ipv6Addr::from(bits))
         }
     }
 }

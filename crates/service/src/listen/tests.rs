@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     accept::{Accept, accept_all},
-    limit::{ListenerLabel, network},
+    limit::ListenerLabel,
     *,
 };
 use crate::drain::Shutdown;
@@ -112,14 +112,6 @@ async fn one_network_has_a_limit_of_its_own() {
     let _open = [running.connect().await, running.connect().await];
     let third = TcpStream::connect(running.address).await.unwrap();
     assert_eq!(read_all(third).await, BUSY);
-}
-
-#[test]
-fn a_network_is_a_24_or_a_64() {
-    let of = |text: &str| network(text.parse().unwrap()).to_string();
-    assert_eq!(of("192.0.2.77"), "192.0.2.0");
-    assert_eq!(of("::ffff:192.0.2.77"), "192.0.2.0");
-    assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
 }
 
 #[tokio::test]

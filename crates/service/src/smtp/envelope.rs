@@ -40,6 +40,7 @@ pub fn envelope(id: MessageId, mail: &Mail, recipients: &[Rcpt], context: &Conte
                 .unwrap_or_default(),
         }),
         size_hint: mail.size.unwrap_or_default(),
+        priority: mail.priority.unwrap_or_default().into(),
         ..Envelope::default()
     }
 }
@@ -85,6 +86,9 @@ pub fn mail(envelope: &Envelope) -> Result<Mail, AddressError> {
             DsnReturn::Headers => Some(smtp::DsnReturn::Headers),
         },
         envelope_id: (!envelope.envelope_id.is_empty()).then(|| envelope.envelope_id.clone()),
+        priority: i8::try_from(envelope.priority)
+            .ok()
+            .filter(|priority| (-9..=9).contains(priority) && *priority != 0),
     })
 }
 
@@ -167,14 +171,7 @@ mod tests {
     use super::*;
 
     fn context() -> Context {
-        Context {
-            peer: "[::ffff:192.0.2.7]:4711".parse().unwrap(),
-            local: "192.0.2.1:25".parse().unwrap(),
-            tls: None,
-            hello: None,
-            authenticated: false,
-            pipelined: false,
-        }
+        Context::new("[::ffff:192.0.2.7]:4711".parse().unwrap(), "192.0.2.1:25".parse().unwrap())
     }
 
     #[test]
@@ -187,6 +184,7 @@ mod tests {
             require_tls: true,
             dsn_return: Some(smtp::DsnReturn::Headers),
             envelope_id: Some("QQ314159".into()),
+            priority: Some(-3),
         };
         let recipients = [
             Rcpt::new(Address::parse("bob@remote.test").unwrap()),

@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::smtp::Reply;
-use ::smtp::server::{Config, Event, Session};
+use ::smtp::server::{Config, Event, Session, Tally};
+use ::smtp::{Reply, XClient};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -15,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use super::{TlsFacts, minutes, read_now};
+use crate::listen::Network;
 
 mod handler;
 mod listener;
@@ -38,6 +40,21 @@ pub struct Options {
     pub session: Arc<Config>,
     /// How long things may take.
     pub timeouts: Timeouts,
+    /// What comes before the first command.
+    pub arrival: Arrival,
+}
+
+/// What comes before the first command: who may speak for another, and how long a client waits for its greeting.
+#[derive(Clone, Debug, Default)]
+pub struct Arrival {
+    /// How long a client waits for the greeting. Mail programs wait; much of what sends spam talks at once.
+    pub greeting_delay: Duration,
+    /// Clients that are greeted at once.
+    pub not_delayed: Arc<[Network]>,
+    /// Proxies whose connections begin with a header of the PROXY protocol, and are closed without one.
+    pub proxies: Arc<[Network]>,
+    /// Clients whose XCLIENT is believed.
+    pub xclient: Arc<[Network]>,
 }
 
 /// How long things may take (RFC 5321 §4.5.3.2).
@@ -122,10 +139,18 @@ where
     let idle = std::pin::pin!(sleep_until(end));
     let shutdown = std::pin::pin!(shutdown.cancelled());
     let clock = Clock { timeouts: options.timeouts, end, is_over: false, idle, shutdown };
-    let context = Context { peer, local, tls: None, hello: None, authenticated: false, pipelined: false };
+    let context = Context::new(peer, local);
     let implicit = matches!(security, Security::Implicit(_));
-    let session = Session::new(options.session.clone(), implicit);
-    let mut driver = Driver { session, handler, context, clock, end: None };
+    let mut session = Session::new(options.session.clone(), implicit);
+    if lists(&options.arrival.xclient, peer) {
+        session.trust_proxy();
+    }
+    let delay = if lists(&options.arrival.not_delayed, peer) {
+        Duration::ZERO
+    } else {
+        options.arrival.greeting_delay
+    };
+    let mut driver = Driver { session, handler, context, clock, delay, told: Tally::default(), end: None };
 
     if !implicit && driver.run(&mut stream).await == Next::Close {
         return driver.close(&mut stream).await;
@@ -148,6 +173,10 @@ struct Driver<'a, 't, H> {
     handler: H,
     context: Context,
     clock: Clock<'a, 't>,
+    /// How long the greeting is held back.
+    delay: Duration,
+    /// What the handler knows that the client has used up.
+    told: Tally,
     /// Why the connection ends, if not by the session's own doing.
     end: Option<End>,
 }
@@ -174,7 +203,11 @@ impl<H: Handler> Driver<'_, '_, H> {
     async fn run(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin + Send)) -> Next {
         loop {
             match self.session.poll() {
-                Event::Read => self.exchange(stream).await,
+                Event::Read => {
+                    if self.meter().await {
+                        self.exchange(stream).await;
+                    }
+                }
                 Event::StartTls => {
                     if let Err(error) = self.write(stream).await {
                         self.lost(error);
@@ -183,13 +216,56 @@ impl<H: Handler> Driver<'_, '_, H> {
                     }
                 }
                 Event::Close => return Next::Close,
-                Event::Connected => {
-                    let greeted = self.handler.connected(&self.context).await;
-                    // The session refuses those who did not wait for the greeting.
-                    read_now(stream, self.session.input()).await;
-                    self.session.answer(greeted.err().unwrap_or(GREETED));
-                }
+                Event::Connected => self.greet(stream).await,
                 event => self.handle(event).await,
+            }
+        }
+    }
+
+    /// Has the handler look at a client while that waits for its greeting.
+    async fn greet(&mut self, stream: &mut (impl AsyncRead + Unpin + Send)) {
+        let input = self.session.input();
+        let (greeted, waited) = tokio::join!(
+            self.handler.connected(&self.context),
+            hold_back(stream, input, self.delay, self.clock.shutdown.as_mut()),
+        );
+        match waited {
+            Ok(Waited::Whole) => {
+                // The session deals with those who did not wait for the greeting.
+                read_now(stream, self.session.input()).await;
+                self.context.early_talker = !self.session.input().is_empty();
+                self.session.answer(greeted.err().unwrap_or(GREETED));
+            }
+            Ok(Waited::ShutDown) => {
+                self.session.close(&STOPPING);
+                self.end = Some(End::ShutDown);
+            }
+            Err(error) => self.lost(error),
+        }
+    }
+
+    /// Takes a client for the one that its proxy speaks for, and looks at it anew.
+    async fn speak_for(&mut self, client: &XClient) {
+        self.update_context();
+        self.context.take_over(client);
+        let greeted = self.handler.connected(&self.context).await;
+        self.session.answer(greeted.err().unwrap_or(GREETED));
+    }
+
+    /// Lets the handler know what the client has used up. Whether the session goes on.
+    async fn meter(&mut self) -> bool {
+        let tally = self.session.tally();
+        let used =
+            Tally { commands: tally.commands - self.told.commands, errors: tally.errors - self.told.errors };
+        if used == Tally::default() {
+            return true;
+        }
+        self.told = tally;
+        match self.handler.used(&self.context, used).await {
+            Ok(()) => true,
+            Err(reply) => {
+                self.session.close(&reply);
+                false
             }
         }
     }
@@ -225,6 +301,7 @@ impl<H: Handler> Driver<'_, '_, H> {
                 self.session.answer(reply);
             }
             Event::Abort(abort) => handler.abort(abort).await,
+            Event::XClient(client) => self.speak_for(&client).await,
             Event::Read | Event::Connected | Event::StartTls | Event::Close => {}
         }
     }
@@ -332,6 +409,39 @@ impl Clock<'_, '_> {
         self.is_over = now >= self.end;
         self.idle.as_mut().reset(self.end.min(now + patience));
     }
+}
+
+/// How a wait for the greeting came to its end.
+enum Waited {
+    /// The time is over, or the client did not wait for it.
+    Whole,
+    ShutDown,
+}
+
+/// Waits with the greeting, until the client talks. Commands that come meanwhile are in `input`.
+async fn hold_back(
+    stream: &mut (impl AsyncRead + Unpin),
+    input: &mut BytesMut,
+    delay: Duration,
+    shutdown: Pin<&mut WaitForCancellationFuture<'_>>,
+) -> io::Result<Waited> {
+    if delay.is_zero() {
+        return Ok(Waited::Whole);
+    }
+    input.reserve(COMMAND_READ_SIZE);
+    tokio::select! {
+        biased;
+        () = shutdown => Ok(Waited::ShutDown),
+        read = timeout(delay, stream.read_buf(input)) => match read {
+            Ok(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(_)) | Err(_) => Ok(Waited::Whole),
+        },
+    }
+}
+
+fn lists(networks: &[Network], peer: SocketAddr) -> bool {
+    networks.iter().any(|network| network.contains(peer.ip()))
 }
 
 /// Reads on for a moment: closing a socket with unread input resets it, and takes the last reply with it.

@@ -9,7 +9,7 @@ use crate::store::{Account, AccountId, MailboxName, NewAccount, Result, SpecialU
 impl LocalStore {
     pub(super) async fn account_create(&self, new: NewAccount) -> Result<Account> {
         let _accounts = self.inner.accounts.lock().await;
-        if self.read_account_by_address(&new.name)?.is_some() {
+        if self.read_account_by_address(&new.name)?.is_some() || self.read_alias(&new.name)?.is_some() {
             return Err(StoreError::AlreadyExists);
         }
         let (id, _) = self.take(|marks| {

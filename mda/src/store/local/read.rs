@@ -295,6 +295,6 @@ pub(super) fn stored_name(name: &str) -> Result<MailboxName> {
         .map_err(|error| StoreError::CorruptState { what: format!("mailbox name {name:?}: {error}") })
 }
 
-fn text(bytes: &[u8]) -> Result<String> {
+pub(super) fn text(bytes: &[u8]) -> Result<String> {
     String::from_utf8(bytes.to_vec()).map_err(|error| StoreError::CorruptState { what: error.to_string() })
 }

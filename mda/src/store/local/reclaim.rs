@@ -10,8 +10,8 @@ use prost::Message;
 
 use super::LocalStore;
 use crate::store::record::{
-    AccountState, BodyRow, Change, Delivered, Expunged, Flagged, MailboxState, Nothing, Placed, Removed,
-    SubscriptionState, Uids,
+    AccountState, AliasState, BodyRow, Change, Delivered, Expunged, Flagged, MailboxState, Nothing, Placed,
+    Removed, SubscriptionState, Uids,
 };
 use crate::store::state::decode;
 use crate::store::{Result, StoreError, Uid, UidSet, keys};
@@ -148,6 +148,11 @@ impl LocalStore {
                 needed.domains.push(domain);
             }
         }
+        for alias in change.aliases {
+            if self.is_at::<AliasState>(&keys::alias(&alias.address), at)? {
+                needed.aliases.push(alias);
+            }
+        }
         for mailbox in change.mailboxes {
             if self.is_at::<MailboxState>(&keys::mailbox(mailbox.id), at)? {
                 needed.mailboxes.push(mailbox);
@@ -234,6 +239,7 @@ fn add(gathered: &mut Change, needed: Change) {
     gathered.accounts.extend(needed.accounts);
     gathered.removed_accounts.extend(needed.removed_accounts);
     gathered.domains.extend(needed.domains);
+    gathered.aliases.extend(needed.aliases);
     gathered.mailboxes.extend(needed.mailboxes);
     gathered.removed_mailboxes.extend(needed.removed_mailboxes);
     gathered.subscriptions.extend(needed.subscriptions);

@@ -4,7 +4,7 @@ use journal::Position;
 
 use super::State;
 use crate::store::record::{
-    AccountState, Change, Counters, MailboxState, Nothing, Removed, SubscriptionState,
+    AccountState, AliasState, Change, Counters, MailboxState, Nothing, Removed, SubscriptionState,
 };
 use crate::store::{Result, keys};
 
@@ -19,7 +19,7 @@ impl State {
         for removed in &change.removed_accounts {
             self.remove_account(at, *removed)?;
         }
-        Ok(())
+        change.aliases.iter().try_for_each(|alias| self.alias(at, alias))
     }
 
     pub(super) fn apply_mailboxes(&mut self, at: Position, change: &Change) -> Result<()> {
@@ -60,6 +60,23 @@ impl State {
         }
         self.pending.delete_within(&keys::subscriptions(removed.id), usize::MAX)?;
         self.news.removed_accounts.insert(removed.id);
+        Ok(())
+    }
+
+    fn alias(&mut self, at: Position, alias: &AliasState) -> Result<()> {
+        let key = keys::alias(&alias.address);
+        if let Some(old) = self.pending.get::<AliasState>(&key)? {
+            if (old.value.revision, old.at) > (alias.revision, at) {
+                return Ok(());
+            }
+            for target in &old.value.targets {
+                self.pending.delete(keys::alias_target(target, &alias.address));
+            }
+        }
+        for target in &alias.targets {
+            self.pending.put(keys::alias_target(target, &alias.address), at, &Nothing {});
+        }
+        self.pending.put(key, at, alias);
         Ok(())
     }
 

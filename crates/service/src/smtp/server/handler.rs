@@ -4,8 +4,8 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use smtp::server::{Abort, Hello};
-use smtp::{Credentials, Mail, Rcpt, Reply};
+use smtp::server::{Abort, Hello, Tally};
+use smtp::{Credentials, Mail, Rcpt, Reply, XClient};
 
 use crate::smtp::TlsFacts;
 
@@ -20,9 +20,17 @@ use crate::smtp::TlsFacts;
 /// been dealt with before a handler hears of anything.
 pub trait Handler: Send {
     /// A client has connected (and taken the TLS handshake, if the listener begins with it). An error is said to it in
-    /// place of the greeting, and the session ends.
+    /// place of the greeting, and the session ends. Called again when a proxy says for which client it speaks from
+    /// here on (XCLIENT): whatever was held for the one before is given back then.
     fn connected(&mut self, context: &Context) -> impl Future<Output = Result<(), Reply>> + Send {
         let _ = context;
+        async { Ok(()) }
+    }
+
+    /// What the client has used up since this was called last; called before each wait for it. An error is said to the
+    /// client, and the session ends.
+    fn used(&mut self, context: &Context, used: Tally) -> impl Future<Output = Result<(), Reply>> + Send {
+        let _ = (context, used);
         async { Ok(()) }
     }
 
@@ -71,9 +79,34 @@ pub struct Context {
     pub authenticated: bool,
     /// The client sends commands without waiting for replies.
     pub pipelined: bool,
+    /// The client spoke before it was greeted.
+    pub early_talker: bool,
 }
 
 impl Context {
+    /// Of a session that begins.
+    pub fn new(peer: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            peer,
+            local,
+            tls: None,
+            hello: None,
+            authenticated: false,
+            pipelined: false,
+            early_talker: false,
+        }
+    }
+
+    /// Makes it the context of the client that a proxy speaks for. What the proxy does not know stays as it is.
+    pub(super) fn take_over(&mut self, client: &XClient) {
+        let XClient { address, port, destination, destination_port, .. } = client;
+        if let Some(address) = address {
+            self.peer = (*address, port.unwrap_or(0)).into();
+        }
+        self.local.set_ip(destination.unwrap_or(self.local.ip()));
+        self.local.set_port(destination_port.unwrap_or(self.local.port()));
+    }
+
     /// What stands behind `with` in a Received field (RFC 3848, and RFC 6531 §4.3 for a message with SMTPUTF8).
     pub fn protocol(&self, smtputf8: bool) -> &'static str {
         let esmtp = self.hello.as_ref().is_some_and(|hello| hello.esmtp);

@@ -2,9 +2,10 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Handler, Options, Security, serve_connection};
+use super::{Handler, Options, Security, lists, serve_connection};
 use crate::drain::Shutdown;
 use crate::listen::Listener;
+use crate::listen::proxy::{self, Proxied};
 
 /// What a client hears when there are too many.
 pub const BUSY_REPLY: &[u8] = b"421 4.3.2 too many connections, try again later\r\n";
@@ -26,10 +27,27 @@ impl Port {
         let local = listener.local_address();
         let stop: CancellationToken = shutdown.token();
         listener
-            .serve(shutdown, |stream, peer| {
+            .serve(shutdown, |mut stream, peer| {
                 let (security, options, stop) = (security.clone(), options.clone(), stop.clone());
                 let handler = handler();
                 async move {
+                    let (mut peer, mut local) = (peer, local);
+                    if lists(&options.arrival.proxies, peer) {
+                        let header = tokio::select! {
+                            header = proxy::read_header(&mut stream) => header,
+                            () = stop.cancelled() => return,
+                        };
+                        match header {
+                            Ok(Proxied::Client { source, destination }) => {
+                                (peer, local) = (source, destination)
+                            }
+                            Ok(Proxied::Local) => {}
+                            Err(error) => {
+                                tracing::info!(proxy = %peer, %error, "connection closed");
+                                return;
+                            }
+                        }
+                    }
                     let end =
                         serve_connection(stream, peer, local, &security, &options, handler, &stop).await;
                     tracing::debug!(%peer, %end, "SMTP session ended");

@@ -11,13 +11,15 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::smtp::testing::{Recorder, tls};
 
+mod arrival;
+
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 25);
 
 fn options() -> Options {
     let mut session = Config::new("mx.example.test".parse().unwrap());
     session.starttls = true;
     session.mechanisms = Mechanisms::ALL;
-    Options { session: Arc::new(session), timeouts: Timeouts::default() }
+    Options { session: Arc::new(session), timeouts: Timeouts::default(), arrival: Arrival::default() }
 }
 
 /// A client on the other end of a served connection.
@@ -238,7 +240,8 @@ async fn sixty_mib_stream_through_in_small_pieces() {
     let handler = Recorder::default();
     let mut session = Config::new("mx.example.test".parse().unwrap());
     session.max_message_size = 64 * 1024 * 1024;
-    let options = Options { session: Arc::new(session), timeouts: Timeouts::default() };
+    let options =
+        Options { session: Arc::new(session), timeouts: Timeouts::default(), arrival: Arrival::default() };
     serving(Security::Plain, options, handler.clone(), CancellationToken::new(), async |stream| {
         let mut client = Client::new(stream);
         client.reply().await;
