@@ -12,6 +12,7 @@ use service::config::{
 pub use crate::queue::RetryConfig;
 pub use crate::routing::RouteConfig;
 pub use crate::spool::SpoolConfig;
+pub use crate::tls::{DaneConfig, MtaStsConfig, TlsReportConfig};
 
 /// The MTA's configuration file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub struct Config {
     pub hostname: String,
     /// The name of this node among the MTAs, in receipts and traces. Default `mta`.
     pub node: String,
+    /// A file of authorities (PEM) that certificates of other MTAs and of MTA-STS policy hosts are verified by. Default:
+    /// those that Mozilla trusts, as they were when this program was built.
+    pub tls_roots: Option<PathBuf>,
     /// Threads and draining.
     pub runtime: RuntimeConfig,
     /// What is logged, and how.
@@ -46,6 +50,12 @@ pub struct Config {
     /// `[[route]]`, the routing table: the first rule that matches a recipient decides where its mail goes. None (the
     /// default) means the MX of its domain.
     pub route: Vec<RouteConfig>,
+    /// Policies of recipients' domains over HTTPS.
+    pub mta_sts: MtaStsConfig,
+    /// Certificates of recipients' hosts in DNS.
+    pub dane: DaneConfig,
+    /// What recipients' domains hear about TLS.
+    pub tls_report: TlsReportConfig,
     /// When and how long delivery is tried again.
     pub retry: RetryConfig,
     /// What one client or message may take.
@@ -57,6 +67,7 @@ impl Default for Config {
         Self {
             hostname: "localhost".into(),
             node: "mta".into(),
+            tls_roots: None,
             runtime: RuntimeConfig::default(),
             log: LogConfig::default(),
             grpc: GrpcConfig::on_port(7025),
@@ -69,6 +80,9 @@ impl Default for Config {
             dns: DnsConfig::default(),
             outbound: OutboundConfig::default(),
             route: Vec::new(),
+            mta_sts: MtaStsConfig::default(),
+            dane: DaneConfig::default(),
+            tls_report: TlsReportConfig::default(),
             retry: RetryConfig::default(),
             limits: Limits::default(),
         }
@@ -96,6 +110,9 @@ impl Config {
         ];
         if let Some((setting, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError { setting, range: "at least 1" });
+        }
+        if let Some((setting, range)) = self.mta_sts.fault().or_else(|| self.tls_report.fault()) {
+            return Err(ConfigError { setting, range });
         }
         if !(0.0..=1.0).contains(&self.retry.jitter) {
             return Err(ConfigError { setting: "retry.jitter", range: "between 0 and 1" });

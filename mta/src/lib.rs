@@ -23,6 +23,7 @@ mod server;
 mod site;
 mod smtp_in;
 mod spool;
+mod tls;
 mod transfer;
 
 pub use config::{
@@ -31,3 +32,4 @@ pub use config::{
 pub use program::{main, main_from};
 pub use routing::{RouteConfig, RouteError, RouteTls, RouteTo};
 pub use server::{BuildError, Mta, build};
+pub use tls::{DaneConfig, MtaStsConfig, TlsReportConfig, TlsSetupError};

@@ -47,11 +47,16 @@ pub struct TlsaSet {
 impl TlsaSet {
     /// Sorts out which records can be used (RFC 7672 §3.1, RFC 7671 §9).
     pub fn new(mut records: Vec<Tlsa>) -> Self {
-        records.sort_by(|a, b| (a.usage, a.selector, a.matching, &a.data).cmp(&(b.usage, b.selector, b.matching, &b.data)));
+        records.sort_by(|a, b| {
+            (a.usage, a.selector, a.matching, &a.data).cmp(&(b.usage, b.selector, b.matching, &b.data))
+        });
         let mut usable: Vec<Association> = records.iter().filter_map(Association::new).collect();
         // Digest agility (RFC 7671 §9): where a stronger digest is published, a weaker one says nothing.
-        let strong: Vec<_> =
-            usable.iter().filter(|record| record.matching == Matching::Sha512).map(Association::kind).collect();
+        let strong: Vec<_> = usable
+            .iter()
+            .filter(|record| record.matching == Matching::Sha512)
+            .map(Association::kind)
+            .collect();
         usable.retain(|record| record.matching != Matching::Sha256 || !strong.contains(&record.kind()));
         Self { records, usable }
     }
@@ -76,9 +81,11 @@ impl TlsaSet {
     /// (RFC 7671 §5.2).
     pub(crate) fn trust_anchors<'a>(&'a self, chain: &'a [CertificateDer<'a>]) -> Vec<CertificateDer<'a>> {
         let anchors = self.usable.iter().filter(|record| record.usage == Usage::TrustAnchor);
-        let in_chain = |record: &'a Association| chain.iter().filter(|certificate| record.matches(certificate));
+        let in_chain =
+            |record: &'a Association| chain.iter().filter(|certificate| record.matches(certificate));
         let mut found: Vec<CertificateDer<'a>> = anchors.clone().flat_map(in_chain).cloned().collect();
-        let whole = anchors.filter(|record| (record.selector, record.matching) == (Selector::Certificate, Matching::Full));
+        let whole = anchors
+            .filter(|record| (record.selector, record.matching) == (Selector::Certificate, Matching::Full));
         found.extend(whole.map(|record| CertificateDer::from(record.data.as_slice())));
         found
     }

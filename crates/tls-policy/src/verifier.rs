@@ -69,7 +69,11 @@ impl Verifier {
         match &self.trust {
             Trust::Any => Ok(()),
             Trust::Fingerprint(known) => {
-                if known.iter().any(|fingerprint| fingerprint.matches(own)) { Ok(()) } else { Err(Fault::Fingerprint) }
+                if known.iter().any(|fingerprint| fingerprint.matches(own)) {
+                    Ok(())
+                } else {
+                    Err(Fault::Fingerprint)
+                }
             }
             Trust::Pkix { names } => self.judge_chain(own, rest, &self.authorities, names, now),
             Trust::Dane { records, names } => {

@@ -1,5 +1,8 @@
 //! What is known of a TLS session.
 
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
 use rustls::{CommonState, ProtocolVersion};
 
 /// What two sides agreed on in a TLS handshake.
@@ -11,6 +14,8 @@ pub struct TlsFacts {
     pub cipher: String,
     /// The name that the client asked for (SNI).
     pub server_name: Option<String>,
+    /// What the other side showed, its own certificate first; empty if it showed none.
+    pub certificates: Arc<[CertificateDer<'static>]>,
 }
 
 impl TlsFacts {
@@ -22,6 +27,7 @@ impl TlsFacts {
         };
         let cipher =
             state.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())).unwrap_or_default();
-        Self { version, cipher, server_name: server_name.map(str::to_owned) }
+        let certificates = state.peer_certificates().unwrap_or_default().into();
+        Self { version, cipher, server_name: server_name.map(str::to_owned), certificates }
     }
 }

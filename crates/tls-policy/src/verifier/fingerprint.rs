@@ -21,6 +21,11 @@ pub struct Fingerprint([u8; digest::SHA256_OUTPUT_LEN]);
 pub struct FingerprintError;
 
 impl Fingerprint {
+    /// The fingerprint with these octets.
+    pub fn new(octets: [u8; digest::SHA256_OUTPUT_LEN]) -> Self {
+        Self(octets)
+    }
+
     /// Whether it is that of the certificate or of its public key, which outlives renewals.
     pub fn matches(&self, certificate: &CertificateDer<'_>) -> bool {
         let is_ours = |octets: &[u8]| digest::digest(&digest::SHA256, octets).as_ref() == self.0;
@@ -33,7 +38,9 @@ impl FromStr for Fingerprint {
 
     fn from_str(text: &str) -> Result<Self, FingerprintError> {
         let digits = text.strip_prefix("sha256:").ok_or(FingerprintError)?.replace(':', "");
-        if digits.len() != 2 * digest::SHA256_OUTPUT_LEN || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        if digits.len() != 2 * digest::SHA256_OUTPUT_LEN
+            || !digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+        {
             return Err(FingerprintError);
         }
         let mut octets = [0; digest::SHA256_OUTPUT_LEN];

@@ -86,7 +86,8 @@ fn a_wildcard_stands_for_one_label() {
     for host in ["mail.example.com", "MAIL.Example.COM", "mx1.example.net", "backupmx.example.com"] {
         assert!(policy.allows(host), "{host}");
     }
-    for host in ["example.net", ".example.net", "a.b.example.net", "mx1.example.com", "mail.example.com.", ""] {
+    for host in ["example.net", ".example.net", "a.b.example.net", "mx1.example.com", "mail.example.com.", ""]
+    {
         assert!(!policy.allows(host), "{host}");
     }
 }

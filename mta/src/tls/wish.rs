@@ -1,0 +1,62 @@
+//! What the sender of a message asks of TLS (RFC 8689).
+
+use message::header;
+use proto::mail::Envelope;
+
+/// What the sender asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Nothing: the route and the recipient's domain decide.
+    #[default]
+    Default,
+    /// REQUIRETLS: TLS with a host that is known for certain to be the recipient's, and that promises the same.
+    Required,
+    /// `TLS-Required: No`: to arrive is more important than to be protected. Policies of the recipient's domain are
+    /// followed where they can be; the operator's route still holds.
+    Optional,
+    /// A TLS report of this node: like [`Optional`](Self::Optional), and itself never reported on (RFC 8460 §3).
+    OwnReport,
+}
+
+impl Wish {
+    /// What the envelope says. A report about a REQUIRETLS message goes without protection rather than get lost
+    /// (RFC 8689 §5).
+    pub(crate) fn of(envelope: &Envelope) -> Self {
+        if envelope.require_tls && !envelope.reverse_path.is_empty() { Self::Required } else { Self::Default }
+    }
+
+    /// Whether nothing may fail for want of TLS.
+    pub(crate) fn is_optional(self) -> bool {
+        matches!(self, Self::Optional | Self::OwnReport)
+    }
+}
+
+/// Whether a header block holds `TLS-Required: No` (RFC 8689 §3). Only for messages without REQUIRETLS, which goes before
+/// the field.
+pub(crate) fn has_opted_out(header: &[u8]) -> bool {
+    header::first(header, "TLS-Required")
+        .is_some_and(|value| header::unfold(value).trim_ascii().eq_ignore_ascii_case(b"no"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_field_says_no_or_nothing() {
+        assert!(has_opted_out(b"From: a@b.test\r\ntls-required:\r\n No \r\n\r\n"));
+        assert!(!has_opted_out(b"TLS-Required: yes\r\n\r\n"));
+        assert!(!has_opted_out(b"From: a@b.test\r\n\r\nTLS-Required: No\r\n"));
+    }
+
+    #[test]
+    fn a_report_is_not_lost_for_the_want_of_tls() {
+        let envelope = |reverse_path: &str| Envelope {
+            require_tls: true,
+            reverse_path: reverse_path.into(),
+            ..Envelope::default()
+        };
+        assert_eq!(Wish::of(&envelope("alice@example.test")), Wish::Required);
+        assert_eq!(Wish::of(&envelope("")), Wish::Default);
+    }
+}
