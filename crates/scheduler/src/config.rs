@@ -55,7 +55,8 @@ pub struct SiteLimits {
     pub messages: Option<Rate>,
     /// Connections opened.
     pub connections: Option<Rate>,
-    /// Whether what is under way there counts towards [`Config::sessions`].
+    /// Whether what is under way there counts towards [`Config::sessions`]. Those that do not are places of our own, and
+    /// never forgotten.
     pub counted: bool,
 }
 

@@ -38,7 +38,8 @@ impl fmt::Debug for SiteName {
     }
 }
 
-/// A site's number. Good for as long as something is in line, waits, or is under way there, or a session to it is open.
+/// A site's number. Good for as long as something is in line, waits, or is under way there, or a session to it is open;
+/// for a place of our own, always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SiteId(pub(crate) u32);
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::{Index, IndexMut};
 
 use crate::site::{Block, Site};
-use crate::{Millis, Scheduler, SiteId, SiteName};
+use crate::{Millis, SiteId, SiteName};
 
 /// A site that nothing used for so long is forgotten, and what was learned about it.
 const REMEMBERED: Millis = 10 * 60 * 1_000;
@@ -126,13 +126,13 @@ impl Sites {
         self.wakes.insert((at, id));
     }
 
-    /// Forgets sites that were not used for long, a few at a time.
+    /// Forgets sites that were not used for long, a few at a time. Places of our own stay.
     pub(crate) fn sweep(&mut self, now: Millis, few: usize) {
         for _ in 0..few.min(self.all.len()) {
             self.cursor = (self.cursor + 1) % self.all.len();
             let id = SiteId(self.cursor as u32);
             let Some(site) = &self.all[self.cursor] else { continue };
-            if id == Scheduler::ROUTING || !site.is_unused() || site.startable {
+            if !site.limits.counted || !site.is_unused() || site.startable {
                 self.unused.remove(&id);
                 continue;
             }

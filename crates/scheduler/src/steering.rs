@@ -2,8 +2,8 @@
 
 use message::MessageId;
 
-use crate::unit::State;
-use crate::{Millis, Recipients, Scheduler, SiteId};
+use crate::unit::{NONE, State};
+use crate::{Millis, Scheduler, SiteId};
 
 /// What [`Scheduler::withdraw`] took out.
 #[derive(Clone, Debug, Default)]
@@ -53,9 +53,15 @@ impl Scheduler {
         self.offer(site, now);
     }
 
-    /// The recipients of a message that are in the queue, wherever they are.
-    pub fn recipients(&self, message: MessageId) -> Recipients {
-        let slots = self.units.of(message);
-        slots.iter().flat_map(|&slot| self.units[slot].recipients.iter()).collect()
+    /// Where the unit in somebody's hands stood that has this recipient.
+    pub fn site_in_flight(&self, message: MessageId, recipient: u32) -> Option<SiteId> {
+        let slots = self.units.of(message).into_iter();
+        let mut sites = slots.filter_map(|slot| {
+            let unit = &self.units[slot];
+            let is_it =
+                unit.state == State::InFlight && unit.recipients.iter().any(|index| index == recipient);
+            (is_it && unit.site != NONE && unit.site != Self::ROUTING.0).then_some(SiteId(unit.site))
+        });
+        sites.next()
     }
 }

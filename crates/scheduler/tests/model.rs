@@ -155,9 +155,9 @@ impl Model {
         self.waiting.insert(message, Known { account, site, priority, recipients, in_line, due });
     }
 
-    fn call(&mut self, call: Call) {
+    fn call(&mut self, call: &Call) {
         self.calls += 1;
-        match call {
+        match *call {
             Call::Push { account, site, priority, recipients } => {
                 self.push(account, Some(site), priority, recipients, None);
             }
@@ -215,7 +215,7 @@ impl Model {
 
     /// A unit was handed out: that it was its turn.
     fn started(&mut self, started: Started) {
-        let known = self.waiting.remove(&started.message).expect("it waited");
+        let known = self.waiting.remove(&started.message).unwrap();
         assert_eq!(started.recipients.iter().collect::<Vec<_>>(), known.recipients);
         assert!(known.in_line.is_some(), "its time had come");
         assert!(!(self.suspended.contains(&0) && known.site == Some(0)), "its site is suspended");
@@ -296,7 +296,7 @@ proptest! {
         calls in proptest::collection::vec(call(), 1..250)
     ) {
         let mut model = Model::new();
-        for call in calls {
+        for call in &calls {
             model.call(call);
         }
         model.drain();
