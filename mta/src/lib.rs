@@ -1,7 +1,7 @@
 //! The MTA: takes messages from MSAs and other MTAs, queues them and hands them on.
 //!
 //! ```text
-//! smtp_in, transfer → intake ─┬─ straight to the MDA ─────────────────────┐
+//! receiving, transfer → intake ─┬─ straight to the MDA ─────────────────────┐
 //!                             └─ spool → queue → route → deliver → settle ┴→ events
 //! ```
 
@@ -17,11 +17,11 @@ mod metrics;
 mod program;
 mod queue;
 mod queue_rpc;
+mod receiving;
 mod reply;
 mod routing;
 mod server;
 mod site;
-mod smtp_in;
 mod spool;
 mod tls;
 mod transfer;

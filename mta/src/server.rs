@@ -33,7 +33,7 @@ use crate::queue::{self, Queue};
 use crate::queue_rpc::QueueService;
 use crate::routing::{RouteError, Router};
 use crate::site::{Own, Sites};
-use crate::smtp_in::{Inbound, Session};
+use crate::receiving::{Inbound, Session};
 use crate::spool::{JournalSpool, Spool as _};
 use crate::transfer::TransferService;
 
