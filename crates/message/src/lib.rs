@@ -9,6 +9,7 @@ pub mod address;
 pub mod address_list;
 pub mod charset;
 pub mod completion;
+pub mod conversion;
 #[cfg(test)]
 mod corpus;
 pub mod date;

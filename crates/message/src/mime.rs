@@ -4,6 +4,7 @@
 //! sense of is text/plain.
 
 mod content;
+mod encode;
 mod lines;
 mod parser;
 mod section;
@@ -14,7 +15,9 @@ mod transfer;
 mod tests;
 
 pub use crate::parameters::Parameter;
+pub use encode::encode_quoted_printable;
+pub(crate) use encode::{Encoder, Transfer};
 pub use parser::{MAX_DEPTH, MAX_PARTS};
 pub use section::Section;
 pub use structure::{Body, Disposition, Encoding, Part, Structure};
-pub use transfer::{Decoder, encode_quoted_printable};
+pub use transfer::Decoder;

@@ -7,6 +7,7 @@ mod corpus;
 
 use mail_parser::{Addr, Address as Addresses, Encoding, MessageParser, MessagePart, MimeHeaders, PartType};
 use message::address_list::{self, Entry};
+use message::conversion::{Plan, Target};
 use message::date::DateTime;
 use message::mime::{Body, Decoder, Part, Structure};
 use message::{charset, header, parameters, words};
@@ -130,4 +131,44 @@ fn their_addresses(addresses: Option<&Addresses<'_>>) -> Vec<String> {
         .filter(|addr| addr.address.as_deref().is_some_and(|address| address.contains('@')))
         .map(text)
         .collect()
+}
+
+#[test]
+fn a_converted_message_reads_the_same() {
+    let mut converted_some = 0;
+    for (path, message) in corpus::messages() {
+        let path = path.display();
+        let Ok(plan) = Plan::new(&message, Target::SevenBit) else { continue };
+        if plan.is_identity() {
+            continue;
+        }
+        converted_some += 1;
+        let converted: Vec<u8> = plan.pieces(&message).flatten().collect();
+        assert!(converted.is_ascii(), "{path}");
+        let before = MessageParser::default().parse(&message).expect("a message");
+        let after = MessageParser::default().parse(&converted).expect("a message");
+        let (before, after) = (flattened(&before), flattened(&after));
+        assert_eq!(before.len(), after.len(), "{path}: number of parts");
+        for (before, after) in before.into_iter().zip(after) {
+            match (&before.body, &after.body) {
+                (PartType::Text(before), PartType::Text(after))
+                | (PartType::Html(before), PartType::Html(after)) => {
+                    // Where no charset is named, they guess another way once one is.
+                    assert!(
+                        before == after || before.contains('\u{fffd}'),
+                        "{path}: {before:?} is not {after:?}"
+                    );
+                }
+                (
+                    PartType::Binary(before) | PartType::InlineBinary(before),
+                    PartType::Binary(after) | PartType::InlineBinary(after),
+                ) => assert_eq!(before, after, "{path}"),
+                (PartType::Multipart(_), PartType::Multipart(_))
+                | (PartType::Message(_), PartType::Message(_)) => {}
+                (before, after) => panic!("{path}: {before:?} became {after:?}"),
+            }
+            assert!(same(after.attachment_name(), before.attachment_name()), "{path}");
+        }
+    }
+    assert!(converted_some > 10, "{converted_some}");
 }

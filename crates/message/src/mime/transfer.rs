@@ -1,7 +1,5 @@
 //! Takes transfer encodings off, in chunks cut anywhere (RFC 2045 §6).
 
-use std::fmt::Write;
-
 use memchr::memchr3;
 
 use super::structure::Encoding;
@@ -163,32 +161,4 @@ fn quoted_printable_escape(text: &[u8], last: bool, output: &mut Vec<u8>) -> Opt
             Some(1)
         }
     }
-}
-
-/// Encodes text in quoted-printable; its line ends stay, its lines get soft breaks before 76 octets (RFC 2045 §6.7).
-pub fn encode_quoted_printable(text: &str) -> String {
-    const MAX_LINE: usize = 75;
-    let mut encoded = String::with_capacity(text.len());
-    for (index, line) in text.split("\r\n").enumerate() {
-        if index > 0 {
-            encoded.push_str("\r\n");
-        }
-        let mut column = 0;
-        for (at, byte) in line.bytes().enumerate() {
-            let blank_at_end = matches!(byte, b' ' | b'\t') && at + 1 == line.len();
-            let plain = matches!(byte, b' '..=b'~' | b'\t') && byte != b'=' && !blank_at_end;
-            let width = if plain { 1 } else { 3 };
-            if column + width > MAX_LINE {
-                encoded.push_str("=\r\n");
-                column = 0;
-            }
-            column += width;
-            if plain {
-                encoded.push(char::from(byte));
-            } else {
-                let _ = write!(encoded, "={byte:02X}");
-            }
-        }
-    }
-    encoded
 }

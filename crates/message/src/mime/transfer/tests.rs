@@ -77,13 +77,6 @@ proptest! {
     }
 
     #[test]
-    fn quoted_printable_reads_back(text in "([a-zé= \t]|\r\n|[ -~é]{20}){0,20}") {
-        let encoded = encode_quoted_printable(&text);
-        prop_assert!(encoded.is_ascii() && encoded.split("\r\n").all(|line| line.len() <= 76));
-        prop_assert_eq!(Decoder::decode(&Encoding::QuotedPrintable, encoded.as_bytes()), text.into_bytes());
-    }
-
-    #[test]
     fn base64_reads_back(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
         prop_assert_eq!(Decoder::decode(&Encoding::Base64, STANDARD.encode(&octets).as_bytes()), octets);
     }
