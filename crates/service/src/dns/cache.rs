@@ -1,10 +1,11 @@
 //! What is remembered of the DNS: bounded, fresh for the time to live, stale for a while after it.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::answer::Outcome;
 
@@ -143,4 +144,90 @@ fn size(outcome: &Outcome) -> usize {
         _ => 0,
     };
     records.iter().map(|data| size_of::<RData>() + held(data)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::proto::rr::rdata::{A, TXT};
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn question(name: &str, kind: RecordType) -> Question {
+        Question::new(&Name::from_ascii(name).unwrap(), kind)
+    }
+
+    fn found(data: RData) -> Outcome {
+        Outcome::Found { records: vec![data], secure: false, canonical: String::new() }
+    }
+
+    fn address() -> Outcome {
+        found(RData::A(A::new(192, 0, 2, 1)))
+    }
+
+    #[test]
+    fn an_answer_is_fresh_then_stale_then_forgotten() {
+        let (cache, start) = (Cache::new(10), Instant::now());
+        let asked = question("Host.test.", RecordType::A);
+        cache.store(asked, address(), MINUTE, start);
+        let asked = question("host.TEST.", RecordType::A);
+        assert_eq!(cache.look(&asked, start + MINUTE / 4), Known::Fresh(address(), MINUTE * 3 / 4));
+        assert_eq!(cache.look(&asked, start + MINUTE), Known::Stale(address()));
+        assert_eq!(cache.look(&asked, start + MINUTE + DAY), Known::Nothing);
+        assert_eq!(cache.look(&asked, start), Known::Nothing, "it was forgotten");
+    }
+
+    #[test]
+    fn a_stale_answer_in_use_is_asked_for_again_soon_and_ends_all_the_same() {
+        let (cache, start) = (Cache::new(10), Instant::now());
+        let asked = question("host.test.", RecordType::A);
+        cache.store(asked.clone(), address(), MINUTE, start);
+        let later = start + MINUTE * 2;
+        cache.extend(&asked, later);
+        assert_eq!(cache.look(&asked, later), Known::Fresh(address(), STALE_TTL));
+        assert_eq!(cache.look(&asked, later + STALE_TTL), Known::Stale(address()));
+        cache.extend(&asked, start + MINUTE + DAY - STALE_TTL);
+        assert_eq!(cache.look(&asked, start + MINUTE + DAY), Known::Nothing);
+    }
+
+    #[test]
+    fn only_what_cannot_do_harm_is_stale() {
+        let (cache, start) = (Cache::new(10), Instant::now());
+        let mut stale = |kind, outcome: Outcome| {
+            let asked = question("name.test.", kind);
+            cache.store(asked.clone(), outcome.clone(), MINUTE, start);
+            cache.look(&asked, start + MINUTE) == Known::Stale(outcome)
+        };
+        assert!(stale(RecordType::MX, Outcome::NoData));
+        assert!(!stale(RecordType::A, Outcome::NoData));
+        assert!(!stale(RecordType::MX, Outcome::NoSuchDomain));
+        assert!(!stale(RecordType::TLSA, address()));
+        assert!(!stale(RecordType::A, Outcome::failed("silence")));
+    }
+
+    #[test]
+    fn what_is_in_use_stays_when_the_cache_is_full() {
+        let (cache, now) = (Cache::new(10), Instant::now());
+        let used = question("used.test.", RecordType::A);
+        cache.store(used.clone(), address(), MINUTE, now);
+        for index in 0..1_000 {
+            cache.store(question(&format!("n{index}.test."), RecordType::A), address(), MINUTE, now);
+            assert!(matches!(cache.look(&used, now), Known::Fresh(..)), "after {index}");
+        }
+        let generations = cache.generations.lock();
+        assert!(generations.new.len() + generations.old.len() <= 10);
+    }
+
+    #[test]
+    fn nothing_large_and_nothing_that_holds_no_time_is_kept() {
+        let (cache, now) = (Cache::new(10), Instant::now());
+        let asked = question("name.test.", RecordType::TXT);
+        let large = found(RData::TXT(TXT::new(vec!["x".repeat(250); 40])));
+        cache.store(asked.clone(), large, MINUTE, now);
+        assert_eq!(cache.look(&asked, now), Known::Nothing);
+        cache.store(asked.clone(), address(), Duration::ZERO, now);
+        assert_eq!(cache.look(&asked, now), Known::Nothing);
+    }
 }
