@@ -133,6 +133,10 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
     let directory = Arc::new(Directory::new(directory));
     let mda = Mda::new(Channels::new(&config.mda, deliver::MDA_TARGET, identity)?);
     let router = Router::new(&config.route)?;
+    context.reload.on_config("routes", "mta", {
+        let router = router.clone();
+        move |config: Config| router.reload(&config.route)
+    });
     let dns = Dns::new(&config.dns)?;
     dns.register(&mut registry);
     let remote = remote(&config, &hostname, sites(&config, &hostname, &smtp, dns))?;

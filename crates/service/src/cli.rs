@@ -140,10 +140,10 @@ fn start<P: Program>(arguments: &Arguments) -> Result<(), Failure> {
     if let Err(error) = raise_descriptor_limit() {
         warn!(%error, "cannot raise the limit of open files");
     }
-    run::<P>(config)
+    run::<P>(config, Reload::of(&arguments.config))
 }
 
-fn run<P: Program>(config: P::Config) -> Result<(), Failure> {
+fn run<P: Program>(config: P::Config, reload: Reload) -> Result<(), Failure> {
     let RuntimeConfig { worker_threads, drain_timeout } = P::runtime(&config).clone();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.enable_all().thread_name(P::NAME);
@@ -152,7 +152,7 @@ fn run<P: Program>(config: P::Config) -> Result<(), Failure> {
     }
     let runtime = builder.build().map_err(Failure::run)?;
     let ended = runtime.block_on(async {
-        let context = Context { shutdown: Shutdown::new(), reload: Reload::default() };
+        let context = Context { shutdown: Shutdown::new(), reload };
         signals::listen(&context)?;
         info!(version = env!("CARGO_PKG_VERSION"), "{} starts", P::NAME);
         run_until_drained(P::run(config, context.clone()), &context.shutdown, *drain_timeout).await

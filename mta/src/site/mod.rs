@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 use message::Domain;
 use proto::mail::Reply;
+use scheduler::SiteName;
 use service::dns::{Dns, DnsError, Mx};
 
-pub(crate) use name::SiteName;
 pub(crate) use own::Own;
 pub(crate) use targets::{Target, Targets};
 

@@ -1,30 +1,12 @@
-//! What a site is called.
+//! What a site is called. Two sites of one name have the same hosts and are connected to in the same way, so limits and
+//! sessions are shared by name.
 
-use std::fmt;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::Arc;
+use scheduler::SiteName;
 
 use crate::routing::{HopHost, NextHop, RouteSettings};
 
 /// Octets of a name at most; longer ones end in a hash.
 const LONGEST: usize = 120;
-
-/// The name of a site. Two sites of one name have the same hosts and are connected to in the same way, so limits and
-/// sessions are shared by name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SiteName(Arc<str>);
-
-impl SiteName {
-    pub(crate) fn new(name: impl Into<Arc<str>>) -> Self {
-        Self(name.into())
-    }
-}
-
-impl fmt::Display for SiteName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The name of the site with these mail exchangers, whatever their preferences and order.
 pub(super) fn of_exchanges(hosts: &[Vec<NextHop>], settings: &RouteSettings) -> SiteName {
@@ -46,11 +28,14 @@ fn shortened(hosts: &str, settings: &RouteSettings) -> SiteName {
     if hosts.len() <= LONGEST {
         return SiteName::new(format!("{hosts}{rule}"));
     }
-    // The hash need not be the same in another run: nothing that is kept holds it alone.
-    let mut hasher = DefaultHasher::new();
-    hosts.hash(&mut hasher);
     let end = hosts[..LONGEST].rfind(',').unwrap_or(LONGEST);
-    SiteName::new(format!("{},~{:016x}{rule}", &hosts[..end], hasher.finish()))
+    SiteName::new(format!("{},~{:016x}{rule}", &hosts[..end], hash(hosts)))
+}
+
+/// FNV-1a: the same in every version and on every machine, because an operator's suspension of a site keeps its name.
+fn hash(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The host as it stands in logs and in the names of certificates.

@@ -1,21 +1,48 @@
 //! SIGTERM and SIGINT drain, SIGHUP reloads.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, path::Path, sync::Arc};
 
 use parking_lot::Mutex;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
 use super::{AnyError, Context, RUN_FAILED, notify};
-use crate::drain::Shutdown;
+use crate::{config, drain::Shutdown};
 
 type Callback = Box<dyn Fn() -> Result<(), AnyError> + Send>;
 
 /// What is read again at SIGHUP. Clones are the same.
 #[derive(Clone, Default)]
-pub struct Reload(Arc<Mutex<Vec<(&'static str, Callback)>>>);
+pub struct Reload {
+    callbacks: Arc<Mutex<Vec<(&'static str, Callback)>>>,
+    /// Where the configuration was read from.
+    file: Option<Arc<Path>>,
+}
 
 impl Reload {
+    /// For a service whose configuration is in `file`.
+    pub(super) fn of(file: &Path) -> Self {
+        Self { file: Some(file.into()), ..Self::default() }
+    }
+
+    /// Calls `apply` at every SIGHUP with the configuration that the file and the environment make then; `program` is the
+    /// service's name. What `apply` does not take from it stays as it was. Does nothing in a service that has no file.
+    pub fn on_config<C, E>(
+        &self,
+        what: &'static str,
+        program: &'static str,
+        apply: impl Fn(C) -> Result<(), E> + Send + 'static,
+    ) where
+        C: Default + Serialize + DeserializeOwned,
+        E: Into<AnyError>,
+    {
+        let Some(file) = self.file.clone() else { return };
+        self.on(what, move || -> Result<(), AnyError> {
+            apply(config::load(&file, program)?).map_err(Into::into)
+        });
+    }
+
     /// Calls `reload` at every SIGHUP, such as `reload.on("certificate", move || identity.reload())`. It runs on a
     /// thread that may block. After an error everything stays as it was, and the error is logged.
     pub fn on<E: Into<AnyError>>(
@@ -23,12 +50,12 @@ impl Reload {
         what: &'static str,
         reload: impl Fn() -> Result<(), E> + Send + 'static,
     ) {
-        self.0.lock().push((what, Box::new(move || reload().map_err(Into::into))));
+        self.callbacks.lock().push((what, Box::new(move || reload().map_err(Into::into))));
     }
 
     /// Calls everything once.
     pub fn run(&self) {
-        for (what, callback) in &*self.0.lock() {
+        for (what, callback) in &*self.callbacks.lock() {
             match callback() {
                 Ok(()) => info!(what, "reloaded"),
                 Err(error) => error!(what, %error, "cannot reload; what was loaded stays in use"),
@@ -39,7 +66,7 @@ impl Reload {
 
 impl fmt::Debug for Reload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.lock().iter().map(|(what, _)| what)).finish()
+        f.debug_list().entries(self.callbacks.lock().iter().map(|(what, _)| what)).finish()
     }
 }
 

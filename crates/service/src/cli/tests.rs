@@ -93,7 +93,8 @@ fn a_configuration_of_no_use_is_exit_code_2_with_one_line() {
 fn a_service_that_fails_is_exit_code_1_and_one_that_drains_is_success() {
     // One test, because logging is set up once for a process.
     run_with("hostname = \"mx.example\"\n", &[]).unwrap();
-    let failure = run::<Demo>(Config { hostname: "fails".to_owned(), ..Config::default() }).unwrap_err();
+    let config = Config { hostname: "fails".to_owned(), ..Config::default() };
+    let failure = run::<Demo>(config, Reload::default()).unwrap_err();
     assert_eq!((failure.code, one_line(&*failure.error).as_str()), (RUN_FAILED, "cannot run: on purpose"));
 }
 
@@ -120,6 +121,25 @@ fn a_reload_calls_everything_even_after_a_failure() {
     reload.run();
     reload.run();
     assert_eq!(calls.load(Ordering::Relaxed), 4);
+}
+
+#[test]
+fn a_reload_reads_the_file_as_it_is_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("demo.toml");
+    let (reload, seen) = (Reload::of(&file), Arc::new(parking_lot::Mutex::new(Vec::new())));
+    reload.on_config("hostname", Demo::NAME, {
+        let seen = seen.clone();
+        move |config: Config| {
+            seen.lock().push(config.hostname);
+            Ok::<_, AnyError>(())
+        }
+    });
+    for text in ["hostname = \"one\"", "hostname =", "hostname = \"two\""] {
+        std::fs::write(&file, text).unwrap();
+        reload.run();
+    }
+    assert_eq!(*seen.lock(), ["one", "two"], "a file of no use changes nothing");
 }
 
 #[tokio::test]
