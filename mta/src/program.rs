@@ -13,6 +13,7 @@ use service::tls::PublicIdentity;
 use crate::config::Config;
 use crate::routing::Router;
 use crate::server::{BuildError, build};
+use crate::tls::TlsPolicies;
 
 struct MtaProgram;
 
@@ -27,6 +28,7 @@ impl Program for MtaProgram {
         Domain::parse(&config.hostname).map_err(BuildError::Hostname)?;
         Router::new(&config.route)?;
         Dns::check(&config.dns)?;
+        TlsPolicies::check(config)?;
         server::identity(&config.grpc)?;
         if let Some(tls) = &config.tls {
             PublicIdentity::load(tls)?;

@@ -35,6 +35,7 @@ use crate::routing::{RouteError, Router};
 use crate::site::{Own, Sites};
 use crate::receiving::{Inbound, Session};
 use crate::spool::{JournalSpool, Spool as _};
+use crate::tls::{TlsPolicies, TlsSetupError};
 use crate::transfer::TransferService;
 
 /// Who may call what; the words of the contracts.
@@ -91,6 +92,9 @@ pub enum BuildError {
     /// The routing table.
     #[error(transparent)]
     Route(#[from] RouteError),
+    /// Policies for TLS towards other MTAs.
+    #[error(transparent)]
+    TlsPolicies(#[from] TlsSetupError),
     /// A thread ended early.
     #[error("start was interrupted: {0}")]
     Interrupted(#[from] tokio::task::JoinError),
@@ -106,6 +110,7 @@ pub struct Mta {
     routes: Routes,
     spool: JournalSpool,
     events: Events,
+    tls: Arc<TlsPolicies>,
     registry: Arc<Registry>,
     /// Sessions, and messages that are being taken. Apart from the process' own tasks, of which this service is one: the
     /// storage is closed behind them.
@@ -139,6 +144,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
     });
     let dns = Dns::new(&config.dns)?;
     dns.register(&mut registry);
+    let tls = tls_policies(&config, &dns).await?;
     let remote = remote(&config, &hostname, sites(&config, &hostname, &smtp, dns))?;
 
     let (spool, events) = open_storage(&config).await?;
@@ -180,6 +186,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
         routes,
         spool,
         events,
+        tls,
         registry: Arc::new(registry),
         work,
         drain_timeout: *config.runtime.drain_timeout,
@@ -201,8 +208,20 @@ impl Mta {
     /// for closing the storage.
     pub async fn run(self, context: &Context) -> Result<(), AnyError> {
         let shutdown = &context.shutdown;
-        let Self { grpc, http, smtp, inbound, queue, routes, spool, events, registry, work, drain_timeout } =
-            self;
+        let Self {
+            grpc,
+            http,
+            smtp,
+            inbound,
+            queue,
+            routes,
+            spool,
+            events,
+            tls,
+            registry,
+            work,
+            drain_timeout,
+        } = self;
         let health = grpc.health();
         let ready = Arc::new({
             let health = health.clone();
@@ -211,6 +230,7 @@ impl Mta {
         let access = Access::new(ACCESS);
         let smtp = smtp.into_iter().map(|port| port.serve(&work, || Session::new(Arc::clone(&inbound))));
         shutdown.spawn(keep_house(spool.clone(), events.clone(), shutdown.clone()));
+        shutdown.spawn(Arc::clone(&tls).keep(Arc::clone(&inbound.intake), shutdown.clone()));
         let queue = Arc::clone(&queue).run(shutdown.clone());
         set_serving(&health);
         context.ready();
@@ -238,6 +258,7 @@ impl Mta {
         );
         let stopped = spool.is_stopped();
         spawn_blocking(move || {
+            tls.save();
             let closed = [("spool", spool.close()), ("events", events.close())];
             for (what, closed) in closed {
                 if let Err(error) = closed {
@@ -302,6 +323,11 @@ fn remote(config: &Config, hostname: &Domain, sites: Sites) -> Result<Remote, Bu
         None
     };
     Ok(Remote { sites, hostname: hostname.clone(), config: config.outbound.clone(), tls })
+}
+
+async fn tls_policies(config: &Config, dns: &Dns) -> Result<Arc<TlsPolicies>, BuildError> {
+    let (config, dns) = (config.clone(), dns.clone());
+    Ok(Arc::new(spawn_blocking(move || TlsPolicies::open(&config, &dns)).await??))
 }
 
 /// Octets that messages on their way in may be held with.

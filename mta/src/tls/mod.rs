@@ -14,8 +14,10 @@ mod decide;
 mod decision;
 mod https;
 mod reporting;
+mod results;
 mod setup;
 mod source;
+mod upkeep;
 mod wish;
 
 pub use config::{DaneConfig, MtaStsConfig, TlsReportConfig};

@@ -3,6 +3,9 @@
 use message::header;
 use proto::mail::Envelope;
 
+/// The protocol by which messages come that are made here.
+pub(super) const ORIGIN: &str = "local";
+
 /// What the sender asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Wish {
@@ -19,10 +22,18 @@ pub(crate) enum Wish {
 }
 
 impl Wish {
-    /// What the envelope says. A report about a REQUIRETLS message goes without protection rather than get lost
-    /// (RFC 8689 §5).
+    /// What the envelope says. A delivery status notification about a REQUIRETLS message goes without protection rather
+    /// than get lost (RFC 8689 §5).
     pub(crate) fn of(envelope: &Envelope) -> Self {
-        if envelope.require_tls && !envelope.reverse_path.is_empty() { Self::Required } else { Self::Default }
+        let is_notification = envelope.reverse_path.is_empty();
+        // Of what is made here, TLS reports alone have a reverse-path.
+        let is_made_here = envelope.origin.as_ref().is_some_and(|origin| origin.protocol == ORIGIN);
+        match (envelope.require_tls, is_made_here) {
+            _ if is_notification => Self::Default,
+            (true, _) => Self::Required,
+            (false, true) => Self::OwnReport,
+            (false, false) => Self::Default,
+        }
     }
 
     /// Whether nothing may fail for want of TLS.
@@ -40,6 +51,8 @@ pub(crate) fn has_opted_out(header: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proto::mail::Origin;
+
     use super::*;
 
     #[test]
@@ -57,6 +70,18 @@ mod tests {
             ..Envelope::default()
         };
         assert_eq!(Wish::of(&envelope("alice@example.test")), Wish::Required);
+        assert_eq!(Wish::of(&envelope("")), Wish::Default);
+    }
+
+    #[test]
+    fn what_is_made_here_and_has_a_sender_is_a_tls_report() {
+        let origin = Origin { protocol: "local".into(), ..Origin::default() };
+        let envelope = |reverse_path: &str| Envelope {
+            reverse_path: reverse_path.into(),
+            origin: Some(origin.clone()),
+            ..Envelope::default()
+        };
+        assert_eq!(Wish::of(&envelope("tls-reports@example.test")), Wish::OwnReport);
         assert_eq!(Wish::of(&envelope("")), Wish::Default);
     }
 }

@@ -28,6 +28,11 @@ impl Day {
         UNIX_EPOCH + Duration::from_secs(u64::from(self.0) * SECONDS)
     }
 
+    /// The first instant after it.
+    pub fn end(self) -> SystemTime {
+        self.start() + Duration::from_secs(SECONDS)
+    }
+
     /// Its first and its last second.
     pub fn range(self) -> (Timestamp, Timestamp) {
         let start = i64::from(self.0) * SECONDS.cast_signed();

@@ -30,8 +30,7 @@ struct Identity {
 
 impl World {
     fn new() -> Self {
-        let root =
-            CertifiedIssuer::self_signed(authority("root"), KeyPair::generate().unwrap()).unwrap();
+        let root = CertifiedIssuer::self_signed(authority("root"), KeyPair::generate().unwrap()).unwrap();
         let middle =
             CertifiedIssuer::signed_by(authority("middle"), KeyPair::generate().unwrap(), &root).unwrap();
         Self { root, middle }
@@ -195,7 +194,11 @@ fn dane_ee_of_another_certificate_is_no_match() {
     let (server, other) = (self_signed(&[HOST], |_| {}), self_signed(&[HOST], |_| {}));
     for (selector, matching) in ALL {
         let record = tlsa(3, selector, matching, &other.chain[0]);
-        assert_eq!(shake(&server, dane(vec![record]), &nobody()), Err(Fault::NotNamed), "3 {selector} {matching}");
+        assert_eq!(
+            shake(&server, dane(vec![record]), &nobody()),
+            Err(Fault::NotNamed),
+            "3 {selector} {matching}"
+        );
     }
     // The authority's certificate is not the server's.
     let server = World::new().issue(&[HOST], |_| {});
@@ -206,7 +209,8 @@ fn dane_ee_of_another_certificate_is_no_match() {
 #[test]
 fn one_record_that_fits_is_enough() {
     let (server, next) = (self_signed(&[HOST], |_| {}), self_signed(&[HOST], |_| {}));
-    let records = vec![tlsa(3, 1, 1, &next.chain[0]), tlsa(2, 1, 1, &next.chain[0]), tlsa(3, 1, 1, &server.chain[0])];
+    let records =
+        vec![tlsa(3, 1, 1, &next.chain[0]), tlsa(2, 1, 1, &next.chain[0]), tlsa(3, 1, 1, &server.chain[0])];
     assert_eq!(shake(&server, dane(records), &nobody()), Ok(()));
 }
 
@@ -216,7 +220,11 @@ fn dane_ta_names_an_authority_of_the_chain() {
     for (selector, matching) in ALL {
         for authority in [1, 2] {
             let record = tlsa(2, selector, matching, &server.chain[authority]);
-            assert_eq!(shake(&server, dane(vec![record]), &nobody()), Ok(()), "2 {selector} {matching} {authority}");
+            assert_eq!(
+                shake(&server, dane(vec![record]), &nobody()),
+                Ok(()),
+                "2 {selector} {matching} {authority}"
+            );
         }
     }
 }

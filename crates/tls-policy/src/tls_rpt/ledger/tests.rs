@@ -184,7 +184,12 @@ fn what_would_grow_for_ever_is_counted_without_its_details() {
     }
     let tally = &ledger.tallies(day(), DOMAIN)[0];
     assert_eq!((tally.failed, tally.failures.len()), (110, MOST_FAILURES));
-    assert!(tally.failures.iter().all(|(failure, _)| failure.failure_reason_code.chars().count() == MOST_OF_REASON));
+    assert!(
+        tally
+            .failures
+            .iter()
+            .all(|(failure, _)| failure.failure_reason_code.chars().count() == MOST_OF_REASON)
+    );
     for number in 1..MOST_POLICIES {
         let policy = PolicyUsed { text: vec![number.to_string()], ..none() };
         assert!(ledger.record(day(), DOMAIN, &policy, Ok(())));
