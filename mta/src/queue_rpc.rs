@@ -11,7 +11,7 @@ use proto::mta::{
 use tonic::{Request, Response, Status};
 
 use crate::clock;
-use crate::events::Events;
+use crate::events::{Events, Story};
 use crate::spool::{self, Message, Spool, SpoolError};
 
 /// Messages on a page if the caller does not say.
@@ -75,13 +75,13 @@ impl Queue for QueueService {
         let id = parse_id("message_id", &request.into_inner().message_id)?;
         let events = self.events.clone();
         let found = tokio::task::spawn_blocking(move || events.of(id)).await;
-        let events = found
+        let Story { events, left_out } = found
             .map_err(|error| Status::internal(error.to_string()))?
             .map_err(|error| Status::internal(format!("the events cannot be read: {error}")))?;
         if events.is_empty() {
             return Err(Status::not_found(format!("{} knows nothing of {id}", self.node)));
         }
-        Ok(Response::new(TraceResponse { events, node: self.node.clone() }))
+        Ok(Response::new(TraceResponse { events, node: self.node.clone(), left_out }))
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use message::{AddressError, Domain};
 use prometheus_client::registry::Registry;
+use proto::mta::events_server::EventsServer;
 use proto::mta::queue_server::QueueServer;
 use proto::mta::transfer_server::TransferServer;
 use rustls::crypto::aws_lc_rs;
@@ -25,7 +26,7 @@ use tonic::service::Routes;
 
 use crate::config::{Config, ConfigError, Limits};
 use crate::deliver::{self, Hops, Mda, Remote};
-use crate::events::Events;
+use crate::events::{Events, EventsService};
 use crate::housekeeping::keep_house;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
@@ -39,11 +40,12 @@ use crate::tls::{TlsPolicies, TlsSetupError};
 use crate::transfer::TransferService;
 
 /// Who may call what; the words of the contracts.
-const ACCESS: [(&str, &[Role]); 4] = [
+const ACCESS: [(&str, &[Role]); 5] = [
     ("/waypost.mta.v1.Transfer/Enqueue", &[Role::Msa, Role::Mta]),
     ("/waypost.mta.v1.Queue/List", &[Role::Operator]),
     ("/waypost.mta.v1.Queue/Get", &[Role::Operator]),
     ("/waypost.mta.v1.Queue/Trace", &[Role::Operator]),
+    ("/waypost.mta.v1.Events/Watch", &[Role::Operator]),
 ];
 
 /// Why the MTA cannot start.
@@ -148,6 +150,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
     let remote = remote(&config, &hostname, sites(&config, &hostname, &smtp, dns))?;
 
     let (spool, events) = open_storage(&config).await?;
+    events.register(&mut registry);
     let queue = Queue::new(queue::Parts {
         hostname: config.hostname.clone(),
         retry: config.retry.clone(),
@@ -175,7 +178,10 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
         TransferService { intake: Arc::clone(&intake), node: config.node.clone(), work: work.clone() };
     let inspect =
         QueueService { spool: Arc::new(spool.clone()), events: events.clone(), node: config.node.clone() };
-    let routes = Routes::new(TransferServer::new(transfer)).add_service(QueueServer::new(inspect));
+    let watch = EventsService::new(events.clone(), context.shutdown.clone());
+    let routes = Routes::new(TransferServer::new(transfer))
+        .add_service(QueueServer::new(inspect))
+        .add_service(EventsServer::new(watch));
     let inbound = Arc::new(Inbound { hostname: config.hostname, intake });
     Ok(Mta {
         grpc,
@@ -300,7 +306,7 @@ async fn time_is_up(shutdown: &Shutdown, timeout: Duration) {
 }
 
 fn set_serving(health: &Health) {
-    for service in ["waypost.mta.v1.Transfer", "waypost.mta.v1.Queue", ""] {
+    for service in ["waypost.mta.v1.Transfer", "waypost.mta.v1.Queue", "waypost.mta.v1.Events", ""] {
         health.set_serving(service, true);
     }
 }
