@@ -190,6 +190,9 @@ impl Queue {
             tls: &outcome.tls,
             next_attempt_at: due,
             detail: &outcome.detail,
+            said_by_peer: outcome.said_by_peer,
+            attempt: outcome.attempts,
+            ..Details::default()
         };
         self.parts.events.record(message.id, *kind, details);
         if !report_id.is_empty() && reported(message, one).is_some() {
