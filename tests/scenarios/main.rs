@@ -5,13 +5,13 @@
 
 mod a_hand_over_repeated_adds_nothing;
 mod a_message_reads_back_as_it_was_sent;
-mod a_remote_postfix_and_ours_exchange_mail;
 mod a_trace_tells_the_whole_story;
 mod every_service_can_be_inspected;
 mod layers;
 mod mail_goes_on_when_an_mta_node_dies;
 mod mail_programs_work_all_day;
 mod no_acknowledged_message_is_lost_when_a_service_is_killed;
+mod other_mail_systems_exchange_mail_with_us;
 mod the_readme_is_true;
 mod up_tells_what_is_wrong;
 mod what_must_be_refused_is_refused;

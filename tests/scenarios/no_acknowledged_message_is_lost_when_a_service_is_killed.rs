@@ -101,8 +101,8 @@ impl Trial {
 
 /// So that segments are begun and given back all the time, and a kill can meet that too.
 fn with_small_segments() -> Options {
-    let environment =
-        vec![("WAYPOST_MTA__SPOOL__SEGMENT_SIZE", "1MiB"), ("WAYPOST_MDA__STORE__SEGMENT_SIZE", "1MiB")];
+    let environment = ["WAYPOST_MTA__SPOOL__SEGMENT_SIZE", "WAYPOST_MDA__STORE__SEGMENT_SIZE"];
+    let environment = environment.map(|name| (name, "1MiB".to_owned())).to_vec();
     Options { environment, ..Options::default() }
 }
 

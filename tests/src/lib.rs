@@ -3,27 +3,28 @@
 // All of it runs in tests, which fail by panicking and tell why on standard error.
 #![allow(clippy::expect_used, clippy::print_stderr)]
 
+mod certificate;
 pub mod clients;
 mod dns;
 pub mod load;
 mod mailbox;
 mod metrics;
+pub mod mta;
 mod peer;
 mod pipeline;
 mod ports;
-mod postfix;
 mod session;
 mod tally;
 mod wait;
 mod wire;
 
-pub use dns::Dns;
+pub use certificate::{Authority, Certificate};
+pub use dns::{Dns, Zone};
 pub use mailbox::{Stored, read_inbox};
 pub use metrics::metric;
 pub use peer::{Program, program, python};
 pub use pipeline::{Options, Pipeline, Service};
 pub use ports::free_port;
-pub use postfix::Postfix;
 pub use session::{Failure, Session};
 pub use tally::Tally;
 pub use wait::{eventually, eventually_within};

@@ -23,7 +23,7 @@ pub struct Options {
     /// MTA nodes; 0 means one.
     pub mta_nodes: u16,
     /// Variables that override the services' configuration.
-    pub environment: Vec<(&'static str, &'static str)>,
+    pub environment: Vec<(&'static str, String)>,
 }
 
 /// A running pipeline with the accounts alice@ and bob@example.test, both with the password `secret`. Dropping it stops
@@ -32,7 +32,7 @@ pub struct Pipeline {
     dir: TempDir,
     binary: PathBuf,
     arguments: Vec<String>,
-    environment: Vec<(&'static str, &'static str)>,
+    environment: Vec<(&'static str, String)>,
     supervisor: Option<Child>,
 }
 
@@ -71,7 +71,7 @@ impl Pipeline {
             .args(["up", "--dir"])
             .arg(self.data())
             .args(&self.arguments)
-            .envs(self.environment.iter().copied())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)

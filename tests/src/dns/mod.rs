@@ -1,4 +1,6 @@
-//! A real DNS server on loopback: unbound, which knows the names under `test.` that a scenario gives it.
+//! A real DNS server on loopback: unbound, which knows the names that a scenario gives it.
+
+mod zone;
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,6 +9,8 @@ use std::process::{Child, Stdio};
 
 use tempfile::TempDir;
 
+pub use self::zone::Zone;
+use self::zone::{Signer, Tree};
 use crate::{Program, eventually, free_port, program};
 
 /// A running DNS server. Dropping it stops it.
@@ -14,6 +18,7 @@ pub struct Dns {
     server: Child,
     address: SocketAddr,
     dir: TempDir,
+    trust_anchor: Option<PathBuf>,
 }
 
 impl Dns {
@@ -23,20 +28,56 @@ impl Dns {
     /// # Panics
     /// If it does not start.
     pub fn start(records: &[&str]) -> Option<Self> {
-        let unbound = program("unbound")?;
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        fs::write(dir.path().join("unbound.conf"), configuration(dir.path(), address, records))
-            .expect("a file");
-        let server = spawn(&unbound, dir.path());
-        let mut dns = Self { server, address, dir };
-        eventually("the DNS server", || dns.is_serving().then_some(()));
-        Some(dns)
+        let mut served = "  local-zone: \"test.\" static\n".to_owned();
+        for record in records {
+            served += &format!("  local-data: \"{record}\"\n");
+        }
+        Self::serve(dir, &served, None)
+    }
+
+    /// Serves these zones with their signatures, under a root of its own. It checks no signature itself: whoever asks
+    /// has to, with [`Dns::trust_anchor`]. `None` if a program is missing here and the scenario may be left out.
+    ///
+    /// # Panics
+    /// If the zones cannot be signed, or it does not start.
+    pub fn with_zones(zones: &[Zone]) -> Option<Self> {
+        let signer = Signer::find()?;
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let Tree { zones, trust_anchor } = signer.plant(zones, dir.path());
+        let mut served = "  local-zone: \"test.\" nodefault\n".to_owned();
+        for (name, file) in zones {
+            served += &format!(
+                "auth-zone:\n  name: \"{name}\"\n  zonefile: \"{}\"\n  for-downstream: no\n  for-upstream: yes\n  \
+                 fallback-enabled: no\n",
+                file.display()
+            );
+        }
+        Self::serve(dir, &served, Some(trust_anchor))
     }
 
     /// Where it answers, over UDP and TCP.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// A file with the public key of the root.
+    ///
+    /// # Panics
+    /// If it serves no zones of ours.
+    pub fn trust_anchor(&self) -> &Path {
+        self.trust_anchor.as_deref().expect("signed zones")
+    }
+
+    fn serve(dir: TempDir, served: &str, trust_anchor: Option<PathBuf>) -> Option<Self> {
+        let unbound = program("unbound")?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        fs::write(dir.path().join("unbound.conf"), configuration(dir.path(), address, served))
+            .expect("a file");
+        let server = spawn(&unbound, dir.path());
+        let mut dns = Self { server, address, dir, trust_anchor };
+        eventually("the DNS server", || dns.is_serving().then_some(()));
+        Some(dns)
     }
 
     fn is_serving(&mut self) -> bool {
@@ -66,17 +107,15 @@ fn log_in(dir: &Path) -> PathBuf {
     dir.join("log")
 }
 
-/// `test.` is a static zone: nothing about it is asked of any other server.
-fn configuration(dir: &Path, address: SocketAddr, records: &[&str]) -> String {
-    let records: Vec<String> = records.iter().map(|record| format!("  local-data: \"{record}\"\n")).collect();
+/// Nothing that is served is asked of any other server.
+fn configuration(dir: &Path, address: SocketAddr, served: &str) -> String {
     format!(
-        "server:\n  interface: {ip}\n  port: {port}\n  access-control: 127.0.0.0/8 allow\n  so-reuseport: no\n  \
-         do-daemonize: no\n  chroot: \"\"\n  username: \"\"\n  directory: \"{dir}\"\n  use-syslog: no\n  logfile: \"\"\n  \
-         num-threads: 1\n  module-config: \"iterator\"\n  local-zone: \"test.\" static\n{records}\
-         remote-control:\n  control-enable: no\n",
+        "remote-control:\n  control-enable: no\nserver:\n  interface: {ip}\n  port: {port}\n  \
+         access-control: 127.0.0.0/8 allow\n  so-reuseport: no\n  do-daemonize: no\n  chroot: \"\"\n  username: \"\"\n  \
+         directory: \"{dir}\"\n  use-syslog: no\n  logfile: \"\"\n  num-threads: 1\n  module-config: \"iterator\"\n\
+         {served}",
         ip = address.ip(),
         port = address.port(),
         dir = dir.display(),
-        records = records.concat(),
     )
 }
