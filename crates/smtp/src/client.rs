@@ -288,6 +288,23 @@ impl Session {
         if let Some(whole) = whole {
             transaction.hold(whole);
         }
+        self.start(transaction);
+        Ok(())
+    }
+
+    /// Begins a transaction without a message: it ends behind the replies to RCPT, and says of each recipient whether it
+    /// would be accepted ([`Outcome::Delivered`]) or not.
+    ///
+    /// # Errors
+    /// As [`Session::begin`].
+    pub fn probe(&mut self, envelope: &Envelope) -> Result<(), Failure> {
+        let transaction =
+            Transaction::new(envelope, &self.extensions, &self.options, self.tls, self.needs_reset)?;
+        self.start(transaction.into_probe());
+        Ok(())
+    }
+
+    fn start(&mut self, transaction: Transaction) {
         if self.is_ready() {
             // Unsolicited: no reply to anything that is to come.
             self.input.clear();
@@ -297,7 +314,6 @@ impl Session {
             self.state = State::Transaction(Box::new(transaction));
             self.settle();
         }
-        Ok(())
     }
 
     /// Sends a piece of the message, when [`Event::Send`] asked for it.

@@ -45,6 +45,8 @@ pub(super) struct Transaction {
     failure: Option<Failure>,
     /// The server has answered the end of the message, and so ended the transaction too.
     ended: bool,
+    /// There is no message: whether the recipients would be accepted is all that is asked.
+    probe: bool,
     /// A chunk was refused: what the server makes of the transaction then is unknown (RFC 3030 §2).
     indeterminate: bool,
 }
@@ -122,6 +124,7 @@ impl Transaction {
             message: if chunking { Message::Bdat(None) } else { Message::Data },
             failure: None,
             ended: false,
+            probe: false,
             indeterminate: false,
         };
         if needs_reset {
@@ -134,6 +137,14 @@ impl Transaction {
             transaction.commands.push_back(("DATA\r\n".into(), Expected::Data));
         }
         Ok(transaction)
+    }
+
+    /// Makes a transaction end behind the replies to RCPT: those are its outcomes.
+    pub(super) fn into_probe(mut self) -> Self {
+        self.probe = true;
+        self.message = Message::Over;
+        self.commands.retain(|(_, expected)| *expected != Expected::Data);
+        self
     }
 
     fn add_recipients(&mut self, recipients: &[Rcpt], extensions: &Extensions) {
@@ -315,6 +326,9 @@ impl Transaction {
         let Some(outcome @ None) = self.outcomes.get_mut(index) else { return };
         if reply.is_positive() {
             self.accepted += 1;
+            if self.probe {
+                *outcome = Some(Outcome::Delivered(reply));
+            }
         } else if is_refusal(&reply) {
             // RFC 5321 §4.5.3.1.10: some say 552 for too many recipients, and mean 452.
             let transient = reply.is_transient() || reply.code == 552;

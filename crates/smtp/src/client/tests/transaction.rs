@@ -475,3 +475,32 @@ fn the_servers_limit_of_messages_is_known() {
         assert_eq!(dialogue.session.has_room(), room);
     }
 }
+
+#[test]
+fn a_probe_stops_behind_the_recipients_and_leaves_the_session_ready() {
+    for offers in [PIPELINING, "250-PIPELINING\r\n250-CHUNKING\r\n", ""] {
+        let mut dialogue = Dialogue::ready(options(), offers);
+        dialogue.session.probe(&envelope(&["b@example.test", "c@example.test"])).unwrap();
+        let mut said = dialogue.goes_on();
+        for reply in ["250 OK\r\n", "250 2.1.5 known\r\n", "550 5.1.1 who?\r\n"] {
+            said += &dialogue.hears(reply);
+        }
+        let commands =
+            "MAIL FROM:<alice@example.test>\r\nRCPT TO:<b@example.test>\r\nRCPT TO:<c@example.test>\r\n";
+        assert_eq!(said, commands);
+        let [first, second] = dialogue.outcomes() else { panic!() };
+        assert_eq!(*first, Outcome::Delivered(Reply::fixed(250, 1, 5, "known")));
+        assert!(matches!(second, Outcome::Permanent(_)));
+        dialogue.goes_on();
+        assert_eq!(dialogue.event, Event::Ready);
+    }
+}
+
+#[test]
+fn a_probe_that_the_sender_is_refused_in_says_so_of_all_recipients() {
+    let mut dialogue = Dialogue::ready(options(), "");
+    dialogue.session.probe(&envelope(&["b@example.test"])).unwrap();
+    dialogue.goes_on();
+    dialogue.hears("451 4.7.1 later\r\n");
+    assert!(matches!(dialogue.outcomes(), [Outcome::Transient(_)]));
+}
