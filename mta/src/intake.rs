@@ -186,7 +186,7 @@ impl Intake {
             })
             .collect();
         let expires_at = clock::now() + clock::millis(lifetime);
-        NewMessage { id, envelope, expires_at, recipients, settles: None }
+        NewMessage { id, envelope, expires_at, recipients, settles: None, hand_overs: 0 }
     }
 
     /// Waits until the spool has taken a message, tells of it and puts it in line: in that order, so that its story

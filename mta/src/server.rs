@@ -430,7 +430,7 @@ mod tests {
         assert!(!shutdown.is_started());
         let id = MessageId::new();
         let envelope = Envelope { message_id: id.to_string(), ..Envelope::default() };
-        let message = NewMessage { id, envelope, expires_at: 0, recipients: Vec::new(), settles: None };
+        let message = NewMessage { id, envelope, expires_at: 0, recipients: Vec::new(), settles: None, hand_overs: 0 };
         assert!(spool.accept(message, Bytes::new()).await.is_err());
         ending.await.unwrap();
         assert!(shutdown.is_started() && spool.is_stopped());

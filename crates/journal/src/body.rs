@@ -43,6 +43,13 @@ impl Extent {
     }
 }
 
+impl From<Extent> for BodyRef {
+    /// The reference of a body in one piece.
+    fn from(extent: Extent) -> Self {
+        Self::new([extent])
+    }
+}
+
 /// Where a record's body lies: one extent when it was written in one piece, several when it came through a
 /// [`BodyWriter`](crate::BodyWriter), none when it is empty.
 ///

@@ -100,7 +100,7 @@ impl Queue {
         let lifetime = self.parts.retry.lifetime(envelope.reverse_path.is_empty());
         let expires_at = clock::now() + clock::millis(lifetime);
         let from = envelope.reverse_path.clone();
-        let new = NewMessage { id, envelope, expires_at, recipients: Vec::new(), settles: None };
+        let new = NewMessage { id, envelope, expires_at, recipients: Vec::new(), settles: None, hand_overs: 0 };
         if let Accepted::New(message) = staging.commit(new).await? {
             let detail = format!("{from}, from {address} of {}", original.id);
             self.parts.events.record(id, EventKind::Received, Details { detail: &detail, ..Details::default() });

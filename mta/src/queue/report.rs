@@ -83,7 +83,7 @@ pub(super) async fn compose(
         ..Envelope::default()
     };
     let expires_at = clock::now() + clock::millis(parts.retry.lifetime(true));
-    Some((NewMessage { id, envelope, expires_at, recipients: Vec::new(), settles: None }, body))
+    Some((NewMessage { id, envelope, expires_at, recipients: Vec::new(), settles: None, hand_overs: 0 }, body))
 }
 
 /// What is returned of the message: all of it only if it failed, the sender asked for that, and it is small.

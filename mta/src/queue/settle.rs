@@ -115,6 +115,7 @@ impl Queue {
                 peer: outcome.peer.as_str().into(),
                 by_peer: outcome.said_by_peer,
             })),
+            ..Status::default()
         };
         Settled { outcome, status, kind }
     }

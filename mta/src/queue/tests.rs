@@ -17,7 +17,8 @@ use crate::deliver::{MDA_TARGET, Mda, Remote};
 use crate::routing::Router;
 use crate::site::{Own, Sites};
 use crate::spool::{
-    Accepted, JournalSpool, NewMessage, SpoolConfig, SpoolError, Staging, Status as RecipientStatus,
+    Accepted, Change, JournalSpool, NewMessage, Scope, SpoolConfig, SpoolError, Staging,
+    Status as RecipientStatus, Suspension,
 };
 
 /// A spool with a bug that the first look at a message meets.
@@ -47,6 +48,26 @@ impl Spool for Faulty {
         recipients: Vec<(u32, RecipientStatus)>,
     ) -> BoxFuture<'static, Result<(), SpoolError>> {
         self.spool.progress(id, recipients)
+    }
+
+    fn steer(
+        &self,
+        id: MessageId,
+        changes: Vec<(u32, Change)>,
+    ) -> BoxFuture<'static, Result<(), SpoolError>> {
+        self.spool.steer(id, changes)
+    }
+
+    fn suspensions(&self) -> Arc<[Suspension]> {
+        self.spool.suspensions()
+    }
+
+    fn suspend(&self, suspension: Suspension) -> BoxFuture<'static, Result<(), SpoolError>> {
+        self.spool.suspend(suspension)
+    }
+
+    fn resume(&self, scope: Scope) -> BoxFuture<'static, Result<bool, SpoolError>> {
+        self.spool.resume(scope)
     }
 
     fn page(&self, after: Option<MessageId>, limit: usize) -> Vec<Arc<Message>> {
@@ -91,7 +112,7 @@ async fn a_worker_that_panics_loses_neither_its_unit_nor_its_place() {
         recipients: vec![Recipient { address: "bob@remote.test".into(), ..Recipient::default() }],
         ..Envelope::default()
     };
-    let message = NewMessage { id, envelope, expires_at: u64::MAX, recipients: Vec::new(), settles: None };
+    let message = NewMessage { id, envelope, expires_at: u64::MAX, recipients: Vec::new(), settles: None, hand_overs: 0 };
     spool.accept(message, Bytes::from_static(b"x")).await.unwrap();
     let (looks, mut looked) = watch::channel(0);
     let retry = RetryConfig { stall_first: HumanDuration::from_millis(1), ..RetryConfig::default() };

@@ -1,19 +1,23 @@
-//! What the spool holds, in memory: built by applying the journal's records in order, at start and ever after.
+//! What the spool holds, in memory: as small as it can be, built by applying the journal's records in order (see
+//! [`follower`](super::follower)), at start and ever after.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use journal::{Entry, Follower, FollowerError, Liveness, Position, SegmentId};
+use journal::{Position, SegmentId};
 use message::MessageId;
-use parking_lot::Mutex;
-use prost::Message as _;
+use parking_lot::{Mutex, MutexGuard};
 
-use super::message::{Message, Place};
-use super::record::{self, Progress};
-use super::{Accepted, Status};
+use super::message::Message;
+use super::replies::{Interned, Replies};
+use super::steering::Revision;
+use super::suspension::Suspensions;
+use super::{SpoolError, Status};
 
 /// Ids of messages that have left the spool are remembered up to this many, so that a late retry of a hand-over adds
-/// nothing. 16 octets each, twice.
+/// nothing. About 60 octets each.
 const REMEMBERED: usize = 100_000;
 
 /// Stands for the segment that a record is being copied to.
@@ -23,50 +27,83 @@ const UNDER_WAY: SegmentId = SegmentId(u64::MAX);
 #[derive(Debug, Default)]
 pub(super) struct Index {
     state: Mutex<State>,
+    /// The highest revision of a change that was given out.
+    revision: AtomicU64,
+}
+
+/// A message and the number of its hand-overs: what is taken once. The same message may come again after another node
+/// had it, and then it is another.
+pub(super) type Passage = (MessageId, u32);
+
+/// What is known of a message that is about to be taken.
+pub(super) enum Known {
+    /// Nothing.
+    No,
+    /// It is here, or was.
+    Yes,
+    /// It is here, from before it was handed over and came back, and has not come to its end yet.
+    Earlier,
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     /// By id, which is by age: ids are UUIDv7.
-    messages: BTreeMap<MessageId, Arc<Message>>,
+    pub(super) messages: BTreeMap<MessageId, Arc<Message>>,
     /// While the log is read at start: progress of messages that have not appeared (yet). A copy of a message that
     /// reclaiming wrote may stand behind the progress that it does not know of.
-    orphans: Option<HashMap<MessageId, Vec<(u32, Status)>>>,
+    pub(super) orphans: Option<HashMap<Passage, Vec<(u32, Status)>>>,
+    /// Messages on their way into the log.
+    arriving: HashMap<MessageId, u32>,
     /// Dead records of messages, by where they stand: of messages that have left, and second ones of those that wait.
-    /// Whoever reads the log meets them, so the record of a message's end must outlive every one of them.
-    dead: BTreeSet<(MessageId, SegmentId)>,
-    left: HashSet<MessageId>,
+    /// Whoever reads the log meets them, so the record of a message's end must outlive every one of them. No more than
+    /// there are records in the log, of which reclaiming keeps at least half alive.
+    dead: BTreeSet<(MessageId, SegmentId, u32)>,
+    /// Messages that left not long ago, with their latest passage.
+    left: HashMap<MessageId, u32>,
     /// `left` in order, the oldest first.
     left_order: VecDeque<MessageId>,
-    /// The accounts of messages, each once.
-    accounts: HashSet<Arc<str>>,
+    /// The accounts of messages.
+    pub(super) accounts: Interned<str>,
+    replies: Replies,
+    pub(super) suspensions: Suspensions,
 }
 
 impl Index {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
     pub(super) fn get(&self, id: MessageId) -> Option<Arc<Message>> {
         self.state.lock().messages.get(&id).cloned()
     }
 
     pub(super) fn page(&self, after: Option<MessageId>, limit: usize) -> Vec<Arc<Message>> {
         let state = self.state.lock();
-        let start = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-        state
-            .messages
-            .range((start, std::ops::Bound::Unbounded))
-            .map(|(_, m)| m)
-            .take(limit)
-            .cloned()
-            .collect()
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        state.messages.range((start, Bound::Unbounded)).map(|(_, m)| m).take(limit).cloned().collect()
     }
 
     pub(super) fn len(&self) -> usize {
         self.state.lock().messages.len()
     }
 
-    /// Whether the message is in the spool or has left it not long ago.
-    pub(super) fn knows(&self, id: MessageId) -> bool {
-        let state = self.state.lock();
-        state.messages.contains_key(&id) || state.has_left(id)
+    /// Whether a message may be taken. If so, no other passage of it is until [`State::arrived`], or
+    /// [`Index::turned_away`].
+    pub(super) fn announce(&self, (id, hand_overs): Passage) -> Known {
+        let mut state = self.state.lock();
+        let known = state.knows((id, hand_overs));
+        if matches!(known, Known::No) {
+            match state.arriving.get(&id) {
+                Some(&other) if other != hand_overs => return Known::Earlier,
+                _ => state.arriving.insert(id, hand_overs),
+            };
+        }
+        known
+    }
+
+    /// A message that was announced was not written.
+    pub(super) fn turned_away(&self, id: MessageId) {
+        self.state.lock().arriving.remove(&id);
     }
 
     /// The log has been read to its end.
@@ -74,51 +111,82 @@ impl Index {
         self.state.lock().orphans = None;
     }
 
+    /// The revision of a change that is decided now.
+    pub(super) fn next_revision(&self) -> Revision {
+        self.revision.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A change with this revision stands in the log.
+    pub(super) fn seen_revision(&self, revision: Revision) {
+        self.revision.fetch_max(revision, Ordering::Relaxed);
+    }
+
+    pub(super) fn suspensions(&self) -> Suspensions {
+        self.state.lock().suspensions.clone()
+    }
+
     /// Whether a record of `id`, alive or dead, stands outside of `segment`: then what the log says about the message
     /// still matters once that segment is gone.
     pub(super) fn stands_outside(&self, id: MessageId, segment: SegmentId) -> bool {
         let state = self.state.lock();
-        state.messages.contains_key(&id) || state.dead_records(id).any(|stands_in| stands_in != segment)
+        state.messages.contains_key(&id) || state.dead_records(id).any(|(stands_in, _)| stands_in != segment)
     }
 
-    /// The dead record of `id` is about to be copied, for what it tells of another message.
-    pub(super) fn copying_dead(&self, id: MessageId) {
-        self.state.lock().dead.insert((id, UNDER_WAY));
+    /// The dead record of a message is about to be copied, for what it tells of another message.
+    pub(super) fn copying_dead(&self, (id, hand_overs): Passage) {
+        self.state.lock().dead.insert((id, UNDER_WAY, hand_overs));
     }
 
-    /// `segment`, in which records of `ids` stood, is gone.
-    pub(super) fn segment_gone(&self, segment: SegmentId, ids: &[MessageId]) {
+    /// `segment`, in which records of these messages stood, is gone.
+    pub(super) fn segment_gone(&self, segment: SegmentId, met: &[Passage]) {
         let mut state = self.state.lock();
-        for &id in ids {
-            state.dead.remove(&(id, segment));
+        for &(id, hand_overs) in met {
+            state.dead.remove(&(id, segment, hand_overs));
         }
     }
 }
 
 impl State {
-    /// The account, as all its messages share it.
-    fn account(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.accounts.get(name) {
-            return Arc::clone(known);
+    /// What is known of a message.
+    pub(super) fn knows(&self, (id, hand_overs): Passage) -> Known {
+        match self.messages.get(&id) {
+            Some(message) if message.hand_overs < hand_overs => Known::Earlier,
+            Some(_) => Known::Yes,
+            None if self.has_left((id, hand_overs)) => Known::Yes,
+            None => Known::No,
         }
-        let account: Arc<str> = name.into();
-        self.accounts.insert(Arc::clone(&account));
-        account
     }
 
-    fn has_left(&self, id: MessageId) -> bool {
-        self.left.contains(&id) || self.dead_records(id).next().is_some()
+    /// Whether the message, or a later passage of it, has left.
+    pub(super) fn has_left(&self, (id, hand_overs): Passage) -> bool {
+        let left = self.left.get(&id).is_some_and(|&latest| latest >= hand_overs);
+        left || self.dead_records(id).any(|(_, passage)| passage >= hand_overs)
     }
 
-    fn dead_records(&self, id: MessageId) -> impl Iterator<Item = SegmentId> {
-        self.dead.range((id, SegmentId(0))..=(id, UNDER_WAY)).map(|(_, segment)| *segment)
+    fn dead_records(&self, id: MessageId) -> impl Iterator<Item = (SegmentId, u32)> {
+        let all = (id, SegmentId(0), 0)..=(id, UNDER_WAY, u32::MAX);
+        self.dead.range(all).map(|&(_, segment, hand_overs)| (segment, hand_overs))
+    }
+
+    /// A record of a message stands in `segment`, and is not the one that counts.
+    pub(super) fn note_dead(&mut self, (id, hand_overs): Passage, segment: SegmentId) {
+        self.dead.remove(&(id, UNDER_WAY, hand_overs));
+        self.dead.insert((id, segment, hand_overs));
+    }
+
+    /// The record of a message has been applied.
+    pub(super) fn arrived(&mut self, id: MessageId) {
+        self.arriving.remove(&id);
     }
 
     /// The message whose record stands at `position` has come to its end.
-    fn leave(&mut self, id: MessageId, position: Position) {
+    pub(super) fn leave(&mut self, (id, hand_overs): Passage, position: Position) {
         self.messages.remove(&id);
-        self.dead.insert((id, position.segment));
-        if self.left.insert(id) {
+        self.dead.insert((id, position.segment, hand_overs));
+        if let Some(latest) = self.left.get_mut(&id) {
+            *latest = hand_overs.max(*latest);
+        } else {
+            self.left.insert(id, hand_overs);
             self.left_order.push_back(id);
             if self.left_order.len() > REMEMBERED
                 && let Some(oldest) = self.left_order.pop_front()
@@ -127,140 +195,22 @@ impl State {
             }
         }
     }
-}
 
-/// Applies the journal's records to the index.
-#[derive(Debug)]
-pub(super) struct IndexFollower {
-    index: Arc<Index>,
-    liveness: Liveness,
-    /// Records that could not be understood: set aside, never a reason to stop.
-    quarantined: u64,
-}
-
-impl IndexFollower {
-    pub(super) fn new(index: Arc<Index>) -> Self {
-        Self { index, liveness: Liveness::default(), quarantined: 0 }
-    }
-
-    fn accepted(&mut self, entry: &Entry) -> Option<Accepted> {
-        let Some((id, envelope, accepted)) = decode_accepted(&entry.meta) else {
-            self.quarantine(entry);
-            return None;
-        };
-        if let Some(settled) = accepted.settles {
-            self.progress(settled, entry);
-        }
-        let mut state = self.index.state.lock();
-        let place = Place { position: entry.position, body: entry.body.clone() };
-        if let Some(message) = state.messages.get(&id).cloned() {
-            let dead = self.known(&message, place, entry);
-            state.dead.insert((id, dead));
-            return Some(Accepted::Known);
-        }
-        // Once the log has been read, a copy of a message that is not here is one of a message that has left.
-        let is_late_copy = entry.copied_from.is_some() && state.orphans.is_none();
-        if is_late_copy || state.has_left(id) {
-            state.dead.remove(&(id, UNDER_WAY));
-            state.dead.insert((id, entry.position.segment));
-            return Some(Accepted::Known);
-        }
-        let mut statuses = vec![Status::default(); envelope.recipients.len()];
-        let orphaned = state.orphans.as_mut().and_then(|orphans| orphans.remove(&id)).unwrap_or_default();
-        let recorded = accepted.recipients.into_iter().map(|r| (r.index, r.into_status()));
-        for (index, status) in recorded.chain(orphaned) {
-            if let Some(known) = statuses.get_mut(index as usize) {
-                known.merge(status);
-            }
-        }
-        if statuses.iter().all(Status::is_final) {
-            state.leave(id, entry.position);
-            return Some(Accepted::Known);
-        }
-        self.liveness.note_live(place.position, &place.body);
-        let account = state.account(&envelope.account);
-        let terms = (accepted.size, accepted.expires_at);
-        let message = Arc::new(Message::new(id, &envelope, account, terms, statuses, place));
-        state.messages.insert(id, Arc::clone(&message));
-        Some(Accepted::New(message))
-    }
-
-    /// A second record of a message: the copy that reclaiming made, which takes the first one's place, or a repeated
-    /// hand-over, which adds nothing. Returns the segment of the one that is dead now.
-    fn known(&self, message: &Message, place: Place, entry: &Entry) -> SegmentId {
-        let mut current = message.place.lock();
-        if entry.copied_from != Some(current.position) {
-            return place.position.segment;
-        }
-        self.liveness.note_dead(current.position, &current.body);
-        self.liveness.note_live(place.position, &place.body);
-        std::mem::replace(&mut *current, place).position.segment
-    }
-
-    fn progress(&mut self, progress: Progress, entry: &Entry) {
-        let Some(id) = decode_id(&progress.message_id) else { return self.quarantine(entry) };
-        let statuses = progress.recipients.into_iter().map(|r| (r.index, r.into_status()));
-        let mut state = self.index.state.lock();
-        let Some(message) = state.messages.get(&id).cloned() else {
-            if let Some(orphans) = &mut state.orphans {
-                orphans.entry(id).or_default().extend(statuses);
-            }
-            return;
-        };
-        for (index, status) in statuses {
-            message.merge(index, status);
-        }
-        if message.is_final() {
-            let place = message.place.lock();
-            self.liveness.note_dead(place.position, &place.body);
-            state.leave(id, place.position);
-        }
-    }
-
-    fn quarantine(&mut self, entry: &Entry) {
-        self.quarantined += 1;
-        // Live for ever: its segment stays for people to look at.
-        self.liveness.note_live(entry.position, &entry.body);
-        tracing::error!(
-            position = %entry.position, kind = entry.kind, total = self.quarantined,
-            "a spool record cannot be understood and is set aside"
-        );
+    /// The status as the index keeps it: what was said shares its memory with the same words elsewhere.
+    pub(super) fn compact(&mut self, mut status: Status) -> Status {
+        let messages = self.messages.len();
+        status.last = status.last.map(|said| self.replies.intern(said, messages));
+        status
     }
 }
 
-impl Follower for IndexFollower {
-    type Output = Option<Accepted>;
-
-    fn begin(&mut self, liveness: &Liveness) -> Result<Option<Position>, FollowerError> {
-        self.liveness = liveness.clone();
-        self.index.state.lock().orphans = Some(HashMap::new());
-        Ok(None)
-    }
-
-    fn apply(&mut self, entry: &Entry) -> Result<Self::Output, FollowerError> {
-        match entry.kind {
-            record::ACCEPTED => return Ok(self.accepted(entry)),
-            record::PROGRESS => match Progress::decode(entry.meta.clone()) {
-                Ok(progress) => self.progress(progress, entry),
-                Err(_) => self.quarantine(entry),
-            },
-            _ => self.quarantine(entry),
+impl Known {
+    /// Refuses what cannot be taken; says whether there is anything to take.
+    pub(super) fn admit(self, id: MessageId) -> Result<bool, SpoolError> {
+        match self {
+            Self::No => Ok(true),
+            Self::Yes => Ok(false),
+            Self::Earlier => Err(SpoolError::NotGoneYet(id)),
         }
-        Ok(None)
     }
-}
-
-/// The parts of a record of kind [`record::ACCEPTED`]; `None` if it cannot be understood.
-pub(super) fn decode_accepted(
-    meta: &bytes::Bytes,
-) -> Option<(MessageId, proto::mail::Envelope, record::Accepted)> {
-    let mut accepted = record::Accepted::decode(meta.clone()).ok()?;
-    let envelope = accepted.envelope.take()?;
-    let id = MessageId::parse(&envelope.message_id).ok()?;
-    Some((id, envelope, accepted))
-}
-
-/// A message id from its 16 octets.
-pub(super) fn decode_id(bytes: &[u8]) -> Option<MessageId> {
-    MessageId::from_bytes(bytes.try_into().ok()?).ok()
 }

@@ -1,66 +1,44 @@
 //! The spool of one machine: the journal is the whole truth, the index only its summary.
 
-use std::collections::HashSet;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use journal::{Appended, BodyWriter, Entry, Journal, OnCorruption, Record, Recovery, SegmentId, Verdict};
+use journal::{Append, Appended, BodyWriter, Journal, OnCorruption, Record, Recovery};
 use message::MessageId;
 use prost::Message as _;
 use proto::mail::Envelope;
-use serde::{Deserialize, Serialize};
-use service::config::ByteSize;
+use proto::mta::RecipientState;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::index::{Index, IndexFollower, decode_accepted, decode_id};
-use super::record::{self, Progress};
-use super::{Accepted, Message, NewMessage, Spool, SpoolError, Staging, Status};
+use super::follower::{Applied, IndexFollower};
+use super::fresh::{Fresh, Whole};
+use super::index::Index;
+use super::record::{self, Progress, decode_accepted};
+use super::suspension::{MAX_SUSPENSION_TEXT, Scope, Suspension, Suspensions};
+use super::{Accepted, Change, Message, NewMessage, Spool, SpoolConfig, SpoolError, Staging, Status};
 
-/// Where and how the spool is kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SpoolConfig {
-    /// Its directory; made if missing. One node, one directory.
-    pub dir: PathBuf,
-    /// Mail is refused with a temporary error before less than this stays free on the disk; what lets mail leave may use
-    /// half of it. Default 256 MiB.
-    pub min_free: ByteSize,
-    /// Size of a segment file, the unit in which space is given back. Default 128 MiB.
-    pub segment_size: ByteSize,
-}
-
-impl Default for SpoolConfig {
-    fn default() -> Self {
-        Self {
-            dir: "/var/lib/waypost/mta/spool".into(),
-            min_free: ByteSize::mib(256),
-            segment_size: ByteSize::mib(128),
-        }
-    }
-}
-
-type SpoolJournal = Journal<Option<Accepted>>;
+type SpoolJournal = Journal<Applied>;
 
 /// A [`Spool`] on a journal.
 #[derive(Clone, Debug)]
 pub(crate) struct JournalSpool {
     pub(super) journal: SpoolJournal,
     pub(super) index: Arc<Index>,
-    stop: Stop,
+    fresh: Arc<Fresh>,
+    pub(super) stop: Stop,
 }
 
 /// Whether the journal has stopped for good.
 #[derive(Clone, Debug, Default)]
-struct Stop(CancellationToken);
+pub(super) struct Stop(CancellationToken);
 
 impl Stop {
     /// The error as the spool's users know it; notes it if it is the end.
-    fn note(&self, error: journal::Error) -> SpoolError {
+    pub(super) fn note(&self, error: journal::Error) -> SpoolError {
         let error = SpoolError::from(error);
         if matches!(error, SpoolError::Stopped(_)) {
             self.0.cancel();
@@ -82,7 +60,7 @@ impl JournalSpool {
         };
         let (journal, recovery) = Journal::open(config, IndexFollower::new(Arc::clone(&index)))?;
         index.recovered();
-        Ok((Self { journal, index, stop: Stop::default() }, recovery))
+        Ok((Self { journal, index, fresh: Arc::default(), stop: Stop::default() }, recovery))
     }
 
     /// Resolves when the journal has stopped: what its disk holds is unknown, and nothing more can be promised until it
@@ -96,111 +74,10 @@ impl JournalSpool {
         self.stop.0.is_cancelled()
     }
 
-    /// Gives back the space of messages that have left: empties the oldest segments while more than half of what the
-    /// spool takes on disk is dead. Blocks.
-    ///
-    /// The oldest first, so that each pass copies no more than it frees.
-    pub(crate) fn reclaim(&self) -> Result<(), SpoolError> {
-        loop {
-            let mut sealed = self.journal.reclaim_candidates(1.0);
-            sealed.sort_by_key(|candidate| candidate.segment);
-            let Some(oldest) = sealed.first() else { return Ok(()) };
-            let bytes: u64 = sealed.iter().map(|candidate| candidate.bytes).sum();
-            let live: u64 = sealed.iter().map(|candidate| candidate.live).sum();
-            if oldest.live > 0 && bytes < live.saturating_mul(2) {
-                return Ok(());
-            }
-            match self.empty(oldest.segment) {
-                Ok(()) => {}
-                Err(journal::Error::Busy { .. }) => return Ok(()),
-                Err(error) => return Err(self.stop.note(error)),
-            }
-        }
-    }
-
-    /// Copies what still matters out of a segment, and removes it.
-    pub(super) fn empty(&self, segment: SegmentId) -> Result<(), journal::Error> {
-        let mut pass = Pass::new(self, segment);
-        let done = self.journal.reclaim(segment, |entry| pass.verdict(entry))?;
-        self.index.segment_gone(segment, &pass.met);
-        tracing::debug!(%segment, freed = done.freed, kept = done.kept, "reclaimed a spool segment");
-        Ok(())
-    }
-
     /// Seals the spool.
     pub(crate) fn close(self) -> Result<(), journal::Error> {
         self.journal.close()
     }
-}
-
-/// The emptying of one segment.
-pub(super) struct Pass<'a> {
-    spool: &'a JournalSpool,
-    segment: SegmentId,
-    /// Messages of which a record stood in the segment.
-    met: Vec<MessageId>,
-    /// Messages that wait, and whose present state was written anew in this pass: older records of it are done with.
-    told: HashSet<MessageId>,
-}
-
-impl<'a> Pass<'a> {
-    pub(super) fn new(spool: &'a JournalSpool, segment: SegmentId) -> Self {
-        Self { spool, segment, met: Vec::new(), told: HashSet::new() }
-    }
-
-    pub(super) fn verdict(&mut self, entry: &Entry) -> Verdict {
-        match entry.kind {
-            record::ACCEPTED => self.verdict_on_message(entry),
-            record::PROGRESS => self.verdict_on_progress(entry),
-            // Set aside for people to look at.
-            _ => Verdict::Keep,
-        }
-    }
-
-    fn verdict_on_message(&mut self, entry: &Entry) -> Verdict {
-        let Some((id, envelope, accepted)) = decode_accepted(&entry.meta) else { return Verdict::Keep };
-        // Records of later segments whose body reaches into this one come by, too.
-        if entry.position.segment == self.segment {
-            self.met.push(id);
-        }
-        let settles = accepted.settles.filter(|settled| self.matters(settled));
-        match self.spool.index.get(id) {
-            Some(message) if message.place.lock().position == entry.position => {
-                self.told.insert(id);
-                let recipients = all_statuses(&message);
-                let current = record::Accepted { envelope: Some(envelope), recipients, settles, ..accepted };
-                Verdict::Rewrite(current.into_meta())
-            }
-            // This report has left, but the failure that it reports may be told by no other record.
-            None if settles.is_some() => {
-                self.spool.index.copying_dead(id);
-                Verdict::Keep
-            }
-            _ => Verdict::Drop,
-        }
-    }
-
-    fn verdict_on_progress(&mut self, entry: &Entry) -> Verdict {
-        let Ok(progress) = Progress::decode(entry.meta.clone()) else { return Verdict::Keep };
-        let Some(id) = decode_id(&progress.message_id) else { return Verdict::Keep };
-        match self.spool.index.get(id) {
-            Some(_) if !self.told.insert(id) => Verdict::Drop,
-            Some(message) => {
-                let current = Progress { recipients: all_statuses(&message), ..progress };
-                Verdict::Rewrite(current.into_meta())
-            }
-            None if self.spool.index.stands_outside(id, self.segment) => Verdict::Keep,
-            None => Verdict::Drop,
-        }
-    }
-
-    fn matters(&self, progress: &Progress) -> bool {
-        decode_id(&progress.message_id).is_some_and(|id| self.spool.index.stands_outside(id, self.segment))
-    }
-}
-
-fn all_statuses(message: &Message) -> Vec<record::Recipient> {
-    message.statuses().iter().zip(0..).map(|(status, index)| record::Recipient::new(index, status)).collect()
 }
 
 impl Spool for JournalSpool {
@@ -213,17 +90,29 @@ impl Spool for JournalSpool {
     }
 
     fn accept(&self, message: NewMessage, body: Bytes) -> BoxFuture<'static, Result<Accepted, SpoolError>> {
-        if self.index.knows(message.id) {
-            return std::future::ready(Ok(Accepted::Known)).boxed();
+        let id = message.id;
+        match self.index.announce((id, message.hand_overs)).admit(id) {
+            Ok(true) => {}
+            Ok(false) => return std::future::ready(Ok(Accepted::Known)).boxed(),
+            Err(error) => return std::future::ready(Err(error)).boxed(),
         }
         // A report that is refused keeps its subject, which is the larger one mostly, from leaving.
         let frees = message.settles.is_some();
-        let meta = encode(message, body.len() as u64);
-        let record = Record { kind: record::ACCEPTED, meta, body };
+        let (meta, envelope) = encode(message, body.len() as u64, &self.index);
+        let record = Record { kind: record::ACCEPTED, meta, body: body.clone() };
         let append =
             if frees { self.journal.append_bookkeeping(record) } else { self.journal.append(record) };
-        let stop = self.stop.clone();
-        async move { taken(append.await, &stop) }.boxed()
+        let (index, stop, fresh) = (Arc::clone(&self.index), self.stop.clone(), Arc::clone(&self.fresh));
+        async move {
+            // Before it is in line: whoever takes it from there finds it here.
+            fresh.insert(id, Whole { envelope: Arc::new(envelope), body });
+            let taken = taken(append.await, id, &index, &stop);
+            if !matches!(taken, Ok(Accepted::New(_))) {
+                fresh.remove(id);
+            }
+            taken
+        }
+        .boxed()
     }
 
     fn progress(
@@ -231,14 +120,52 @@ impl Spool for JournalSpool {
         id: MessageId,
         recipients: Vec<(u32, Status)>,
     ) -> BoxFuture<'static, Result<(), SpoolError>> {
-        if self.index.get(id).is_none() {
+        let Some(message) = self.index.get(id) else {
             return std::future::ready(Err(SpoolError::Gone(id))).boxed();
+        };
+        if !recipients.iter().all(|(_, status)| status.state == RecipientState::InFlight) {
+            self.fresh.remove(id);
         }
-        let progress = Progress::new(id, recipients.iter().map(|(index, status)| (*index, status)));
-        let record = Record { kind: record::PROGRESS, meta: progress.into_meta(), body: Bytes::new() };
-        let append = self.journal.append_bookkeeping(record);
-        let stop = self.stop.clone();
-        async move { append.await.map(drop).map_err(|error| stop.note(error)) }.boxed()
+        let statuses = recipients.iter().map(|(index, status)| (*index, status));
+        let mut progress = Progress::new(id, message.hand_overs, statuses);
+        self.append_bookkeeping(record::PROGRESS, progress.meta()).map(|done| done.map(drop)).boxed()
+    }
+
+    fn steer(
+        &self,
+        id: MessageId,
+        changes: Vec<(u32, Change)>,
+    ) -> BoxFuture<'static, Result<(), SpoolError>> {
+        let Some(message) = self.index.get(id) else {
+            return std::future::ready(Err(SpoolError::Gone(id))).boxed();
+        };
+        let revision = self.index.next_revision();
+        let changed: Vec<(u32, Status)> = changes
+            .iter()
+            .filter_map(|(index, change)| Some((*index, message.status(*index)?.changed(change, revision))))
+            .collect();
+        let statuses = changed.iter().map(|(index, status)| (*index, status));
+        let mut progress = Progress::new(id, message.hand_overs, statuses);
+        self.append_bookkeeping(record::PROGRESS, progress.meta()).map(|done| done.map(drop)).boxed()
+    }
+
+    fn suspensions(&self) -> Arc<[Suspension]> {
+        self.index.suspensions().in_force
+    }
+
+    fn suspend(&self, mut suspension: Suspension) -> BoxFuture<'static, Result<(), SpoolError>> {
+        suspension.reason = shortened(&suspension.reason).into();
+        let spool = self.clone();
+        async move {
+            let suspended = spool.change_suspensions(|now| now.with(suspension.clone())).await?;
+            if suspended { Ok(()) } else { Err(SpoolError::TooManySuspensions) }
+        }
+        .boxed()
+    }
+
+    fn resume(&self, scope: Scope) -> BoxFuture<'static, Result<bool, SpoolError>> {
+        let spool = self.clone();
+        async move { spool.change_suspensions(|now| now.without(&scope)).await }.boxed()
     }
 
     fn get(&self, id: MessageId) -> Option<Arc<Message>> {
@@ -254,49 +181,95 @@ impl Spool for JournalSpool {
     }
 
     fn envelope(&self, message: &Message) -> BoxFuture<'static, Result<Arc<Envelope>, SpoolError>> {
-        let (journal, index, id) = (self.journal.clone(), Arc::clone(&self.index), message.id);
-        async move {
-            let read = spawn_blocking(move || {
-                loop {
-                    let position = index.get(id).ok_or(SpoolError::Gone(id))?.place.lock().position;
-                    match journal.entry(position) {
-                        // Its segment was reclaimed between the two lines above: the copy stands elsewhere.
-                        Err(journal::Error::Gone { .. }) => {}
-                        entry => {
-                            let decoded = decode_accepted(&entry?.meta);
-                            let (_, envelope, _) = decoded.ok_or(SpoolError::NotUnderstood)?;
-                            return Ok(Arc::new(envelope));
-                        }
-                    }
-                }
-            });
-            read.await.unwrap_or(Err(SpoolError::Failed(journal::Error::Closed)))
+        if let Some(whole) = self.fresh.get(message.id) {
+            return std::future::ready(Ok(whole.envelope)).boxed();
         }
+        self.read_at(message.id, |journal, message| {
+            let position = message.place.lock().position;
+            let entry = journal.entry(position)?;
+            Ok(decode_accepted(&entry.meta).map(|(_, envelope, _)| Arc::new(envelope)))
+        })
+        .map(|read| read?.ok_or(SpoolError::NotUnderstood))
         .boxed()
     }
 
     fn read(&self, message: &Message, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, SpoolError>> {
-        let (journal, index, id) = (self.journal.clone(), Arc::clone(&self.index), message.id);
-        async move {
-            let read = spawn_blocking(move || {
-                loop {
-                    let body = index.get(id).ok_or(SpoolError::Gone(id))?.place.lock().body.clone();
-                    match journal.read(&body, range.clone()) {
-                        // Its segment was reclaimed between the two lines above: the copy stands elsewhere.
-                        Err(journal::Error::Gone { .. }) => {}
-                        read => return read.map_err(SpoolError::from),
-                    }
-                }
-            });
-            read.await.unwrap_or(Err(SpoolError::Failed(journal::Error::Closed)))
+        let memory = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+        if let Some((whole, (start, end))) = self.fresh.get(message.id).zip(memory)
+            && start <= end
+            && end <= whole.body.len()
+        {
+            return std::future::ready(Ok(whole.body.slice(start..end))).boxed();
         }
+        self.read_at(message.id, move |journal, message| {
+            let body = message.place.lock().body();
+            journal.read(&body, range.clone())
+        })
         .boxed()
     }
 }
 
+impl JournalSpool {
+    /// Reads what the disk holds of a message, on a thread that may block.
+    fn read_at<T: Send + 'static>(
+        &self,
+        id: MessageId,
+        read: impl Fn(&SpoolJournal, &Message) -> Result<T, journal::Error> + Send + 'static,
+    ) -> impl Future<Output = Result<T, SpoolError>> + Send + 'static {
+        let (journal, index) = (self.journal.clone(), Arc::clone(&self.index));
+        let reading = spawn_blocking(move || {
+            loop {
+                let message = index.get(id).ok_or(SpoolError::Gone(id))?;
+                match read(&journal, &message) {
+                    // Its segment was reclaimed since the message was looked up: the copy stands elsewhere.
+                    Err(journal::Error::Gone { .. }) => {}
+                    read => return read.map_err(SpoolError::from),
+                }
+            }
+        });
+        reading.map(|read| read.unwrap_or(Err(SpoolError::Failed(journal::Error::Closed))))
+    }
+
+    /// Appends a record that a full disk must not hold up.
+    fn append_bookkeeping(
+        &self,
+        kind: u8,
+        meta: Bytes,
+    ) -> impl Future<Output = Result<Applied, SpoolError>> + Send + 'static {
+        let append: Append<Applied> =
+            self.journal.append_bookkeeping(Record { kind, meta, body: Bytes::new() });
+        let stop = self.stop.clone();
+        append.map(move |appended| match appended {
+            Ok(Appended { output: Applied::NotUnderstood, .. }) => Err(SpoolError::NotUnderstood),
+            Ok(appended) => Ok(appended.output),
+            Err(error) => Err(stop.note(error)),
+        })
+    }
+
+    /// Writes the suspensions anew as `change` makes them of those in force; again if others changed them meanwhile.
+    /// Says whether it made a change.
+    async fn change_suspensions(
+        &self,
+        change: impl Fn(&Suspensions) -> Option<Vec<Suspension>>,
+    ) -> Result<bool, SpoolError> {
+        loop {
+            let now = self.index.suspensions();
+            let Some(changed) = change(&now) else { return Ok(false) };
+            let meta = now.next(&changed).encode_to_vec().into();
+            if let Applied::Holds = self.append_bookkeeping(record::SUSPENSIONS, meta).await? {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+fn shortened(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(MAX_SUSPENSION_TEXT)]
+}
+
 /// A body that is written while it arrives.
 struct StagedBody {
-    writer: BodyWriter<Option<Accepted>>,
+    writer: BodyWriter<Applied>,
     index: Arc<Index>,
     stop: Stop,
 }
@@ -307,37 +280,52 @@ impl Staging for StagedBody {
     }
 
     fn commit(self: Box<Self>, message: NewMessage) -> BoxFuture<'static, Result<Accepted, SpoolError>> {
-        if self.index.knows(message.id) {
-            return std::future::ready(Ok(Accepted::Known)).boxed();
+        let id = message.id;
+        match self.index.announce((id, message.hand_overs)).admit(id) {
+            Ok(true) => {}
+            Ok(false) => return std::future::ready(Ok(Accepted::Known)).boxed(),
+            Err(error) => return std::future::ready(Err(error)).boxed(),
         }
-        let meta = encode(message, self.writer.written());
+        let (meta, _) = encode(message, self.writer.written(), &self.index);
         let append = self.writer.commit(record::ACCEPTED, meta);
-        let stop = self.stop;
-        async move { taken(append.await, &stop) }.boxed()
+        let (index, stop) = (self.index, self.stop);
+        async move { taken(append.await, id, &index, &stop) }.boxed()
     }
 }
 
 /// What became of a message that was appended.
 fn taken(
-    appended: Result<Appended<Option<Accepted>>, journal::Error>,
+    appended: Result<Appended<Applied>, journal::Error>,
+    id: MessageId,
+    index: &Index,
     stop: &Stop,
 ) -> Result<Accepted, SpoolError> {
-    let appended = appended.map_err(|error| stop.note(error))?;
-    appended.output.ok_or(SpoolError::NotUnderstood)
+    let appended = appended.map_err(|error| {
+        index.turned_away(id);
+        stop.note(error)
+    })?;
+    match appended.output {
+        Applied::Message(accepted) => Ok(accepted),
+        _ => Err(SpoolError::NotUnderstood),
+    }
 }
 
-fn encode(message: NewMessage, size: u64) -> Bytes {
+/// The record's meta, and the envelope back.
+fn encode(message: NewMessage, size: u64, index: &Index) -> (Bytes, Envelope) {
     let recipients =
         message.recipients.iter().map(|(index, status)| record::Recipient::new(*index, status)).collect();
-    let settles = message
-        .settles
-        .map(|(id, statuses)| Progress::new(id, statuses.iter().map(|(index, status)| (*index, status))));
-    let accepted = record::Accepted {
+    let settles = message.settles.map(|(id, statuses)| {
+        let hand_overs = index.get(id).map_or(0, |settled| settled.hand_overs);
+        Progress::new(id, hand_overs, statuses.iter().map(|(index, status)| (*index, status)))
+    });
+    let mut accepted = record::Accepted {
         envelope: Some(message.envelope),
         size,
         expires_at: message.expires_at,
         recipients,
         settles,
+        hand_overs: message.hand_overs,
     };
-    accepted.into_meta()
+    let meta = accepted.meta();
+    (meta, accepted.envelope.take().unwrap_or_default())
 }

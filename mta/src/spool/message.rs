@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use journal::BodyRef;
+use journal::{BodyRef, Extent, Position};
 use message::MessageId;
 use parking_lot::Mutex;
-use proto::mail::{DsnNotify, Envelope};
+use proto::mail::DsnNotify;
 
 use super::Status;
+use super::record::AcceptedSummary;
 use crate::clock;
 
 /// A message in the spool. Its envelope is read when it is needed: [`Spool::envelope`](super::Spool::envelope).
@@ -22,6 +23,8 @@ pub(crate) struct Message {
     pub(crate) received_at: u64,
     /// When recipients that are still waiting are given up, in milliseconds since the epoch.
     pub(crate) expires_at: u64,
+    /// How often one node had handed it over to another when it came here.
+    pub(crate) hand_overs: u32,
     /// -9 to 9 (RFC 6710).
     pub(crate) priority: i8,
     /// Its reverse-path is `<>`: nobody is told what becomes of it.
@@ -54,38 +57,69 @@ impl Notify {
     }
 }
 
-/// Where a message's record stands in the journal.
+/// Where a message's record stands in the journal. As small as it can be: there is one for each message that waits.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    pub(super) position: journal::Position,
-    pub(super) body: BodyRef,
+    pub(super) position: Position,
+    body: Body,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    /// In the record itself; its length is the message's size.
+    Inline { offset: u32, length: u32, crc: u32 },
+    /// Empty, or in several pieces.
+    Listed(Option<Box<BodyRef>>),
+}
+
+impl Place {
+    pub(super) fn new(position: Position, body: &BodyRef) -> Self {
+        let body = match *body.extents() {
+            [Extent { segment, offset, length, crc }] if segment == position.segment => {
+                Body::Inline { offset, length, crc }
+            }
+            [] => Body::Listed(None),
+            _ => Body::Listed(Some(Box::new(body.clone()))),
+        };
+        Self { position, body }
+    }
+
+    pub(super) fn body(&self) -> BodyRef {
+        match &self.body {
+            &Body::Inline { offset, length, crc } => {
+                Extent { segment: self.position.segment, offset, length, crc }.into()
+            }
+            Body::Listed(listed) => listed.as_deref().cloned().unwrap_or_default(),
+        }
+    }
 }
 
 impl Message {
+    /// `None` if an address is not text.
     pub(super) fn new(
         id: MessageId,
-        envelope: &Envelope,
+        accepted: &AcceptedSummary,
         account: Arc<str>,
-        (size, expires_at): (u64, u64),
         statuses: Vec<Status>,
         place: Place,
-    ) -> Self {
-        let recipients = envelope.recipients.iter().zip(statuses).map(|(recipient, status)| Recipient {
-            address: recipient.address.as_str().into(),
-            status: Mutex::new(status),
-            notify: Notify::new(&recipient.notify),
+    ) -> Option<Self> {
+        let envelope = accepted.envelope.as_ref()?;
+        let recipients = envelope.recipients.iter().zip(statuses).map(|(recipient, status)| {
+            let address = std::str::from_utf8(&recipient.address).ok()?.into();
+            Some(Recipient { address, status: Mutex::new(status), notify: Notify::new(&recipient.notify) })
         });
-        Self {
+        Some(Self {
             id,
             account,
-            size,
+            size: accepted.size,
             received_at: envelope.received_at.as_ref().map_or(0, clock::from_timestamp),
-            expires_at,
+            expires_at: accepted.expires_at,
+            hand_overs: accepted.hand_overs,
             priority: envelope.priority.clamp(-9, 9) as i8,
             reverse_path_is_null: envelope.reverse_path.is_empty(),
-            recipients: recipients.collect(),
+            recipients: recipients.collect::<Option<_>>()?,
             place: Mutex::new(place),
-        }
+        })
     }
 
     /// Recipients, those included that have come to their end.

@@ -3,11 +3,18 @@
 //! It owns durability and knows nothing of routes, time tables or protocols: it keeps what the queue tells it. Behind
 //! the [`Spool`] trait stands the journal of one machine; a replicated log can come behind the same trait.
 
+mod config;
+mod follower;
+mod fresh;
 mod index;
 mod journal_spool;
 mod message;
+mod reclaim;
 mod record;
+mod replies;
 mod status;
+mod steering;
+mod suspension;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,9 +26,11 @@ use futures_util::stream::{self, Stream};
 use proto::mail::Envelope;
 
 pub(crate) use self::message::Message;
+pub use config::SpoolConfig;
 pub(crate) use journal_spool::JournalSpool;
-pub use journal_spool::SpoolConfig;
 pub(crate) use status::{Said, Status};
+pub(crate) use steering::Change;
+pub(crate) use suspension::{Scope, Suspension};
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +52,19 @@ pub(crate) trait Spool: Send + Sync + 'static {
         id: MessageId,
         recipients: Vec<(u32, Status)>,
     ) -> BoxFuture<'static, Result<(), SpoolError>>;
+
+    /// Changes how recipients wait, each named by its index in the envelope. Whoever keeps their order has to be told.
+    fn steer(&self, id: MessageId, changes: Vec<(u32, Change)>)
+    -> BoxFuture<'static, Result<(), SpoolError>>;
+
+    /// The suspensions in force.
+    fn suspensions(&self) -> Arc<[Suspension]>;
+
+    /// Begins a suspension, in place of one with the same scope. A long reason is cut.
+    fn suspend(&self, suspension: Suspension) -> BoxFuture<'static, Result<(), SpoolError>>;
+
+    /// Ends a suspension; says whether there was one.
+    fn resume(&self, scope: Scope) -> BoxFuture<'static, Result<bool, SpoolError>>;
 
     /// The message, unless it has left the spool.
     fn get(&self, id: MessageId) -> Option<Arc<Message>>;
@@ -81,6 +103,9 @@ pub(crate) struct NewMessage {
     /// Recipients of another message that come to their end in the same instant: those whose failure this message
     /// reports.
     pub(crate) settles: Option<(MessageId, Vec<(u32, Status)>)>,
+    /// How often one node has handed it over to another, this time included; 0 for a message that begins here. With the
+    /// id it is what a message is known by: a message that was handed away can come back, and is taken again.
+    pub(crate) hand_overs: u32,
 }
 
 /// What [`Spool::accept`] gives.
@@ -122,6 +147,12 @@ pub(crate) enum SpoolError {
     /// It has left the spool.
     #[error("message {0} is not in the spool")]
     Gone(MessageId),
+    /// It is here already, from before another node had it, and has not come to its end yet. Passes.
+    #[error("message {0} is here from before it was handed over")]
+    NotGoneYet(MessageId),
+    /// There are as many suspensions as there may be.
+    #[error("no more than {} suspensions can be in force", suspension::MAX_SUSPENSIONS)]
+    TooManySuspensions,
     /// Its record cannot be read.
     #[error("the spool is damaged: {0}")]
     Damaged(#[source] journal::Error),

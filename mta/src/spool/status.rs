@@ -5,6 +5,11 @@ use std::sync::Arc;
 use proto::mail::Reply;
 use proto::mta::RecipientState;
 
+use super::steering::{Change, Revision, Steering};
+
+#[cfg(test)]
+mod tests;
+
 /// How far one recipient has come. Lives in the spool's index, in its records, and is what `Queue` shows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Status {
@@ -16,6 +21,10 @@ pub(crate) struct Status {
     pub(crate) next_attempt_at: u64,
     /// What was said last. Shared by all who were told the same.
     pub(crate) last: Option<Arc<Said>>,
+    /// The sender has been told of the delay.
+    pub(crate) delay_reported: bool,
+    /// `None`: no operator has had anything to do with it, as is the rule.
+    pub(crate) steering: Option<Box<Steering>>,
 }
 
 /// What was said about a recipient.
@@ -30,7 +39,14 @@ pub(crate) struct Said {
 
 impl Default for Status {
     fn default() -> Self {
-        Self { state: RecipientState::Queued, attempts: 0, next_attempt_at: 0, last: None }
+        Self {
+            state: RecipientState::Queued,
+            attempts: 0,
+            next_attempt_at: 0,
+            last: None,
+            delay_reported: false,
+            steering: None,
+        }
     }
 }
 
@@ -50,47 +66,73 @@ impl Status {
         self.last.as_deref().map_or("", |said| &said.peer)
     }
 
+    /// Held by an operator: nothing is tried until it is released. Its deadline goes on.
+    pub(crate) fn is_held(&self) -> bool {
+        self.steering.as_ref().is_some_and(|steering| steering.held)
+    }
+
+    /// An operator's own next hop in place of the routing table's.
+    pub(crate) fn route(&self) -> Option<&Arc<str>> {
+        self.steering.as_ref().and_then(|steering| steering.route.as_ref())
+    }
+
+    /// The same for a message that comes from another node, as operators steered it there.
+    pub(crate) fn steered(self, held: bool, route: Option<Arc<str>>) -> Self {
+        if !held && route.is_none() {
+            return self;
+        }
+        let change = Change { held: Some(held), route: Some(route), next_attempt_at: None };
+        self.changed(&change, 1)
+    }
+
+    /// The status after a change.
+    pub(super) fn changed(mut self, change: &Change, revision: Revision) -> Self {
+        let mut steering = self.steering.take().unwrap_or_default();
+        if let Some(held) = change.held {
+            (steering.held, steering.held_revision) = (held, revision);
+        }
+        if let Some(route) = &change.route {
+            (steering.route, steering.route_revision) = (route.clone(), revision);
+        }
+        if let Some(due) = change.next_attempt_at {
+            (self.next_attempt_at, steering.due_revision) = (due, revision);
+        }
+        self.steering = Some(steering);
+        self
+    }
+
     /// Takes over what is newer.
     ///
-    /// States are ordered (final after not, more attempts after fewer, an outcome after its attempt) and this keeps the
-    /// greater, so that it does not matter in which order the records of a log are merged, or how often.
+    /// A status is made of parts, and each part of two statuses that has the greater key wins. So it does not matter in
+    /// which order the records of a log are merged, or how often:
+    /// - state, attempts and what was said: by final after not, more attempts after fewer, an outcome after its attempt;
+    /// - the time of the next attempt: by the same, then by the revision of the change that set it, because an operator
+    ///   can change it without an attempt and an attempt makes it anew;
+    /// - held and route: each by its revision; `delay_reported` once true stays so.
     pub(crate) fn merge(&mut self, other: Status) {
-        if other.rank() > self.rank() {
-            *self = other;
+        let (mine, others) = ((self.rank(), self.due_revision()), (other.rank(), other.due_revision()));
+        let due_revision = if others > mine { others.1 } else { mine.1 };
+        if others.0 > mine.0 {
+            (self.state, self.attempts, self.last) = (other.state, other.attempts, other.last);
+        }
+        if others > mine {
+            self.next_attempt_at = other.next_attempt_at;
+        }
+        self.delay_reported |= other.delay_reported;
+        if let Some(theirs) = other.steering {
+            self.steering.get_or_insert_default().merge(&theirs);
+        }
+        if let Some(steering) = &mut self.steering {
+            steering.due_revision = due_revision;
         }
     }
 
-    fn rank(&self) -> (bool, u32, bool) {
-        (self.is_final(), self.attempts, self.state != RecipientState::InFlight)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn status(state: RecipientState, attempts: u32) -> Status {
-        Status { state, attempts, ..Status::default() }
+    /// The state's own order stands last: no two outcomes of one attempt are ever equal.
+    fn rank(&self) -> (bool, u32, bool, i32) {
+        (self.is_final(), self.attempts, self.state != RecipientState::InFlight, self.state as i32)
     }
 
-    #[test]
-    fn merging_gives_the_same_in_any_order() {
-        let history = [
-            Status::default(),
-            status(RecipientState::InFlight, 1),
-            status(RecipientState::Queued, 1),
-            status(RecipientState::InFlight, 2),
-            status(RecipientState::Delivered, 2),
-        ];
-        for end in 1..=history.len() {
-            let known = &history[..end];
-            for rotation in 0..known.len() {
-                let mut merged = Status::default();
-                for status in known[rotation..].iter().chain(&known[..rotation]).chain(known).rev() {
-                    merged.merge(status.clone());
-                }
-                assert_eq!(merged, known[end - 1]);
-            }
-        }
+    fn due_revision(&self) -> Revision {
+        self.steering.as_ref().map_or(0, |steering| steering.due_revision)
     }
 }

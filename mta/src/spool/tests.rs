@@ -7,6 +7,9 @@ use service::config::ByteSize;
 
 use super::*;
 
+mod handing_over;
+mod steering;
+
 fn open(dir: &Path) -> JournalSpool {
     let config = SpoolConfig { dir: dir.into(), min_free: ByteSize(0), segment_size: ByteSize::kib(64) };
     JournalSpool::open(&config).unwrap().0
@@ -23,7 +26,7 @@ fn new_message(recipients: usize) -> NewMessage {
         recipients,
         ..Envelope::default()
     };
-    NewMessage { id, envelope, expires_at: 1_000, recipients: Vec::new(), settles: None }
+    NewMessage { id, envelope, expires_at: 1_000, recipients: Vec::new(), settles: None, hand_overs: 0 }
 }
 
 fn status(state: RecipientState, attempts: u32) -> Status {
@@ -210,7 +213,7 @@ async fn a_message_that_ended_does_not_come_back_with_its_copy() {
     let racing = spool.clone();
     tokio::task::spawn_blocking(move || {
         let segment = racing.journal.segments()[0];
-        let mut pass = journal_spool::Pass::new(&racing, segment);
+        let mut pass = reclaim::Pass::new(&racing, segment);
         let verdict = |entry: &journal::Entry| {
             let verdict = pass.verdict(entry);
             if racing.index.get(ending.id).is_some() {
@@ -265,7 +268,7 @@ async fn a_message_that_ended_does_not_come_back_when_its_reclaim_was_cut_short(
     let (cut, end, fillers) = (spool.clone(), ending.id, (0..20).map(|_| new_message(1)).collect::<Vec<_>>());
     tokio::task::spawn_blocking(move || {
         let segment = cut.journal.segments()[0];
-        let mut pass = journal_spool::Pass::new(&cut, segment);
+        let mut pass = reclaim::Pass::new(&cut, segment);
         let verdict = |entry: &journal::Entry| {
             let verdict = pass.verdict(entry);
             assert!(cut.index.get(end).is_some(), "cut short");
