@@ -9,7 +9,10 @@ use service::config::{
     TlsConfig,
 };
 
-pub use crate::queue::RetryConfig;
+use service::smtp::client::Timeouts;
+
+pub use crate::queue::{RateConfig, RetryConfig, SitesConfig};
+pub use crate::receiving::ReceivingConfig;
 pub use crate::routing::RouteConfig;
 pub use crate::spool::SpoolConfig;
 pub use crate::tls::{DaneConfig, MtaStsConfig, TlsReportConfig};
@@ -35,8 +38,10 @@ pub struct Config {
     pub http: HttpConfig,
     /// The certificate that other MTAs see. Without it there is no STARTTLS.
     pub tls: Option<TlsConfig>,
-    /// Mail from other MTAs.
+    /// Where mail from other MTAs is taken.
     pub smtp: SmtpConfig,
+    /// Whom it is taken from, and for whom.
+    pub receiving: ReceivingConfig,
     /// Where messages wait.
     pub spool: SpoolConfig,
     /// Where the story of each message is kept.
@@ -74,6 +79,7 @@ impl Default for Config {
             http: HttpConfig::on_port(8025),
             tls: None,
             smtp: SmtpConfig::default(),
+            receiving: ReceivingConfig::default(),
             spool: SpoolConfig::default(),
             events: EventsConfig::default(),
             mda: PeerConfig::at(["localhost:7143"]),
@@ -101,7 +107,6 @@ impl Config {
     /// Checks what the types cannot say.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let at_least_one = [
-            ("outbound.sessions_per_domain", self.outbound.sessions_per_domain),
             ("outbound.sessions", self.outbound.sessions),
             ("outbound.messages_per_session", self.outbound.messages_per_session),
             ("limits.recipients", self.limits.recipients),
@@ -111,7 +116,16 @@ impl Config {
         if let Some((setting, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError { setting, range: "at least 1" });
         }
+        if self.outbound.timeouts.zero().is_some() {
+            return Err(ConfigError { setting: "every one of outbound.timeouts", range: "longer than 0" });
+        }
         if let Some((setting, range)) = self.mta_sts.fault().or_else(|| self.tls_report.fault()) {
+            return Err(ConfigError { setting, range });
+        }
+        if let Some((setting, range)) = self.receiving.fault() {
+            return Err(ConfigError { setting, range });
+        }
+        if let Some((setting, range)) = self.outbound.sites.problem() {
             return Err(ConfigError { setting, range });
         }
         if !(0.0..=1.0).contains(&self.retry.jitter) {
@@ -167,14 +181,17 @@ pub struct OutboundConfig {
     pub port: u16,
     /// STARTTLS is used where it is offered, whoever the certificate names. `false` never tries it. Default `true`.
     pub starttls: bool,
-    /// Sessions with one domain at a time. Default 20.
-    pub sessions_per_domain: usize,
-    /// Sessions with all domains together. Default 500.
+    /// What each site may have at a time, and how the accounts share it.
+    pub sites: SitesConfig,
+    /// Sessions with all sites together. Default 500.
     pub sessions: usize,
     /// Messages that one session may carry. Default 100.
     pub messages_per_session: usize,
-    /// How long to wait for a connection to one address. Default 30s.
-    pub connect_timeout: HumanDuration,
+    /// Messages go in chunks (BDAT) where the next server takes them: small ones with all commands in one round trip.
+    /// Default `true`.
+    pub chunking: bool,
+    /// How long the next server may take.
+    pub timeouts: Timeouts,
     /// Addresses that are this host's although no listener names them (behind NAT, say): an MX that points there is a
     /// loop.
     pub own_addresses: Vec<std::net::IpAddr>,
@@ -185,10 +202,11 @@ impl Default for OutboundConfig {
         Self {
             port: 25,
             starttls: true,
-            sessions_per_domain: 20,
+            sites: SitesConfig::default(),
             sessions: 500,
             messages_per_session: 100,
-            connect_timeout: HumanDuration::from_secs(30),
+            chunking: true,
+            timeouts: Timeouts::default(),
             own_addresses: Vec::new(),
         }
     }

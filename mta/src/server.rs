@@ -17,7 +17,7 @@ use service::drain::{Drained, Shutdown};
 use service::grpc::client::{Channels, ClientError};
 use service::grpc::server::{self, Access, Health, Server, ServerError};
 use service::listen::{ListenError, ListenMetrics, Listener, ListenerOptions};
-use service::smtp::server::{Arrival, BUSY_REPLY, Options, Port, Security, Timeouts};
+use service::smtp::server::{BUSY_REPLY, Options, Port, Security, Timeouts};
 use service::telemetry::{self, HttpServer};
 use service::tls::{Role, TlsError, acceptor};
 use tokio::sync::Semaphore;
@@ -32,9 +32,9 @@ use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::queue::{self, Queue};
 use crate::queue_rpc::QueueService;
+use crate::receiving::{self, EarlyTalkers, Inbound, Policy, Prober, Session};
 use crate::routing::{RouteError, Router};
 use crate::site::{Own, Sites};
-use crate::receiving::{Inbound, Session};
 use crate::spool::{JournalSpool, Spool as _};
 use crate::tls::{TlsPolicies, TlsSetupError};
 use crate::transfer::TransferService;
@@ -147,18 +147,22 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
     let dns = Dns::new(&config.dns)?;
     dns.register(&mut registry);
     let tls = tls_policies(&config, &dns).await?;
-    let remote = remote(&config, &hostname, sites(&config, &hostname, &smtp, dns))?;
+    let remote = remote(&config, &hostname, sites(&config, &hostname, &smtp, dns.clone()))?;
+    let refusals = receiving::Metrics::register(&mut registry);
+    let prober = prober(&config, &hostname, &router, &remote)?;
+    let policy = policy(&config, Arc::clone(&directory), dns, prober, refusals).await?;
 
     let (spool, events) = open_storage(&config).await?;
     events.register(&mut registry);
     let queue = Queue::new(queue::Parts {
         hostname: config.hostname.clone(),
         retry: config.retry.clone(),
-        limits: queue::Limits::new(&config.outbound),
+        sites: config.outbound.sites.clone(),
+        sessions: config.outbound.sessions,
         messages_per_session: config.outbound.messages_per_session,
         spool: Arc::new(spool.clone()),
         events: events.clone(),
-        hops: Hops { directory: Arc::clone(&directory), router, mda: mda.clone(), remote },
+        hops: Hops { directory: Arc::clone(&directory), router: router.clone(), mda: mda.clone(), remote },
         metrics: metrics.clone(),
     });
     Metrics::watch_queue(&mut registry, &queue);
@@ -166,6 +170,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
         limits: config.limits.clone(),
         retry: config.retry.clone(),
         directory,
+        router,
         mda,
         spool: Arc::new(spool.clone()),
         queue: Arc::clone(&queue),
@@ -182,7 +187,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
     let routes = Routes::new(TransferServer::new(transfer))
         .add_service(QueueServer::new(inspect))
         .add_service(EventsServer::new(watch));
-    let inbound = Arc::new(Inbound { hostname: config.hostname, intake });
+    let inbound = Arc::new(Inbound { hostname: config.hostname, intake, policy });
     Ok(Mta {
         grpc,
         http,
@@ -237,6 +242,7 @@ impl Mta {
         let smtp = smtp.into_iter().map(|port| port.serve(&work, || Session::new(Arc::clone(&inbound))));
         shutdown.spawn(keep_house(spool.clone(), events.clone(), shutdown.clone()));
         shutdown.spawn(Arc::clone(&tls).keep(Arc::clone(&inbound.intake), shutdown.clone()));
+        shutdown.spawn(inbound.policy.keep(shutdown.clone()));
         let queue = Arc::clone(&queue).run(shutdown.clone());
         set_serving(&health);
         context.ready();
@@ -336,6 +342,36 @@ async fn tls_policies(config: &Config, dns: &Dns) -> Result<Arc<TlsPolicies>, Bu
     Ok(Arc::new(spawn_blocking(move || TlsPolicies::open(&config, &dns)).await??))
 }
 
+/// The way to ask other MTAs whether an address exists.
+fn prober(
+    config: &Config,
+    hostname: &Domain,
+    router: &Router,
+    remote: &Remote,
+) -> Result<Prober, BuildError> {
+    let tls =
+        config.outbound.starttls.then(|| deliver::opportunistic(Arc::new(aws_lc_rs::default_provider())));
+    Ok(Prober {
+        router: router.clone(),
+        sites: remote.sites.clone(),
+        hostname: hostname.clone(),
+        tls: tls.transpose()?,
+        timeouts: config.outbound.timeouts,
+    })
+}
+
+/// Whom mail is taken from, and for whom.
+async fn policy(
+    config: &Config,
+    directory: Arc<Directory>,
+    dns: Dns,
+    prober: Prober,
+    metrics: receiving::Metrics,
+) -> Result<Policy, BuildError> {
+    let config = config.receiving.clone();
+    Ok(spawn_blocking(move || Policy::new(&config, directory, dns, prober, metrics)).await?)
+}
+
 /// Octets that messages on their way in may be held with.
 fn memory(limits: &Limits) -> Arc<Semaphore> {
     let octets = usize::try_from(*limits.in_memory_total).unwrap_or(usize::MAX);
@@ -375,9 +411,11 @@ fn smtp_options(config: &Config, hostname: Domain) -> Options {
         max_recipients: u32::try_from(config.limits.recipients).unwrap_or(u32::MAX),
         starttls: config.tls.is_some(),
         mechanisms: smtp::Mechanisms::NONE,
+        mt_priority: true,
+        refuse_early_talkers: config.receiving.early_talkers == EarlyTalkers::Refuse,
         ..smtp::server::Config::new(hostname)
     };
-    Options { session: Arc::new(session), timeouts: Timeouts::default(), arrival: Arrival::default() }
+    Options { session: Arc::new(session), timeouts: Timeouts::default(), arrival: config.receiving.arrival() }
 }
 
 async fn open_storage(config: &Config) -> Result<(JournalSpool, Events), BuildError> {
@@ -430,7 +468,8 @@ mod tests {
         assert!(!shutdown.is_started());
         let id = MessageId::new();
         let envelope = Envelope { message_id: id.to_string(), ..Envelope::default() };
-        let message = NewMessage { id, envelope, expires_at: 0, recipients: Vec::new(), settles: None, hand_overs: 0 };
+        let message =
+            NewMessage { id, envelope, expires_at: 0, recipients: Vec::new(), settles: None, hand_overs: 0 };
         assert!(spool.accept(message, Bytes::new()).await.is_err());
         ending.await.unwrap();
         assert!(shutdown.is_started() && spool.is_stopped());

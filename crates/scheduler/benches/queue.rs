@@ -88,7 +88,7 @@ impl Queue {
             domain: "",
             priority: 0,
             deadline: 432_000_000,
-            stalls: 0,
+            tag: 0,
         }
     }
 

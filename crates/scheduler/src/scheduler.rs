@@ -146,7 +146,7 @@ impl Scheduler {
         place.account = account;
         place.domain = domain;
         place.priority = unit.priority;
-        place.stalls = unit.stalls;
+        place.tag = unit.tag;
         slot
     }
 

@@ -96,6 +96,11 @@ impl Sites {
         Some(id)
     }
 
+    /// Whether a site waits for its turn; of those that count only if `counted`.
+    pub(crate) fn can_start(&self, counted: bool) -> bool {
+        !self.startable_own.is_empty() || counted && !self.startable.is_empty()
+    }
+
     /// Sites that wait for their turn.
     pub(crate) fn startable(&self) -> usize {
         self.startable.len() + self.startable_own.len()

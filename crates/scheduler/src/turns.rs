@@ -20,7 +20,7 @@ pub struct Started {
     /// Its recipients.
     pub recipients: Recipients,
     /// As in [`NewUnit`](crate::NewUnit).
-    pub stalls: u8,
+    pub tag: u8,
     /// When.
     pub at: Millis,
 }
@@ -51,6 +51,16 @@ impl Scheduler {
             return self.hand_out(slot, site, now);
         }
         None
+    }
+
+    /// Whether [`Scheduler::start`] would have something to look at.
+    pub fn can_start(&self) -> bool {
+        self.sites.can_start(self.sessions < self.config.sessions)
+    }
+
+    /// Units under way at all sites that count towards the sessions.
+    pub fn sessions(&self) -> u32 {
+        self.sessions
     }
 
     /// The next unit for one who is busy at `site` and has done `done` units there; none if it should end, because the
@@ -134,6 +144,6 @@ impl Scheduler {
         let id = self.unit_id(slot);
         let unit = &self.units[slot];
         let (message, recipients) = (unit.message?, unit.recipients.clone());
-        Some(Started { id, site, message, recipients, stalls: unit.stalls, at })
+        Some(Started { id, site, message, recipients, tag: unit.tag, at })
     }
 }

@@ -22,8 +22,8 @@ pub struct NewUnit<'a> {
     pub priority: i8,
     /// If it still waits in line then, it comes out of [`Scheduler::next_overdue`](crate::Scheduler::next_overdue).
     pub deadline: Millis,
-    /// How often in a row it could not go on because a service of our own was away. The caller's.
-    pub stalls: u8,
+    /// The caller's own.
+    pub tag: u8,
 }
 
 /// A unit that was started. Of no use once it was finished.
@@ -74,7 +74,7 @@ pub(crate) struct Slot {
     /// Grows whenever the slot is given free.
     pub(crate) generation: u32,
     pub(crate) priority: i8,
-    pub(crate) stalls: u8,
+    pub(crate) tag: u8,
     pub(crate) state: State,
 }
 
@@ -94,7 +94,7 @@ impl Slot {
             timer: NONE,
             generation: 0,
             priority: 0,
-            stalls: 0,
+            tag: 0,
             state: State::Vacant,
         }
     }

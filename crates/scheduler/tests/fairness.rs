@@ -46,8 +46,7 @@ impl World {
     fn push(&mut self, account: &str, priority: i8) -> MessageId {
         let message = MessageId::new();
         let recipients = Recipients::new(vec![0]);
-        let unit =
-            NewUnit { message, recipients, account, domain: "", priority, deadline: u64::MAX, stalls: 0 };
+        let unit = NewUnit { message, recipients, account, domain: "", priority, deadline: u64::MAX, tag: 0 };
         self.scheduler.push(unit, self.site, self.now);
         self.pushed.insert(message, self.now);
         message

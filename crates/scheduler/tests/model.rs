@@ -142,7 +142,7 @@ impl Model {
             domain: if site.is_some() { &domain } else { "" },
             priority,
             deadline: LATER,
-            stalls: 0,
+            tag: 0,
         };
         let due = self.now + wait.unwrap_or(0);
         if let Some(site) = site {

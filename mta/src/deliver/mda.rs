@@ -14,7 +14,7 @@ use service::tls::Role;
 use tokio::sync::oneshot;
 use tonic::{Code, Status};
 
-use super::Stalled;
+use super::{MDA, Stalled};
 use crate::queue::{Outcome, Verdict};
 use crate::reply;
 use crate::spool::{self, Message, Spool, SpoolError};
@@ -126,7 +126,7 @@ impl Mda {
         envelope: &Envelope,
         requests: impl Stream<Item = DeliverRequest> + Send + 'static,
     ) -> Result<(String, DeliverReceipt), Status> {
-        let peer = format!("mda {}", channel.address());
+        let peer = format!("{MDA} {}", channel.address());
         let receipt = DeliveryClient::new(channel).deliver(requests).await?.into_inner();
         if receipt.results.len() != envelope.recipients.len() {
             return Err(Status::internal("the MDA did not answer for every recipient"));
@@ -187,7 +187,7 @@ fn outcomes(
         };
         let detail = result.placement.as_ref().map(|place| format!("{} UID {}", place.mailbox, place.uid));
         let detail = detail.unwrap_or_default();
-        Outcome { detail, peer: peer.into(), ..Outcome::local(index, attempts, verdict) }
+        Outcome { detail, peer: peer.into(), said_by_peer: true, ..Outcome::local(index, attempts, verdict) }
     };
     recipients.zip(&receipt.results).map(outcome).collect()
 }

@@ -2,6 +2,7 @@
 //! outcome is the queue's.
 
 mod mda;
+mod pool;
 mod remote;
 mod tls;
 
@@ -10,8 +11,12 @@ use service::directory::Directory;
 use crate::routing::Router;
 
 pub(crate) use mda::{Mda, Straight, TARGET as MDA_TARGET};
-pub(crate) use remote::{Remote, Session};
+pub(crate) use pool::{Carried, Pool};
+pub(crate) use remote::{Attempt, Remote, Session};
 pub(crate) use tls::opportunistic;
+
+/// What the MDA is called where sites and peers are named.
+pub(crate) const MDA: &str = "mda";
 
 /// All next hops.
 pub(crate) struct Hops {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 use message::Domain;
 use proto::mail::Reply;
-use service::smtp::client::{ConnectError, Connection, Options, Timeouts, Tls};
+use scheduler::Feedback;
+use service::smtp::client::{ConnectError, Connection, Options, Tls};
 use service::smtp::envelope;
 use smtp::client::{Envelope, Stage, StartTls};
 use tokio_rustls::TlsConnector;
@@ -15,8 +16,7 @@ use tokio_rustls::TlsConnector;
 use crate::config::OutboundConfig;
 use crate::queue::{Outcome, Verdict};
 use crate::reply::reply;
-use crate::routing::Route;
-use crate::site::{Sites, Target, Targets, Unroutable};
+use crate::site::{Site, Sites, Target, Targets, Unroutable};
 use crate::spool::{self, Message, Spool, SpoolError};
 
 /// Other MTAs.
@@ -63,32 +63,45 @@ struct Unreachable {
     peer: String,
     /// The peer gave the reply.
     said_by_peer: bool,
+    feedback: Feedback,
 }
 
 impl Unreachable {
     fn local(reply: Reply) -> Self {
-        Self { reply, peer: "local".into(), said_by_peer: false }
+        Self { reply, peer: "local".into(), said_by_peer: false, feedback: Feedback::Nothing }
     }
 }
 
+/// What an attempt came to.
+pub(crate) struct Attempt {
+    /// For each recipient.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// For the site.
+    pub(crate) feedback: Feedback,
+    /// The session that was given served.
+    pub(crate) reused: bool,
+}
+
 impl Remote {
-    /// Makes one attempt to send a message to recipients in `domain`, each an index with its number of attempts. Uses
-    /// `session` if it still serves, and leaves in it what serves for the next message.
+    /// Makes one attempt to send a message to recipients in `domain` at a site of theirs, each an index with its number
+    /// of attempts. Uses `session` if it still serves, and leaves in it what serves for the next message.
     pub(crate) async fn send(
         &self,
+        site: &Site,
         domain: &str,
         session: &mut Option<Session>,
         spool: &Arc<dyn Spool>,
         message: &Arc<Message>,
         recipients: &[(u32, u32)],
-    ) -> Vec<Outcome> {
+    ) -> Attempt {
         let all = |unreachable: &Unreachable| {
             let outcome = |&(index, attempts): &(u32, u32)| Outcome {
                 peer: unreachable.peer.clone(),
                 said_by_peer: unreachable.said_by_peer,
                 ..Outcome::local(index, attempts, failed(&unreachable.reply))
             };
-            recipients.iter().map(outcome).collect()
+            let outcomes = recipients.iter().map(outcome).collect();
+            Attempt { outcomes, feedback: unreachable.feedback, reused: false }
         };
         let envelope = match spool.envelope(message).await {
             Ok(envelope) => envelope,
@@ -98,11 +111,12 @@ impl Remote {
             Ok(envelope) => envelope,
             Err(reply) => return all(&Unreachable::local(reply)),
         };
-        let (current, results) = match self.transact(domain, session.take(), &envelope, spool, message).await
-        {
+        let transacted = self.transact(site, domain, session.take(), &envelope, spool, message).await;
+        let (current, results, reused) = match transacted {
             Ok(done) => done,
             Err(unreachable) => return all(&unreachable),
         };
+        let feedback = feedback(&results);
         let reports = current.connection.extensions().dsn;
         let outcomes = recipients
             .iter()
@@ -120,36 +134,35 @@ impl Remote {
         if current.connection.is_ready() {
             *session = Some(current);
         }
-        outcomes
+        Attempt { outcomes, feedback, reused }
     }
 
     /// Sends a message over the session that there is, or over a new one: also when the server turns out to have ended
     /// the old one meanwhile, as it may at any time.
     async fn transact(
         &self,
+        site: &Site,
         domain: &str,
         session: Option<Session>,
         envelope: &Envelope,
         spool: &Arc<dyn Spool>,
         message: &Arc<Message>,
-    ) -> Result<(Session, Vec<smtp::client::Outcome>), Unreachable> {
+    ) -> Result<(Session, Vec<smtp::client::Outcome>, bool), Unreachable> {
         if let Some(mut session) = session {
             let results = session.send(envelope, spool, message).await;
             if !results.iter().all(was_closed) {
-                return Ok((session, results));
+                return Ok((session, results, true));
             }
         }
-        let mut session = self.connect(domain).await?;
+        let mut session = self.connect(site, domain).await?;
         let results = session.send(envelope, spool, message).await;
-        Ok((session, results))
+        Ok((session, results, false))
     }
 
     /// Connects to the first host of a domain that wants to talk.
-    async fn connect(&self, domain: &str) -> Result<Session, Unreachable> {
-        let route = Route::Mx { domain: domain.into(), settings: Arc::default() };
+    async fn connect(&self, site: &Site, domain: &str) -> Result<Session, Unreachable> {
         let local = |unroutable: Unroutable| Unreachable::local(unroutable.reply);
-        let site = self.sites.resolve(&route).await.map_err(local)?;
-        let Targets { dial, failure } = self.sites.targets(&site).await;
+        let Targets { dial, failure } = self.sites.targets(site).await;
         let mut failure = failure.map(local);
         for target in &dial {
             match self.dial(target).await {
@@ -182,7 +195,13 @@ impl Remote {
             let reply = envelope::from_wire(&failure.reply);
             // What a host says before any message is about itself, not about the message: another may take it, or
             // the same one later.
-            Unreachable { reply: temporary(reply), peer: peer.clone(), said_by_peer: failure.from_peer }
+            let feedback = if failure.from_peer { Feedback::Pushback } else { Feedback::Unreachable };
+            Unreachable {
+                reply: temporary(reply),
+                peer: peer.clone(),
+                said_by_peer: failure.from_peer,
+                feedback,
+            }
         })?;
         if let Some(refusal) = connection.start_tls_refusal() {
             downgrade = format!("sent in clear: STARTTLS refused: {refusal}");
@@ -194,8 +213,11 @@ impl Remote {
     fn options(&self, host: &str, address: SocketAddr) -> Options {
         let server_name = host.to_owned().try_into().unwrap_or_else(|_| address.ip().into());
         let tls = self.tls.clone().map(|connector| Tls { connector, server_name, implicit: false });
-        let timeouts = Timeouts { connect: *self.config.connect_timeout, ..Timeouts::default() };
-        Options { session: smtp::client::Options::new(self.hostname.clone()), tls, timeouts }
+        let session = smtp::client::Options {
+            chunking: self.config.chunking,
+            ..smtp::client::Options::new(self.hostname.clone())
+        };
+        Options { session, tls, timeouts: self.config.timeouts }
     }
 }
 
@@ -240,6 +262,26 @@ fn unreadable(error: &SpoolError) -> Reply {
 fn was_closed(result: &smtp::client::Outcome) -> bool {
     let smtp::client::Outcome::Transient(failure) = result else { return false };
     matches!(failure.stage, Stage::Reset | Stage::Mail) && (!failure.from_peer || failure.reply.code == 421)
+}
+
+/// What the results of a transaction say about the site: pushback is what it said to the session and not to a recipient,
+/// or that it fell silent or broke off.
+fn feedback(results: &[smtp::client::Outcome]) -> Feedback {
+    use smtp::client::Outcome as Result;
+    let is_about_the_session = |result: &Result| match result {
+        Result::Delivered(_) | Result::Permanent(_) => false,
+        Result::Unknown(_) => true,
+        Result::Transient(failure) => {
+            !failure.from_peer || failure.reply.code == 421 || failure.stage == Stage::Mail
+        }
+    };
+    if results.iter().any(|result| matches!(result, Result::Delivered(_))) {
+        Feedback::Taken
+    } else if results.iter().any(is_about_the_session) {
+        Feedback::Pushback
+    } else {
+        Feedback::Refused
+    }
 }
 
 fn verdict(result: &smtp::client::Outcome, reports: bool) -> Verdict {

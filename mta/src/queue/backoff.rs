@@ -25,6 +25,8 @@ pub struct RetryConfig {
     pub lifetime: HumanDuration,
     /// The same for mail with the null reverse-path. Default 2d.
     pub bounce_lifetime: HumanDuration,
+    /// The sender is told once of a message that is still here after this time. Default 4h.
+    pub delay_after: HumanDuration,
 }
 
 impl Default for RetryConfig {
@@ -37,6 +39,7 @@ impl Default for RetryConfig {
             stall_longest: HumanDuration::from_secs(15),
             lifetime: HumanDuration::from_days(5),
             bounce_lifetime: HumanDuration::from_days(2),
+            delay_after: HumanDuration::from_hours(4),
         }
     }
 }

@@ -12,8 +12,8 @@ use proto::mail::{DsnReturn, Envelope, Origin, Recipient, Reply};
 use proto::mta::EventKind;
 use service::directory::Expansion;
 
-use super::settle::{Outcome, Verdict};
 use super::Queue;
+use super::settle::{Outcome, Verdict};
 use crate::clock;
 use crate::deliver::Stalled;
 use crate::events::Details;
@@ -29,11 +29,7 @@ const HEADER: u64 = header::MAX_HEADER as u64;
 impl Queue {
     /// Sends a message on to those that stand behind one of its recipients, an alias or a list. Doing it again, after a
     /// crash, adds nothing.
-    pub(super) async fn redistribute(
-        &self,
-        message: &Arc<Message>,
-        index: u32,
-    ) -> Result<Outcome, Stalled> {
+    pub(super) async fn redistribute(&self, message: &Arc<Message>, index: u32) -> Result<Outcome, Stalled> {
         let attempts = message.status(index).map_or(0, |status| status.attempts) + 1;
         let address = message.address(index);
         let asked = self.parts.hops.directory.expand(address).await;
@@ -100,10 +96,15 @@ impl Queue {
         let lifetime = self.parts.retry.lifetime(envelope.reverse_path.is_empty());
         let expires_at = clock::now() + clock::millis(lifetime);
         let from = envelope.reverse_path.clone();
-        let new = NewMessage { id, envelope, expires_at, recipients: Vec::new(), settles: None, hand_overs: 0 };
+        let new =
+            NewMessage { id, envelope, expires_at, recipients: Vec::new(), settles: None, hand_overs: 0 };
         if let Accepted::New(message) = staging.commit(new).await? {
             let detail = format!("{from}, from {address} of {}", original.id);
-            self.parts.events.record(id, EventKind::Received, Details { detail: &detail, ..Details::default() });
+            self.parts.events.record(
+                id,
+                EventKind::Received,
+                Details { detail: &detail, ..Details::default() },
+            );
             self.admit(&message);
         }
         Ok(())

@@ -1,5 +1,9 @@
 //! Delivery status notifications (RFC 3464): what senders are told.
 
+mod due;
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use message::dsn::{self, Action, Report, Returned};
@@ -8,7 +12,10 @@ use proto::mail::{BodyType, DsnReturn, Envelope, Origin, Recipient, Reply};
 
 use super::Parts;
 use crate::clock;
+use crate::deliver::MDA;
 use crate::spool::{Message, NewMessage, Status};
+
+pub(super) use due::due;
 
 /// The largest message that a report returns whole; of a larger one it returns the header.
 const RETURNED_WHOLE: u64 = 256 << 10;
@@ -44,12 +51,13 @@ pub(super) async fn compose(
     let subject = header::first(block, "Subject").map(|value| words::decode(&header::unfold(value)));
     let message_id = header::first(block, "Message-ID").map(header::unfold);
     let message_id = message_id.map(|value| String::from_utf8_lossy(&value).trim().to_owned());
-    let lines: Vec<(&Recipient, Action, Lines<'_>)> = reported
+    let lines: Vec<(&Recipient, &Reported<'_>, Lines<'_>)> = reported
         .iter()
-        .filter_map(|one| Some((about.recipients.get(one.index as usize)?, one.action, Lines::new(one))))
+        .filter_map(|one| Some((about.recipients.get(one.index as usize)?, one, Lines::new(one))))
         .collect();
+    let until = timestamp(message.expires_at);
     let recipients: Vec<dsn::Recipient<'_>> =
-        lines.iter().map(|(recipient, action, lines)| lines.recipient(recipient, *action)).collect();
+        lines.iter().map(|(recipient, one, lines)| lines.recipient(recipient, one, until)).collect();
     let (id, now) = (MessageId::new(), Timestamp::now());
     let received = about.received_at.unwrap_or_default();
     let report = Report {
@@ -77,16 +85,22 @@ pub(super) async fn compose(
         recipients: vec![Recipient { address: to.to_string(), ..Recipient::default() }],
         body_type: body_type.into(),
         smtputf8: built.smtputf8,
+        // RFC 8689 §5: what is told of the message is protected as the message was.
+        require_tls: about.require_tls,
         received_at: Some(clock::timestamp(clock::now())),
         origin: Some(Origin { protocol: "local".into(), ..Origin::default() }),
         size_hint: body.len() as u64,
         ..Envelope::default()
     };
     let expires_at = clock::now() + clock::millis(parts.retry.lifetime(true));
-    Some((NewMessage { id, envelope, expires_at, recipients: Vec::new(), settles: None, hand_overs: 0 }, body))
+    Some((
+        NewMessage { id, envelope, expires_at, recipients: Vec::new(), settles: None, hand_overs: 0 },
+        body,
+    ))
 }
 
-/// What is returned of the message: all of it only if it failed, the sender asked for that, and it is small.
+/// What is returned of the message: all of it only if it failed, the sender asked for that, it is small, and it did not
+/// ask for REQUIRETLS (RFC 8689 §5).
 async fn original(
     parts: &Parts,
     message: &Message,
@@ -94,7 +108,8 @@ async fn original(
     reported: &[Reported<'_>],
 ) -> (Returned, Bytes) {
     let failed = reported.iter().any(|reported| reported.action == Action::Failed);
-    let full = envelope.dsn_return() == DsnReturn::Full && failed && message.size <= RETURNED_WHOLE;
+    let asked = envelope.dsn_return() == DsnReturn::Full && !envelope.require_tls;
+    let full = asked && failed && message.size <= RETURNED_WHOLE;
     let wanted = if full { message.size } else { message.size.min(HEADER) };
     match parts.spool.read(message, 0..wanted).await {
         Ok(whole) if full => (Returned::Message, whole),
@@ -107,6 +122,11 @@ async fn original(
             (Returned::Header, Bytes::new())
         }
     }
+}
+
+/// Milliseconds since the epoch as a time; none if it is out of range.
+fn timestamp(millis: u64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(i64::try_from(millis).ok()?).ok()
 }
 
 /// Texts that a report's recipient refers to.
@@ -122,11 +142,12 @@ impl<'a> Lines<'a> {
         let said_by_peer = reported.status.last.as_ref().is_some_and(|said| said.by_peer);
         let enhanced = reply.map_or("", |reply| reply.enhanced.as_str());
         let status = if enhanced.is_empty() && reported.expired { "4.4.7" } else { enhanced };
-        // `mx.remote.test 192.0.2.1:25`: the name. One that could not be reached has reported nothing (RFC 3464 §2.3.5).
+        // `mx.remote.test 192.0.2.1:25`: the name. One that could not be reached has reported nothing (RFC 3464 §2.3.5),
+        // and our own MDA is no remote MTA.
         let remote = reported.status.last_peer().split(' ').next();
-        let remote = remote.filter(|name| said_by_peer && Domain::parse(name).is_ok());
+        let remote = remote.filter(|name| said_by_peer && *name != MDA && Domain::parse(name).is_ok());
         let diagnostic = reply.map(|Reply { code, enhanced, text }| {
-            if said_by_peer {
+            if remote.is_some() {
                 format!("{code} {enhanced} {text}").replace("  ", " ")
             } else {
                 text.clone()
@@ -135,53 +156,23 @@ impl<'a> Lines<'a> {
         Self { status, remote, diagnostic }
     }
 
-    fn recipient(&'a self, recipient: &'a Recipient, action: Action) -> dsn::Recipient<'a> {
+    /// `until` is when the message is given up.
+    fn recipient(
+        &'a self,
+        recipient: &'a Recipient,
+        reported: &Reported<'_>,
+        until: Option<Timestamp>,
+    ) -> dsn::Recipient<'a> {
         dsn::Recipient {
             address: &recipient.address,
             original: &recipient.original_recipient,
-            action,
+            action: reported.action,
             status: self.status,
             remote_mta: self.remote,
             diagnostic: self.diagnostic.as_deref(),
             last_attempt: Some(Timestamp::now()),
-            will_retry_until: None,
+            will_retry_until: until.filter(|_| reported.action == Action::Delayed),
             expired: reported.expired,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::reply::reply;
-    use crate::spool::Said;
-
-    fn lines_of<T>(said_by_peer: bool, peer: &str, of: impl FnOnce(&Lines<'_>) -> T) -> T {
-        let said = Said { reply: reply(550, "5.4.4", "no\nway"), peer: peer.into(), by_peer: said_by_peer };
-        let status = Status { last: Some(Arc::new(said)), ..Status::default() };
-        let reported = Reported { index: 0, action: Action::Failed, status: &status, expired: false };
-        of(&Lines::new(&reported))
-    }
-
-    #[test]
-    fn what_another_host_said_is_quoted_with_its_name() {
-        lines_of(true, "mx.remote.test 192.0.2.1:25", |lines| {
-            assert_eq!(lines.status, "5.4.4");
-            assert_eq!(lines.remote, Some("mx.remote.test"));
-            assert_eq!(lines.diagnostic.as_deref(), Some("550 5.4.4 no\nway"));
-        });
-    }
-
-    #[test]
-    fn what_was_found_out_here_is_said_in_words_and_put_in_nobodys_mouth() {
-        for peer in ["local", "mda 127.0.0.1:7143", "mx.remote.test 192.0.2.1:25"] {
-            lines_of(false, peer, |lines| {
-                assert_eq!(lines.status, "5.4.4");
-                assert_eq!(lines.remote, None);
-                assert_eq!(lines.diagnostic.as_deref(), Some("no\nway"));
-            });
         }
     }
 }

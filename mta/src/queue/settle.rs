@@ -1,20 +1,22 @@
 //! What an attempt comes to: statuses, reports, events, the next attempt.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod late;
+mod tell;
 
-use proto::mail::{DsnNotify, Reply};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proto::mail::Reply;
 use proto::mta::{EventKind, RecipientState};
 
+use super::Queue;
+use super::order::Tag;
 use super::report::{self, Reported};
-use super::{Queue, Unit};
 use crate::clock;
-use crate::events::Details;
 use crate::reply;
 use crate::spool::{Accepted, Message, NewMessage, Said, SpoolError, Status};
 
-/// The wait before a result that the spool did not take is offered to it again.
-const SPOOL_AWAY: Duration = Duration::from_secs(1);
+pub(super) use late::Late;
 
 /// What an attempt came to for one recipient.
 #[derive(Clone, Debug)]
@@ -26,7 +28,7 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
     /// Whom it was tried with: host name and address, or `local`.
     pub(crate) peer: String,
-    /// Another mail system said it; else it is what was found out here, about `peer` if one is named.
+    /// The peer said it; else it is what was found out here, about `peer` if one is named.
     pub(crate) said_by_peer: bool,
     /// How the session was protected; empty in clear.
     pub(crate) tls: String,
@@ -56,37 +58,39 @@ pub(crate) enum Verdict {
     Failed(Reply),
 }
 
-/// An outcome with all that follows from it.
+/// What an attempt came to for all of its recipients, with all that follows from it.
+struct Settlement {
+    message: Arc<Message>,
+    /// The site that was tried; empty if none was.
+    site: Box<str>,
+    settled: Vec<Settled>,
+    report: Option<(NewMessage, Bytes)>,
+}
+
+/// An outcome with what follows from it for its recipient.
 struct Settled {
     outcome: Outcome,
     status: Status,
     kind: EventKind,
+    /// What is to be reported of it.
+    action: Option<message::dsn::Action>,
 }
 
 impl Queue {
-    /// Brings an attempt to its end: first the spool, then everything that can be told from it.
-    pub(crate) async fn settle(&self, message: &Message, outcomes: Vec<Outcome>) {
+    /// Brings an attempt at `site` (empty if it came to none) to its end: first the spool, then everything that can be
+    /// told from it. Nothing else is done about these recipients until then: what the spool does not take now waits, in
+    /// bounds, and is offered to it again.
+    pub(crate) async fn settle(&self, message: &Arc<Message>, site: &str, outcomes: Vec<Outcome>) {
         let now = clock::now();
         let random = fastrand::f64();
-        let settled: Vec<Settled> =
+        let mut settled: Vec<Settled> =
             outcomes.into_iter().map(|outcome| self.judge(message, outcome, now, random)).collect();
-        let report = self.report_on(message, &settled).await;
-        let report_id = report.as_ref().map(|(report, _)| report.id.to_string()).unwrap_or_default();
-        match self.persist(message, &settled, report).await {
-            Ok(Some(report)) => {
-                self.tell_of_report(&report, message);
-                self.admit(&report);
-            }
-            Ok(None) => {}
-            Err(error) => {
-                // This node is about to end; what it finds in the spool when it returns is what it goes on with.
-                return tracing::error!(id = %message.id, %error, "the outcome of an attempt could not be written");
-            }
+        let report = self.report_on(message, &mut settled).await;
+        let settlement = Settlement { message: Arc::clone(message), site: site.into(), settled, report };
+        if let Err(error) = self.complete(&settlement).await {
+            tracing::error!(id = %message.id, %error, "the outcome of an attempt could not be written yet");
+            self.late.add(settlement).await;
         }
-        for one in &settled {
-            self.tell(message, one, &report_id);
-        }
-        self.schedule(message, &settled);
     }
 
     fn judge(&self, message: &Message, outcome: Outcome, now: u64, random: f64) -> Settled {
@@ -106,133 +110,87 @@ impl Queue {
                 (RecipientState::Queued, EventKind::Deferred, reply)
             }
         };
-        let status = Status {
-            state,
-            attempts: outcome.attempts,
-            next_attempt_at,
-            last: Some(Arc::new(Said {
-                reply: reply::shortened(reply),
-                peer: outcome.peer.as_str().into(),
-                by_peer: outcome.said_by_peer,
-            })),
-            ..Status::default()
-        };
-        Settled { outcome, status, kind }
+        let last = Some(Arc::new(Said {
+            reply: reply::shortened(reply),
+            peer: outcome.peer.as_str().into(),
+            by_peer: outcome.said_by_peer,
+        }));
+        let mut status = message.status(outcome.index).unwrap_or_default();
+        (status.state, status.attempts, status.last) = (state, outcome.attempts, last);
+        status.next_attempt_at = next_attempt_at;
+        let action = report::due(message, &outcome, &status, *self.parts.retry.delay_after, now);
+        Settled { outcome, status, kind, action }
     }
 
     /// The report that is due after this attempt, if one is: one for all recipients together.
-    async fn report_on(&self, message: &Message, settled: &[Settled]) -> Option<(NewMessage, bytes::Bytes)> {
-        if message.reverse_path_is_null {
-            // Never a report about a report (RFC 5321 §4.5.5).
-            return None;
-        }
-        let reported: Vec<Reported<'_>> = settled.iter().filter_map(|one| reported(message, one)).collect();
+    async fn report_on(&self, message: &Message, settled: &mut [Settled]) -> Option<(NewMessage, Bytes)> {
+        let reported: Vec<Reported<'_>> = settled.iter().filter_map(Settled::reported).collect();
         if reported.is_empty() {
             return None;
         }
-        report::compose(&self.parts, message, &reported).await
+        let report = report::compose(&self.parts, message, &reported).await?;
+        for one in settled {
+            one.status.delay_reported |= one.action == Some(message::dsn::Action::Delayed);
+        }
+        Some(report)
+    }
+
+    /// Writes a settlement into the spool and then does what follows from it. An error is one that passes.
+    async fn complete(&self, settlement: &Settlement) -> Result<(), SpoolError> {
+        let report = match self.persist(settlement).await {
+            Ok(report) => report,
+            Err(error @ (SpoolError::Stopped(_) | SpoolError::NotUnderstood)) => {
+                // This node is about to end; what it finds in the spool when it returns is what it goes on with.
+                tracing::error!(id = %settlement.message.id, %error, "the outcome of an attempt could not be written");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(report) = &report {
+            self.tell_of_report(report, &settlement.message);
+        }
+        self.tell(settlement, report.as_deref());
+        self.schedule(settlement);
+        if let Some(report) = report {
+            self.admit(&report);
+        }
+        Ok(())
     }
 
     /// Writes statuses, and the report if there is one, into the spool: in one record, so that neither is without the
-    /// other. Returns the report as it is in the spool. Gives up only when the spool has stopped: what a remote said must
-    /// not be forgotten because the disk is full for a while.
-    async fn persist(
-        &self,
-        message: &Message,
-        settled: &[Settled],
-        report: Option<(NewMessage, bytes::Bytes)>,
-    ) -> Result<Option<Arc<Message>>, SpoolError> {
+    /// other. Returns the report as it is in the spool.
+    async fn persist(&self, settlement: &Settlement) -> Result<Option<Arc<Message>>, SpoolError> {
+        let Settlement { message, settled, report, .. } = settlement;
         let statuses: Vec<(u32, Status)> =
             settled.iter().map(|one| (one.outcome.index, one.status.clone())).collect();
-        loop {
-            let result = match &report {
-                None => self.parts.spool.progress(message.id, statuses.clone()).await.map(|()| None),
-                Some((report, body)) => {
-                    let settles = Some((message.id, statuses.clone()));
-                    let report = NewMessage { settles, ..report.clone() };
-                    self.parts.spool.accept(report, body.clone()).await.map(|accepted| match accepted {
-                        Accepted::New(report) => Some(report),
-                        Accepted::Known => None,
-                    })
-                }
-            };
-            match result {
-                Ok(report) => return Ok(report),
-                Err(SpoolError::Gone(_)) => return Ok(None),
-                Err(error @ SpoolError::Stopped(_)) => return Err(error),
-                Err(error) => {
-                    tracing::error!(id = %message.id, %error, "the outcome of an attempt could not be written; trying again");
-                    tokio::time::sleep(SPOOL_AWAY).await;
-                }
+        let written = match report {
+            None => self.parts.spool.progress(message.id, statuses).await.map(|()| None),
+            Some((report, body)) => {
+                let report = NewMessage { settles: Some((message.id, statuses)), ..report.clone() };
+                self.parts.spool.accept(report, body.clone()).await.map(|accepted| match accepted {
+                    Accepted::New(report) => Some(report),
+                    Accepted::Known => None,
+                })
             }
-        }
-    }
-
-    /// Lets the story of a report begin, as that of every message does.
-    fn tell_of_report(&self, report: &Message, about: &Message) {
-        self.parts.events.record(
-            report.id,
-            EventKind::Received,
-            Details { peer: "local", ..Details::default() },
-        );
-        tracing::info!(id = %report.id, about = %about.id, to = report.address(0), size = report.size, "reporting");
-    }
-
-    /// Tells the operator and the event log.
-    fn tell(&self, message: &Message, one: &Settled, report_id: &str) {
-        let Settled { outcome, status, kind } = one;
-        let recipient = message.address(outcome.index);
-        let reply = status.last_reply();
-        let due = (*kind == EventKind::Deferred).then_some(status.next_attempt_at);
-        let details = Details {
-            recipient,
-            reply,
-            peer: &outcome.peer,
-            tls: &outcome.tls,
-            next_attempt_at: due,
-            detail: &outcome.detail,
-            said_by_peer: outcome.said_by_peer,
-            attempt: outcome.attempts,
-            ..Details::default()
         };
-        self.parts.events.record(message.id, *kind, details);
-        if !report_id.is_empty() && reported(message, one).is_some() {
-            let details = Details { recipient, detail: report_id, ..Details::default() };
-            self.parts.events.record(message.id, EventKind::Reported, details);
-        }
-        self.parts.metrics.settled(status.state);
-        let (id, peer, said) = (message.id, &outcome.peer, reply.map(reply::line).unwrap_or_default());
-        match status.state {
-            RecipientState::Delivered => tracing::info!(%id, recipient, peer, said, "delivered"),
-            RecipientState::Queued => {
-                tracing::info!(%id, recipient, peer, said, attempts = status.attempts, "deferred");
-            }
-            _ => {
-                tracing::info!(%id, recipient, peer, said, state = status.state.as_str_name(), report_id, "given up");
-            }
+        match written {
+            Err(SpoolError::Gone(_)) => Ok(None),
+            written => written,
         }
     }
 
     /// Lets recipients that are to be tried again wait, together as long as they were together.
-    fn schedule(&self, message: &Message, settled: &[Settled]) {
-        let waiting: Vec<&Settled> =
-            settled.iter().filter(|one| one.status.state == RecipientState::Queued).collect();
-        let Some(due) = waiting.iter().map(|one| one.status.next_attempt_at).max() else { return };
-        let recipients = waiting.iter().map(|one| one.outcome.index).collect();
-        self.push_waiting(due, Unit { message: message.id, recipients, stalls: 0 });
+    fn schedule(&self, settlement: &Settlement) {
+        let waiting = || settlement.settled.iter().filter(|one| one.status.state == RecipientState::Queued);
+        let Some(due) = waiting().map(|one| one.status.next_attempt_at).max() else { return };
+        let recipients = waiting().map(|one| one.outcome.index).collect();
+        self.wait(&settlement.message, recipients, due, Tag::default());
     }
 }
 
-/// What is to be reported of a recipient, if anything is (RFC 3461 §4.1, §6.2).
-fn reported<'a>(message: &Message, settled: &'a Settled) -> Option<Reported<'a>> {
-    use message::dsn::Action;
-    let asked = |notify: DsnNotify| message.wants(settled.outcome.index, notify);
-    let action = match (&settled.outcome.verdict, settled.status.state) {
-        (Verdict::Delivered(_), _) if asked(DsnNotify::Success) => Action::Delivered,
-        (Verdict::Relayed { reports: false, .. }, _) if asked(DsnNotify::Success) => Action::Relayed,
-        (_, RecipientState::Bounced | RecipientState::Expired) if asked(DsnNotify::Failure) => Action::Failed,
-        _ => return None,
-    };
-    let (index, status) = (settled.outcome.index, &settled.status);
-    Some(Reported { index, action, status, expired: settled.kind == EventKind::Expired })
+impl Settled {
+    fn reported(&self) -> Option<Reported<'_>> {
+        let (index, status, expired) = (self.outcome.index, &self.status, self.kind == EventKind::Expired);
+        Some(Reported { index, action: self.action?, status, expired })
+    }
 }

@@ -112,22 +112,31 @@ async fn a_worker_that_panics_loses_neither_its_unit_nor_its_place() {
         recipients: vec![Recipient { address: "bob@remote.test".into(), ..Recipient::default() }],
         ..Envelope::default()
     };
-    let message = NewMessage { id, envelope, expires_at: u64::MAX, recipients: Vec::new(), settles: None, hand_overs: 0 };
+    let message = NewMessage {
+        id,
+        envelope,
+        expires_at: u64::MAX,
+        recipients: Vec::new(),
+        settles: None,
+        hand_overs: 0,
+    };
     spool.accept(message, Bytes::from_static(b"x")).await.unwrap();
     let (looks, mut looked) = watch::channel(0);
     let retry = RetryConfig { stall_first: HumanDuration::from_millis(1), ..RetryConfig::default() };
     let events = EventsConfig { dir: folder.path().join("events"), keep: ByteSize::mib(1) };
-    let queue = Queue::new(Parts {
+    let parts = Parts {
         hostname: "mta.example.test".into(),
         retry,
-        // One worker: if its place were lost, there would be no other.
-        limits: Limits { routing: 1, ..Limits::new(&OutboundConfig::default()) },
+        sites: SitesConfig::default(),
+        sessions: 1,
         messages_per_session: 1,
         spool: Arc::new(Faulty { spool, looks }),
         events: Events::open(&events).unwrap(),
         hops: hops(),
         metrics: Metrics::default(),
-    });
+    };
+    // One worker: if its place were lost, there would be no other.
+    let queue = Queue::with_routing(parts, SiteLimits::fixed(1));
     let shutdown = Shutdown::new();
     let running = tokio::spawn(Arc::clone(&queue).run(shutdown.clone()));
     // The one that panics, the one that puts the unit off, and a new attempt.

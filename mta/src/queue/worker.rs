@@ -1,180 +1,304 @@
-//! Workers: each takes one unit after another for one destination, until its line is empty.
+//! Workers: each takes one unit after another at one site, until its line is empty or a limit says so.
 
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
+use message::Address;
 use proto::mta::{EventKind, RecipientState};
-use service::directory::Resolution;
+use scheduler::{Failure, Feedback, Scheduler, SiteId, SiteName, Started};
 
+use super::Queue;
+use super::order::{Hand, Tag};
 use super::settle::{Outcome, Verdict};
-use super::{Destination, Queue, Unit};
 use crate::clock;
-use crate::deliver::{Session, Stalled};
+use crate::deliver::{Attempt, Carried, MDA, Stalled};
 use crate::events::Details;
 use crate::reply;
+use crate::site::{Site, Unroutable};
 use crate::spool::{Message, Status};
 
-impl Queue {
-    /// Handles units of `destination`, `unit` first, until there are none in line or others have waited long enough for
-    /// their turn. Units for a domain share a session.
-    pub(super) async fn work(self: Arc<Self>, destination: Destination, unit: Unit) {
-        let _turn = Turn { queue: &self, destination: &destination };
-        let mut session = None;
-        let mut next = Some(unit);
-        let mut left = self.parts.messages_per_session.max(1);
-        while let Some(unit) = next {
-            let handled = AssertUnwindSafe(self.handle(&destination, &mut session, unit.clone()));
-            if handled.catch_unwind().await.is_err() {
-                tracing::error!(id = %unit.message, "a worker panicked; the message is put off");
-                session = None;
-                self.put_off(unit, &Stalled("internal error".into())).await;
-            }
-            left -= 1;
-            next = if left > 0 { self.take(&destination) } else { None };
-        }
-        if let Some(session) = session {
-            session.quit().await;
-        }
-    }
-
-    async fn handle(&self, destination: &Destination, session: &mut Option<Session>, unit: Unit) {
-        match destination {
-            Destination::Unrouted => self.route(unit).await,
-            Destination::Mda => self.hand_over(unit).await,
-            Destination::Domain(domain) => self.relay(domain, session, unit).await,
-        }
-    }
-
-    /// Splits a unit by where its recipients' mail goes.
-    async fn route(&self, unit: Unit) {
-        let Some((message, recipients)) = self.open(&unit) else { return };
-        let addresses: Vec<&str> = recipients.iter().map(|&index| message.address(index)).collect();
-        let resolutions = match self.parts.hops.directory.resolve(&addresses).await {
-            Ok(resolutions) => resolutions,
-            Err(error) => {
-                return self.stall_or_expire(&message, unit, &Stalled(error.message().into())).await;
-            }
-        };
-        let mut local = Vec::new();
-        let mut remote: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-        let (mut unknown, mut aliases) = (Vec::new(), Vec::new());
-        for (&index, resolution) in recipients.iter().zip(resolutions) {
-            match resolution {
-                Resolution::Mailbox => local.push(index),
-                Resolution::UnknownUser => unknown.push(index),
-                Resolution::Alias | Resolution::List => aliases.push(index),
-                Resolution::Remote => match message::Address::parse(message.address(index)) {
-                    Ok(address) => remote.entry(address.domain().ascii().to_owned()).or_default().push(index),
-                    Err(_) => unknown.push(index),
-                },
-            }
-        }
-        let id = unit.message;
-        let unit = |recipients| Unit { message: id, recipients, stalls: 0 };
-        let local = (!local.is_empty()).then(|| (Destination::Mda, unit(local)));
-        let remote =
-            remote.into_iter().map(|(domain, indices)| (Destination::Domain(domain.into()), unit(indices)));
-        self.push_ready(local.into_iter().chain(remote));
-        for index in aliases {
-            match self.redistribute(&message, index).await {
-                Ok(outcome) => self.settle(&message, vec![outcome]).await,
-                Err(stalled) => self.stall_or_expire(&message, unit(vec![index]), &stalled).await,
-            }
-        }
-        if !unknown.is_empty() {
-            let failed = unknown.into_iter().map(|index| {
-                let attempts = message.status(index).map_or(0, |status| status.attempts);
-                Outcome::local(index, attempts + 1, Verdict::Failed(reply::unknown_user()))
-            });
-            self.settle(&message, failed.collect()).await;
-        }
-    }
-
-    /// Hands a unit to the MDA.
-    async fn hand_over(&self, unit: Unit) {
-        let Some((message, recipients)) = self.open(&unit) else { return };
-        match self.parts.hops.mda.deliver_spooled(&self.parts.spool, &message, &recipients).await {
-            Ok(outcomes) => self.settle(&message, outcomes).await,
-            Err(stalled) => self.stall_or_expire(&message, unit, &stalled).await,
-        }
-    }
-
-    /// One attempt at a domain's MX.
-    async fn relay(&self, domain: &str, session: &mut Option<Session>, unit: Unit) {
-        let Some((message, recipients)) = self.open(&unit) else { return };
-        // On stable storage before the remote is dialled, with the time of the next attempt: whatever becomes of this
-        // node, the remote is not tried more often than the time table says.
-        let begun = self.begin(&message, &recipients);
-        if let Err(error) = self.parts.spool.progress(message.id, begun.clone()).await {
-            tracing::warn!(id = %message.id, %error, "an attempt could not be recorded and is put off");
-            return self.stall(unit);
-        }
-        for &(index, _) in &begun {
-            let details = Details { recipient: message.address(index), peer: domain, ..Details::default() };
-            self.parts.events.record(message.id, EventKind::Attempt, details);
-        }
-        let attempts: Vec<(u32, u32)> =
-            begun.iter().map(|(index, status)| (*index, status.attempts)).collect();
-        let outcomes =
-            self.parts.hops.remote.send(domain, session, &self.parts.spool, &message, &attempts).await;
-        self.settle(&message, outcomes).await;
-    }
-
-    /// The statuses of recipients whose next attempt begins now.
-    fn begin(&self, message: &Message, recipients: &[u32]) -> Vec<(u32, Status)> {
-        let now = clock::now();
-        let random = fastrand::f64();
-        let statuses = recipients.iter().filter_map(|&index| Some((index, message.status(index)?)));
-        statuses
-            .map(|(index, status)| {
-                let attempts = status.attempts + 1;
-                let wait = clock::millis(self.parts.retry.wait(attempts, random));
-                let next_attempt_at = message.expires_at.min(now + wait);
-                (index, Status { state: RecipientState::InFlight, attempts, next_attempt_at, ..status })
-            })
-            .collect()
-    }
-
-    /// The unit's message, and those of its recipients that something can still happen to. `None` if there are none.
-    fn open(&self, unit: &Unit) -> Option<(Arc<Message>, Vec<u32>)> {
-        let message = self.parts.spool.get(unit.message)?;
-        let waiting = |index: &u32| message.status(*index).is_some_and(|status| !status.is_final());
-        let recipients: Vec<u32> = unit.recipients.iter().copied().filter(waiting).collect();
-        (!recipients.is_empty()).then_some((message, recipients))
-    }
-
-    /// A unit could not be handled: it waits, unless its time is over or nothing is left to do.
-    async fn put_off(&self, unit: Unit, stalled: &Stalled) {
-        if let Some((message, _)) = self.open(&unit) {
-            self.stall_or_expire(&message, unit, stalled).await;
-        }
-    }
-
-    /// A service of our own is away: the unit waits, unless its time is over.
-    async fn stall_or_expire(&self, message: &Message, unit: Unit, stalled: &Stalled) {
-        tracing::debug!(id = %message.id, reason = %stalled.0, "put off");
-        if clock::now() < message.expires_at {
-            return self.stall(unit);
-        }
-        let waiting = |index: &&u32| message.status(**index).is_some_and(|status| !status.is_final());
-        let expired = unit.recipients.iter().filter(waiting).map(|&index| {
-            let attempts = message.status(index).map_or(0, |status| status.attempts);
-            Outcome::local(index, attempts + 1, Verdict::Deferred(reply::unavailable(&stalled.0)))
-        });
-        self.settle(message, expired.collect()).await;
-    }
+/// A worker's place among those of its site; given back however the worker ends.
+pub(super) struct Turn<'a> {
+    queue: &'a Arc<Queue>,
+    site: SiteId,
 }
 
-/// A worker's place among those of its destination; given back however the worker ends.
-struct Turn<'a> {
-    queue: &'a Queue,
-    destination: &'a Destination,
+impl<'a> Turn<'a> {
+    pub(super) fn new(queue: &'a Arc<Queue>, site: SiteId) -> Self {
+        Self { queue, site }
+    }
+
+    /// The next unit in line.
+    pub(super) fn take(&self) -> Option<Started> {
+        self.take_after(0)
+    }
+
+    /// The next unit for one who has done `done`.
+    fn take_after(&self, done: u32) -> Option<Started> {
+        self.queue.take(self.site, done)
+    }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.queue.end_worker(self.destination);
+        self.queue.end(self.site);
+    }
+}
+
+/// What was learned about recipients of a message, before it is written.
+struct Ended {
+    hand: Hand,
+    message: Arc<Message>,
+    outcomes: Vec<Outcome>,
+}
+
+/// An attempt that is on record and can begin.
+struct Begun {
+    hand: Hand,
+    message: Arc<Message>,
+    site: Arc<Site>,
+    domain: Box<str>,
+    /// Each recipient with its number of attempts, this one included.
+    recipients: Vec<(u32, u32)>,
+}
+
+impl Queue {
+    /// Handles units of a site, `first` to begin with.
+    pub(super) async fn work(self: Arc<Self>, first: Started) {
+        match first.site {
+            Scheduler::ROUTING => self.work_routing(first).await,
+            site if site == self.mda => self.work_mda(first).await,
+            _ => self.work_site(first).await,
+        }
+    }
+
+    /// Hands units to the MDA.
+    async fn work_mda(self: Arc<Self>, first: Started) {
+        let turn = Turn::new(&self, self.mda);
+        let mut next = Some(first);
+        while let Some(unit) = next {
+            let hand = Hand::new(&self, unit);
+            if AssertUnwindSafe(self.hand_over(&hand)).catch_unwind().await.is_err() {
+                tracing::error!(id = %hand.unit.message, "a worker panicked; the message is put off");
+                self.put_off(&hand.unit, &Stalled("internal error".into())).await;
+            }
+            drop(hand);
+            next = turn.take();
+        }
+    }
+
+    async fn hand_over(&self, hand: &Hand) {
+        let Some((message, recipients)) = self.open(&hand.unit).await else { return };
+        match self.parts.hops.mda.deliver_spooled(&self.parts.spool, &message, &recipients).await {
+            Ok(outcomes) => {
+                let taken = outcomes.iter().any(|outcome| matches!(outcome.verdict, Verdict::Delivered(_)));
+                self.learn(&hand.unit, if taken { Feedback::Taken } else { Feedback::Refused });
+                self.settle(&message, MDA, outcomes).await;
+            }
+            Err(stalled) => self.stall_or_expire(&message, recipients, Tag::of(&hand.unit), &stalled).await,
+        }
+    }
+
+    /// Sends units to a site, over one session as long as it serves.
+    async fn work_site(self: Arc<Self>, first: Started) {
+        let turn = Turn::new(&self, first.site);
+        let name = self.scheduler.lock().site_name(first.site).clone();
+        let mut session = self.idle_session(&name);
+        let (mut next, mut ended, mut done) = (Some(first), None, 0);
+        while let Some(unit) = next {
+            let at_risk: Vec<Started> =
+                ended.iter().map(|ended: &Ended| ended.hand.unit.clone()).chain([unit.clone()]).collect();
+            let step = self.step(&name, &mut session, ended.take(), Hand::new(&self, unit));
+            ended = match AssertUnwindSafe(step).catch_unwind().await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    tracing::error!(site = %name, "a worker panicked; its messages are put off");
+                    session = None;
+                    for unit in &at_risk {
+                        self.put_off(unit, &Stalled("internal error".into())).await;
+                    }
+                    None
+                }
+            };
+            done += 1;
+            next = turn.take_after(done);
+            if next.is_none() {
+                self.write(&name, ended.take()).await;
+                next = turn.take_after(done);
+            }
+        }
+        if let Some(carried) = session {
+            self.leave_session(name, carried).await;
+        }
+    }
+
+    /// Writes down what the attempt before came to, together with the beginning of the next, which one sync serves; then
+    /// makes that one.
+    async fn step(
+        &self,
+        site: &SiteName,
+        session: &mut Option<Carried>,
+        ended: Option<Ended>,
+        hand: Hand,
+    ) -> Option<Ended> {
+        let ((), begun) = tokio::join!(self.write(site, ended), self.begin(site, hand));
+        let begun = begun?;
+        let Begun { hand, message, site, domain, recipients } = begun;
+        let carried = session.take();
+        let messages = carried.as_ref().map_or(0, |carried| carried.messages);
+        let mut connection = carried.map(|carried| carried.session);
+        let attempt = self
+            .parts
+            .hops
+            .remote
+            .send(&site, &domain, &mut connection, &self.parts.spool, &message, &recipients)
+            .await;
+        let Attempt { outcomes, feedback, reused } = attempt;
+        let messages = if reused { messages + 1 } else { 1 };
+        if let Some(connection) = connection {
+            if messages < self.parts.messages_per_session {
+                *session = Some(Carried { session: connection, messages });
+            } else {
+                connection.quit().await;
+            }
+        }
+        self.learn(&hand.unit, feedback);
+        self.note_failure(&hand.unit, &outcomes);
+        Some(Ended { hand, message, outcomes })
+    }
+
+    /// Brings an attempt to its end.
+    async fn write(&self, site: &SiteName, ended: Option<Ended>) {
+        if let Some(Ended { hand, message, outcomes }) = ended {
+            self.settle(&message, site.as_str(), outcomes).await;
+            drop(hand);
+        }
+    }
+
+    /// Puts the beginning of an attempt on stable storage before the remote is dialled, with the time of the next
+    /// attempt: whatever becomes of this node, the remote is not tried more often than the time table says. `None` if
+    /// nothing is to be tried now.
+    async fn begin(&self, line: &SiteName, hand: Hand) -> Option<Begun> {
+        let (message, recipients) = self.open(&hand.unit).await?;
+        let tag = Tag::of(&hand.unit);
+        let (site, domain) = match self.site_of(&message, recipients[0], tag).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(unroutable)) => {
+                self.refuse(&message, recipients, &unroutable.reply).await;
+                return None;
+            }
+            Err(stalled) => {
+                self.stall_or_expire(&message, recipients, tag, &stalled).await;
+                return None;
+            }
+        };
+        if site.name != *line {
+            // It has moved while its mail was in line.
+            self.push(&message, recipients, "", Tag::default(), |_| Scheduler::ROUTING);
+            return None;
+        }
+        let begun = self.beginnings(&message, &recipients);
+        if let Err(error) = self.parts.spool.progress(message.id, begun.clone()).await {
+            tracing::warn!(id = %message.id, %error, "an attempt could not be recorded and is put off");
+            self.stall(&message, recipients, tag);
+            return None;
+        }
+        let name = site.name.as_str();
+        for (index, status) in &begun {
+            let (recipient, attempt) = (message.address(*index), status.attempts);
+            let details = Details { recipient, site: name, attempt, ..Details::default() };
+            self.parts.events.record(message.id, EventKind::Attempt, details);
+        }
+        let recipients = begun.iter().map(|(index, status)| (*index, status.attempts)).collect();
+        Some(Begun { hand, message, site, domain, recipients })
+    }
+
+    /// The site of a recipient, and its domain.
+    async fn site_of(
+        &self,
+        message: &Message,
+        index: u32,
+        tag: Tag,
+    ) -> Result<Result<(Arc<Site>, Box<str>), Unroutable>, Stalled> {
+        let address = Address::parse(message.address(index)).map_err(|error| Stalled(error.to_string()))?;
+        let domain: Box<str> = address.domain().ascii().into();
+        let override_route = message.status(index).and_then(|status| status.route().cloned());
+        let route = self.route_of(message, &domain, tag.is_mailbox, override_route.as_deref()).await?;
+        let site = self.parts.hops.remote.sites.resolve(&route).await;
+        Ok(site.map(|site| (site, domain)))
+    }
+
+    /// The statuses of recipients whose next attempt begins now.
+    fn beginnings(&self, message: &Message, recipients: &[u32]) -> Vec<(u32, Status)> {
+        let now = clock::now();
+        let random = fastrand::f64();
+        let statuses = recipients.iter().filter_map(|&index| Some((index, message.status(index)?)));
+        statuses
+            .map(|(index, mut status)| {
+                status.state = RecipientState::InFlight;
+                status.attempts += 1;
+                let wait = clock::millis(self.parts.retry.wait(status.attempts, random));
+                status.next_attempt_at = message.expires_at.min(now + wait);
+                (index, status)
+            })
+            .collect()
+    }
+
+    fn learn(&self, unit: &Started, feedback: Feedback) {
+        let now = self.pace.now();
+        self.scheduler.lock().learn(unit.site, feedback, unit.at, now, fastrand::f64());
+    }
+
+    /// Keeps the first refusal or failure for those who look at the site.
+    fn note_failure(&self, unit: &Started, outcomes: &[Outcome]) {
+        let said = outcomes.iter().find_map(|outcome| match &outcome.verdict {
+            Verdict::Deferred(reply) | Verdict::Failed(reply) => Some(reply),
+            Verdict::Delivered(_) | Verdict::Relayed { .. } => None,
+        });
+        if let Some(reply) = said.map(reply::shortened) {
+            let failure = Failure { code: reply.code, enhanced: reply.enhanced, text: reply.text };
+            self.scheduler.lock().note_failure(unit.site, failure);
+        }
+    }
+
+    /// A unit's deadline passed while it stood in line.
+    pub(super) async fn end_overdue(self: Arc<Self>, unit: Started) {
+        let hand = Hand::new(&self, unit);
+        if let Some((message, recipients)) = self.open(&hand.unit).await {
+            let said = {
+                let scheduler = self.scheduler.lock();
+                let failure = scheduler.last_failure(hand.unit.site).cloned();
+                let site = scheduler.site_name(hand.unit.site).clone();
+                failure.map_or(format!("waited in line for {site} until its time was over"), |failure| {
+                    format!("waited for {site}, which said last: {} {}", failure.code, failure.text)
+                })
+            };
+            self.end_or_keep(&message, recipients, &reply::reply(450, "4.4.1", said)).await;
+        }
+        drop(hand);
+        self.ending_done();
+    }
+
+    /// A unit could not be handled: it waits, unless its time is over or nothing is left to do.
+    pub(super) async fn put_off(&self, unit: &Started, stalled: &Stalled) {
+        if let Some((message, recipients)) = self.open(unit).await {
+            self.stall_or_expire(&message, recipients, Tag::of(unit), stalled).await;
+        }
+    }
+
+    /// A service of our own is away: recipients wait, unless their time is over.
+    pub(super) async fn stall_or_expire(
+        &self,
+        message: &Arc<Message>,
+        recipients: Vec<u32>,
+        tag: Tag,
+        stalled: &Stalled,
+    ) {
+        tracing::debug!(id = %message.id, reason = %stalled.0, "put off");
+        if clock::now() < message.expires_at {
+            return self.stall(message, recipients, tag);
+        }
+        self.end_or_keep(message, recipients, &reply::unavailable(&stalled.0)).await;
     }
 }

@@ -139,6 +139,10 @@ impl Rule {
             && self.account.as_ref().is_none_or(|set| set.contains(sender.account))
     }
 
+    pub(super) fn asks_for_sender(&self) -> bool {
+        self.sender_domain.is_some()
+    }
+
     pub(super) fn route(&self, recipient: &Domain) -> Route {
         match &self.to {
             Target::Mda => Route::Mda,

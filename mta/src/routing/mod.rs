@@ -82,6 +82,11 @@ impl Router {
         Ok(())
     }
 
+    /// Whether a rule asks who the sender is, whom [`Router::route`] has to be told then.
+    pub(crate) fn asks_for_senders(&self) -> bool {
+        self.rules.read().iter().any(Rule::asks_for_sender)
+    }
+
     /// Where mail from `sender` for a recipient in `domain` goes. `is_mailbox`: the directory knows the recipient as a
     /// mailbox of ours; such mail leaves only by a rule that names the recipient's domain, so that a smart host for
     /// everything does not take the mail that people here send to each other.

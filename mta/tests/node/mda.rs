@@ -142,7 +142,7 @@ impl Directory for Script {
                 (_, "example.test") => ResolutionKind::Mailbox,
                 _ => ResolutionKind::Remote,
             };
-            Resolution { address, kind: kind.into(), account: String::new() }
+            Resolution { address, kind: kind.into(), ..Resolution::default() }
         };
         let resolutions = request.into_inner().addresses.into_iter().map(resolve).collect();
         Ok(Response::new(ResolveResponse { resolutions }))

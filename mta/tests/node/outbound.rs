@@ -198,7 +198,8 @@ async fn a_host_that_ends_a_session_between_messages_gets_the_next_one_on_a_new_
     let script = Script { misbehaves: 1, one_message: true, ..Script::default() };
     let (mut exchange, names) = one_host(60, script).await;
     let node = Node::start_with(names, exchange.address.port(), |config| {
-        config.outbound.sessions_per_domain = 1;
+        config.outbound.sites.most = 1;
+        config.outbound.sites.first = 1;
     })
     .await;
     let envelopes: Vec<_> = (0..5).map(|n| envelope(&[&format!("user{n}@remote.test")])).collect();

@@ -1,0 +1,152 @@
+//! How messages come into the order, and out of it when an operator or a service of our own says so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use message::MessageId;
+use scheduler::{NewUnit, Recipients, Scheduler, SiteId, Started};
+
+use super::Queue;
+use crate::clock;
+use crate::spool::Message;
+
+/// The account in whose turn mail from other servers goes.
+const OTHERS: &str = "<others>";
+/// The account in whose turn reports go, and all else with the null reverse-path.
+const REPORTS: &str = "<reports>";
+
+/// What the queue remembers of a unit itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tag {
+    /// How often in a row it could not go on because a service of our own was away; not attempts.
+    pub(super) stalls: u8,
+    /// Its recipients have mailboxes here.
+    pub(super) is_mailbox: bool,
+}
+
+impl Tag {
+    const MAILBOX: u8 = 0x80;
+
+    fn encode(self) -> u8 {
+        self.stalls.min(Self::MAILBOX - 1) | if self.is_mailbox { Self::MAILBOX } else { 0 }
+    }
+
+    pub(super) fn of(unit: &Started) -> Self {
+        Self { stalls: unit.tag & !Self::MAILBOX, is_mailbox: unit.tag & Self::MAILBOX != 0 }
+    }
+}
+
+/// A unit in a worker's hands; in nobody's any more when this goes, however the worker ends.
+pub(super) struct Hand {
+    queue: Arc<Queue>,
+    pub(super) unit: Started,
+}
+
+impl Hand {
+    pub(super) fn new(queue: &Arc<Queue>, unit: Started) -> Self {
+        Self { queue: Arc::clone(queue), unit }
+    }
+}
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        self.queue.scheduler.lock().finish(self.unit.id);
+    }
+}
+
+impl Queue {
+    /// Puts each recipient of a message for which `chosen` holds, and to which something can still happen, where the
+    /// spool says that it is: in line, or waiting for its time. One that is held waits for its deadline.
+    pub(super) fn enter(&self, message: &Message, chosen: impl Fn(u32) -> bool) {
+        let mut due: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        for (status, index) in message.statuses().iter().zip(0..) {
+            if status.is_final() || !chosen(index) {
+                continue;
+            }
+            let at = if status.is_held() { message.expires_at } else { status.next_attempt_at };
+            due.entry(at).or_default().push(index);
+        }
+        let now = clock::now();
+        for (due, recipients) in due {
+            if due <= now {
+                self.push(message, recipients, "", Tag::default(), |_| Scheduler::ROUTING);
+            } else {
+                self.wait(message, recipients, due, Tag::default());
+            }
+        }
+    }
+
+    /// Puts recipients of a message in line at a site.
+    pub(super) fn push(
+        &self,
+        message: &Message,
+        recipients: Vec<u32>,
+        domain: &str,
+        tag: Tag,
+        site: impl FnOnce(&mut Scheduler) -> SiteId,
+    ) {
+        let now = self.pace.now();
+        let mut scheduler = self.scheduler.lock();
+        let site = site(&mut scheduler);
+        // Only what goes to other servers goes in transactions of a limited size.
+        let most = if site == Scheduler::ROUTING || site == self.mda {
+            recipients.len()
+        } else {
+            self.parts.sites.recipients
+        };
+        for part in recipients.chunks(most.max(1)) {
+            let unit = self.unit(message, part.iter().copied().collect(), domain, tag);
+            scheduler.push(unit, site, now);
+        }
+        self.wake(&scheduler);
+    }
+
+    /// Lets recipients of a message wait until `due`, in milliseconds since the epoch.
+    pub(super) fn wait(&self, message: &Message, recipients: Vec<u32>, due: u64, tag: Tag) {
+        let Some(&first) = recipients.first() else { return };
+        let due = self.pace.from_clock(due);
+        let mut scheduler = self.scheduler.lock();
+        let site = scheduler.site_in_flight(message.id, first);
+        let unit = self.unit(message, Recipients::new(recipients), "", tag);
+        scheduler.schedule(unit, due, site);
+        self.wake(&scheduler);
+    }
+
+    /// Lets recipients wait because a service of our own did not answer. That is no attempt and leaves no record: after a
+    /// restart they are simply tried.
+    pub(super) fn stall(&self, message: &Message, recipients: Vec<u32>, tag: Tag) {
+        let stalls = tag.stalls.saturating_add(1);
+        let wait = self.parts.retry.stall(u32::from(stalls), fastrand::f64());
+        self.wait(message, recipients, clock::now() + clock::millis(wait), Tag { stalls, ..tag });
+    }
+
+    /// Puts recipients of a message back where the spool says that they are.
+    pub(super) fn put_back(&self, message: MessageId, recipients: &[u32]) {
+        if let Some(message) = self.parts.spool.get(message) {
+            self.enter(&message, |index| recipients.contains(&index));
+        }
+    }
+
+    fn unit<'a>(
+        &self,
+        message: &'a Message,
+        recipients: Recipients,
+        domain: &'a str,
+        tag: Tag,
+    ) -> NewUnit<'a> {
+        let account = match &*message.account {
+            "" if message.reverse_path_is_null => REPORTS,
+            "" => OTHERS,
+            account => account,
+        };
+        NewUnit {
+            message: message.id,
+            recipients,
+            account,
+            domain,
+            priority: message.priority,
+            deadline: self.pace.from_clock(message.expires_at),
+            tag: tag.encode(),
+        }
+    }
+}

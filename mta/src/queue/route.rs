@@ -1,0 +1,295 @@
+//! The first step of every attempt: which way each recipient's mail goes.
+//!
+//! Units are routed many at a time, so that the directory is asked once for all of them. What goes to another server has
+//! to wait for its domain's MX records: those who wait for the same records wait together, apart from all others, so that
+//! a domain whose name servers do not answer holds up only its own mail.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::{Entry, HashMap};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use message::Address;
+use parking_lot::Mutex;
+use proto::mail::Reply;
+use scheduler::{Scheduler, Started};
+use service::directory::Resolution;
+use tokio::sync::Semaphore;
+
+use super::Queue;
+use super::order::{Hand, Tag};
+use super::settle::{Outcome, Verdict};
+use super::worker::Turn;
+use crate::clock;
+use crate::deliver::Stalled;
+use crate::reply::{self, reply};
+use crate::routing::{Route, RouteSettings, Sender};
+use crate::site::{Site, Unroutable};
+use crate::spool::Message;
+
+/// Units that are routed together.
+const TOGETHER: usize = 64;
+/// Domains that are looked up at a time.
+const LOOKUPS: usize = 1_024;
+/// Results that are written at a time when a look-up failed.
+const WRITTEN_AT_ONCE: usize = 64;
+
+/// Those who wait for a domain's MX records.
+pub(super) struct Resolving {
+    waiting: Mutex<HashMap<LookupKey, Vec<Piece>>>,
+    lookups: Semaphore,
+}
+
+impl Default for Resolving {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), lookups: Semaphore::new(LOOKUPS) }
+    }
+}
+
+/// Whose records, and the settings (by where they lie) that the site will have.
+type LookupKey = (Arc<str>, usize);
+
+/// Recipients of a message that go the same way.
+struct Piece {
+    /// The unit that they come from.
+    hand: Arc<Hand>,
+    message: Arc<Message>,
+    recipients: Vec<u32>,
+    /// The domain of all of them, in A-labels and lower case.
+    domain: Box<str>,
+    is_mailbox: bool,
+}
+
+/// What decides the route of a message's recipient: domain, whether it has a mailbox here, an operator's next hop.
+type Way = (Box<str>, bool, Option<Arc<str>>);
+
+impl Queue {
+    /// Routes units, `first` to begin with, until none is in line.
+    pub(super) async fn work_routing(self: Arc<Self>, first: Started) {
+        let turn = Turn::new(&self, Scheduler::ROUTING);
+        let mut next = Some(first);
+        while let Some(first) = next {
+            let mut units = vec![first];
+            while units.len() < TOGETHER
+                && let Some(unit) = turn.take()
+            {
+                units.push(unit);
+            }
+            let hands: Vec<_> = units.iter().map(|unit| Arc::new(Hand::new(&self, unit.clone()))).collect();
+            if AssertUnwindSafe(self.route(&hands)).catch_unwind().await.is_err() {
+                tracing::error!(units = units.len(), "a worker panicked; the messages are put off");
+                for unit in &units {
+                    self.put_off(unit, &Stalled("internal error".into())).await;
+                }
+            }
+            drop(hands);
+            next = turn.take();
+        }
+    }
+
+    async fn route(self: &Arc<Self>, hands: &[Arc<Hand>]) {
+        let mut opened = Vec::with_capacity(hands.len());
+        for hand in hands {
+            if let Some((message, recipients)) = self.open(&hand.unit).await {
+                opened.push((hand, message, recipients));
+            }
+        }
+        let addresses: Vec<&str> = opened
+            .iter()
+            .flat_map(|(_, message, recipients)| recipients.iter().map(|&index| message.address(index)))
+            .collect();
+        let resolved = self.parts.hops.directory.resolve(&addresses).await;
+        let mut resolutions = match resolved {
+            Ok(resolutions) => resolutions.into_iter(),
+            Err(error) => {
+                let stalled = Stalled(error.message().into());
+                for (hand, message, recipients) in opened {
+                    self.stall_or_expire(&message, recipients, Tag::of(&hand.unit), &stalled).await;
+                }
+                return;
+            }
+        };
+        for (hand, message, recipients) in opened {
+            let known: Vec<_> = recipients.into_iter().zip(resolutions.by_ref()).collect();
+            self.route_one(hand, &message, known).await;
+        }
+    }
+
+    /// Sends a message's recipients their ways.
+    async fn route_one(
+        self: &Arc<Self>,
+        hand: &Arc<Hand>,
+        message: &Arc<Message>,
+        recipients: Vec<(u32, Resolution)>,
+    ) {
+        let mut ways: BTreeMap<Way, Vec<u32>> = BTreeMap::new();
+        let (mut unknown, mut aliases) = (Vec::new(), Vec::new());
+        for (index, resolution) in recipients {
+            let override_route = message.status(index).and_then(|status| status.route().cloned());
+            match (resolution, Address::parse(message.address(index))) {
+                (Resolution::Alias | Resolution::List, _) => aliases.push(index),
+                (Resolution::Mailbox | Resolution::Remote, Ok(address)) => {
+                    let is_mailbox = resolution == Resolution::Mailbox;
+                    let way = (address.domain().ascii().into(), is_mailbox, override_route);
+                    ways.entry(way).or_default().push(index);
+                }
+                (Resolution::UnknownUser, _) | (_, Err(_)) => unknown.push(index),
+            }
+        }
+        for (way, recipients) in ways {
+            let route = match self.route_of(message, &way.0, way.1, way.2.as_deref()).await {
+                Ok(route) => route,
+                Err(stalled) => {
+                    self.stall_or_expire(message, recipients, Tag::of(&hand.unit), &stalled).await;
+                    continue;
+                }
+            };
+            let (domain, is_mailbox, _) = way;
+            let hand = Arc::clone(hand);
+            self.send_off(
+                Piece { hand, message: Arc::clone(message), recipients, domain, is_mailbox },
+                route,
+            )
+            .await;
+        }
+        for index in aliases {
+            match self.redistribute(message, index).await {
+                Ok(outcome) => self.settle(message, "", vec![outcome]).await,
+                Err(stalled) => {
+                    self.stall_or_expire(message, vec![index], Tag::of(&hand.unit), &stalled).await;
+                }
+            }
+        }
+        self.refuse(message, unknown, &reply::unknown_user()).await;
+    }
+
+    /// The route of recipients in `domain`.
+    pub(super) async fn route_of(
+        &self,
+        message: &Message,
+        domain: &str,
+        is_mailbox: bool,
+        override_route: Option<&str>,
+    ) -> Result<Route, Stalled> {
+        let router = &self.parts.hops.router;
+        let envelope = if router.asks_for_senders() && !message.reverse_path_is_null {
+            let envelope = self.parts.spool.envelope(message).await;
+            Some(envelope.map_err(|error| Stalled(error.to_string()))?)
+        } else {
+            None
+        };
+        let reverse_path = envelope.as_ref().map_or("", |envelope| &envelope.reverse_path);
+        let sender = Sender { reverse_path, account: &message.account };
+        let domain = message::Domain::parse(domain).map_err(|error| Stalled(error.to_string()))?;
+        Ok(router.route(sender, &domain, is_mailbox, override_route))
+    }
+
+    async fn send_off(self: &Arc<Self>, piece: Piece, route: Route) {
+        match &route {
+            Route::Refuse(reply) => self.refuse(&piece.message, piece.recipients, reply).await,
+            Route::Mda => {
+                let tag = Tag { stalls: Tag::of(&piece.hand.unit).stalls, is_mailbox: true };
+                self.push(&piece.message, piece.recipients, &piece.domain, tag, |_| self.mda);
+            }
+            Route::Hosts { .. } => {
+                let resolved = self.parts.hops.remote.sites.resolve(&route).await;
+                self.place(piece, &resolved).await;
+            }
+            Route::Mx { domain, settings } => {
+                self.look_up((Arc::clone(domain), address_of(settings)), route.clone(), piece)
+            }
+        }
+    }
+
+    /// Lets a piece wait for the MX records of its route.
+    fn look_up(self: &Arc<Self>, key: LookupKey, route: Route, piece: Piece) {
+        match self.resolving.waiting.lock().entry(key) {
+            Entry::Occupied(mut waiting) => waiting.get_mut().push(piece),
+            Entry::Vacant(waiting) => {
+                let key = waiting.key().clone();
+                waiting.insert(vec![piece]);
+                self.workers.spawn(Arc::clone(self).resolve(key, route));
+            }
+        }
+    }
+
+    /// Looks up the site of a route, and places all who have come to wait for it meanwhile.
+    async fn resolve(self: Arc<Self>, key: LookupKey, route: Route) {
+        // It is never closed.
+        let permit = self.resolving.lookups.acquire().await;
+        let lookup = AssertUnwindSafe(self.parts.hops.remote.sites.resolve(&route)).catch_unwind().await;
+        drop(permit);
+        let resolved = lookup.unwrap_or_else(|_| {
+            tracing::error!("a look-up panicked; the messages are put off");
+            Err(Unroutable { reply: reply(451, "4.3.0", "internal error") })
+        });
+        let pieces = self.resolving.waiting.lock().remove(&key).unwrap_or_default();
+        let place = |piece| self.place(piece, &resolved);
+        stream::iter(pieces).for_each_concurrent(WRITTEN_AT_ONCE, place).await;
+    }
+
+    /// Puts a piece in line at its site, or tells it why there is none.
+    async fn place(&self, piece: Piece, resolved: &Result<Arc<Site>, Unroutable>) {
+        match resolved {
+            Ok(site) => {
+                let tag = Tag { stalls: 0, is_mailbox: piece.is_mailbox };
+                let limits = self.parts.sites.limits();
+                self.push(&piece.message, piece.recipients, &piece.domain, tag, |scheduler| {
+                    scheduler.site(&site.name, limits)
+                });
+            }
+            Err(unroutable) => self.refuse(&piece.message, piece.recipients, &unroutable.reply).await,
+        }
+    }
+
+    /// Says no to recipients, for now or for good as the reply's code says.
+    pub(super) async fn refuse(&self, message: &Arc<Message>, recipients: Vec<u32>, reply: &Reply) {
+        if recipients.is_empty() {
+            return;
+        }
+        let verdict =
+            if reply.code < 500 { Verdict::Deferred(reply.clone()) } else { Verdict::Failed(reply.clone()) };
+        let outcome = |index| {
+            let attempts = message.status(index).map_or(0, |status| status.attempts);
+            Outcome::local(index, attempts + 1, verdict.clone())
+        };
+        self.settle(message, "", recipients.into_iter().map(outcome).collect()).await;
+    }
+
+    /// The unit's message, and those of its recipients that are to be tried. What is held has come to the end of its
+    /// time. `None` if nobody is left.
+    pub(super) async fn open(&self, unit: &Started) -> Option<(Arc<Message>, Vec<u32>)> {
+        let message = self.parts.spool.get(unit.message)?;
+        let (mut waiting, mut held) = (Vec::new(), Vec::new());
+        for index in unit.recipients.iter() {
+            match message.status(index) {
+                Some(status) if status.is_final() => {}
+                Some(status) if status.is_held() => held.push(index),
+                Some(_) => waiting.push(index),
+                None => {}
+            }
+        }
+        if !held.is_empty() {
+            let text = "held by the operator of this server until its time was over";
+            self.end_or_keep(&message, held, &reply(450, "4.7.0", text)).await;
+        }
+        (!waiting.is_empty()).then_some((message, waiting))
+    }
+
+    /// Brings recipients to the end of their time; if that has not come, they wait for it.
+    pub(super) async fn end_or_keep(&self, message: &Arc<Message>, recipients: Vec<u32>, reply: &Reply) {
+        if clock::now() < message.expires_at {
+            return self.enter(message, |index| recipients.contains(&index));
+        }
+        let outcome = |index| {
+            let attempts = message.status(index).map_or(0, |status| status.attempts);
+            Outcome::local(index, attempts, Verdict::Deferred(reply.clone()))
+        };
+        self.settle(message, "", recipients.into_iter().map(outcome).collect()).await;
+    }
+}
+
+fn address_of(settings: &Arc<RouteSettings>) -> usize {
+    Arc::as_ptr(settings) as usize
+}

@@ -1,0 +1,106 @@
+//! Results that the spool has not taken yet, because its disk is full for a while, say.
+//!
+//! What a remote said must not be forgotten, and must be in the spool before the recipient is tried again. So the
+//! result waits here, in memory, and its recipients are in nobody's line; one task offers all of them to the spool
+//! again and again. Workers go on meanwhile, until what waits takes up its room: then they wait for some of it.
+//!
+//! A node that ends with results that wait has tried to write them until its drain's time was up. The spool then knows
+//! the attempt, and not what came of it: the recipient is tried again when the attempt's record says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::super::Queue;
+use super::Settlement;
+
+/// Octets that all late results together may take.
+const ROOM: usize = 64 << 20;
+/// Octets that are counted for a result, and for each of its recipients, beside what was said and the report.
+const RESULT: usize = 512;
+const RECIPIENT: usize = 512;
+
+/// The wait before late results are offered to the spool again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The results that wait.
+pub(crate) struct Late {
+    waiting: Mutex<Vec<Waiting>>,
+    room: Arc<Semaphore>,
+    changed: Notify,
+    closed: AtomicBool,
+}
+
+struct Waiting {
+    settlement: Settlement,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Default for Late {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+            room: Arc::new(Semaphore::new(ROOM)),
+            changed: Notify::new(),
+            closed: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Late {
+    /// Adds a result; waits while there is no room.
+    pub(super) async fn add(&self, settlement: Settlement) {
+        let octets = u32::try_from(octets(&settlement).min(ROOM)).unwrap_or(u32::MAX);
+        // It is never closed.
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(octets).await else { return };
+        self.waiting.lock().push(Waiting { settlement, _room: room });
+        self.changed.notify_one();
+    }
+
+    /// No more will come: [`Queue::write_late`] ends when nothing waits.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.changed.notify_one();
+    }
+}
+
+impl Queue {
+    /// Offers late results to the spool until none waits and no more will come.
+    pub(crate) async fn write_late(self: Arc<Self>) {
+        loop {
+            let waiting = std::mem::take(&mut *self.late.waiting.lock());
+            if waiting.is_empty() {
+                if self.late.closed.load(Ordering::Acquire) {
+                    return;
+                }
+                self.late.changed.notified().await;
+                continue;
+            }
+            tokio::time::sleep(AGAIN).await;
+            let (mut left, mut failure) = (Vec::new(), None);
+            for one in waiting {
+                if let Err(error) = self.complete(&one.settlement).await {
+                    failure = Some(error);
+                    left.push(one);
+                }
+            }
+            if let Some(error) = failure {
+                tracing::error!(results = left.len(), %error, "results of attempts wait for the spool");
+            }
+            self.late.waiting.lock().append(&mut left);
+        }
+    }
+}
+
+fn octets(settlement: &Settlement) -> usize {
+    let said = |text: &str| RECIPIENT + text.len();
+    let settled = settlement.settled.iter().map(|one| {
+        let reply = one.status.last_reply().map_or(0, |reply| reply.text.len());
+        said(&one.outcome.peer) + one.outcome.tls.len() + one.outcome.detail.len() + 2 * reply
+    });
+    let report = settlement.report.as_ref().map_or(0, |(_, body)| body.len());
+    RESULT + settled.sum::<usize>() + report
+}

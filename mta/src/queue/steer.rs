@@ -1,0 +1,69 @@
+//! What an operator does to what waits. It is written by the spool; here the order follows.
+
+use std::sync::Arc;
+
+use message::MessageId;
+use scheduler::SiteId;
+
+use super::Queue;
+use crate::spool::Scope;
+use scheduler::SiteName;
+
+/// Recipients of a message that were taken out of the queue while something about them is changed: nobody tries them
+/// meanwhile. When this goes, they are put back where the spool then says that they are.
+pub(crate) struct Withdrawn {
+    queue: Arc<Queue>,
+    message: MessageId,
+    /// Those that were taken out, ascending.
+    pub(crate) recipients: Vec<u32>,
+    /// Those that were chosen and left alone because an attempt is under way.
+    pub(crate) busy: Vec<u32>,
+    sites: Vec<SiteId>,
+}
+
+impl Withdrawn {
+    /// Lets the sites in whose lines they stood be tried at once, even if they were to be left alone.
+    pub(crate) fn try_sites(&self) {
+        let now = self.queue.pace.now();
+        let mut scheduler = self.queue.scheduler.lock();
+        for &site in &self.sites {
+            scheduler.probe(site, now);
+        }
+        self.queue.wake(&scheduler);
+    }
+}
+
+impl Drop for Withdrawn {
+    fn drop(&mut self) {
+        self.queue.put_back(self.message, &self.recipients);
+    }
+}
+
+impl Queue {
+    /// Takes those recipients of a message out for which `chosen` holds.
+    pub(crate) fn withdraw(self: &Arc<Self>, message: MessageId, chosen: impl Fn(u32) -> bool) -> Withdrawn {
+        let scheduler::Withdrawn { taken, busy, sites } = self.scheduler.lock().withdraw(message, chosen);
+        Withdrawn { queue: Arc::clone(self), message, recipients: taken, busy, sites }
+    }
+
+    /// Starts nothing more that the suspension covers.
+    pub(crate) fn suspend(&self, suspended: &Scope) {
+        self.scheduler.lock().suspend(scope(suspended));
+    }
+
+    /// Lets go on what the suspension covered.
+    pub(crate) fn resume(&self, suspended: &Scope) {
+        let mut scheduler = self.scheduler.lock();
+        scheduler.resume(&scope(suspended), self.pace.now());
+        self.wake(&scheduler);
+    }
+}
+
+/// A scope as the order knows it.
+pub(super) fn scope(scope: &Scope) -> scheduler::Scope {
+    match scope {
+        Scope::Site(name) => scheduler::Scope::Site(SiteName::new(Arc::clone(name))),
+        Scope::Domain(name) => scheduler::Scope::Domain((&**name).into()),
+        Scope::Account(name) => scheduler::Scope::Account((&**name).into()),
+    }
+}
