@@ -18,10 +18,10 @@ use std::sync::Arc;
 
 use message::Domain;
 use proto::mail::Reply;
-use scheduler::SiteName;
 use service::dns::{Dns, DnsError, Mx};
 
 pub(crate) use own::Own;
+pub(crate) use scheduler::SiteName;
 pub(crate) use targets::{Target, Targets};
 
 use crate::reply::reply;
