@@ -252,3 +252,37 @@ async fn at_the_limit_of_deliveries_the_sender_is_asked_to_come_again() {
     drop(held);
     assert!(setup.delivery.slot().is_ok());
 }
+
+#[tokio::test]
+async fn a_subaddress_reaches_the_user_or_where_wanted_the_folder_of_that_name() {
+    let mut setup = Setup::new().await;
+    let recipients = Recipients::new(setup.store.store.clone(), "").unwrap().separated_by("+");
+    let service = |folders| {
+        let store = setup.store.store.clone();
+        DeliveryService::new(store, recipients.clone(), &Limits::default(), Metrics::default())
+            .into_detail_folders(folders)
+    };
+    let (plain, sorting) = (service(false), service(true));
+    let to = ["bob+Junk@example.test", "bob+nowhere@example.test"];
+    for (delivery, folders) in [(plain, ["INBOX", "INBOX"]), (sorting, ["Junk", "INBOX"])] {
+        setup.delivery = delivery;
+        let results = setup.deliver(envelope(&to), &[MESSAGE]).await.unwrap();
+        let placed: Vec<_> =
+            results.iter().map(|result| &*result.placement.as_ref().unwrap().mailbox).collect();
+        assert_eq!(placed, folders);
+    }
+    assert_eq!(setup.inbox(BOB).await.len(), 3);
+}
+
+#[tokio::test]
+async fn an_address_that_has_become_an_alias_is_to_be_asked_for_again() {
+    let setup = Setup::new().await;
+    let alias = store::Alias {
+        address: "info@example.test".to_owned(),
+        targets: vec![ALICE.to_owned()],
+        owner: None,
+    };
+    setup.store.store.put_alias(alias).await.unwrap();
+    let results = setup.deliver(envelope(&["info@example.test", BOB]), &[MESSAGE]).await.unwrap();
+    assert_eq!(codes(&results), [(451, "4.3.0"), (250, "2.0.0")]);
+}

@@ -166,3 +166,81 @@ async fn a_domain_becomes_local_once_and_for_all() {
         );
     }
 }
+
+async fn put(
+    directory: &DirectoryService<LocalStore>,
+    address: &str,
+    targets: &[&str],
+    owner: &str,
+) -> Result<(), Status> {
+    let targets = targets.iter().map(|&target| target.to_owned()).collect();
+    let alias = proto::mda::Alias { address: address.to_owned(), targets, owner: owner.to_owned() };
+    directory.put_alias(Request::new(PutAliasRequest { alias: Some(alias) })).await.map(drop)
+}
+
+#[tokio::test]
+async fn aliases_and_lists_are_resolved_with_where_their_mail_goes() {
+    let (_store, directory) = setup();
+    create(&directory, "bob@example.test", "secret").await.unwrap();
+    put(&directory, "Info@example.test", &["Bob@example.test", "Carol@Remote.test"], "").await.unwrap();
+    put(&directory, "team@example.test", &["info@example.test"], "bob@example.test").await.unwrap();
+    let addresses = vec!["INFO@example.test".to_owned(), "team@example.test".to_owned()];
+    let resolve = async |expand| {
+        let request = ResolveRequest { addresses: addresses.clone(), expand };
+        directory.resolve(Request::new(request)).await.unwrap().into_inner().resolutions
+    };
+    let [info, team] = &resolve(true).await[..] else { panic!() };
+    assert_eq!((info.kind(), &*info.owner), (ResolutionKind::Alias, ""));
+    // Whether case matters elsewhere is not known here.
+    assert_eq!(info.targets, ["bob@example.test", "Carol@Remote.test"]);
+    assert_eq!((team.kind(), &*team.owner), (ResolutionKind::List, "bob@example.test"));
+    assert_eq!(team.targets, info.targets);
+    assert!(resolve(false).await.iter().all(|resolution| resolution.targets.is_empty()));
+    let answer = authenticate(&directory, "bob@example.test", "secret").await;
+    assert_eq!(answer.addresses, ["bob@example.test", "info@example.test"]);
+}
+
+#[tokio::test]
+async fn aliases_that_cannot_be_are_refused_with_a_reason() {
+    let (_store, directory) = setup();
+    create(&directory, "bob@example.test", "secret").await.unwrap();
+    let many: Vec<String> = (0..1001).map(|n| format!("{n}@remote.test")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for (address, targets, owner) in [
+        ("info", &["bob@example.test"][..], ""),
+        ("@", &["bob@example.test"], ""),
+        ("@[192.0.2.1]", &["bob@example.test"], ""),
+        ("info@example.test", &[], ""),
+        ("info@example.test", &["bob"], ""),
+        ("info@example.test", &["INFO@example.test"], ""),
+        ("info@example.test", &["bob@example.test"], "owner"),
+        ("info@example.test", &["bob@example.test"], "info@example.test"),
+        ("info@example.test", &many, ""),
+    ] {
+        let refused = put(&directory, address, targets, owner).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{address} {targets:?} {owner}");
+    }
+    let taken = put(&directory, "bob@example.test", &["x@remote.test"], "").await.unwrap_err();
+    assert_eq!(taken.code(), Code::AlreadyExists);
+}
+
+#[tokio::test]
+async fn aliases_are_listed_in_pages_and_removed_by_address() {
+    let (_store, directory) = setup();
+    for address in ["c@example.test", "@example.test", "a@example.test"] {
+        put(&directory, address, &["x@remote.test", "x@remote.test"], "").await.unwrap();
+    }
+    let page = async |page_token: &str| {
+        let request = ListAliasesRequest { page_size: 2, page_token: page_token.to_owned() };
+        directory.list_aliases(Request::new(request)).await.unwrap().into_inner()
+    };
+    let first = page("").await;
+    let addresses: Vec<_> = first.aliases.iter().map(|alias| alias.address.as_str()).collect();
+    assert_eq!(addresses, ["@example.test", "a@example.test"]);
+    assert_eq!(first.aliases[0].targets, ["x@remote.test"]);
+    let last = page(&first.next_page_token).await;
+    assert_eq!((last.aliases.len(), &*last.next_page_token), (1, ""));
+    let remove = || Request::new(RemoveAliasRequest { address: "@Example.test".to_owned() });
+    directory.remove_alias(remove()).await.unwrap();
+    assert_eq!(directory.remove_alias(remove()).await.unwrap_err().code(), Code::NotFound);
+}

@@ -1,6 +1,8 @@
 use super::*;
 use crate::testing::{LocalStore, TestStore};
 
+mod aliases;
+
 async fn setup(accounts: &[&str], postmaster: &str) -> (TestStore, Recipients<LocalStore>) {
     let store = TestStore::open();
     for account in accounts {

@@ -1,6 +1,7 @@
 //! The store as its users see it, over the real journal and the real rows.
 
 mod accounts;
+mod aliases;
 pub(crate) mod crash;
 mod deliveries;
 mod mailboxes;
