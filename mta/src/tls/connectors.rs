@@ -1,6 +1,7 @@
 //! TLS clients, one for each kind of trust, kept so that sessions can be resumed.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -29,6 +30,12 @@ pub(super) struct Connectors {
 pub(super) struct Client {
     pub(super) connector: TlsConnector,
     pub(super) verifier: Arc<Verifier>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Client({})", self.verifier.trust())
+    }
 }
 
 impl Connectors {

@@ -1,6 +1,8 @@
 //! TLSA records of a host (RFC 7672 §2.2).
 
-use service::dns::{Dns, DnsError};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use service::dns::{Answer, Dns, DnsError};
 use tls_policy::dane::{Tlsa, TlsaSet, record_name};
 
 use crate::site::Target;
@@ -9,8 +11,18 @@ use crate::site::Target;
 const MOST_RECORDS: usize = 50;
 
 /// Looks TLSA records up.
-pub(super) struct Dane {
-    pub(super) dns: Dns,
+pub(super) struct Dane(pub(super) Box<dyn Lookup>);
+
+/// Where TLSA records stand: DNS.
+pub(super) trait Lookup: Send + Sync {
+    /// The records at a name, as [`Dns::tlsa`] gives them.
+    fn tlsa(&self, name: String) -> BoxFuture<'_, Result<Answer<service::dns::Tlsa>, DnsError>>;
+}
+
+impl Lookup for Dns {
+    fn tlsa(&self, name: String) -> BoxFuture<'_, Result<Answer<service::dns::Tlsa>, DnsError>> {
+        async move { Self::tlsa(self, &name).await }.boxed()
+    }
 }
 
 /// What DNS says of a host.
@@ -38,7 +50,7 @@ impl Dane {
     }
 
     async fn lookup_at(&self, base: &str, port: u16) -> Found {
-        match self.dns.tlsa(&record_name(base, port)).await {
+        match self.0.tlsa(record_name(base, port)).await {
             Ok(answer) if answer.secure => {
                 let records = answer.records.into_iter().take(MOST_RECORDS);
                 let record = |record: service::dns::Tlsa| Tlsa {

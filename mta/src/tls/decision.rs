@@ -15,7 +15,7 @@ use tls_policy::verifier::{Fault, Trust, Verifier, fault_of};
 use super::connectors::Client;
 
 /// What one host has to show before it gets mail for one domain.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Decision {
     /// Whether there is to be TLS.
     pub(super) encryption: Encryption,
@@ -46,7 +46,7 @@ pub(super) enum Encryption {
 }
 
 /// A policy that applies to the session.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Watched {
     pub(super) policy: PolicyUsed,
     /// What the host has to show to meet it; `None` if TLS is enough.
@@ -58,7 +58,7 @@ pub(super) struct Watched {
 }
 
 /// A host that gets no mail for this domain from this message, without being asked.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     /// For good (5xx) or for now, in our words.
     pub(crate) reply: Reply,
@@ -166,6 +166,21 @@ impl Decision {
 }
 
 impl Watched {
+    /// A policy that is met by TLS as such.
+    pub(super) fn encryption(policy: PolicyUsed) -> Self {
+        Self { policy, verifier: None, unmet: None, is_test: false }
+    }
+
+    /// A policy that is met by a host that stands up to the verifier.
+    pub(super) fn by(verifier: Arc<Verifier>, policy: PolicyUsed) -> Self {
+        Self { policy, verifier: Some(verifier), unmet: None, is_test: false }
+    }
+
+    /// A policy that cannot be met.
+    pub(super) fn unmet(policy: PolicyUsed, result: ResultType, why: &str) -> Self {
+        Self { policy, verifier: None, unmet: Some((result, why.to_owned())), is_test: false }
+    }
+
     fn described(&self) -> String {
         use tls_policy::tls_rpt::PolicyKind::{NoPolicyFound, Sts, Tlsa};
         let domain = &self.policy.domain;

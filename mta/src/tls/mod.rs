@@ -13,6 +13,7 @@ mod dane;
 mod decide;
 mod decision;
 mod https;
+mod published;
 mod reporting;
 mod results;
 mod setup;

@@ -75,7 +75,7 @@ impl TlsPolicies {
         Ok(Self {
             starttls: config.outbound.starttls,
             connectors: Connectors::new(authorities, provider),
-            dane: config.dane.enabled.then(|| Dane { dns: dns.clone() }),
+            dane: config.dane.enabled.then(|| Dane(Box::new(dns.clone()))),
             sts: config.mta_sts.enabled.then(sts).transpose()?,
             reporting: config.tls_report.enabled.then(reporting).transpose()?,
         })

@@ -20,6 +20,13 @@ pub struct PolicyUsed {
     pub hosts: Vec<String>,
 }
 
+impl PolicyUsed {
+    /// A policy of which nothing else is known.
+    pub fn new(kind: PolicyKind, domain: &str) -> Self {
+        Self { kind, text: Vec::new(), domain: domain.to_owned(), hosts: Vec::new() }
+    }
+}
+
 /// `policy-type` (RFC 8460 §4.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
