@@ -92,7 +92,7 @@ async fn converse(
                 "250 2.1.0 ok".to_owned()
             }
             "RCPT" => match path() {
-                path if path.starts_with("unknown@") => "550 5.1.1 no such user".to_owned(),
+                path if path.starts_with("unknown") => "550 5.1.1 no such user".to_owned(),
                 path if path.starts_with("later@") => "450 4.2.1 not now".to_owned(),
                 path => {
                     message.to.push(path);

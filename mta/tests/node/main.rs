@@ -10,6 +10,8 @@ mod mda;
 mod names;
 mod node;
 
+mod events;
 mod inbound;
 mod outbound;
+mod reports;
 mod transfer;

@@ -6,16 +6,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use message::MessageId;
 use proto::mail::{Envelope, Recipient};
+use proto::mta::events_client::EventsClient;
 use proto::mta::queue_client::QueueClient;
 use proto::mta::transfer_client::TransferClient;
-use proto::mta::{EnqueueReceipt, EnqueueRequest, Event, EventKind, ListRequest, TraceRequest};
+use proto::mta::{
+    EnqueueReceipt, EnqueueRequest, Event, EventKind, ListRequest, TraceRequest, WatchRequest, WatchResponse,
+};
 use service::cli::{Context, Reload};
 use service::config::{DnsConfig, HttpConfig, HumanDuration, PeerConfig};
 use service::drain::Shutdown;
 use service::grpc::client::{Channels, PeerChannel, Target};
 use service::tls::Role;
 use tempfile::TempDir;
-use tonic::Status;
+use tonic::{Status, Streaming};
 
 use super::authority::Authority;
 use super::mda::Mda;
@@ -97,6 +100,18 @@ impl Node {
         let request = TraceRequest { message_id: id.into() };
         let mut queue = QueueClient::new(self.operator.pick().await.unwrap());
         queue.trace(request).await.map(|found| found.into_inner().events).unwrap_or_default()
+    }
+
+    /// Follows the events of this node, as `role` does.
+    pub async fn watch(&self, role: Role, request: WatchRequest) -> Result<Streaming<WatchResponse>, Status> {
+        let channels = if role == Role::Operator { &self.operator } else { &self.msa };
+        let mut events = EventsClient::new(channels.pick().await?.without_deadline());
+        Ok(events.watch(request).await?.into_inner())
+    }
+
+    /// Tells the node to end.
+    pub fn stop(&self) {
+        self.shutdown.start();
     }
 
     /// The first event of this kind in a message's story, once there is one.
