@@ -3,7 +3,7 @@
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{account, mailbox, queue, send, service, trace, up};
+use crate::commands::{account, alias, events, mailbox, queue, send, service, trace, up};
 
 const LONG_ABOUT: &str = "Waypost: a mail pipeline of three services.
 
@@ -13,8 +13,10 @@ IMAP and POP3. This command runs all three on this machine (`waypost up`) and as
 const EXAMPLES: &str = "Examples:
   waypost up                                         run the pipeline on this machine
   waypost account add carol@example.test             make an account; its password is printed
+  waypost alias add info@example.test alice@example.test
   waypost send --from alice@example.test --to bob@example.test --subject Hello --body 'Hi Bob'
   waypost trace 0193f0a5-…                           what happened to that message
+  waypost events --new                               what happens, as it happens
   waypost queue list                                 what waits
 
 The commands other than `up` find the pipeline by --dir, or by addresses and certificates given to them.";
@@ -37,12 +39,17 @@ pub(crate) enum Command {
     Up(up::Arguments),
     /// Make, list and remove accounts, and set their passwords
     Account(account::Arguments),
+    /// Make, list and remove aliases, lists and catch-alls
+    Alias(alias::Arguments),
     /// Submit a message and print its id
     #[command(long_about = send::LONG_ABOUT)]
     Send(send::Arguments),
     /// Tell what happened to a message
     #[command(long_about = trace::LONG_ABOUT)]
     Trace(trace::Arguments),
+    /// Tell what happens at the MTA nodes
+    #[command(long_about = events::LONG_ABOUT)]
+    Events(events::Arguments),
     /// Look into the queues of the MTA nodes
     Queue(queue::Arguments),
     /// Look into mailboxes

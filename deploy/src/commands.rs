@@ -1,6 +1,8 @@
 //! One module for each command: what its command line says, and what it does.
 
 pub(crate) mod account;
+pub(crate) mod alias;
+pub(crate) mod events;
 pub(crate) mod mailbox;
 pub(crate) mod queue;
 pub(crate) mod send;

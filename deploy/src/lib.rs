@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod console;
 mod failure;
+mod happenings;
 mod local;
 mod pipeline;
 mod replies;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Command, CommandLine, Unparsed};
-use crate::commands::{account, mailbox, queue, send, service as service_command, trace, up};
+use crate::commands::{account, alias, events, mailbox, queue, send, service as service_command, trace, up};
 use crate::console::Console;
 use crate::failure::{Explain, Failure};
 
@@ -55,8 +56,10 @@ fn run(command: Command, console: Console) -> Result<ExitCode, Failure> {
     match command {
         Command::Up(arguments) => up::run(&arguments, console)?,
         Command::Account(arguments) => wait_for(account::run(arguments, console))?,
+        Command::Alias(arguments) => wait_for(alias::run(arguments, console))?,
         Command::Send(arguments) => wait_for(send::run(arguments, console))?,
         Command::Trace(arguments) => wait_for(trace::run(arguments, console))?,
+        Command::Events(arguments) => wait_for(events::run(arguments, console))?,
         Command::Queue(arguments) => wait_for(queue::run(arguments, console))?,
         Command::Mailbox(arguments) => wait_for(mailbox::run(arguments, console))?,
         Command::Service(arguments) => return service_command::run(&arguments),

@@ -30,6 +30,10 @@ pub use config::{
     Config, ConfigError, EventsConfig, Limits, OutboundConfig, RetryConfig, SmtpConfig, SpoolConfig,
 };
 pub use program::{main, main_from};
+pub use receiving::{
+    DnsList, EarlyTalkers, GreylistConfig, NetworkLimitsConfig, ReceivingConfig, ReputationConfig,
+    VerifyConfig,
+};
 pub use routing::{RouteConfig, RouteError, RouteTls, RouteTo};
 pub use server::{BuildError, Mta, build};
 pub use tls::{DaneConfig, MtaStsConfig, TlsReportConfig, TlsSetupError};

@@ -1,29 +1,31 @@
-//! Mail from other MTAs: the policy of port 25.
+//! A session with another MTA.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use message::MessageId;
 use proto::mail::Reply as TypedReply;
-use service::directory::Resolution;
 use service::smtp::envelope::{envelope, received, to_wire};
 use service::smtp::server::{Context, Handler};
-use smtp::server::Abort;
+use smtp::server::{Abort, Tally};
 use smtp::{Credentials, Mail, Rcpt, Reply};
 
+use super::limits::Counted;
+use super::policy::{Client, Policy};
 use crate::intake::{Incoming, Intake};
-use crate::reply;
 
 /// What every session needs.
 pub(crate) struct Inbound {
     /// This host's name, for Received fields.
     pub(crate) hostname: String,
     pub(crate) intake: Arc<Intake>,
+    pub(crate) policy: Policy,
 }
 
 /// One session with another MTA.
 pub(crate) struct Session {
     inbound: Arc<Inbound>,
+    client: Client,
     transaction: Option<Transaction>,
 }
 
@@ -36,47 +38,59 @@ struct Transaction {
 
 impl Session {
     pub(crate) fn new(inbound: Arc<Inbound>) -> Self {
-        Self { inbound, transaction: None }
+        Self { inbound, client: Client::default(), transaction: None }
     }
 }
 
 impl Handler for Session {
+    async fn connected(&mut self, context: &Context) -> Result<(), Reply> {
+        // First given back, if this is another client behind the same proxy.
+        self.client = Client::default();
+        let met = self.inbound.policy.meet(context.peer.ip()).await;
+        self.client = met.inspect_err(|refused| {
+            tracing::info!(client = %context.peer.ip(), said = %refused, "client refused");
+        })?;
+        Ok(())
+    }
+
+    async fn used(&mut self, context: &Context, used: Tally) -> Result<(), Reply> {
+        let commands = self.client.spend(Counted::Commands, used.commands);
+        commands.and_then(|()| self.client.spend(Counted::Errors, used.errors)).inspect_err(|refused| {
+            tracing::info!(client = %context.peer.ip(), said = %refused, "session ended");
+        })
+    }
+
     async fn authenticate(&mut self, _: &Context, _: Credentials) -> Result<(), Reply> {
         Err(Reply::fixed(502, 5, 5, "this is not a submission service"))
     }
 
-    async fn mail(&mut self, _: &Context, mail: Mail) -> Reply {
+    async fn mail(&mut self, context: &Context, mut mail: Mail) -> Reply {
         let id = MessageId::new();
+        if let Err(refused) = self.inbound.policy.check_sender(&self.client, context, &mut mail).await {
+            tracing::info!(
+                %id, client = %context.peer.ip(), from = %mail.reverse_path, said = %refused, "sender refused"
+            );
+            return refused;
+        }
         self.transaction = Some(Transaction { id, mail, recipients: Vec::new(), incoming: None });
         Reply::fixed(250, 1, 0, "sender ok")
     }
 
     async fn rcpt(&mut self, context: &Context, rcpt: Rcpt) -> Reply {
         let Some(transaction) = &mut self.transaction else { return out_of_order() };
-        let address = rcpt.address.to_string();
-        let resolution = match self.inbound.intake.directory.resolve(&[&address]).await {
-            Ok(resolutions) => resolutions.first().copied(),
-            Err(error) => {
-                tracing::warn!(id = %transaction.id, recipient = address, %error, "a recipient could not be looked up");
-                None
-            }
-        };
-        let refused = match resolution {
-            Some(Resolution::Mailbox | Resolution::Alias | Resolution::List) => {
-                if !transaction.recipients.iter().any(|known| known.address == rcpt.address) {
-                    transaction.recipients.push(rcpt);
-                }
-                return Reply::fixed(250, 1, 5, "recipient ok");
-            }
-            Some(Resolution::UnknownUser) => to_wire(&reply::unknown_user()),
-            Some(Resolution::Remote) => Reply::fixed(554, 7, 1, "relaying denied"),
-            None => Reply::fixed(451, 4, 3, "recipients cannot be looked up now, try again later"),
-        };
-        tracing::info!(
-            id = %transaction.id, client = %context.peer.ip(), from = %transaction.mail.reverse_path, recipient = address,
-            said = %refused.code, "recipient refused"
-        );
-        refused
+        let sender = &transaction.mail.reverse_path;
+        let checked = self.inbound.policy.check_recipient(&self.client, context, sender, &rcpt.address).await;
+        if let Err(refused) = checked {
+            tracing::info!(
+                id = %transaction.id, client = %context.peer.ip(), from = %sender, recipient = %rcpt.address,
+                said = %refused, "recipient refused"
+            );
+            return refused;
+        }
+        if !transaction.recipients.iter().any(|known| known.address == rcpt.address) {
+            transaction.recipients.push(rcpt);
+        }
+        Reply::fixed(250, 1, 5, "recipient ok")
     }
 
     async fn begin(&mut self, context: &Context) -> Result<(), Reply> {
