@@ -51,6 +51,14 @@ impl Console {
         }
     }
 
+    /// One of many results for programs, on a line of its own.
+    pub(crate) fn print_json_line(self, value: &impl serde::Serialize) {
+        let mut out = io::stdout().lock();
+        if serde_json::to_writer(&mut out, value).is_ok() {
+            let _ = writeln!(out);
+        }
+    }
+
     /// A line about progress.
     pub(crate) fn note(self, line: impl Display) {
         let _ = writeln!(io::stderr().lock(), "{line}");

@@ -10,10 +10,10 @@ use message::MessageId;
 use proto::mda::mailbox_client::MailboxClient;
 use proto::mda::{LocateRequest, Located};
 use proto::mta::queue_client::QueueClient;
-use proto::mta::{Event, TraceRequest};
+use proto::mta::{TraceRequest, TraceResponse};
 use tonic::Code;
 
-use self::story::Story;
+use self::story::{Story, Told};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::pipeline::{self, Credentials, Node, Pipeline, status};
@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
 /// Asks all who may know, and tells.
 pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Failure> {
     let pipeline = Pipeline::find(&arguments.pipeline)?;
-    let Told { story, silent } = ask_until_settled(&pipeline, &arguments.id).await?;
+    let Answer { story, silent } = ask_until_settled(&pipeline, &arguments.id).await?;
     for failure in &silent {
         console.warn(format_args!("a part of the story is missing: {failure}"));
     }
@@ -62,36 +62,42 @@ pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
         console.print_json(&story);
     } else {
         story.lines(&TimeZone::system()).iter().for_each(|line| console.print(line));
+        if story.left_out() > 0 {
+            console.warn(format_args!(
+                "{} events in the middle are left out: there are too many",
+                story.left_out()
+            ));
+        }
     }
     Ok(())
 }
 
 /// A story, and why parts of it are missing.
-struct Told {
+struct Answer {
     story: Story,
     silent: Vec<Failure>,
 }
 
 /// An MTA keeps its events a moment after it has answered: of a message that was made just now, the story may not be
 /// told yet. So it is asked for again until its beginning is there, or the message is no longer that young.
-async fn ask_until_settled(pipeline: &Pipeline, id: &MessageId) -> Result<Told, Failure> {
+async fn ask_until_settled(pipeline: &Pipeline, id: &MessageId) -> Result<Answer, Failure> {
     loop {
-        let told = ask(pipeline, id).await?;
+        let answer = ask(pipeline, id).await?;
         let age = Timestamp::now().duration_since(id.timestamp());
-        if told.story.has_beginning() || age.abs() > SETTLED {
-            return Ok(told);
+        if answer.story.has_beginning() || age.abs() > SETTLED {
+            return Ok(answer);
         }
         tokio::time::sleep(BETWEEN_QUESTIONS).await;
     }
 }
 
-async fn ask(pipeline: &Pipeline, id: &MessageId) -> Result<Told, Failure> {
+async fn ask(pipeline: &Pipeline, id: &MessageId) -> Result<Answer, Failure> {
     let id = id.to_string();
     let (mta, mda) = (pipeline.mta()?, pipeline.mda()?);
     let (mut told, mut silent) = (Vec::new(), Vec::new());
     for node in mta {
         match events(node, &pipeline.credentials, &id).await {
-            Ok(events) => told.push((node.name.clone(), events)),
+            Ok(events) => told.extend(events),
             Err(failure) => silent.push(failure),
         }
     }
@@ -99,15 +105,18 @@ async fn ask(pipeline: &Pipeline, id: &MessageId) -> Result<Told, Failure> {
         silent.push(failure);
         Vec::new()
     });
-    Ok(Told { story: Story::new(id, told, located), silent })
+    Ok(Answer { story: Story::new(id, told, located), silent })
 }
 
 /// What a node knows; nothing if it never saw the message.
-async fn events(node: &Node, credentials: &Credentials, id: &str) -> Result<Vec<Event>, Failure> {
+async fn events(node: &Node, credentials: &Credentials, id: &str) -> Result<Option<Told>, Failure> {
     let mut queue = QueueClient::new(pipeline::channel(&node.address, credentials).await?);
     match queue.trace(TraceRequest { message_id: id.to_owned() }).await {
-        Ok(answer) => Ok(answer.into_inner().events),
-        Err(error) if error.code() == Code::NotFound => Ok(Vec::new()),
+        Ok(answer) => {
+            let TraceResponse { events, left_out, .. } = answer.into_inner();
+            Ok(Some(Told { node: node.name.clone(), events, left_out }))
+        }
+        Err(error) if error.code() == Code::NotFound => Ok(None),
         Err(error) => Err(status(format!("cannot ask {}", node.name), &error)),
     }
 }

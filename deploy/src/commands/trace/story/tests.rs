@@ -1,4 +1,6 @@
+use proto::mail::Reply;
 use proto::mda::Placement;
+use proto::mta::EventKind;
 
 use super::*;
 
@@ -26,8 +28,12 @@ fn reply(code: u32, enhanced: &str, text: &str) -> Reply {
     Reply { code, enhanced: enhanced.into(), text: text.into() }
 }
 
+fn of(node: &str, events: Vec<Event>) -> Told {
+    Told { node: node.into(), events, left_out: 0 }
+}
+
 fn lines(told: Vec<(&str, Vec<Event>)>, located: Vec<Located>) -> Vec<String> {
-    let told = told.into_iter().map(|(node, events)| (node.to_owned(), events)).collect();
+    let told = told.into_iter().map(|(node, events)| of(node, events)).collect();
     Story::new(ID.into(), told, located).lines(&TimeZone::UTC)
 }
 
@@ -37,6 +43,7 @@ fn a_delivered_message_is_told_up_to_its_mailbox() {
         Event { detail: "alice@example.test".into(), ..event(0, EventKind::Received, "", "msa 127.0.0.1") };
     let delivered = Event {
         reply: Some(reply(250, "2.1.5", "stored")),
+        said_by_peer: true,
         ..event(20, EventKind::Delivered, "bob@example.test", "mda 127.0.0.1:17143")
     };
     let located = Located {
@@ -64,6 +71,7 @@ fn a_deferred_message_tells_what_the_remote_said_and_when_it_is_tried_again() {
     let attempt = event(10, EventKind::Attempt, "x@remote.test", "mx.remote.test [192.0.2.1]:25");
     let deferred = Event {
         reply: Some(reply(451, "4.7.1", "greylisted\ncome back")),
+        said_by_peer: true,
         next_attempt_at: Some(at(60_000)),
         tls: "TLSv1.3".into(),
         ..event(900, EventKind::Deferred, "x@remote.test", "mx.remote.test [192.0.2.1]:25")
@@ -82,6 +90,7 @@ fn a_deferred_message_tells_what_the_remote_said_and_when_it_is_tried_again() {
 fn a_bounced_message_names_its_report() {
     let bounced = Event {
         reply: Some(reply(550, "5.1.1", "no such user")),
+        said_by_peer: true,
         ..event(10, EventKind::Bounced, "x@remote.test", "mx.remote.test")
     };
     let reported = Event { detail: "0193f0a6".into(), ..event(20, EventKind::Reported, "", "") };
@@ -102,7 +111,9 @@ fn what_fails_without_a_peer_names_none() {
     };
     assert_eq!(
         lines(vec![("mta", vec![bounced])], vec![]),
-        ["2026-11-24 01:36:47.010  mta  x@remote.test: failed for good: 550 5.1.2 there is no such domain"]
+        [
+            "2026-11-24 01:36:47.010  mta  x@remote.test: failed for good: found here: 550 5.1.2 there is no such domain"
+        ]
     );
 }
 
@@ -136,7 +147,7 @@ fn a_remote_cannot_steer_the_terminal() {
 
 #[test]
 fn programs_get_the_same_with_moments_in_utc() {
-    let told = vec![("mta".to_owned(), vec![event(5, EventKind::Received, "", "msa")])];
+    let told = vec![of("mta", vec![event(5, EventKind::Received, "", "msa")])];
     let located = vec![Located { recipient: "bob@example.test".into(), placement: None, expunged: true }];
     let json = serde_json::to_value(Story::new(ID.into(), told, located)).unwrap();
     assert_eq!(json["message_id"], ID);
