@@ -9,8 +9,6 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::rdata::SOA;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
-use super::cache::Question;
-
 /// A positive answer is asked for again after this time, whatever its time to live.
 const LONGEST_TTL: Duration = Duration::from_hours(24);
 /// The same for "there is none" (RFC 2308 §5 advises one to three hours).
@@ -54,10 +52,10 @@ impl Outcome {
 }
 
 /// What a lookup came to, and how long that holds.
-pub(super) fn outcome(question: &Question, result: Result<Lookup, NetError>) -> (Outcome, Duration) {
+pub(super) fn outcome(result: Result<Lookup, NetError>, kind: RecordType) -> (Outcome, Duration) {
     match result {
-        Ok(lookup) => found(question.kind, &lookup),
-        Err(NetError::Dns(NetDnsError::NoRecordsFound(none))) => none_found(question, &none),
+        Ok(lookup) => found(kind, &lookup),
+        Err(NetError::Dns(NetDnsError::NoRecordsFound(none))) => none_found(&none),
         Err(NetError::Dns(NetDnsError::Nsec { response, proof, .. })) => {
             // There is none, and this cannot be proven: that is in order only where the zone is proven to be unsigned.
             if proof != Proof::Insecure {
@@ -93,14 +91,7 @@ fn found(kind: RecordType, lookup: &Lookup) -> (Outcome, Duration) {
     (outcome, ttl.min(LONGEST_TTL))
 }
 
-fn none_found(question: &Question, none: &NoRecords) -> (Outcome, Duration) {
-    if none.soa.is_none()
-        && none.response_code == ResponseCode::NoError
-        && *none.query.name() != question.name
-    {
-        let reason = format!("aliases lead in a circle, or nowhere: {}", none.query.name());
-        return (Outcome::Failed { reason, silence: false }, Duration::ZERO);
-    }
+fn none_found(none: &NoRecords) -> (Outcome, Duration) {
     let ttl = none.soa.as_ref().map(|soa| negative_ttl(soa.ttl, &soa.data));
     negative(none.response_code, ttl.unwrap_or_default())
 }

@@ -9,6 +9,7 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::dnssec::TrustAnchors;
+use hickory_resolver::proto::rr::RecordType;
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Resolver, TokioResolver};
 use tokio::time::timeout;
@@ -76,10 +77,20 @@ impl Servers {
     }
 
     async fn ask_one(&self, server: &TokioResolver, question: &Question) -> (Outcome, Duration) {
-        match timeout(self.patience, server.lookup(question.name.clone(), question.kind)).await {
-            Ok(result) => outcome(question, result),
-            Err(_) => (Outcome::failed("request timed out"), Duration::ZERO),
+        let lookup = |kind| timeout(self.patience, server.lookup(question.name.clone(), kind));
+        let told = match lookup(question.kind).await {
+            Ok(result) => outcome(result, question.kind),
+            Err(_) => return (Outcome::failed("request timed out"), Duration::ZERO),
+        };
+        // Aliases that lead in a circle look as if there were no records, but for the zone that would say so.
+        if told == (Outcome::NoData, Duration::ZERO)
+            && let Ok(Ok(alias)) = lookup(RecordType::CNAME).await
+            && let (Outcome::Found { .. }, _) = outcome(Ok(alias), RecordType::CNAME)
+        {
+            let reason = "its aliases lead in a circle, or nowhere".into();
+            return (Outcome::Failed { reason, silence: false }, Duration::ZERO);
         }
+        told
     }
 }
 
