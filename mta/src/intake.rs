@@ -6,22 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use message::{MessageId, received};
+use message::{Address, MessageId, received};
 use prost::Message as _;
-use proto::mail::{BodyType, DsnNotify, Envelope, Reply};
+use proto::mail::{BodyType, DsnNotify, Envelope, Recipient, Reply};
 use proto::mta::{EventKind, RecipientState};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock;
 use crate::config::Limits;
-use crate::deliver::{Mda, Straight};
+use crate::deliver::{MDA, Mda, Straight};
 use crate::events::{Details, Events};
 use crate::metrics::{Metrics, Way};
 use crate::queue::{Outcome, Queue, RetryConfig, Verdict};
 use crate::reply::{self, reply};
+use crate::routing::{Route, Router, Sender};
 use crate::spool::{Accepted, NewMessage, Spool, SpoolError, Staging, Status};
-use service::directory::{Directory, Resolution};
+use service::directory::Directory;
 
 mod aliases;
 
@@ -39,6 +40,7 @@ pub(crate) struct Intake {
     pub(crate) limits: Limits,
     pub(crate) retry: RetryConfig,
     pub(crate) directory: Arc<Directory>,
+    pub(crate) router: Router,
     pub(crate) mda: Mda,
     pub(crate) spool: Arc<dyn Spool>,
     pub(crate) queue: Arc<Queue>,
@@ -164,10 +166,16 @@ impl Intake {
     }
 
     /// Whether the MDA can be handed a message for mailboxes of ours while its sender waits: nobody wants to hear more
-    /// than that it arrived.
+    /// than that it arrived, and no rule sends any of it elsewhere.
     fn may_go_straight(&self, envelope: &Envelope) -> bool {
         let wants_report = |notify: &Vec<i32>| notify.contains(&DsnNotify::Success.into());
-        self.mda.is_available() && !envelope.recipients.iter().any(|r| wants_report(&r.notify))
+        let sender = Sender { reverse_path: &envelope.reverse_path, account: &envelope.account };
+        let goes_to_mda = |recipient: &Recipient| {
+            Address::parse(&recipient.address)
+                .is_ok_and(|address| self.router.route(sender, address.domain(), true, None) == Route::Mda)
+        };
+        self.mda.is_available()
+            && envelope.recipients.iter().all(|r| !wants_report(&r.notify) && goes_to_mda(r))
     }
 
     /// The message for the spool, less the recipients that were delivered already.
@@ -177,11 +185,8 @@ impl Intake {
             .iter()
             .filter(|outcome| matches!(outcome.verdict, Verdict::Delivered(_)))
             .map(|outcome| {
-                let status = Status {
-                    state: RecipientState::Delivered,
-                    attempts: outcome.attempts,
-                    ..Status::default()
-                };
+                let mut status = Status::default();
+                (status.state, status.attempts) = (RecipientState::Delivered, outcome.attempts);
                 (outcome.index, status)
             })
             .collect();
@@ -202,6 +207,7 @@ impl Intake {
             Ok(Accepted::New(message)) => {
                 self.tell_received(message.id, envelope, size, Way::Spool);
                 self.tell_delivered(message.id, envelope, delivered);
+                self.events.record(message.id, EventKind::Queued, Details::default());
                 self.queue.admit(&message);
                 Ok(())
             }
@@ -223,6 +229,7 @@ impl Intake {
             peer: &origin.client_address,
             tls: &origin.tls,
             detail: &envelope.reverse_path,
+            account: &envelope.account,
             ..Details::default()
         };
         self.events.record(id, EventKind::Received, details);
@@ -238,7 +245,16 @@ impl Intake {
             let recipient =
                 envelope.recipients.get(outcome.index as usize).map_or("", |recipient| &recipient.address);
             let (peer, detail) = (outcome.peer.as_str(), outcome.detail.as_str());
-            let details = Details { recipient, reply: Some(reply), peer, detail, ..Details::default() };
+            let details = Details {
+                recipient,
+                reply: Some(reply),
+                said_by_peer: outcome.said_by_peer,
+                peer,
+                detail,
+                site: MDA,
+                attempt: outcome.attempts,
+                ..Details::default()
+            };
             self.events.record(id, EventKind::Delivered, details);
             self.metrics.settled(RecipientState::Delivered);
             tracing::info!(%id, recipient, peer, said = reply::line(reply), "delivered");

@@ -14,4 +14,5 @@ mod events;
 mod inbound;
 mod outbound;
 mod reports;
+mod routing;
 mod transfer;
