@@ -33,6 +33,8 @@ pub(super) enum Refusal {
     UnknownUser,
     /// Neither ours nor to be relayed.
     Relay,
+    /// The routing table refuses it.
+    Route,
     /// The directory could not be asked.
     Directory,
 }
@@ -61,6 +63,7 @@ impl Metrics {
             Refusal::Verification => "verification",
             Refusal::UnknownUser => "unknown_user",
             Refusal::Relay => "relay",
+            Refusal::Route => "route",
             Refusal::Directory => "directory",
         };
         self.refused.get_or_create(&RefusalLabels { reason }).inc();

@@ -18,12 +18,14 @@ use super::metrics::{Metrics, Refusal};
 use super::reputation::{Reputation, Score, Verdict};
 use super::verify::{Probed, Prober, Verifier};
 use crate::reply;
+use crate::routing::{Route, Router, Sender};
 
 /// The policy of a node. One for all sessions.
 pub(crate) struct Policy {
     config: ReceivingConfig,
     metrics: Metrics,
     directory: Arc<Directory>,
+    router: Router,
     limits: Arc<NetworkLimits>,
     reputation: Reputation,
     greylist: Arc<Greylist>,
@@ -51,6 +53,7 @@ impl Policy {
     ) -> Self {
         Self {
             directory,
+            router: prober.router.clone(),
             limits: Arc::new(NetworkLimits::new(&config.limits, metrics.clone())),
             reputation: Reputation::new(&config.reputation, dns),
             greylist: Arc::new(Greylist::open(&config.greylist)),
@@ -140,6 +143,7 @@ impl Policy {
             }
         };
         let relayed = self.is_taken(recipient).await?;
+        self.check_route(sender, recipient, !relayed)?;
         if greylists {
             let (sender, to) = (sender.to_string(), recipient.to_string());
             if !self.greylist.passes(context.peer.ip(), &sender, &to) {
@@ -175,6 +179,19 @@ impl Policy {
         };
         self.metrics.refused(refusal);
         Err(reply)
+    }
+
+    /// Refuses here what the routing table refuses, so that it is never bounced.
+    fn check_route(&self, sender: &ReversePath, recipient: &Address, is_mailbox: bool) -> Result<(), Reply> {
+        let sender = sender.to_string();
+        let sender = Sender { reverse_path: &sender, account: "" };
+        match self.router.route(sender, recipient.domain(), is_mailbox, None) {
+            Route::Refuse(reply) => {
+                self.metrics.refused(Refusal::Route);
+                Err(to_wire(&reply))
+            }
+            Route::Mda | Route::Mx { .. } | Route::Hosts { .. } => Ok(()),
+        }
     }
 
     /// Asks the next hop of a relayed domain, so that mail for nobody is refused here and never bounced.

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use mta::{RouteConfig, RouteTo};
 use proto::mta::EventKind;
 
+use super::client::Client;
 use super::exchange::{Exchange, Script};
 use super::names::Names;
 use super::node::{Node, envelope};
@@ -110,6 +111,22 @@ async fn a_refusal_reaches_the_sender_in_the_operators_words() {
     let deferred = node.event(&sent.message_id, EventKind::Deferred).await.reply.unwrap();
     assert_eq!((deferred.code, deferred.enhanced.as_str()), (450, "4.7.1"));
     assert_eq!(node.waiting().await, 1);
+}
+
+#[tokio::test]
+async fn other_servers_hear_of_a_refusal_in_the_session() {
+    let rule = RouteConfig {
+        recipient_domain: list(&["example.test"]),
+        sender_domain: list(&["spam.test"]),
+        to: RouteTo::Refuse,
+        text: "not from there".into(),
+        ..RouteConfig::default()
+    };
+    let node = node(vec![rule]).await;
+    let mut client = Client::connect(node.smtp).await;
+    client.say("MAIL FROM:<zoe@spam.test>").await;
+    assert_eq!(client.say("RCPT TO:<bob@example.test>").await, "550 5.7.1 not from there");
+    assert!(Client::connect(node.smtp).await.takes("bob@example.test").await);
 }
 
 #[tokio::test]
