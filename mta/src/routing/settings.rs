@@ -1,7 +1,7 @@
 //! How mail goes over a route.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use message::Domain;
 
@@ -30,20 +30,10 @@ impl RouteSettings {
         self.sources.is_empty() || self.sources.iter().any(|source| source.is_ipv4() == address.is_ipv4())
     }
 
-    /// The addresses to send from to an IPv4 host.
-    pub(crate) fn sources_v4(&self) -> impl Iterator<Item = Ipv4Addr> {
-        self.sources.iter().filter_map(|source| match source {
-            IpAddr::V4(address) => Some(*address),
-            IpAddr::V6(_) => None,
-        })
-    }
-
-    /// The addresses to send from to an IPv6 host.
-    pub(crate) fn sources_v6(&self) -> impl Iterator<Item = Ipv6Addr> {
-        self.sources.iter().filter_map(|source| match source {
-            IpAddr::V6(address) => Some(*address),
-            IpAddr::V4(_) => None,
-        })
+    /// The address to send from to `address`: any of the sources of its family. `None` leaves the choice to the kernel.
+    pub(crate) fn source_for(&self, address: IpAddr) -> Option<IpAddr> {
+        let fitting = self.sources.iter().filter(|source| source.is_ipv4() == address.is_ipv4());
+        fastrand::choice(fitting.collect::<Vec<_>>()).copied()
     }
 
     /// Whether a connection is made as on a route that no rule made, so that both kinds can share it.

@@ -1,5 +1,4 @@
 use super::*;
-use crate::routing::settings::Fingerprint;
 
 fn rule(to: RouteTo) -> RouteConfig {
     let hosts = if to == RouteTo::Hosts { vec!["smart.example".to_owned()] } else { Vec::new() };
@@ -155,8 +154,10 @@ fn a_rules_settings_travel_with_the_route() {
     assert_eq!((credentials.username.as_str(), credentials.password.as_str()), ("user", "secret word"));
     assert!(!format!("{credentials:?}").contains("secret"));
     assert_eq!(settings.ehlo.as_ref().unwrap().ascii(), "out.example");
-    assert!(settings.reaches("198.51.100.1".parse().unwrap()));
-    assert!(!settings.reaches("2001:db8::1".parse().unwrap()), "it would leave from another address");
+    let (four, six) = ("198.51.100.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
+    assert!(settings.reaches(four));
+    assert_eq!(settings.source_for(four), Some("192.0.2.9".parse().unwrap()));
+    assert!(!settings.reaches(six), "it would leave from another address");
 
     std::fs::write(&file, "another").unwrap();
     router.reload(&[config]).unwrap();
@@ -169,6 +170,36 @@ fn a_table_that_cannot_be_read_leaves_the_old_one() {
     let router = router(&[rule(RouteTo::Hosts)]);
     assert!(router.reload(&[RouteConfig { to: RouteTo::Hosts, ..RouteConfig::default() }]).is_err());
     assert_eq!(way(&router, NOBODY, "r.example", false), "smart.example");
+}
+
+#[test]
+fn whether_rules_ask_for_senders_is_known() {
+    assert!(!router(&[rule(RouteTo::Hosts)]).asks_for_senders());
+    let asking = RouteConfig { sender_domain: list(&["<>"]), ..rule(RouteTo::Hosts) };
+    assert!(router(&[rule(RouteTo::Hosts), asking]).asks_for_senders());
+}
+
+#[test]
+fn the_example_in_the_readme_is_a_table_that_does_what_it_says() {
+    let readme = include_str!("../../../README.md");
+    let blocks = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let folder = tempfile::tempdir().unwrap();
+    let (file, password) = (folder.path().join("mta.toml"), folder.path().join("password"));
+    std::fs::write(&password, "secret").unwrap();
+    let example: String = blocks.filter(|block| block.contains("[[route]]")).collect();
+    let example = example.replace("/etc/waypost/smart-host.password", password.to_str().unwrap());
+    std::fs::write(&file, example).unwrap();
+    let config: crate::Config = service::config::load_with(&file, "mta", []).unwrap();
+    let router = router(&config.route);
+    for (reverse_path, domain, expected) in [
+        ("", "mail.partner.example", "mx mail.partner.example"),
+        ("", "closed.example", "550 5.7.1 closed.example has moved to open.example"),
+        ("a@news.example.org", "any.example", "mx any.example"),
+        ("", "any.example", "smart1.example:587 smart2.example:587"),
+    ] {
+        let sender = Sender { reverse_path, account: "" };
+        assert_eq!(way(&router, sender, domain, false), expected);
+    }
 }
 
 #[test]

@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn only_what_cannot_do_harm_is_stale() {
         let (cache, start) = (Cache::new(10), Instant::now());
-        let mut stale = |kind, outcome: Outcome| {
+        let stale = |kind, outcome: Outcome| {
             let asked = question("name.test.", kind);
             cache.store(asked.clone(), outcome.clone(), MINUTE, start);
             cache.look(&asked, start + MINUTE) == Known::Stale(outcome)
