@@ -60,9 +60,18 @@ impl Lookup {
     }
 
     pub(super) async fn ask(self: &Arc<Self>, question: Question) -> Result<Answer<RData>, DnsError> {
-        if let Known::Fresh(outcome, ttl) = self.cache.look(&question, Instant::now()) {
-            self.metrics.answered(question.kind, Source::Cache, &outcome);
-            return answer(&question, outcome, ttl);
+        match self.cache.look(&question, Instant::now()) {
+            Known::Fresh(outcome, ttl) => {
+                self.metrics.answered(question.kind, Source::Cache, &outcome);
+                return answer(&question, outcome, ttl);
+            }
+            // Nobody need wait for servers of which it is known that they are away; they are asked all the same.
+            Known::Stale(outcome) if self.away.load(Ordering::Relaxed) => {
+                self.join(&question);
+                self.metrics.answered(question.kind, Source::Stale, &outcome);
+                return answer(&question, outcome, STALE_TTL);
+            }
+            Known::Stale(_) | Known::Nothing => {}
         }
         let mut flight = self.join(&question);
         let told = match flight.wait_for(Option::is_some).await {

@@ -92,6 +92,26 @@ async fn what_was_known_serves_while_the_servers_are_away_and_for_a_day_at_most(
 }
 
 #[tokio::test]
+async fn once_the_servers_are_known_to_be_away_nobody_waits_for_them() {
+    let server = Server::start(Mood::Well).await;
+    let dns = asking(&[&server]);
+    dns.mx("mail.test").await.unwrap();
+    dns.a("mail.test").await.unwrap();
+    server.set(Mood::Silent);
+    pass(Duration::from_mins(6)).await;
+    dns.mx("mail.test").await.unwrap();
+    let at_once = dns.a("mail.test").now_or_never().unwrap();
+    assert_eq!(at_once.unwrap().records, [Ipv4Addr::new(192, 0, 2, 1)]);
+    // They are asked all the same, and believed once they are back.
+    server.set(Mood::Well);
+    pass(Duration::from_secs(31)).await;
+    while answers(&dns, "A", "server", "found") < 2 {
+        assert!(dns.a("mail.test").await.is_ok());
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn a_domain_that_is_gone_is_gone_although_it_was_known() {
     let server = Server::start(Mood::Silent).await;
     let dns = asking(&[&server]);
