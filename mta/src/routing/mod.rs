@@ -20,7 +20,9 @@ use proto::mail::Reply;
 
 pub use config::{RouteConfig, RouteError, RouteTls, RouteTo};
 pub(crate) use hop::{HopHost, NextHop};
-pub(crate) use settings::{Credentials, Fingerprint, RouteSettings, TlsMode};
+#[cfg(test)]
+pub(crate) use settings::Fingerprint;
+pub(crate) use settings::{RouteSettings, TlsMode};
 
 use config::Rule;
 
