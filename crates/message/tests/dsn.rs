@@ -21,7 +21,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_600_000_000 + second).expect("a time")
 }
 
-fn failed<'a>(address: &'a str) -> Recipient<'a> {
+fn failed(address: &str) -> Recipient<'_> {
     Recipient {
         address,
         original: "",

@@ -2,6 +2,8 @@
 
 mod late;
 mod tell;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

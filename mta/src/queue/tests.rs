@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use message::{Domain, MessageId};
 use proto::mail::{Envelope, Recipient};
 use service::config::{ByteSize, DnsConfig, HumanDuration, PeerConfig};
@@ -21,16 +21,67 @@ use crate::spool::{
     Status as RecipientStatus, Suspension,
 };
 
-/// A spool with a bug that the first look at a message meets.
-struct Faulty {
-    spool: JournalSpool,
-    looks: watch::Sender<u32>,
+/// A spool with faults that tests turn on.
+pub(super) struct Faulty {
+    pub(super) spool: JournalSpool,
+    /// The first look at a message panics.
+    pub(super) has_bug: bool,
+    /// The disk is full, so that no progress is taken.
+    pub(super) is_full: Arc<AtomicBool>,
+    pub(super) looks: watch::Sender<u32>,
+    /// How often it was full for somebody.
+    pub(super) refusals: watch::Sender<u32>,
+}
+
+impl Faulty {
+    /// In a folder, without a fault.
+    pub(super) fn open(folder: &std::path::Path) -> Self {
+        let config =
+            SpoolConfig { dir: folder.join("spool"), min_free: ByteSize(0), ..SpoolConfig::default() };
+        let (spool, _) = JournalSpool::open(&config).unwrap();
+        Self {
+            spool,
+            has_bug: false,
+            is_full: Arc::default(),
+            looks: watch::channel(0).0,
+            refusals: watch::channel(0).0,
+        }
+    }
+}
+
+/// A message to these recipients.
+pub(super) fn new_message(recipients: Vec<Recipient>) -> NewMessage {
+    let id = MessageId::new();
+    let envelope = Envelope {
+        message_id: id.to_string(),
+        reverse_path: "alice@example.test".into(),
+        recipients,
+        received_at: Some(crate::clock::timestamp(crate::clock::now())),
+        ..Envelope::default()
+    };
+    NewMessage { id, envelope, expires_at: u64::MAX, recipients: Vec::new(), settles: None, hand_overs: 0 }
+}
+
+/// What a queue over this spool works with, in which nobody answers.
+pub(super) fn parts(folder: &std::path::Path, spool: Faulty) -> Parts {
+    let events = EventsConfig { dir: folder.join("events"), keep: ByteSize::mib(1) };
+    Parts {
+        hostname: "mta.example.test".into(),
+        retry: RetryConfig { stall_first: HumanDuration::from_millis(1), ..RetryConfig::default() },
+        sites: SitesConfig::default(),
+        sessions: 1,
+        messages_per_session: 1,
+        spool: Arc::new(spool),
+        events: Events::open(&events).unwrap(),
+        hops: hops(),
+        metrics: Metrics::default(),
+    }
 }
 
 impl Spool for Faulty {
     fn get(&self, id: MessageId) -> Option<Arc<Message>> {
         self.looks.send_modify(|looks| *looks += 1);
-        assert!(*self.looks.borrow() > 1, "the bug");
+        assert!(!self.has_bug || *self.looks.borrow() > 1, "the bug");
         self.spool.get(id)
     }
 
@@ -47,6 +98,11 @@ impl Spool for Faulty {
         id: MessageId,
         recipients: Vec<(u32, RecipientStatus)>,
     ) -> BoxFuture<'static, Result<(), SpoolError>> {
+        if self.is_full.load(Ordering::SeqCst) {
+            self.refusals.send_modify(|refusals| *refusals += 1);
+            let full = SpoolError::Full(journal::Error::DiskFull { free: 0, min_free: 1 });
+            return std::future::ready(Err(full)).boxed();
+        }
         self.spool.progress(id, recipients)
     }
 
@@ -103,38 +159,11 @@ fn hops() -> Hops {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_panics_loses_neither_its_unit_nor_its_place() {
     let folder = tempfile::tempdir().unwrap();
-    let spool =
-        SpoolConfig { dir: folder.path().join("spool"), min_free: ByteSize(0), ..SpoolConfig::default() };
-    let (spool, _) = JournalSpool::open(&spool).unwrap();
-    let id = MessageId::new();
-    let envelope = Envelope {
-        message_id: id.to_string(),
-        recipients: vec![Recipient { address: "bob@remote.test".into(), ..Recipient::default() }],
-        ..Envelope::default()
-    };
-    let message = NewMessage {
-        id,
-        envelope,
-        expires_at: u64::MAX,
-        recipients: Vec::new(),
-        settles: None,
-        hand_overs: 0,
-    };
-    spool.accept(message, Bytes::from_static(b"x")).await.unwrap();
     let (looks, mut looked) = watch::channel(0);
-    let retry = RetryConfig { stall_first: HumanDuration::from_millis(1), ..RetryConfig::default() };
-    let events = EventsConfig { dir: folder.path().join("events"), keep: ByteSize::mib(1) };
-    let parts = Parts {
-        hostname: "mta.example.test".into(),
-        retry,
-        sites: SitesConfig::default(),
-        sessions: 1,
-        messages_per_session: 1,
-        spool: Arc::new(Faulty { spool, looks }),
-        events: Events::open(&events).unwrap(),
-        hops: hops(),
-        metrics: Metrics::default(),
-    };
+    let spool = Faulty { has_bug: true, looks, ..Faulty::open(folder.path()) };
+    let recipient = Recipient { address: "bob@remote.test".into(), ..Recipient::default() };
+    spool.accept(new_message(vec![recipient]), Bytes::from_static(b"x")).await.unwrap();
+    let parts = parts(folder.path(), spool);
     // One worker: if its place were lost, there would be no other.
     let queue = Queue::with_routing(parts, SiteLimits::fixed(1));
     let shutdown = Shutdown::new();
