@@ -113,26 +113,18 @@ impl Happening {
 
     /// A sentence: whom it concerns, what happened, how, who said what.
     pub(crate) fn tell(&self, zone: &TimeZone) -> String {
-        let mut told = String::new();
-        if !self.recipient.is_empty() {
-            told.push_str(&self.recipient);
-            told.push_str(": ");
-        }
-        told.push_str(&self.happening(zone));
-        if self.attempt > 1 && self.kind != "attempt" {
-            told.push_str(&format!(" at attempt {}", self.attempt));
-        }
-        if !self.tls.is_empty() {
-            told.push_str(&format!(" [{}]", self.tls));
-        }
-        if self.has_remark() {
-            told.push_str(&format!(" ({})", self.detail));
-        }
-        if let Some(reply) = &self.reply {
-            let who = if self.said_by_peer { "" } else { "found here: " };
-            told.push_str(&format!(": {who}{}", reply.line));
-        }
-        told
+        let some = |told: bool, text: String| if told { text } else { String::new() };
+        let who = if self.said_by_peer { "" } else { "found here: " };
+        let reply = self.reply.as_ref().map(|reply| format!(": {who}{}", reply.line));
+        [
+            some(!self.recipient.is_empty(), format!("{}: ", self.recipient)),
+            self.happening(zone),
+            some(self.attempt > 1 && self.kind != "attempt", format!(" at attempt {}", self.attempt)),
+            some(!self.tls.is_empty(), format!(" [{}]", self.tls)),
+            some(self.has_remark(), format!(" ({})", self.detail)),
+            reply.unwrap_or_default(),
+        ]
+        .concat()
     }
 
     fn happening(&self, zone: &TimeZone) -> String {

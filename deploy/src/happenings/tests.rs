@@ -15,14 +15,14 @@ fn tell(event: Event) -> String {
     Happening::new("mta".into(), event).tell(&TimeZone::UTC)
 }
 
-fn reply(code: u32, enhanced: &str, text: &str) -> Option<Reply> {
-    Some(Reply { code, enhanced: enhanced.into(), text: text.into() })
+fn reply(code: u32, enhanced: &str, text: &str) -> Reply {
+    Reply { code, enhanced: enhanced.into(), text: text.into() }
 }
 
 #[test]
 fn what_another_host_said_is_told_apart_from_what_was_found_here() {
     let said = Event {
-        reply: reply(451, "4.7.1", "greylisted\ncome back"),
+        reply: Some(reply(451, "4.7.1", "greylisted\ncome back")),
         said_by_peer: true,
         next_attempt_at: Some(at(60_000)),
         tls: "TLSv1.3".into(),
@@ -35,17 +35,17 @@ fn what_another_host_said_is_told_apart_from_what_was_found_here() {
         "x@remote.test: deferred until 2026-11-24 01:37:47.000 by mx.remote.test 192.0.2.1:25 at attempt 3 \
          [TLSv1.3]: 451 4.7.1 greylisted / come back"
     );
-    let found = Event { said_by_peer: false, reply: reply(451, "4.4.1", "connection refused"), ..said };
+    let found = Event { said_by_peer: false, reply: Some(reply(451, "4.4.1", "connection refused")), ..said };
     assert!(tell(found).ends_with(": found here: 451 4.4.1 connection refused"));
     let refused = Event {
-        reply: reply(550, "5.1.1", "no such user"),
+        reply: Some(reply(550, "5.1.1", "no such user")),
         said_by_peer: true,
         peer: "mx.remote.test".into(),
         ..event(EventKind::Bounced)
     };
     assert_eq!(tell(refused), "x@remote.test: refused for good by mx.remote.test: 550 5.1.1 no such user");
     let nowhere = Event {
-        reply: reply(550, "5.1.2", "no such domain"),
+        reply: Some(reply(550, "5.1.2", "no such domain")),
         peer: "local".into(),
         ..event(EventKind::Bounced)
     };
@@ -55,7 +55,7 @@ fn what_another_host_said_is_told_apart_from_what_was_found_here() {
 #[test]
 fn why_a_session_was_not_encrypted_stands_beside_what_came_of_it() {
     let delivered = Event {
-        reply: reply(250, "2.0.0", "taken"),
+        reply: Some(reply(250, "2.0.0", "taken")),
         said_by_peer: true,
         peer: "mx.remote.test 192.0.2.1:25".into(),
         detail: "sent in clear: STARTTLS refused: 454".into(),

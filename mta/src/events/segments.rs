@@ -118,7 +118,9 @@ mod tests {
     fn a_filter_holds_what_was_added_and_hardly_anything_else() {
         let mut filter = Filter::new((8 << 20) / 64 / 64);
         let added: Vec<[u8; 16]> = (0..8_000).map(|_| *MessageId::new().as_bytes()).collect();
-        added.iter().for_each(|id| filter.add(*id));
+        for id in &added {
+            filter.add(*id);
+        }
         assert!(added.iter().all(|id| filter.may_hold(*id)));
         let wrong = (0..8_000).filter(|_| filter.may_hold(*MessageId::new().as_bytes())).count();
         assert!(wrong < 160, "{wrong} of 8,000");

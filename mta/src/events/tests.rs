@@ -152,10 +152,14 @@ async fn from_every_offset_each_event_is_told_once_while_writers_go_on() {
         })
         .collect();
     let told = take(&mut live, WRITERS * EACH).await;
-    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    for writer in writers {
+        writer.join().unwrap();
+    }
 
     let mut counts: HashMap<usize, usize> = HashMap::new();
-    told.iter().for_each(|told| *counts.entry(number(told)).or_default() += 1);
+    for told in &told {
+        *counts.entry(number(told)).or_default() += 1;
+    }
     assert!((0..WRITERS * EACH).all(|number| counts.get(&number) == Some(&1)));
     assert!(told.is_sorted_by(|a, b| a.offset < b.offset));
     for (place, told_then) in told.iter().enumerate() {

@@ -32,6 +32,15 @@ pub(super) enum From {
     Now,
 }
 
+/// Where a reader ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// Never.
+    Open,
+    /// Behind this place; at once if the log was empty.
+    Behind(Option<Position>),
+}
+
 /// Why the events cannot be told as they should.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WatchError {
@@ -60,8 +69,7 @@ pub(super) struct Reader {
     newest: watch::Receiver<Option<Position>>,
     /// Everything up to here was told or passed over.
     told: Option<Position>,
-    /// The last place to tell of, where there is to be an end; none of them if the log was empty.
-    end: Option<Option<Position>>,
+    end: End,
     kinds: Vec<EventKind>,
     batch: VecDeque<WatchResponse>,
 }
@@ -90,7 +98,7 @@ impl Reader {
             events: events.clone(),
             newest: events.newest.clone(),
             told,
-            end: until_now.then_some(now),
+            end: if until_now { End::Behind(now) } else { End::Open },
             kinds,
             batch: VecDeque::new(),
         })
@@ -102,11 +110,12 @@ impl Reader {
             if let Some(event) = self.batch.pop_front() {
                 return Ok(Some(event));
             }
-            if self.end.is_some_and(|end| end <= self.told) {
-                return Ok(None);
-            }
             let newest = *self.newest.borrow_and_update();
-            let upto = self.end.unwrap_or(newest);
+            let upto = match self.end {
+                End::Behind(end) if end <= self.told => return Ok(None),
+                End::Behind(end) => end,
+                End::Open => newest,
+            };
             match upto.filter(|upto| Some(*upto) > self.told) {
                 Some(upto) => self.read(upto).await?,
                 // The log is closed when it can wake nobody any more.

@@ -6,8 +6,7 @@ use crate::spool::Said;
 
 fn lines_of<T>(said_by_peer: bool, peer: &str, of: impl FnOnce(&Lines<'_>) -> T) -> T {
     let said = Said { reply: reply(550, "5.4.4", "no\nway"), peer: peer.into(), by_peer: said_by_peer };
-    let mut status = Status::default();
-    status.last = Some(Arc::new(said));
+    let status = Status { last: Some(Arc::new(said)), ..Status::default() };
     let reported = Reported { index: 0, action: Action::Failed, status: &status, expired: false };
     of(&Lines::new(&reported))
 }

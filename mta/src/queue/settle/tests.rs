@@ -7,7 +7,6 @@ use tokio::task::spawn_blocking;
 
 use super::super::tests::{Faulty, new_message, parts};
 use super::*;
-use crate::spool::Spool as _;
 
 fn said(code: u32) -> Reply {
     Reply { code, enhanced: String::new(), text: "so".into() }
