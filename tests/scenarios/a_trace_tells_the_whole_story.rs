@@ -29,6 +29,49 @@ fn of_a_message_that_was_delivered_and_of_none_that_never_was() {
     assert!(said.lines().count() == 1 && said.contains(nobodys), "{said}");
 }
 
+/// Also over the death of a node: its offsets stay what they are.
+#[test]
+fn who_follows_the_events_misses_none_and_sees_none_twice() {
+    let pipeline = Pipeline::start(WAYPOST, &Options { mta_nodes: 2, ..Options::default() });
+    let events = |after: &[String]| -> Vec<Value> {
+        let after = after.iter().flat_map(|after| ["--after", after]);
+        let told = pipeline.waypost_ok(&["events", "--json"].into_iter().chain(after).collect::<Vec<_>>());
+        told.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let mut sent = Vec::new();
+    let before = eventually("both nodes to have had mail", || {
+        sent.push(send(&pipeline, "bob@example.test"));
+        let told = events(&[]);
+        let had_mail = |node: &str| told.iter().any(|event| event["node"] == node);
+        (had_mail("mta") && had_mail("mta1")).then_some(told)
+    });
+    for id in &sent {
+        let of: Vec<&str> = before
+            .iter()
+            .filter(|event| event["message_id"] == **id)
+            .map(|event| text(&event["kind"]))
+            .collect();
+        assert_eq!(of, ["received", "delivered"], "{id}");
+    }
+    // The last event of each node.
+    let places = ["mta", "mta1"].map(|node| {
+        let last = before.iter().rev().find(|event| event["node"] == node).unwrap();
+        format!("{node}={}", text(&last["offset"]))
+    });
+    assert!(events(&places).is_empty());
+    let old = pipeline.pid("mta1");
+    pipeline.kill("mta1");
+    eventually("the node to be started again", || pipeline.pid("mta1").filter(|&pid| Some(pid) != old));
+    let id = send(&pipeline, "bob@example.test");
+    let new = eventually("events again", || {
+        let told = pipeline.waypost(&["events", "--json", "--after", &places[0], "--after", &places[1]]);
+        told.status.success().then(|| events(&places))
+    });
+    assert_eq!(new.iter().map(|event| text(&event["message_id"])).collect::<Vec<_>>(), [&id, &id]);
+    let told = pipeline.waypost_ok(&["events", "--kind", "received"]);
+    assert_eq!(told.lines().count(), sent.len() + 1, "{told}");
+}
+
 #[test]
 fn of_a_message_that_waits() {
     // Nobody listens on that address, so that connections are refused.
@@ -36,16 +79,20 @@ fn of_a_message_that_waits() {
     let Some((pipeline, _dns)) = pipeline_asking(&records) else { return };
     let id = send(&pipeline, "someone@closed.test");
     let story = story_with(&pipeline, &id, "deferred");
-    assert_eq!(kinds(&story), ["received", "attempt", "deferred"]);
-    let deferred = &story["events"][2];
+    assert_eq!(kinds(&story), ["received", "queued", "attempt", "deferred"]);
+    let deferred = &story["events"][3];
     assert_eq!(deferred["recipient"], "someone@closed.test");
     assert!(text(&deferred["peer"]).starts_with("mx.closed.test 127.0.0.2:"), "{story}");
     assert!(text(&deferred["reply"]["text"]).contains("refused"), "{story}");
     assert_eq!(deferred["reply"]["enhanced"], "4.4.1");
+    assert_eq!((&deferred["said_by_peer"], &deferred["attempt"]), (&false.into(), &1.into()));
     let next = text(&deferred["next_attempt_at"]);
     assert!(next > text(&deferred["at"]), "{story}");
     let told = pipeline.waypost_ok(&["trace", &id]);
-    assert!(told.contains("someone@closed.test: deferred until 20"), "{told}");
+    assert!(
+        told.contains("someone@closed.test: deferred until 20") && told.contains(": found here: 451 4.4.1"),
+        "{told}"
+    );
 
     let queue: Value = serde_json::from_str(&pipeline.waypost_ok(&["queue", "list", "--json"])).unwrap();
     assert_eq!(queue[0]["message_id"], Value::from(id.as_str()));
@@ -66,7 +113,7 @@ fn of_a_message_that_came_back_and_of_the_report_on_it() {
     {
         let id = send(&pipeline, to);
         let story = story_with(&pipeline, &id, "reported");
-        assert_eq!(kinds(&story), ["received", "attempt", "bounced", "reported"]);
+        assert_eq!(kinds(&story), ["received", "queued", "bounced", "reported"]);
         let [bounced, reported] = [&story["events"][2], &story["events"][3]];
         assert_eq!(bounced["recipient"], to);
         assert_eq!(
@@ -77,8 +124,8 @@ fn of_a_message_that_came_back_and_of_the_report_on_it() {
         assert!(pipeline.waypost_ok(&["trace", &id]).contains(&format!("message {report}")), "{story}");
 
         let of_the_report = story_with(&pipeline, report, "delivered");
-        assert_eq!(kinds(&of_the_report), ["received", "delivered"]);
-        let [received, delivered] = [&of_the_report["events"][0], &of_the_report["events"][1]];
+        assert_eq!(kinds(&of_the_report), ["received", "queued", "delivered"]);
+        let [received, delivered] = [&of_the_report["events"][0], &of_the_report["events"][2]];
         assert_eq!(received["detail"], "", "its sender is null");
         assert_eq!(delivered["recipient"], "alice@example.test");
         assert_eq!(of_the_report["located"][0]["account"], "alice@example.test");
