@@ -1,9 +1,8 @@
 //! What MAIL and RCPT carry: paths and the parameters of the extensions, as types (RFC 5321 §4.1.2).
 
 use std::fmt;
-use std::fmt::Write as _;
 
-use message::{Address, Domain, ReversePath};
+use message::{Address, Domain, ReversePath, unitext};
 
 use crate::command::CommandError;
 use crate::xtext;
@@ -165,7 +164,7 @@ impl OriginalRecipient {
         }
         let (address_type, encoded) = value.split_once(';')?;
         let address = if address_type.eq_ignore_ascii_case("utf-8") {
-            decode_utf8_address(encoded)?
+            unitext::decode(encoded)?
         } else {
             String::from_utf8(xtext::decode(encoded)?).ok()?
         };
@@ -175,7 +174,7 @@ impl OriginalRecipient {
     /// The parameter's value, in ASCII.
     pub(crate) fn encode(&self) -> String {
         let encoded = if self.address_type.eq_ignore_ascii_case("utf-8") {
-            encode_utf8_address(&self.address)
+            unitext::encode(&self.address)
         } else {
             xtext::encode(self.address.as_bytes())
         };
@@ -188,39 +187,6 @@ impl fmt::Display for OriginalRecipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{};{}", self.address_type, self.address)
     }
-}
-
-/// Decodes `utf-8-addr-xtext` and `utf-8-addr-unitext` (RFC 6533 §3): what does not stand for itself is `\x{HEX}`.
-fn decode_utf8_address(encoded: &str) -> Option<String> {
-    let mut address = String::with_capacity(encoded.len());
-    let mut rest = encoded;
-    while let Some(c) = rest.chars().next() {
-        if c == '\\' {
-            let (digits, behind) = rest.strip_prefix("\\x{")?.split_once('}')?;
-            let valid = (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
-            address.push(char::from_u32(u32::from_str_radix(digits, 16).ok().filter(|_| valid)?)?);
-            rest = behind;
-        } else if c == '+' || c == '=' || c == ' ' {
-            return None;
-        } else {
-            address.push(c);
-            rest = &rest[c.len_utf8()..];
-        }
-    }
-    Some(address)
-}
-
-fn encode_utf8_address(address: &str) -> String {
-    let mut encoded = String::with_capacity(address.len());
-    for c in address.chars() {
-        if c.is_ascii_graphic() && !matches!(c, '\\' | '+' | '=') {
-            encoded.push(c);
-        } else {
-            // Writing to a `String` cannot fail.
-            let _ = write!(encoded, "\\x{{{:X}}}", u32::from(c));
-        }
-    }
-    encoded
 }
 
 /// Parses what stands behind `MAIL FROM:`.
