@@ -1,14 +1,16 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream;
 use smtp::server::Config;
 use smtp::{BodyType, Credentials, Mail, Password, Rcpt};
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::config::HumanDuration;
 use crate::smtp::server::{self, End, Security, serve_connection};
 use crate::smtp::testing::{Recorder, tls};
 
@@ -42,7 +44,11 @@ fn served(handler: Recorder, acceptor: Option<TlsAcceptor>) -> (DuplexStream, to
         session.starttls = acceptor.is_some();
         session.mechanisms = smtp::Mechanisms::ALL;
         session.max_message_size = 100 * 1024 * 1024;
-        let options = server::Options { session: Arc::new(session), timeouts: server::Timeouts::default() };
+        let options = server::Options {
+            session: Arc::new(session),
+            timeouts: server::Timeouts::default(),
+            arrival: server::Arrival::default(),
+        };
         let security = acceptor.map_or(Security::Plain, Security::StartTls);
         let address = "127.0.0.1:25".parse().unwrap();
         serve_connection(far, address, address, &security, &options, handler, &CancellationToken::new()).await
@@ -139,7 +145,11 @@ async fn tls_from_the_start() {
     let (near, far) = duplex(16 * 1024);
     tokio::spawn(async move {
         let session = Arc::new(Config::new("mx.example.test".parse().unwrap()));
-        let options = server::Options { session, timeouts: server::Timeouts::default() };
+        let options = server::Options {
+            session,
+            timeouts: server::Timeouts::default(),
+            arrival: server::Arrival::default(),
+        };
         let address = "127.0.0.1:465".parse().unwrap();
         let (security, token) = (Security::Implicit(acceptor), CancellationToken::new());
         serve_connection(far, address, address, &security, &options, Recorder::default(), &token).await
@@ -231,7 +241,7 @@ async fn behind_half_a_command_that_the_server_did_not_take_nothing_follows() {
     let (stream, server) =
         choking(&[("", "220 mx\r\n"), ("EHLO client.test\r\n", "250-mx\r\n250 PIPELINING\r\n")]);
     let mut options = options();
-    options.timeouts.mail = Duration::from_millis(20);
+    options.timeouts.mail = HumanDuration::from_millis(20);
     let mut connection = Connection::over(stream, &options).await.unwrap();
     let mut far = server.await.unwrap();
     // Replies to what has not even left: to go on with them is to write DATA behind half a RCPT.
@@ -261,7 +271,7 @@ async fn a_message_that_the_server_does_not_take_in_time_is_not_gone_on_with() {
     ]);
     let mut options = options();
     options.session.chunking = true;
-    options.timeouts.block = Duration::from_millis(20);
+    options.timeouts.block = HumanDuration::from_millis(20);
     let mut connection = Connection::over(stream, &options).await.unwrap();
     let pieces = stream::iter([Ok(Bytes::from("x".repeat(100_000)))]);
     let outcomes = connection.send(&envelope(&["b@example.test"]), pieces).await;
@@ -322,7 +332,7 @@ async fn a_message_that_needs_more_than_is_offered_is_not_sent() {
 async fn a_silent_server_is_given_up() {
     let (stream, _silent) = duplex(1024);
     let mut options = options();
-    options.timeouts.greeting = Duration::from_millis(20);
+    options.timeouts.greeting = HumanDuration::from_millis(20);
     let Err(ConnectError::Session(failure)) = Connection::over(stream, &options).await else { panic!() };
     assert_eq!((failure.stage, &*failure.reply.text), (Stage::Greeting, "Timed out at greeting"));
 }
@@ -336,7 +346,7 @@ async fn a_server_that_dribbles_is_given_up_too() {
         }
     };
     let mut options = options();
-    options.timeouts.greeting = Duration::from_millis(50);
+    options.timeouts.greeting = HumanDuration::from_millis(50);
     let (connection, ()) = tokio::join!(Connection::over(stream, &options), dribble);
     let Err(ConnectError::Session(failure)) = connection else { panic!() };
     assert_eq!(&*failure.reply.text, "Timed out at greeting");
@@ -351,4 +361,126 @@ async fn a_port_without_a_server_is_a_failure_to_connect() {
         panic!()
     };
     assert_eq!(error.failure().stage, Stage::Connect);
+}
+
+#[tokio::test]
+async fn a_message_at_hand_goes_in_one_breath() {
+    let script = const {
+        &[
+            ("", "220 mx\r\n"),
+            ("EHLO", "250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n"),
+            // Nothing is said before all of it is there.
+            ("BDAT 3 LAST\r\nx\r\n", "250 OK\r\n250 OK\r\n250 taken\r\n"),
+        ]
+    };
+    let mut options = options();
+    options.session.chunking = true;
+    let mut connection = Connection::over(scripted(script), &options).await.unwrap();
+    let outcomes = connection.send_whole(&envelope(&["b@example.test"]), "x\r\n".into()).await;
+    assert!(outcomes[0].is_delivered(), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_message_at_hand_goes_to_any_server() {
+    let handler = Recorder::default();
+    let (stream, _server) = served(handler.clone(), None);
+    let mut connection = Connection::over(stream, &options()).await.unwrap();
+    for _ in 0..2 {
+        let outcomes = connection.send_whole(&envelope(&["b@example.test"]), ".x\r\n".into()).await;
+        assert!(outcomes[0].is_delivered(), "{outcomes:?}");
+    }
+    handler.record(|record| assert_eq!(record.content, b".x\r\n.x\r\n"));
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_it_waited_gets_no_message() {
+    let mut connection = Connection::over(scripted(&UP_TO_DATA[..2]), &options()).await.unwrap();
+    // What the server wrote is read, and it has gone: nothing is written to it.
+    let outcomes = connection.send_whole(&envelope(&["b@example.test"]), "x".into()).await;
+    let [Outcome::Transient(failure)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!((failure.stage, failure.from_peer), (Stage::Mail, false));
+    assert!(!connection.is_ready());
+}
+
+#[tokio::test]
+async fn a_reply_behind_the_timeout_is_no_reply() {
+    let (stream, server) = choking(UP_TO_DATA);
+    let mut options = options();
+    options.timeouts.end = HumanDuration::from_millis(20);
+    let mut connection = Connection::over(stream, &options).await.unwrap();
+    let outcomes = connection.send(&envelope(&["b@example.test"]), body(&["x\r\n"])).await;
+    let [Outcome::Unknown(failure)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(failure.reply.text, "Timed out at end of message");
+    let mut far = server.await.unwrap();
+    far.write_all(b"250 2.0.0 taken\r\n").await.unwrap();
+    // It would be taken for the next message's.
+    assert!(!connection.is_ready());
+    let outcomes = connection.send(&envelope(&["c@example.test"]), body(&["y\r\n"])).await;
+    assert!(matches!(&outcomes[..], [Outcome::Transient(_)]));
+    drop(connection);
+    let mut left = String::new();
+    far.read_to_string(&mut left).await.unwrap();
+    assert!(left.ends_with("x\r\n.\r\n"), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_a_message_drop_by_drop_is_given_up() {
+    let (stream, server) = choking(UP_TO_DATA);
+    let mut options = options();
+    // A block has plenty of time, the message has next to none.
+    options.timeouts.message = HumanDuration::from_millis(300);
+    let mut connection = Connection::over(stream, &options).await.unwrap();
+    let drip = async {
+        let mut far = server.await.unwrap();
+        while far.read_u8().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let pieces = stream::iter((0..1000).map(|_| Ok(Bytes::from("x".repeat(10_000)))));
+    let sending = async {
+        let outcomes = connection.send(&envelope(&["b@example.test"]), pieces).await;
+        drop(connection);
+        outcomes
+    };
+    let (outcomes, ()) = tokio::join!(sending, drip);
+    let [Outcome::Transient(failure)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(failure.reply.text, "Timed out at message");
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_and_reads_no_more_is_heard_at_once() {
+    let (stream, server) = choking(&[
+        ("", "220 mx\r\n"),
+        ("EHLO client.test\r\n", "250-mx\r\n250 PIPELINING\r\n"),
+        ("DATA\r\n", "250 OK\r\n250 OK\r\n354 go\r\n"),
+        ("xxx", "552 5.3.4 too large\r\n"),
+    ]);
+    let mut connection = Connection::over(stream, &options()).await.unwrap();
+    let pieces = stream::iter((0..100).map(|_| Ok(Bytes::from("x".repeat(10_000)))));
+    let outcomes = connection.send(&envelope(&["b@example.test"]), pieces).await;
+    let [Outcome::Permanent(failure)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(failure.reply.code, 552);
+    drop(server);
+}
+
+#[tokio::test]
+async fn what_was_said_before_tls_is_not_heard_under_it() {
+    let (acceptor, connector) = tls();
+    let (stream, mut far) = duplex(16 * 1024);
+    let server = async move {
+        far.write_all(b"220 mx\r\n").await.unwrap();
+        let mut buffer = [0; 1024];
+        let _ = far.read(&mut buffer).await.unwrap();
+        far.write_all(b"250-mx\r\n250 STARTTLS\r\n").await.unwrap();
+        let _ = far.read(&mut buffer).await.unwrap();
+        // In one segment with the reply to STARTTLS: an answer to the EHLO that comes under TLS.
+        far.write_all(b"220 go\r\n250-mx\r\n250 AUTH PLAIN\r\n").await.unwrap();
+        let mut stream = acceptor.accept(far).await.unwrap();
+        let _ = stream.read(&mut buffer).await.unwrap();
+        stream.write_all(b"250 mx\r\n").await.unwrap();
+        stream
+    };
+    let options = with_tls(connector, "localhost", StartTls::Required);
+    let (connection, _far) = tokio::join!(Connection::over(stream, &options), server);
+    assert!(connection.unwrap().extensions().auth.is_empty());
 }
