@@ -18,6 +18,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+#[cfg(test)]
+mod tests;
+
 /// How long to wait for a connection to one address.
 const CONNECT: Duration = Duration::from_secs(15);
 /// Addresses that are tried.
