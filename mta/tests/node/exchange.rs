@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 /// How the host behaves. The first `misbehaves` connections do what the flags say, later ones are faultless.
 #[derive(Clone, Copy, Default)]
@@ -18,12 +18,22 @@ pub struct Script {
     pub cut_after_message: bool,
     /// The second MAIL on a connection is answered with 421, and the connection closed.
     pub one_message: bool,
+    /// The reply to each message waits until the test says [`Exchange::answer`].
+    pub slow: bool,
 }
 
 pub struct Exchange {
     pub address: SocketAddr,
     received: mpsc::UnboundedReceiver<Received>,
     connections: Arc<AtomicUsize>,
+    load: Arc<Load>,
+}
+
+/// Messages of a slow host.
+struct Load {
+    answers: Semaphore,
+    unanswered: AtomicUsize,
+    most: AtomicUsize,
 }
 
 /// A message that was sent to the host, whatever it said to that.
@@ -42,16 +52,19 @@ impl Exchange {
         let (sender, received) = mpsc::unbounded_channel();
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&connections);
+        let load = Load { answers: Semaphore::new(0), unanswered: 0.into(), most: 0.into() };
+        let load = Arc::new(load);
+        let shared = Arc::clone(&load);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let count = counted.fetch_add(1, Ordering::SeqCst);
                 let script = if count < script.misbehaves { script } else { Script::default() };
                 // A client that goes away ends only its own conversation.
-                tokio::spawn(converse(stream, script, sender.clone()));
+                tokio::spawn(converse(stream, script, sender.clone(), Arc::clone(&shared)));
             }
         });
-        Self { address, received, connections }
+        Self { address, received, connections, load }
     }
 
     pub async fn received(&mut self) -> Received {
@@ -61,12 +74,23 @@ impl Exchange {
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
+
+    /// Lets a slow host reply to so many messages.
+    pub fn answer(&self, messages: usize) {
+        self.load.answers.add_permits(messages);
+    }
+
+    /// The most messages that a slow host had to reply to at a time.
+    pub fn most_unanswered(&self) -> usize {
+        self.load.most.load(Ordering::SeqCst)
+    }
 }
 
 async fn converse(
     stream: TcpStream,
     script: Script,
     sender: mpsc::UnboundedSender<Received>,
+    load: Arc<Load>,
 ) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     stream.write_all(b"220 mx.test ESMTP\r\n").await?;
@@ -103,7 +127,13 @@ async fn converse(
             "DATA" => {
                 stream.write_all(b"354 go on\r\n").await?;
                 message.body = read_message(&mut stream).await?;
+                let unanswered = load.unanswered.fetch_add(1, Ordering::SeqCst) + 1;
+                load.most.fetch_max(unanswered, Ordering::SeqCst);
                 let _ = sender.send(message.clone());
+                if script.slow {
+                    load.answers.acquire().await.unwrap().forget();
+                }
+                load.unanswered.fetch_sub(1, Ordering::SeqCst);
                 if script.cut_after_message {
                     return Ok(());
                 }

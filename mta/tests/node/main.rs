@@ -15,4 +15,5 @@ mod inbound;
 mod outbound;
 mod reports;
 mod routing;
+mod sites;
 mod transfer;

@@ -8,7 +8,8 @@ use hickory_resolver::proto::rr::rdata::{A, MX};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
 
-/// What the server knows. Other names do not exist, and `broken.test` with all below it cannot be resolved.
+/// What the server knows. Other names do not exist, `broken.test` with all below it cannot be resolved, and to questions
+/// about `silent.test` and all below it there is no answer.
 #[derive(Clone, Default)]
 pub struct Names {
     records: HashMap<String, Vec<RData>>,
@@ -35,7 +36,9 @@ impl Names {
             loop {
                 let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
                 let query = Message::from_vec(&buffer[..length]).unwrap();
-                socket.send_to(&self.respond(&query).to_vec().unwrap(), client).await.unwrap();
+                if !query.queries[0].name().to_ascii().to_lowercase().ends_with("silent.test.") {
+                    socket.send_to(&self.respond(&query).to_vec().unwrap(), client).await.unwrap();
+                }
             }
         });
         address

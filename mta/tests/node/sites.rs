@@ -1,0 +1,165 @@
+//! Sites: who waits for whom, and what goes over which connection.
+
+use std::net::Ipv4Addr;
+
+use proto::mta::EventKind;
+use service::config::HumanDuration;
+
+use super::exchange::{Exchange, Script};
+use super::names::Names;
+use super::node::{Node, envelope};
+
+const MESSAGE: &str = "From: alice@example.test\r\nMessage-ID: <1@example.test>\r\n\r\nbody\r\n";
+
+fn host(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 9, last)
+}
+
+fn slow(messages: usize) -> Script {
+    Script { misbehaves: messages, slow: true, ..Script::default() }
+}
+
+/// Sends a message to one recipient; returns its id.
+async fn send(node: &Node, recipient: &str) -> String {
+    let envelope = envelope(&[recipient]);
+    node.enqueue(envelope.clone(), MESSAGE).await.unwrap();
+    envelope.message_id
+}
+
+#[tokio::test]
+async fn a_slow_site_holds_up_only_itself() {
+    let slow_host = Exchange::start(host(1), 0, slow(100)).await;
+    let port = slow_host.address.port();
+    let _fast_host = Exchange::start(host(2), port, Script::default()).await;
+    let names = Names::default().a("slow.test", host(1)).a("fast.test", host(2));
+    let node = Node::start_with(names, port, |config| config.outbound.sites.first = 2).await;
+    let mut behind = Vec::new();
+    for n in 0..10 {
+        behind.push(send(&node, &format!("user{n}@slow.test")).await);
+    }
+    let ahead = send(&node, "bob@fast.test").await;
+    node.event(&ahead, EventKind::Delivered).await;
+    assert_eq!(node.waiting().await, 10);
+    slow_host.answer(10);
+    for id in behind {
+        node.event(&id, EventKind::Delivered).await;
+    }
+}
+
+#[tokio::test]
+async fn domains_of_one_set_of_hosts_share_its_limit() {
+    let mut shared = Exchange::start(host(11), 0, slow(100)).await;
+    let names = Names::default()
+        .mx("one.test", 10, "mx.shared.test")
+        .mx("two.test", 20, "mx.shared.test")
+        .a("mx.shared.test", host(11));
+    let node = Node::start_with(names, shared.address.port(), |config| {
+        config.outbound.sites.first = 2;
+        config.outbound.sites.most = 2;
+    })
+    .await;
+    let mut ids = Vec::new();
+    for n in 0..4 {
+        ids.push(send(&node, &format!("user{n}@one.test")).await);
+        ids.push(send(&node, &format!("user{n}@two.test")).await);
+    }
+    for _ in &ids {
+        shared.received().await;
+        shared.answer(1);
+    }
+    for id in ids {
+        node.event(&id, EventKind::Delivered).await;
+    }
+    assert!(shared.most_unanswered() <= 2, "{}", shared.most_unanswered());
+}
+
+#[tokio::test]
+async fn recipients_at_one_site_share_a_transaction_up_to_the_limit() {
+    let mut exchange = Exchange::start(host(21), 0, Script::default()).await;
+    let names = Names::default().a("remote.test", host(21));
+    let node = Node::start(names, exchange.address.port()).await;
+    let recipients: Vec<String> = (0..250).map(|n| format!("user{n:03}@remote.test")).collect();
+    let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
+    node.enqueue(envelope(&recipients), MESSAGE).await.unwrap();
+    let mut transactions =
+        [exchange.received().await.to, exchange.received().await.to, exchange.received().await.to];
+    transactions.sort();
+    assert_eq!(transactions.each_ref().map(Vec::len), [100, 100, 50]);
+    assert_eq!(transactions.concat(), recipients);
+    node.eventually(|| async { node.waiting().await == 0 }).await;
+}
+
+#[tokio::test]
+async fn a_session_is_used_again_until_it_has_carried_its_messages() {
+    let exchange = Exchange::start(host(31), 0, Script::default()).await;
+    let names = Names::default().a("remote.test", host(31));
+    let node = Node::start_with(names, exchange.address.port(), |config| {
+        // One at a time: the next message goes when the one before has given the session back.
+        config.outbound.sites.first = 1;
+        config.outbound.sites.most = 1;
+        config.outbound.messages_per_session = 3;
+        config.outbound.sites.idle = HumanDuration::from_hours(1);
+    })
+    .await;
+    for n in 0..6 {
+        let id = send(&node, &format!("user{n}@remote.test")).await;
+        node.event(&id, EventKind::Delivered).await;
+    }
+    assert_eq!(exchange.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_site_that_cannot_be_reached_is_left_alone() {
+    let alive = Exchange::start(host(42), 0, Script::default()).await;
+    let names = Names::default().a("dead.test", host(41)).a("alive.test", host(42));
+    let node = Node::start_with(names, alive.address.port(), |config| {
+        config.outbound.sites.down_after = 1;
+        config.outbound.sites.down_first = HumanDuration::from_hours(1);
+    })
+    .await;
+    let first = send(&node, "first@dead.test").await;
+    node.event(&first, EventKind::Deferred).await;
+    let second = send(&node, "second@dead.test").await;
+    // What came after it went where it should.
+    let other = send(&node, "bob@alive.test").await;
+    node.event(&other, EventKind::Delivered).await;
+    assert!(node.trace(&second).await.iter().all(|event| event.kind() != EventKind::Attempt));
+    assert_eq!(node.waiting().await, 2);
+}
+
+#[tokio::test]
+async fn a_site_that_was_left_alone_is_tried_again() {
+    let elsewhere = Exchange::start(host(52), 0, Script::default()).await;
+    let port = elsewhere.address.port();
+    let names = Names::default().a("away.test", host(51));
+    let node = Node::start_with(names, port, |config| {
+        config.retry.first = HumanDuration::from_hours(1);
+        config.outbound.sites.down_after = 1;
+        config.outbound.sites.down_first = HumanDuration::from_millis(200);
+    })
+    .await;
+    let first = send(&node, "first@away.test").await;
+    node.event(&first, EventKind::Deferred).await;
+    let _back = Exchange::start(host(51), port, Script::default()).await;
+    for n in 0..3 {
+        let id = send(&node, &format!("user{n}@away.test")).await;
+        node.event(&id, EventKind::Delivered).await;
+    }
+    assert_eq!(node.waiting().await, 1, "the first has its own time");
+}
+
+#[tokio::test]
+async fn name_servers_that_do_not_answer_hold_up_only_their_own_domains() {
+    let exchange = Exchange::start(host(61), 0, Script::default()).await;
+    let names = Names::default().a("remote.test", host(61));
+    let node = Node::start_with(names, exchange.address.port(), |config| {
+        config.dns.timeout = HumanDuration::from_hours(1);
+    })
+    .await;
+    for n in 0..100 {
+        send(&node, &format!("bob@d{n}.silent.test")).await;
+    }
+    let id = send(&node, "bob@remote.test").await;
+    node.event(&id, EventKind::Delivered).await;
+    assert_eq!(node.waiting().await, 100);
+}
