@@ -15,7 +15,7 @@ const DEATHS: usize = 3;
 #[test]
 fn no_submission_fails() {
     let pipeline = two_nodes();
-    let load = Load::start(&pipeline, Mix { smtp: 0, submissions: 4, reports: false });
+    let load = Load::start(&pipeline, Mix { smtp: 0, submissions: 4, reports: false, remote: false });
     wait_until_each_takes_mail(&pipeline);
     for node in NODES.repeat(DEATHS) {
         let old = pipeline.pid(node);

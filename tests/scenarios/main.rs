@@ -12,6 +12,7 @@ mod mail_goes_on_when_an_mta_node_dies;
 mod mail_programs_work_all_day;
 mod no_acknowledged_message_is_lost_when_a_service_is_killed;
 mod other_mail_systems_exchange_mail_with_us;
+mod relayed_mail_survives_a_killed_mta;
 mod the_readme_is_true;
 mod up_tells_what_is_wrong;
 mod what_must_be_refused_is_refused;

@@ -55,7 +55,7 @@ struct Trial {
 impl Trial {
     fn begin() -> Self {
         let pipeline = Pipeline::start(WAYPOST, &with_small_segments());
-        let load = Load::start(&pipeline, Mix { smtp: 3, submissions: 3, reports: true });
+        let load = Load::start(&pipeline, Mix { smtp: 3, submissions: 3, reports: true, remote: false });
         Self { began: Instant::now(), pipeline, load, inboxes: Inboxes::default() }
     }
 

@@ -6,6 +6,7 @@ mod homeward;
 mod interop;
 mod letter;
 mod outward;
+mod policies;
 
 use pipeline_tests::mta::{Exim, Mta, OpenSmtpd, Postfix, Setup};
 
@@ -72,4 +73,19 @@ fn exim_sends_to_waypost() {
 #[test]
 fn opensmtpd_sends_to_waypost() {
     homeward::run(&OPENSMTPD);
+}
+
+#[test]
+fn waypost_holds_postfix_to_what_its_domains_publish() {
+    policies::run(&POSTFIX);
+}
+
+#[test]
+fn waypost_holds_exim_to_what_its_domains_publish() {
+    policies::run(&EXIM);
+}
+
+#[test]
+fn waypost_holds_opensmtpd_to_what_its_domains_publish() {
+    policies::run(&OPENSMTPD);
 }

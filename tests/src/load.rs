@@ -20,6 +20,8 @@ use crate::wire::trust;
 
 /// Who gets the mail.
 pub const RECIPIENTS: [&str; 2] = ["alice@example.test", "bob@example.test"];
+/// Who gets it at [`Remote`](crate::Remote): two addresses of one host, and so two sites.
+pub const REMOTE: [&str; 2] = ["carol@[127.0.0.1]", "dave@[127.0.0.2]"];
 
 /// Messages that one session carries, so that there are new ones all the time.
 const MESSAGES_PER_SESSION: usize = 20;
@@ -79,6 +81,8 @@ pub struct Mix {
     pub submissions: usize,
     /// Whether some submissions ask for a report of success. Such mail cannot go straight to the MDA.
     pub reports: bool,
+    /// Whether most submissions are for people elsewhere.
+    pub remote: bool,
 }
 
 /// Clients that send until they are told to stop.
@@ -205,6 +209,10 @@ impl Client {
         let lines = if fastrand::u8(..100) == 0 { 4_000 } else { fastrand::u32(1..40) };
         let token = format!("load-{}-{}-{lines}", self.number, self.outcome.sent.len());
         let recipients = match fastrand::u8(..10) {
+            0 if self.shared.mix.remote && self.door == Door::Submissions => [RECIPIENTS, REMOTE].concat(),
+            other @ 1..8 if self.shared.mix.remote && self.door == Door::Submissions => {
+                vec![REMOTE[usize::from(other % 2)]]
+            }
             0 => RECIPIENTS.to_vec(),
             other => vec![RECIPIENTS[usize::from(other % 2)]],
         };

@@ -53,6 +53,7 @@ impl Exchange {
         let environment = vec![("WAYPOST_MTA__LIMITS__MESSAGE_SIZE", limits.waypost.to_string())];
         let pipeline = Pipeline::start(WAYPOST, &Options { arguments, environment, ..Options::default() });
         let peer = (peer.start)(&Setup {
+            domains: &["remote.test", "plain.remote.test", "bare.remote.test"],
             port,
             example_test: pipeline.address("mta", "smtp"),
             size_limit: limits.peer,

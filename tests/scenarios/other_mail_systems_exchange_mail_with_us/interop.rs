@@ -31,10 +31,9 @@ impl Section {
 
     /// Holds the section against the one on the page, or writes it there.
     pub(super) fn check(self) {
-        let mut text = "\n| | |\n|---|---|\n".to_owned();
-        for (tried, came_of_it) in &self.rows {
-            text += &format!("| {tried} | {came_of_it} |\n");
-        }
+        let rows: Vec<String> =
+            self.rows.iter().map(|(tried, came_of_it)| format!("| {tried} | {came_of_it} |\n")).collect();
+        let text = format!("\n| | |\n|---|---|\n{}", rows.concat());
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/interop.md");
         let rewrite = env::var_os("WAYPOST_WRITE_INTEROP").is_some();
         let mut file =
@@ -47,13 +46,11 @@ impl Section {
             page.split("\n## ").skip(1).filter_map(|section| section.split_once('\n')).collect();
         if rewrite {
             sections.insert(&self.heading, &text);
-            let sections: String = sections
-                .iter()
-                .map(|(heading, text)| format!("\n## {heading}\n{}\n", text.trim_end()))
-                .collect();
+            let section = |(heading, text): (&&str, &&str)| format!("\n## {heading}\n{}\n", text.trim_end());
+            let sections: Vec<String> = sections.iter().map(section).collect();
             file.set_len(0).unwrap();
             file.rewind().unwrap();
-            file.write_all([PREFACE, &sections].concat().as_bytes()).unwrap();
+            file.write_all([PREFACE, &sections.concat()].concat().as_bytes()).unwrap();
         } else {
             let stands = sections.get(self.heading.as_str()).copied().unwrap_or_default();
             assert_eq!(

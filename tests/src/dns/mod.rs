@@ -29,11 +29,9 @@ impl Dns {
     /// If it does not start.
     pub fn start(records: &[&str]) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let mut served = "  local-zone: \"test.\" static\n".to_owned();
-        for record in records {
-            served += &format!("  local-data: \"{record}\"\n");
-        }
-        Self::serve(dir, &served, None)
+        let records: Vec<String> =
+            records.iter().map(|record| format!("  local-data: \"{record}\"\n")).collect();
+        Self::serve(dir, &format!("  local-zone: \"test.\" static\n{}", records.concat()), None)
     }
 
     /// Serves these zones with their signatures, under a root of its own. It checks no signature itself: whoever asks
@@ -45,14 +43,15 @@ impl Dns {
         let signer = Signer::find()?;
         let dir = tempfile::tempdir().expect("a temporary folder");
         let Tree { zones, trust_anchor } = signer.plant(zones, dir.path());
-        let mut served = "  local-zone: \"test.\" nodefault\n".to_owned();
-        for (name, file) in zones {
-            served += &format!(
+        let zone = |(name, file): (String, PathBuf)| {
+            format!(
                 "auth-zone:\n  name: \"{name}\"\n  zonefile: \"{}\"\n  for-downstream: no\n  for-upstream: yes\n  \
                  fallback-enabled: no\n",
                 file.display()
-            );
-        }
+            )
+        };
+        let zones: Vec<String> = zones.into_iter().map(zone).collect();
+        let served = format!("  local-zone: \"test.\" nodefault\n{}", zones.concat());
         Self::serve(dir, &served, Some(trust_anchor))
     }
 

@@ -83,7 +83,7 @@ deliver_drop_privilege
 keep_environment =
 log_file_path = /var/log/exim4/%s
 log_selector = +all
-domainlist local_domains = remote.test : plain.remote.test : bare.remote.test
+domainlist local_domains = {domains}
 daemon_smtp_ports = {port}
 local_interfaces = {WHOLE} : {PLAIN} : {BARE}
 rfc1413_hosts =
@@ -149,6 +149,7 @@ broken:
 begin retry
 * * F,1m,1s
 "#,
+        domains = setup.domains.join(" : "),
         port = setup.port,
         size_limit = setup.size_limit,
         ip = setup.example_test.ip(),

@@ -76,15 +76,16 @@ impl Jail {
     }
 
     fn make_users(&self, users: &[(&str, u32, &str)]) {
-        let mut passwd = "root:x:0:0::/:/bin/sh\n".to_owned();
-        let mut group = "root:x:0:\n".to_owned();
-        for (name, id, home) in users {
-            passwd += &format!("{name}:x:{id}:{id}::{home}:/bin/sh\n");
-            group += &format!("{name}:x:{id}:\n");
+        let root = ("root", 0, "/");
+        let all = || [root].into_iter().chain(users.iter().copied());
+        let passwd: Vec<String> =
+            all().map(|(name, id, home)| format!("{name}:x:{id}:{id}::{home}:/bin/sh\n")).collect();
+        let group: Vec<String> = all().map(|(name, id, _)| format!("{name}:x:{id}:\n")).collect();
+        self.write("etc/passwd", &passwd.concat());
+        self.write("etc/group", &group.concat());
+        for (_, id, home) in users {
             self.folder(home.trim_start_matches('/'), *id, 0o755);
         }
-        self.write("etc/passwd", &passwd);
-        self.write("etc/group", &group);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Other mail systems, each of the scenario's own: the MXs of `remote.test`.
+//! Other mail systems, each of the scenario's own.
 
 mod exim;
 mod jail;
@@ -17,16 +17,16 @@ pub use postfix::Postfix;
 use crate::Certificate;
 use crate::peer::missing;
 
-/// Where a peer takes mail with all that it can do: the MX of `remote.test`.
+/// Where a peer takes mail with all that it can do.
 pub const WHOLE: Ipv4Addr = Ipv4Addr::LOCALHOST;
-/// Where it does not offer STARTTLS: the MX of `plain.remote.test`.
+/// Where it does not offer STARTTLS.
 pub const PLAIN: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-/// Where it offers no extension but STARTTLS, if it can be made to: the MX of `bare.remote.test`.
+/// Where it offers no extension but STARTTLS, if it can be made to.
 pub const BARE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
-/// Another mail system. It keeps mail of `user` in the domains above, and of `gréta` where it can; accepts mail of
-/// `broken@remote.test` and then fails to deliver it; knows nobody else there; and sends for everyone on this machine.
-/// Dropping it stops it.
+/// Another mail system, which calls itself `mx.remote.test`. It keeps mail of `user` in its domains, and of
+/// `gréta@remote.test` where it can; accepts mail of `broken@remote.test` and then fails to deliver it; knows nobody else
+/// there; and sends for everyone on this machine. Dropping it stops it.
 pub trait Mta {
     /// Its name and its version, as far as that matters.
     fn version(&self) -> String;
@@ -41,6 +41,8 @@ pub trait Mta {
 /// How a peer is set up.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
+    /// The domains whose mail it keeps.
+    pub domains: &'a [&'a str],
     /// The port on which it takes mail, on each of the addresses above.
     pub port: u16,
     /// Where it sends mail for `example.test`, and for `plain.example.test` without TLS.

@@ -102,10 +102,11 @@ action "keep" maildir
 action "send" relay host "smtp://{to}" helo mx.remote.test
 action "send in clear" relay host "smtp+notls://{to}" helo mx.remote.test
 match from any for domain "remote.test" rcpt-to <broken> action "fail"
-match from any for domain {{ "remote.test", "plain.remote.test", "bare.remote.test" }} action "keep"
+match from any for domain {{ {domains} }} action "keep"
 match from any for domain "example.test" action "send"
 match from any for domain "plain.example.test" action "send in clear"
 "#,
+        domains = setup.domains.iter().map(|domain| format!("\"{domain}\"")).collect::<Vec<_>>().join(", "),
         size_limit = setup.size_limit,
         port = setup.port,
         to = setup.example_test,

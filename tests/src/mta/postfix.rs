@@ -68,11 +68,11 @@ inet_interfaces = {WHOLE}
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
-virtual_mailbox_domains = remote.test, plain.remote.test, bare.remote.test
+virtual_mailbox_domains = {domains}
 message_size_limit = {size_limit}
 virtual_mailbox_limit = 0
 virtual_mailbox_base = {dir}/mail
-virtual_mailbox_maps = inline:{{user@remote.test=user/, user@plain.remote.test=user/, user@bare.remote.test=user/,
+virtual_mailbox_maps = inline:{{{users},
   gréta@remote.test=user/, broken@remote.test=broken/}}
 virtual_uid_maps = static:{MAILBOX_OWNER}
 virtual_gid_maps = static:{MAILBOX_OWNER}
@@ -83,6 +83,13 @@ smtpd_tls_security_level = may
 smtpd_tls_chain_files = {dir}/tls.pem
 smtpd_tls_received_header = yes
 ",
+            domains = setup.domains.join(", "),
+            users = setup
+                .domains
+                .iter()
+                .map(|domain| format!("user@{domain}=user/"))
+                .collect::<Vec<_>>()
+                .join(", "),
             size_limit = setup.size_limit,
             ip = setup.example_test.ip(),
             port = setup.example_test.port(),
