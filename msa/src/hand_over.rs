@@ -178,7 +178,7 @@ fn requests(envelope: &Envelope, pieces: Vec<Bytes>) -> Vec<EnqueueRequest> {
     match requests.first_mut() {
         Some(first) => first.envelope = Some(envelope.clone()),
         None => {
-            requests.push(EnqueueRequest { envelope: Some(envelope.clone()), ..EnqueueRequest::default() })
+            requests.push(EnqueueRequest { envelope: Some(envelope.clone()), ..EnqueueRequest::default() });
         }
     }
     requests

@@ -45,6 +45,7 @@ impl Program for MsaProgram {
 }
 
 /// Runs the MSA with the process' command line.
+#[must_use]
 pub fn main() -> ExitCode {
     cli::main::<MsaProgram>()
 }

@@ -12,10 +12,10 @@ use service::config::{
 use service::smtp::client::Timeouts;
 
 pub use crate::queue::{RateConfig, RetryConfig, SitesConfig};
-pub use crate::receiving::ReceivingConfig;
-pub use crate::routing::RouteConfig;
+use crate::receiving::ReceivingConfig;
+use crate::routing::RouteConfig;
 pub use crate::spool::SpoolConfig;
-pub use crate::tls::{DaneConfig, MtaStsConfig, TlsReportConfig};
+use crate::tls::{DaneConfig, MtaStsConfig, TlsReportConfig};
 
 /// The MTA's configuration file.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -27,7 +27,8 @@ mod tls;
 mod transfer;
 
 pub use config::{
-    Config, ConfigError, EventsConfig, Limits, OutboundConfig, RetryConfig, SmtpConfig, SpoolConfig,
+    Config, ConfigError, EventsConfig, Limits, OutboundConfig, RateConfig, RetryConfig, SitesConfig,
+    SmtpConfig, SpoolConfig,
 };
 pub use program::{main, main_from};
 pub use receiving::{

@@ -97,7 +97,7 @@ impl QueueService {
             .statuses()
             .into_iter()
             .zip(0..)
-            .map(|(status, index)| describe_recipient(message, index, status));
+            .map(|(status, index)| describe_recipient(message, index, &status));
         Ok(Some(QueuedMessage {
             message_id: message.id.to_string(),
             reverse_path: envelope.reverse_path.clone(),
@@ -111,7 +111,7 @@ impl QueueService {
     }
 }
 
-fn describe_recipient(message: &Message, index: u32, status: spool::Status) -> QueuedRecipient {
+fn describe_recipient(message: &Message, index: u32, status: &spool::Status) -> QueuedRecipient {
     let next = (status.state == RecipientState::Queued && status.next_attempt_at > 0)
         .then(|| clock::timestamp(status.next_attempt_at));
     QueuedRecipient {

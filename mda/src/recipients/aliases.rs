@@ -28,9 +28,7 @@ impl<S: MailStore> Recipients<S> {
             for target in level.into_iter().flat_map(|alias| alias.targets) {
                 match self.resolve(&target)? {
                     Resolution::Alias(inner) if through_lists || inner.owner.is_none() => {
-                        if met.insert(inner.address.clone()) {
-                            next.push(inner);
-                        }
+                        next.extend(met.insert(inner.address.clone()).then_some(inner));
                     }
                     _ if known_ends.insert(target.to_lowercase()) => ends.push(target),
                     _ => {}

@@ -51,7 +51,7 @@ impl Directory for Script {
                 Some((_, "example.test")) => (ResolutionKind::UnknownUser, String::new()),
                 _ => (ResolutionKind::Remote, String::new()),
             };
-            Resolution { address, kind: kind.into(), account }
+            Resolution { address, kind: kind.into(), account, ..Resolution::default() }
         };
         let resolutions = request.into_inner().addresses.into_iter().map(resolve).collect();
         Ok(Response::new(ResolveResponse { resolutions }))

@@ -30,11 +30,15 @@ impl Intake {
             .zip(resolutions)
             .partition(|(_, resolution)| *resolution == Resolution::Alias);
         let mut recipients = Distinct::default();
-        direct.into_iter().for_each(|(recipient, _)| recipients.push(recipient));
+        for (recipient, _) in direct {
+            recipients.push(recipient);
+        }
         for (alias, _) in aliases {
             match self.directory.expand(&alias.address).await {
                 Ok(Some(found)) if found.owner.is_none() && !found.targets.is_empty() => {
-                    targets_of(&alias, &found.targets).into_iter().for_each(|target| recipients.push(target));
+                    for target in targets_of(&alias, &found.targets) {
+                        recipients.push(target);
+                    }
                 }
                 _ => recipients.push(alias),
             }

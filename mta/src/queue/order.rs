@@ -69,7 +69,7 @@ impl Queue {
         let now = clock::now();
         for (due, recipients) in due {
             if due <= now {
-                self.push(message, recipients, "", Tag::default(), |_| Scheduler::ROUTING);
+                self.push(message, &recipients, "", Tag::default(), |_| Scheduler::ROUTING);
             } else {
                 self.wait(message, recipients, due, Tag::default());
             }
@@ -80,7 +80,7 @@ impl Queue {
     pub(super) fn push(
         &self,
         message: &Message,
-        recipients: Vec<u32>,
+        recipients: &[u32],
         domain: &str,
         tag: Tag,
         site: impl FnOnce(&mut Scheduler) -> SiteId,
@@ -104,7 +104,7 @@ impl Queue {
     /// Lets recipients of a message wait until `due`, in milliseconds since the epoch.
     pub(super) fn wait(&self, message: &Message, recipients: Vec<u32>, due: u64, tag: Tag) {
         let Some(&first) = recipients.first() else { return };
-        let due = self.pace.from_clock(due);
+        let due = self.pace.at_clock(due);
         let mut scheduler = self.scheduler.lock();
         let site = scheduler.site_in_flight(message.id, first);
         let unit = self.unit(message, Recipients::new(recipients), "", tag);
@@ -145,7 +145,7 @@ impl Queue {
             account,
             domain,
             priority: message.priority,
-            deadline: self.pace.from_clock(message.expires_at),
+            deadline: self.pace.at_clock(message.expires_at),
             tag: tag.encode(),
         }
     }

@@ -18,8 +18,8 @@ impl Pace {
         clock::millis(self.0.elapsed())
     }
 
-    /// From milliseconds since the epoch; what is past is now.
-    pub(super) fn from_clock(self, at: u64) -> u64 {
+    /// When the clock shows so many milliseconds since the epoch; what is past is now.
+    pub(super) fn at_clock(self, at: u64) -> u64 {
         self.now().saturating_add(at.saturating_sub(clock::now()))
     }
 

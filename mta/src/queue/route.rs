@@ -190,14 +190,14 @@ impl Queue {
             Route::Refuse(reply) => self.refuse(&piece.message, piece.recipients, reply).await,
             Route::Mda => {
                 let tag = Tag { stalls: Tag::of(&piece.hand.unit).stalls, is_mailbox: true };
-                self.push(&piece.message, piece.recipients, &piece.domain, tag, |_| self.mda);
+                self.push(&piece.message, &piece.recipients, &piece.domain, tag, |_| self.mda);
             }
             Route::Hosts { .. } => {
                 let resolved = self.parts.hops.remote.sites.resolve(&route).await;
                 self.place(piece, &resolved).await;
             }
             Route::Mx { domain, settings } => {
-                self.look_up((Arc::clone(domain), address_of(settings)), route.clone(), piece)
+                self.look_up((Arc::clone(domain), address_of(settings)), route.clone(), piece);
             }
         }
     }
@@ -235,7 +235,7 @@ impl Queue {
             Ok(site) => {
                 let tag = Tag { stalls: 0, is_mailbox: piece.is_mailbox };
                 let limits = self.parts.sites.limits();
-                self.push(&piece.message, piece.recipients, &piece.domain, tag, |scheduler| {
+                self.push(&piece.message, &piece.recipients, &piece.domain, tag, |scheduler| {
                     scheduler.site(&site.name, limits)
                 });
             }

@@ -10,7 +10,7 @@ use super::Queue;
 use crate::deliver::{Carried, Session};
 
 /// How long nothing is looked at while no session waits.
-const NOBODY: Duration = Duration::from_secs(3_600);
+const NOBODY: Duration = Duration::from_hours(1);
 
 impl Queue {
     /// An open session to a site.

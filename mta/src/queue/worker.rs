@@ -195,7 +195,7 @@ impl Queue {
         };
         if site.name != *line {
             // It has moved while its mail was in line.
-            self.push(&message, recipients, "", Tag::default(), |_| Scheduler::ROUTING);
+            self.push(&message, &recipients, "", Tag::default(), |_| Scheduler::ROUTING);
             return None;
         }
         let begun = self.beginnings(&message, &recipients);

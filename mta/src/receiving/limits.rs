@@ -163,8 +163,8 @@ impl Drop for Connected {
 mod tests {
     use super::*;
 
-    fn limits(config: NetworkLimitsConfig) -> Arc<NetworkLimits> {
-        Arc::new(NetworkLimits::new(&config, Metrics::default()))
+    fn limits(config: &NetworkLimitsConfig) -> Arc<NetworkLimits> {
+        Arc::new(NetworkLimits::new(config, Metrics::default()))
     }
 
     fn address(text: &str) -> IpAddr {
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_network_has_so_many_connections_and_gets_them_back() {
-        let limits = limits(NetworkLimitsConfig { connections: 2, ..NetworkLimitsConfig::default() });
+        let limits = limits(&NetworkLimitsConfig { connections: 2, ..NetworkLimitsConfig::default() });
         let first = limits.connect(address("192.0.2.1")).unwrap();
         let _second = limits.connect(address("192.0.2.2")).unwrap();
         assert_eq!(limits.connect(address("192.0.2.3")).unwrap_err().code, 421);
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_connection_that_comes_too_soon_is_not_counted_as_open() {
         let limits =
-            limits(NetworkLimitsConfig { connections_per_minute: 1, ..NetworkLimitsConfig::default() });
+            limits(&NetworkLimitsConfig { connections_per_minute: 1, ..NetworkLimitsConfig::default() });
         drop(limits.connect(address("2001:db8::1")).unwrap());
         assert_eq!(limits.connect(address("2001:db8::2")).unwrap_err().code, 421);
         assert!(limits.open.lock().is_empty());
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn each_kind_is_counted_by_itself_and_0_is_no_limit() {
-        let limits = limits(NetworkLimitsConfig {
+        let limits = limits(&NetworkLimitsConfig {
             messages_per_minute: 1,
             recipients_per_minute: 0,
             ..NetworkLimitsConfig::default()

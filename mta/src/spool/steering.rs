@@ -8,6 +8,7 @@ pub(crate) struct Change {
     /// Nothing is tried while it is held. Its deadline goes on.
     pub(crate) held: Option<bool>,
     /// A next hop in place of the routing table's, or that of the table again.
+    #[expect(clippy::option_option, reason = "whether it changes, and whether there is one then")]
     pub(crate) route: Option<Option<Arc<str>>>,
     /// When the next attempt is due, in milliseconds since the epoch.
     pub(crate) next_attempt_at: Option<u64>,

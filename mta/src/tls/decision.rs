@@ -201,31 +201,17 @@ impl Watched {
                 Err((ResultType::StarttlsNotSupported, "the host does not offer or begin STARTTLS".into()))
             }
             Ended::Broken(error) => Err(match fault_of(*error) {
-                Some(fault) => self.failure(&fault),
+                Some(fault) => failure(&fault),
                 None => (ResultType::ValidationFailure, error.to_string()),
             }),
             Ended::Encrypted(facts) => match &self.verifier {
                 None => Ok(()),
                 Some(verifier) => {
                     let judged = verifier.judge(&facts.certificates, UnixTime::now());
-                    judged.map_err(|fault| self.failure(&fault))
+                    judged.map_err(|fault| failure(&fault))
                 }
             },
         }
-    }
-
-    fn failure(&self, fault: &Fault) -> (ResultType, String) {
-        let result = match fault {
-            Fault::Name(_) => ResultType::CertificateHostMismatch,
-            Fault::Expired | Fault::NotYetValid => ResultType::CertificateExpired,
-            Fault::Untrusted => ResultType::CertificateNotTrusted,
-            Fault::NoCertificate
-            | Fault::NotNamed
-            | Fault::NoAnchor
-            | Fault::Fingerprint
-            | Fault::Invalid(_) => ResultType::ValidationFailure,
-        };
-        (result, fault.to_string())
     }
 
     pub(super) fn as_failure(host: &str, ends: Ends, (result_type, reason): (ResultType, String)) -> Failure {
@@ -238,4 +224,17 @@ impl Watched {
             failure_reason_code: reason,
         }
     }
+}
+
+/// A fault as a report names it.
+fn failure(fault: &Fault) -> (ResultType, String) {
+    let result = match fault {
+        Fault::Name(_) => ResultType::CertificateHostMismatch,
+        Fault::Expired | Fault::NotYetValid => ResultType::CertificateExpired,
+        Fault::Untrusted => ResultType::CertificateNotTrusted,
+        Fault::NoCertificate | Fault::NotNamed | Fault::NoAnchor | Fault::Fingerprint | Fault::Invalid(_) => {
+            ResultType::ValidationFailure
+        }
+    };
+    (result, fault.to_string())
 }

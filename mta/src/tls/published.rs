@@ -61,21 +61,21 @@ impl TlsPolicies {
             Found::Records { base, records } => {
                 asked.encrypted = true;
                 asked.server_name = Some(base.clone());
-                self.ask_records(question, base, records, asked);
+                self.ask_records(question, &base, records, asked);
             }
         }
     }
 
-    fn ask_records(&self, question: &Question<'_>, base: String, records: TlsaSet, asked: &mut Asked) {
+    fn ask_records(&self, question: &Question<'_>, base: &str, records: TlsaSet, asked: &mut Asked) {
         let text = records.records().iter().map(ToString::to_string).collect();
-        let policy = PolicyUsed { text, ..PolicyUsed::new(PolicyKind::Tlsa, &base) };
+        let policy = PolicyUsed { text, ..PolicyUsed::new(PolicyKind::Tlsa, base) };
         if !records.is_usable() {
             let why = format!("none of the TLSA records of {base} can be used");
             asked.watched.push(Watched::unmet(policy, ResultType::TlsaInvalid, &why));
             asked.remarks.push(format!("{why}: encrypted, and not authenticated by DANE"));
             return;
         }
-        let names = names_for(&base, question.domain, question.site, question.target);
+        let names = names_for(base, question.domain, question.site, question.target);
         let trust = Trust::Dane { records, names };
         let verifier = Arc::new(self.connectors.verifier(trust.clone()));
         asked.watched.push(Watched::by(verifier, policy));
@@ -136,8 +136,10 @@ impl Asked {
         if self.refused.is_some() || self.trust.is_some() || self.encrypted {
             remarks.push(format!("TLS-Required: No, so that the policy of {domain} is not enforced"));
         }
-        watched.iter_mut().for_each(|watched| watched.is_test = true);
-        Self { remarks, watched, server_name, ..Self::default() }
+        for policy in &mut watched {
+            policy.is_test = true;
+        }
+        Self { server_name, remarks, watched, ..Self::default() }
     }
 }
 

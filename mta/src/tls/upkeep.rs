@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use service::drain::Shutdown;
+use tls_policy::mta_sts;
 use tokio::task::spawn_blocking;
 
 use super::TlsPolicies;
 use crate::intake::Intake;
 
 /// How often what has changed is written to disk: what was learnt or counted since is lost in a crash.
-const SAVE_EVERY: Duration = Duration::from_secs(60);
+const SAVE_EVERY: Duration = Duration::from_mins(1);
 /// How often policies are looked at whether they have to be fetched again.
 const REFRESH_EVERY: Duration = Duration::from_hours(1);
 /// How often it is tried to send reports that are due.
@@ -40,7 +41,7 @@ impl TlsPolicies {
 
     /// Writes what has changed to disk; what cannot be written is tried again the next time. Blocks.
     pub(crate) fn save(&self) {
-        let policies = self.sts.as_ref().map_or(Ok(()), |sts| sts.save());
+        let policies = self.sts.as_ref().map_or(Ok(()), mta_sts::Cache::save);
         let results = self.reporting.as_ref().map_or(Ok(()), |reporting| reporting.results.save());
         for (what, saved) in [("MTA-STS policies", policies), ("TLS results", results)] {
             if let Err(error) = saved {

@@ -11,7 +11,7 @@ use super::record::is_extension_name;
 pub const MAX_POLICY_SIZE: usize = 64 * 1024;
 
 /// The longest that a policy holds: about a year (RFC 8461 §3.2). A longer `max_age` counts as this one.
-pub const MAX_AGE: Duration = Duration::from_secs(31_557_600);
+pub const MAX_AGE: Duration = Duration::from_hours(8_766);
 
 /// What a domain asks of those who send mail to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

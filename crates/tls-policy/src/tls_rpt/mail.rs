@@ -52,16 +52,17 @@ impl ReportMail<'_> {
             report_id = report.report_id,
         );
         text.push_str(&self.words(organization, contact));
-        text.push_str(&format!(
+        let attachment = format!(
             "\r\n--{boundary}\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Transfer-Encoding: base64\r\n\
              Content-Disposition: attachment;\r\n filename=\"{file}\"\r\n\r\n"
-        ));
+        );
+        text.push_str(&attachment);
         let encoded = STANDARD.encode(report.packed()?);
         for line in encoded.as_bytes().chunks(LINE) {
             text.extend(line.iter().map(|octet| char::from(*octet)));
             text.push_str("\r\n");
         }
-        text.push_str(&format!("\r\n--{boundary}--\r\n"));
+        text.extend(["\r\n--", &boundary, "--\r\n"]);
         Ok(text.into_bytes())
     }
 

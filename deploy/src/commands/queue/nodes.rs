@@ -21,7 +21,7 @@ pub(super) struct Choice {
 
 /// The nodes that a command is about.
 pub(super) struct Nodes {
-    nodes: Vec<Node>,
+    chosen: Vec<Node>,
     credentials: Credentials,
     console: Console,
 }
@@ -46,7 +46,7 @@ impl Choice {
             let what = format!("cannot ask the node {}", self.node.as_deref().unwrap_or_default());
             return Err(Failure::new(what, format!("there are: {}", names.join(", "))));
         }
-        Ok(Nodes { nodes, credentials: pipeline.credentials, console })
+        Ok(Nodes { chosen: nodes, credentials: pipeline.credentials, console })
     }
 }
 
@@ -57,7 +57,7 @@ impl Nodes {
         question: impl AsyncFn(&mut Queue) -> Result<T, Failure>,
     ) -> Result<Vec<T>, Failure> {
         let (mut answers, mut failures) = (Vec::new(), Vec::new());
-        for node in &self.nodes {
+        for node in &self.chosen {
             match self.ask_one(node, &question).await {
                 Ok(answer) => answers.push(answer),
                 Err(failure) => failures.push(failure),
@@ -79,8 +79,8 @@ impl Nodes {
         &self,
         order: impl AsyncFn(&mut Queue) -> Result<T, Failure>,
     ) -> Result<Vec<T>, Failure> {
-        let mut answers = Vec::with_capacity(self.nodes.len());
-        for node in &self.nodes {
+        let mut answers = Vec::with_capacity(self.chosen.len());
+        for node in &self.chosen {
             answers.push(self.ask_one(node, &order).await?);
         }
         Ok(answers)

@@ -55,11 +55,8 @@ fn draw(table: &str, rest: &str, columns: usize) {
     let mut picture = String::from("\x1b[H");
     for (index, line) in table.lines().chain([rest]).enumerate() {
         let line: String = line.chars().take(columns).collect();
-        if index == 0 {
-            picture.push_str(&format!("\x1b[7m{line}\x1b[0m\x1b[K\r\n"));
-        } else {
-            picture.push_str(&format!("{line}\x1b[K\r\n"));
-        }
+        let (before, after) = if index == 0 { ("\x1b[7m", "\x1b[0m") } else { ("", "") };
+        picture.extend([before, &line, after, "\x1b[K\r\n"]);
     }
     picture.push_str("\x1b[J");
     let mut out = io::stdout().lock();

@@ -56,7 +56,7 @@ fn version_1_tells_the_client_too() {
 fn what_is_no_header_is_refused() {
     let mut too_long = binary(0x21, 0x11, &[]);
     too_long[14] = 0xff;
-    too_long.extend([0; 70_000]);
+    too_long.resize(70_000, 0);
     for octets in [
         &b"EHLO client.test\r\n"[..],
         b"PROXY TCP4 192.0.2.7 192.0.2.1 4711\r\n",

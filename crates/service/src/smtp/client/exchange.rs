@@ -32,14 +32,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     async fn exchange(&mut self, stage: Stage) {
         if !self.session.output().is_empty() {
             match self.write(stage).await {
-                Ok(Written::All) => {}
                 Ok(Written::Heard) => return,
                 // Half a command may have left, so nothing may follow it.
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                     return self.session.disconnected(lost(stage, &error));
                 }
                 // A server that closes may have said why before it did: the read will tell.
-                Err(_) => {}
+                Ok(Written::All) | Err(_) => {}
             }
         }
         let limit = self.clock.reply(stage, self.session.replies(), Instant::now());

@@ -39,7 +39,7 @@ impl Port {
                         };
                         match header {
                             Ok(Proxied::Client { source, destination }) => {
-                                (peer, local) = (source, destination)
+                                (peer, local) = (source, destination);
                             }
                             Ok(Proxied::Local) => {}
                             Err(error) => {

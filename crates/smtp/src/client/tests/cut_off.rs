@@ -32,9 +32,10 @@ impl Way {
         let mut attempt = Attempt { dialogue, said: String::new() };
         let envelope = envelope(&["b@example.test"]);
         let whole = matches!(self, Self::Chunk);
-        attempt.said = match whole {
-            true => attempt.dialogue.begins_with(&envelope, "x"),
-            false => attempt.dialogue.begins(&envelope),
+        attempt.said = if whole {
+            attempt.dialogue.begins_with(&envelope, "x")
+        } else {
+            attempt.dialogue.begins(&envelope)
         };
         attempt
     }

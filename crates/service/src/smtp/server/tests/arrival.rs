@@ -21,7 +21,7 @@ fn context_of(handler: &Recorder) -> Context {
 }
 
 /// A port on loopback; it is served until the shutdown is dropped.
-async fn port(handler: &Recorder, arrival: Arrival) -> (SocketAddr, Shutdown) {
+fn port(handler: &Recorder, arrival: Arrival) -> (SocketAddr, Shutdown) {
     let limits =
         ListenerOptions { name: "smtp", max_connections: 10, max_per_network: None, busy_reply: BUSY_REPLY };
     let metrics = ListenMetrics::register(&mut Registry::default());
@@ -102,7 +102,7 @@ async fn an_early_talker_can_be_served_and_known_for_one() {
     let handler = Recorder::default();
     let mut session = Config::new("mx.example.test".parse().unwrap());
     session.refuse_early_talkers = false;
-    let arrival = Arrival { greeting_delay: Duration::from_secs(3600), ..Arrival::default() };
+    let arrival = Arrival { greeting_delay: Duration::from_hours(1), ..Arrival::default() };
     let options = Options { session: Arc::new(session), ..arriving(arrival) };
     serving(Security::Plain, options, handler.clone(), CancellationToken::new(), async |stream| {
         let mut client = Client::new(stream);
@@ -119,7 +119,7 @@ async fn an_early_talker_can_be_served_and_known_for_one() {
 #[tokio::test]
 async fn a_listed_proxy_tells_its_client_and_says_nothing_else_first() {
     let handler = Recorder::default();
-    let (address, _shutdown) = port(&handler, Arrival { proxies: loopback(), ..Arrival::default() }).await;
+    let (address, _shutdown) = port(&handler, Arrival { proxies: loopback(), ..Arrival::default() });
     let mut client = Client::new(TcpStream::connect(address).await.unwrap());
     client.send("PROXY TCP4 192.0.2.7 192.0.2.1 4711 25\r\n").await;
     assert!(client.reply().await.starts_with("220 "));
@@ -146,8 +146,8 @@ async fn a_listed_proxy_tells_its_client_and_says_nothing_else_first() {
 async fn a_header_from_a_stranger_is_early_talk() {
     let handler = Recorder::default();
     // Waits for ever, unless the client talks.
-    let arrival = Arrival { greeting_delay: Duration::from_secs(3600), ..Arrival::default() };
-    let (address, _shutdown) = port(&handler, arrival).await;
+    let arrival = Arrival { greeting_delay: Duration::from_hours(1), ..Arrival::default() };
+    let (address, _shutdown) = port(&handler, arrival);
     let mut client = Client::new(TcpStream::connect(address).await.unwrap());
     client.send("PROXY TCP4 192.0.2.7 192.0.2.1 4711 25\r\n").await;
     assert!(client.rest().await.starts_with("554 "));
