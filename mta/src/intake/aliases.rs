@@ -16,8 +16,8 @@ impl Intake {
     /// Replaces each alias by the addresses behind it, so that whoever is addressed twice gets one copy. Whether every
     /// recipient is a mailbox of ours then.
     ///
-    /// Lists stay, for their mail is a message of its own. So does what the directory cannot tell of now, and what leads
-    /// nowhere: the queue finds out.
+    /// Lists stay, for their mail is a message of its own; so do aliases of several if their sender is to hear that the
+    /// message went on. So does what the directory cannot tell of now, and what leads nowhere: the queue finds out.
     pub(super) async fn expand(&self, envelope: &mut Envelope) -> Result<bool, Reply> {
         let addresses: Vec<&str> = envelope.recipients.iter().map(|r| r.address.as_str()).collect();
         let Ok(resolutions) = self.directory.resolve(&addresses).await else { return Ok(false) };
@@ -35,7 +35,7 @@ impl Intake {
         }
         for (alias, _) in aliases {
             match self.directory.expand(&alias.address).await {
-                Ok(Some(found)) if found.owner.is_none() && !found.targets.is_empty() => {
+                Ok(Some(found)) if found.owner.is_none() && can_be_replaced(&alias, &found.targets) => {
                     for target in targets_of(&alias, &found.targets) {
                         recipients.push(target);
                     }
@@ -55,27 +55,38 @@ impl Intake {
     }
 }
 
+/// Whether an alias may vanish from the envelope: its sender is owed no report on the alias itself.
+fn can_be_replaced(alias: &Recipient, targets: &[String]) -> bool {
+    !targets.is_empty() && (targets.len() == 1 || !asks_success(alias))
+}
+
+fn asks_success(recipient: &Recipient) -> bool {
+    recipient.notify.contains(&DsnNotify::Success.into())
+}
+
 /// Those behind an alias, with what the sender asked for about it (RFC 3461 §5.2.7).
 ///
-/// Behind one address it is asked for as it is (§5.2.7.2). Behind several, each reports what goes wrong
-/// (§5.2.7.3 (c)); if success is to be reported, the first does that and whatever else was asked for, and nothing is
-/// asked of the others (§5.2.7.3 (b)), for the sender wants to hear it once.
+/// Behind one address it is asked for as it is (§5.2.7.2). Behind several, each reports what goes wrong and none that it
+/// went well, for the sender hears once that the message was sent on to them (§5.2.7.3 (c)).
 pub(crate) fn targets_of(alias: &Recipient, targets: &[String]) -> Vec<Recipient> {
-    let asks_success = alias.notify.contains(&DsnNotify::Success.into());
     let original_recipient = if alias.original_recipient.is_empty() {
         original_of(&alias.address)
     } else {
         alias.original_recipient.clone()
     };
-    let target = |(position, address): (usize, &String)| {
-        let address = address.clone();
-        if position > 0 && asks_success {
-            return Recipient { address, ..Recipient::default() };
+    let mut notify = alias.notify.clone();
+    if targets.len() > 1 && asks_success(alias) {
+        notify.retain(|event| *event != i32::from(DsnNotify::Success));
+        if notify.is_empty() {
+            // Success was all that was asked for. Asking for nothing would mean failures (RFC 3461 §4.1).
+            notify.push(DsnNotify::Never.into());
         }
-        let original_recipient = original_recipient.clone();
-        Recipient { address, original_recipient, notify: alias.notify.clone() }
+    }
+    let target = |address: &String| {
+        let (original_recipient, notify) = (original_recipient.clone(), notify.clone());
+        Recipient { address: address.clone(), original_recipient, notify }
     };
-    targets.iter().enumerate().map(target).collect()
+    targets.iter().map(target).collect()
 }
 
 /// The address that the sender wrote, so that a report names one that the sender knows (RFC 3461 §5.2.1: an ORCPT may
@@ -128,14 +139,28 @@ mod tests {
     }
 
     #[test]
-    fn behind_several_success_is_asked_of_one_and_silence_of_all() {
+    fn behind_several_all_is_asked_of_each_but_success() {
         let two = targets(&["bob@example.test", "carol@remote.test"]);
-        let success = targets_of(&alias(&[DsnNotify::Success]), &two);
-        assert_eq!(success[0].notify, [i32::from(DsnNotify::Success)]);
-        assert_eq!(success[1], Recipient { address: two[1].clone(), ..Recipient::default() });
-        for never in targets_of(&alias(&[DsnNotify::Never]), &two) {
-            assert_eq!(never.notify, [i32::from(DsnNotify::Never)]);
-            assert_eq!(never.original_recipient, "rfc822;info@example.test");
+        let failure = i32::from(DsnNotify::Failure);
+        for (asked, expected) in [
+            (&[DsnNotify::Success, DsnNotify::Failure][..], &[failure][..]),
+            (&[DsnNotify::Success], &[DsnNotify::Never.into()]),
+            (&[DsnNotify::Never], &[DsnNotify::Never.into()]),
+            (&[], &[]),
+        ] {
+            for target in targets_of(&alias(asked), &two) {
+                assert_eq!(target.notify, expected, "{asked:?}");
+                assert_eq!(target.original_recipient, "rfc822;info@example.test");
+            }
         }
+    }
+
+    #[test]
+    fn an_alias_of_several_stays_if_its_sender_is_to_hear_of_it() {
+        let (one, two) =
+            (targets(&["bob@example.test"]), targets(&["bob@example.test", "carol@remote.test"]));
+        let (silent, asking) = (alias(&[DsnNotify::Failure]), alias(&[DsnNotify::Success]));
+        assert!(can_be_replaced(&silent, &two) && can_be_replaced(&asking, &one));
+        assert!(!can_be_replaced(&asking, &two) && !can_be_replaced(&silent, &[]));
     }
 }

@@ -51,6 +51,7 @@ impl Queue {
         let (said, ids) = (reply(250, "2.1.5", format!("sent on to {number} recipients")), ids.join(" "));
         let verdict = match expansion.owner {
             Some(_) => Verdict::Delivered(said),
+            None if number > 1 => Verdict::Expanded(said),
             // Its sender hears of the delivery behind it.
             None => Verdict::Relayed { reply: said, reports: true },
         };

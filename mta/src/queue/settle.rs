@@ -54,6 +54,9 @@ pub(crate) enum Verdict {
     /// Another MTA took it. `reports` says whether that one will report success if the sender asked for it (DSN,
     /// RFC 3461 §5.2.2).
     Relayed { reply: Reply, reports: bool },
+    /// It went on to the several addresses behind an alias. They report what goes wrong, and none that it went well
+    /// (RFC 3461 §5.2.7.3 (c)).
+    Expanded(Reply),
     /// Not now.
     Deferred(Reply),
     /// Never.
@@ -99,7 +102,7 @@ impl Queue {
         let wait = clock::millis(self.parts.retry.wait(outcome.attempts, random));
         let mut next_attempt_at = 0;
         let (state, kind, reply) = match &outcome.verdict {
-            Verdict::Delivered(reply) | Verdict::Relayed { reply, .. } => {
+            Verdict::Delivered(reply) | Verdict::Relayed { reply, .. } | Verdict::Expanded(reply) => {
                 (RecipientState::Delivered, EventKind::Delivered, reply)
             }
             Verdict::Failed(reply) => (RecipientState::Bounced, EventKind::Bounced, reply),

@@ -254,7 +254,7 @@ impl Queue {
     fn note_failure(&self, unit: &Started, outcomes: &[Outcome]) {
         let said = outcomes.iter().find_map(|outcome| match &outcome.verdict {
             Verdict::Deferred(reply) | Verdict::Failed(reply) => Some(reply),
-            Verdict::Delivered(_) | Verdict::Relayed { .. } => None,
+            Verdict::Delivered(_) | Verdict::Relayed { .. } | Verdict::Expanded(_) => None,
         });
         if let Some(reply) = said.map(reply::shortened) {
             let failure = Failure { code: reply.code, enhanced: reply.enhanced, text: reply.text };

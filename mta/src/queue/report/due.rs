@@ -26,6 +26,7 @@ pub(in crate::queue) fn due(
     let action = match (&outcome.verdict, status.state) {
         (Verdict::Delivered(_), _) => Action::Delivered,
         (Verdict::Relayed { reports: false, .. }, _) => Action::Relayed,
+        (Verdict::Expanded(_), _) => Action::Expanded,
         (_, RecipientState::Bounced | RecipientState::Expired) => Action::Failed,
         (Verdict::Deferred(_), _) => {
             let is_late = now.saturating_sub(message.received_at) >= clock::millis(delay_after);

@@ -60,6 +60,7 @@ async fn senders_are_told_what_they_asked_for() {
     let late = clock::millis(hour);
     let delivered = Verdict::Delivered(said(250));
     let relayed = |reports| Verdict::Relayed { reply: said(250), reports };
+    let expanded = Verdict::Expanded(said(250));
     let (deferred, failed) = (Verdict::Deferred(said(450)), Verdict::Failed(said(550)));
     let fates = [
         (&delivered, RecipientState::Delivered, Action::Delivered),
@@ -73,6 +74,8 @@ async fn senders_are_told_what_they_asked_for() {
             assert_eq!(told, expected.then_some(*action), "{asked:?} {action:?}");
             assert_eq!(due(&null, index, verdict, *state, null.received_at + late), None);
         }
+        let sent_on = due(&message, index, &expanded, RecipientState::Delivered, message.received_at);
+        assert_eq!(sent_on, expected[1].then_some(Action::Expanded), "{asked:?} expanded");
         let expired = due(&message, index, &deferred, RecipientState::Expired, message.received_at);
         assert_eq!(expired, expected[3].then_some(Action::Failed), "{asked:?} expired");
         assert_eq!(due(&message, index, &relayed(true), RecipientState::Delivered, u64::MAX), None);
