@@ -1,13 +1,15 @@
 //! A message on its way into the store: in memory while it is small, then in the store's own staging.
 
 use bytes::{Bytes, BytesMut};
+use message::header;
 
 use crate::store::{BodySource, MailStore, StagedBody, StoreError};
 
 /// Octets that a message may take in memory. Nearly all messages are smaller.
 const MAX_IN_MEMORY: usize = 256 * 1024;
 
-/// A message that is being received.
+/// A message that is being received, below the Return-Path that final delivery adds (RFC 5321 §4.4). Those that it had
+/// before are dropped: exactly one tells where reports go.
 pub(super) struct Body {
     place: Place,
     /// Octets that may still come.
@@ -36,7 +38,7 @@ impl From<StoreError> for BodyError {
 }
 
 impl Body {
-    /// Begins with the Return-Path that final delivery adds (RFC 5321 §4.4). `expected` octets will come at once.
+    /// Begins with our Return-Path. `expected` octets will come at once.
     pub(super) fn new(return_path: &str, max_octets: u64, expected: usize) -> Self {
         let field = format!("Return-Path: <{return_path}>\r\n");
         let mut memory = BytesMut::with_capacity(field.len() + expected.min(MAX_IN_MEMORY));
@@ -54,8 +56,9 @@ impl Body {
             }
             Place::Memory(memory) => {
                 let mut staged = store.stage().await?;
-                staged.write(std::mem::take(memory).freeze()).await?;
-                staged.write(data).await?;
+                // A header that goes on behind this is not searched to its end: none of a mail program is so large.
+                memory.extend_from_slice(&data);
+                staged.write(with_one_return_path(std::mem::take(memory))).await?;
                 self.place = Place::Staged(staged);
             }
             Place::Staged(staged) => staged.write(data).await?,
@@ -70,8 +73,24 @@ impl Body {
 
     pub(super) fn into_source(self) -> BodySource {
         match self.place {
-            Place::Memory(memory) => BodySource::Bytes(memory.freeze()),
+            Place::Memory(memory) => BodySource::Bytes(with_one_return_path(memory)),
             Place::Staged(staged) => BodySource::Staged(staged),
         }
     }
+}
+
+/// A message, or its start, without the Return-Path fields behind the first, which is ours.
+fn with_one_return_path(message: BytesMut) -> Bytes {
+    let foreign = || header::fields(&message).skip(1).filter(|field| field.is("Return-Path"));
+    if foreign().next().is_none() {
+        return message.freeze();
+    }
+    let mut kept = BytesMut::with_capacity(message.len());
+    let mut copied = 0;
+    for field in foreign() {
+        kept.extend_from_slice(&message[copied..field.offset]);
+        copied = field.offset + field.raw.len();
+    }
+    kept.extend_from_slice(&message[copied..]);
+    kept.freeze()
 }

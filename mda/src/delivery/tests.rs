@@ -94,11 +94,32 @@ async fn a_message_arrives_unchanged_below_its_return_path() {
 }
 
 #[tokio::test]
-async fn the_null_reverse_path_is_noted_as_such_and_an_older_return_path_stays() {
+async fn the_null_reverse_path_is_noted_as_such() {
     let setup = Setup::new().await;
     let envelope = mail::Envelope { reverse_path: String::new(), ..envelope(&[ALICE]) };
-    setup.deliver(envelope, &[b"Return-Path: <old@x.test>\r\n\r\n"]).await.unwrap();
-    assert_eq!(setup.inbox(ALICE).await, ["Return-Path: <>\r\nReturn-Path: <old@x.test>\r\n\r\n"]);
+    setup.deliver(envelope, &[MESSAGE]).await.unwrap();
+    assert_eq!(setup.inbox(ALICE).await, [[b"Return-Path: <>\r\n", MESSAGE].concat()]);
+}
+
+#[tokio::test]
+async fn no_return_path_stays_that_a_message_had_before() {
+    let setup = Setup::new().await;
+    let text = "a line of text\r\n".repeat(20_000);
+    for body in ["Return-Path: <in-the@body.test>\r\n", &text] {
+        let message = format!(
+            "RETURN-PATH : <old@x.test>\r\nReceived: from a\r\n by b\r\nReturn-Path:\r\n <older@x.test>\r\n\
+             Subject: hello\r\n\r\n{body}"
+        );
+        setup
+            .deliver(envelope(&[BOB]), &[&message.as_bytes()[..20], &message.as_bytes()[20..]])
+            .await
+            .unwrap();
+        let found = setup.inbox(BOB).await.pop().unwrap();
+        let expected = format!(
+            "Return-Path: <sender@elsewhere.test>\r\nReceived: from a\r\n by b\r\nSubject: hello\r\n\r\n{body}"
+        );
+        assert!(found == expected.as_bytes(), "{}", found[..200.min(found.len())].escape_ascii());
+    }
 }
 
 #[tokio::test]
