@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use message::{Address, MessageId, received};
+use message::received::{HopCounter, MAX_HOPS};
+use message::{Address, MessageId};
 use prost::Message as _;
 use proto::mail::{BodyType, DsnNotify, Envelope, Recipient, Reply};
 use proto::mta::{EventKind, RecipientState};
@@ -57,6 +58,8 @@ pub(crate) struct Incoming {
     size: u64,
     /// An octet above 127 was seen.
     eight_bit: bool,
+    /// Those before this host.
+    hops: HopCounter,
 }
 
 enum Body {
@@ -71,6 +74,7 @@ impl Intake {
             body: Body::Memory(BytesMut::from(trace), None),
             size: trace.len() as u64,
             eight_bit: false,
+            hops: HopCounter::default(),
         }
     }
 
@@ -78,13 +82,14 @@ impl Intake {
     pub(crate) async fn write(&self, incoming: &mut Incoming, chunk: Bytes) -> Result<(), Reply> {
         incoming.size += chunk.len() as u64;
         incoming.eight_bit = incoming.eight_bit || !chunk.is_ascii();
+        incoming.hops.push(&chunk);
+        check_hops(&incoming.hops)?;
         match &mut incoming.body {
             Body::Memory(memory, permit) => {
                 if incoming.size <= *self.limits.in_memory && self.reserve(permit, chunk.len()) {
                     memory.extend_from_slice(&chunk);
                     return Ok(());
                 }
-                check_hops(memory)?;
                 let mut staging = self.spool.stage();
                 let start = memory.split().freeze();
                 let written = async {
@@ -130,7 +135,6 @@ impl Intake {
         envelope.received_at.get_or_insert_with(|| clock::timestamp(clock::now()));
         match incoming.body {
             Body::Memory(body, _permit) => {
-                check_hops(&body)?;
                 let body = body.freeze();
                 let delivered = if all_here && self.may_go_straight(&envelope) {
                     match self.mda.deliver_straight(&envelope, &body, STRAIGHT_WITHIN).await {
@@ -270,8 +274,8 @@ fn check_size(envelope: &Envelope) -> Result<(), Reply> {
 }
 
 /// Refuses a message that goes in circles (RFC 5321 §6.3).
-fn check_hops(start: &[u8]) -> Result<(), Reply> {
-    if received::hops(start) >= received::MAX_HOPS {
+fn check_hops(counter: &HopCounter) -> Result<(), Reply> {
+    if counter.hops() >= MAX_HOPS {
         return Err(reply(554, "5.4.6", "too many hops: this message is going in circles"));
     }
     Ok(())

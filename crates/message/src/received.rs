@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use memchr::memchr;
 
 use crate::address::{Address, Domain, MAX_DOMAIN};
 use crate::date::DateTime;
@@ -22,6 +23,73 @@ const FOLD_AT: usize = 78;
 /// The hops a message has taken: its `Received` fields.
 pub fn hops(block: &[u8]) -> usize {
     header::fields(block).filter(|field| field.is("Received")).count()
+}
+
+/// Counts the hops of a message that comes in pieces, cut anywhere, up to the end of its header.
+#[derive(Clone, Debug, Default)]
+pub struct HopCounter {
+    at: At,
+    hops: usize,
+}
+
+/// Where in a header block the next octet stands.
+#[derive(Clone, Copy, Debug, Default)]
+enum At {
+    /// At the start of a line.
+    #[default]
+    LineStart,
+    /// Behind a CR at the start of a line.
+    Cr,
+    /// Behind so many octets of the name `Received`.
+    Name(usize),
+    /// Behind the name and blanks.
+    Blank,
+    /// Anywhere else in a line.
+    Line,
+    /// Behind the block.
+    End,
+}
+
+impl HopCounter {
+    const NAME: &[u8] = b"received";
+
+    /// Takes the next piece.
+    pub fn push(&mut self, mut piece: &[u8]) {
+        while let &[octet, ref rest @ ..] = piece {
+            piece = rest;
+            self.at = match (self.at, octet) {
+                (At::End, _) => return,
+                (At::LineStart | At::Cr, b'\n') => At::End,
+                (At::LineStart, b'\r') => At::Cr,
+                (_, b'\n') => At::LineStart,
+                (At::LineStart, octet) if octet.eq_ignore_ascii_case(&Self::NAME[0]) => At::Name(1),
+                (At::Name(length), octet)
+                    if Self::NAME.get(length).is_some_and(|next| octet.eq_ignore_ascii_case(next)) =>
+                {
+                    At::Name(length + 1)
+                }
+                (At::Name(length), b' ' | b'\t') if length == Self::NAME.len() => At::Blank,
+                (At::Blank, b' ' | b'\t') => At::Blank,
+                (At::Blank, b':') => self.hop(),
+                (At::Name(length), b':') if length == Self::NAME.len() => self.hop(),
+                _ => {
+                    // Nothing more of this line matters.
+                    piece = &piece[memchr(b'\n', piece).unwrap_or(piece.len())..];
+                    At::Line
+                }
+            };
+        }
+    }
+
+    fn hop(&mut self) -> At {
+        self.hops += 1;
+        At::Line
+    }
+
+    /// How many there were.
+    pub fn hops(&self) -> usize {
+        self.hops
+    }
 }
 
 /// What one host notes about how it got a message. Prints as the whole field, folded, with its line end.

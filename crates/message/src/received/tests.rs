@@ -80,3 +80,24 @@ proptest! {
         prop_assert!(helo.len() > 40 || tls.len() > 40 || text.lines().all(|line| line.len() <= 78));
     }
 }
+
+proptest! {
+    #[test]
+    fn hops_are_counted_alike_however_a_message_is_cut(
+        lines in prop::collection::vec("(Received|received ?|Receive|xReceived|\\tReceived|From a|Subject|)(:|)( by a|)\r?\n?", 0..12),
+        sizes in prop::collection::vec(1..9_usize, 1..9),
+    ) {
+        let message = lines.concat();
+        let mut counter = HopCounter::default();
+        let mut rest = message.as_bytes();
+        for size in sizes.iter().cycle() {
+            let (piece, behind) = rest.split_at(rest.len().min(*size));
+            counter.push(piece);
+            rest = behind;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(counter.hops(), hops(message.as_bytes()), "{:?}", message);
+    }
+}
