@@ -32,8 +32,8 @@ pub use config::{
 };
 pub use program::{main, main_from};
 pub use receiving::{
-    DnsList, EarlyTalkers, GreylistConfig, NetworkLimitsConfig, ReceivingConfig, ReputationConfig,
-    VerifyConfig,
+    DnsList, EarlyTalkers, GreylistConfig, NetworkLimitsConfig, ReceivingConfig, RelayDomainError,
+    ReputationConfig, VerifyConfig,
 };
 pub use routing::{RouteConfig, RouteError, RouteTls, RouteTo};
 pub use server::{BuildError, Mta, build};

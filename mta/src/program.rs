@@ -27,6 +27,7 @@ impl Program for MtaProgram {
         config.validate()?;
         Domain::parse(&config.hostname).map_err(BuildError::Hostname)?;
         Router::new(&config.route)?;
+        config.receiving.relayed()?;
         Dns::check(&config.dns)?;
         TlsPolicies::check(config)?;
         server::identity(&config.grpc)?;

@@ -32,7 +32,7 @@ use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::queue::{self, Queue};
 use crate::queue_rpc::QueueService;
-use crate::receiving::{self, EarlyTalkers, Inbound, Policy, Prober, Session};
+use crate::receiving::{self, EarlyTalkers, Inbound, Policy, Prober, RelayDomainError, Session};
 use crate::routing::{RouteError, Router};
 use crate::site::{Own, Sites};
 use crate::spool::{JournalSpool, Spool as _};
@@ -94,6 +94,9 @@ pub enum BuildError {
     /// The routing table.
     #[error(transparent)]
     Route(#[from] RouteError),
+    /// A domain that is to be relayed.
+    #[error(transparent)]
+    RelayDomain(#[from] RelayDomainError),
     /// Policies for TLS towards other MTAs.
     #[error(transparent)]
     TlsPolicies(#[from] TlsSetupError),
@@ -369,7 +372,7 @@ async fn policy(
     metrics: receiving::Metrics,
 ) -> Result<Policy, BuildError> {
     let config = config.receiving.clone();
-    Ok(spawn_blocking(move || Policy::new(&config, directory, dns, prober, metrics)).await?)
+    Ok(spawn_blocking(move || Policy::new(&config, directory, dns, prober, metrics)).await??)
 }
 
 /// Octets that messages on their way in may be held with.

@@ -98,6 +98,7 @@ impl Plan<'_> {
         config.smtp.listen = listen(service, "smtp");
         config.spool.dir = data.join("spool");
         config.events.dir = data.join("events");
+        config.receiving.greylist.file = data.join("greylist");
         config.outbound.port = self.outside.remote_smtp_port;
         config
     }

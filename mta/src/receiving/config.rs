@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use message::Domain;
+use message::{AddressError, Domain};
 use serde::{Deserialize, Serialize};
 use service::config::HumanDuration;
 use service::listen::Network;
 use service::smtp::server::Arrival;
+
+use crate::routing::DomainSet;
 
 /// `[receiving]`: whom mail is taken from, and for whom.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,9 +142,9 @@ impl Default for ReputationConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DnsList {
-    /// The domain under which the client's address is looked up.
+    /// The domain under which the client's address is looked up. Must be given.
     pub zone: String,
-    /// What being listed adds to a client's score; below 0 for a list of clients that can be trusted.
+    /// What being listed adds to a client's score; below 0 for a list of clients that can be trusted. Must be given.
     pub weight: i32,
     /// Answers that count. Default: all in 127.0.0.0/8, save 127.255.255.0/24 by which lists tell of errors.
     pub answers: Vec<Network>,
@@ -223,26 +225,40 @@ impl Default for VerifyConfig {
     }
 }
 
+/// A name among `relay_domains` that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("receiving.relay_domains: `{name}`: {source}")]
+pub struct RelayDomainError {
+    name: String,
+    source: AddressError,
+}
+
+/// Clients wait so long for a greeting (RFC 5321 §4.5.3.2.1).
+const CLIENTS_PATIENCE: HumanDuration = HumanDuration::from_mins(5);
+
 impl ReceivingConfig {
     /// The first setting of no use, and what it must be.
     pub(crate) fn fault(&self) -> Option<(&'static str, &'static str)> {
-        let is_domain = |domain: &String| Domain::parse(domain.trim_start_matches('.')).is_ok();
+        let Self { reputation, greylist, verify, .. } = self;
+        let any_list = |is_fault: fn(&DnsList) -> bool| reputation.lists.iter().any(is_fault);
         let faults = [
+            (self.greeting_delay >= CLIENTS_PATIENCE, "receiving.greeting_delay", "shorter than 5m"),
             (self.limits.networks == 0, "receiving.limits.networks", "at least 1"),
-            (self.greylist.entries == 0, "receiving.greylist.entries", "at least 1"),
-            (self.verify.entries == 0, "receiving.verify.entries", "at least 1"),
-            (self.verify.probes == 0, "receiving.verify.probes", "at least 1"),
             (
-                self.greylist.retry_within <= self.greylist.delay,
-                "receiving.greylist.retry_within",
-                "longer than delay",
-            ),
-            (!self.relay_domains.iter().all(is_domain), "receiving.relay_domains", "domain names"),
-            (
-                !self.reputation.lists.iter().all(|list| Domain::parse(&list.zone).is_ok()),
+                any_list(|list| Domain::parse(&list.zone).is_err()),
                 "receiving.reputation.lists.zone",
                 "a domain name",
             ),
+            (any_list(|list| list.weight == 0), "receiving.reputation.lists.weight", "other than 0"),
+            (reputation.refuse_score <= 0, "receiving.reputation.refuse_score", "above 0"),
+            (reputation.defer_score <= 0, "receiving.reputation.defer_score", "above 0"),
+            (reputation.greylist_score <= 0, "receiving.reputation.greylist_score", "above 0"),
+            (reputation.timeout.is_zero(), "receiving.reputation.timeout", "longer than 0"),
+            (greylist.entries == 0, "receiving.greylist.entries", "at least 1"),
+            (greylist.retry_within <= greylist.delay, "receiving.greylist.retry_within", "longer than delay"),
+            (verify.entries == 0, "receiving.verify.entries", "at least 1"),
+            (verify.probes == 0, "receiving.verify.probes", "at least 1"),
+            (verify.timeout.is_zero(), "receiving.verify.timeout", "longer than 0"),
         ];
         faults.into_iter().find(|(is_fault, ..)| *is_fault).map(|(_, setting, range)| (setting, range))
     }
@@ -258,17 +274,9 @@ impl ReceivingConfig {
         }
     }
 
-    /// Whether mail for a domain (in A-labels and lower case) is taken from everyone, to be relayed.
-    pub(crate) fn relays(&self, domain: &str) -> bool {
-        self.relay_domains.iter().any(|relayed| {
-            let suffix = relayed.strip_prefix('.');
-            match suffix {
-                Some(parent) => domain.len().checked_sub(parent.len() + 1).is_some_and(|at| {
-                    domain.is_char_boundary(at) && domain[at..].eq_ignore_ascii_case(relayed)
-                }),
-                None => relayed.eq_ignore_ascii_case(domain),
-            }
-        })
+    /// The domains whose mail is taken from everyone, to be relayed.
+    pub(crate) fn relayed(&self) -> Result<DomainSet, RelayDomainError> {
+        DomainSet::parse(&self.relay_domains).map_err(|(name, source)| RelayDomainError { name, source })
     }
 }
 
@@ -278,25 +286,41 @@ mod tests {
 
     #[test]
     fn a_relayed_domain_is_itself_and_one_with_a_dot_is_what_is_below_it() {
-        let relay_domains = vec!["partner.test".to_owned(), ".below.test".to_owned()];
-        let config = ReceivingConfig { relay_domains, ..ReceivingConfig::default() };
-        for domain in ["partner.test", "a.below.test", "b.a.below.test"] {
-            assert!(config.relays(domain), "{domain}");
+        let relaying = |domains: &[&str]| {
+            let relay_domains = domains.iter().map(|&domain| domain.to_owned()).collect();
+            ReceivingConfig { relay_domains, ..ReceivingConfig::default() }.relayed()
+        };
+        let relayed = relaying(&["Partner.test", ".below.test", "bücher.test"]).unwrap();
+        for domain in ["partner.test", "a.below.test", "b.a.below.test", "xn--bcher-kva.test"] {
+            assert!(relayed.contains(&domain.parse().unwrap()), "{domain}");
         }
         for domain in ["a.partner.test", "below.test", "xbelow.test", "test", "other.test"] {
-            assert!(!config.relays(domain), "{domain}");
+            assert!(!relayed.contains(&domain.parse().unwrap()), "{domain}");
         }
+        let error = relaying(&["partner.test", "no domain"]).unwrap_err().to_string();
+        assert!(error.starts_with("receiving.relay_domains: `no domain`: "), "{error}");
     }
 
     #[test]
     fn what_is_of_no_use_is_named() {
         assert_eq!(ReceivingConfig::default().fault(), None);
-        let mut config = ReceivingConfig::default();
-        config.greylist.retry_within = HumanDuration::from_secs(1);
-        assert_eq!(config.fault().unwrap().0, "receiving.greylist.retry_within");
-        let list = DnsList { zone: "no zone".into(), ..DnsList::default() };
-        let mut config = ReceivingConfig::default();
-        config.reputation.lists.push(list);
-        assert_eq!(config.fault().unwrap().0, "receiving.reputation.lists.zone");
+        type Change = (&'static str, fn(&mut ReceivingConfig));
+        let changes: [Change; 6] = [
+            ("greeting_delay", |config| config.greeting_delay = HumanDuration::from_mins(5)),
+            ("greylist.retry_within", |config| config.greylist.retry_within = HumanDuration::from_secs(1)),
+            ("reputation.lists.zone", |config| config.reputation.lists.push(list("no zone", 3))),
+            ("reputation.lists.weight", |config| config.reputation.lists.push(list("list.test", 0))),
+            ("reputation.refuse_score", |config| config.reputation.refuse_score = 0),
+            ("verify.timeout", |config| config.verify.timeout = HumanDuration::from_secs(0)),
+        ];
+        for (setting, change) in changes {
+            let mut config = ReceivingConfig::default();
+            change(&mut config);
+            assert_eq!(config.fault().unwrap().0, format!("receiving.{setting}"));
+        }
+    }
+
+    fn list(zone: &str, weight: i32) -> DnsList {
+        DnsList { zone: zone.into(), weight, ..DnsList::default() }
     }
 }

@@ -37,6 +37,10 @@ pub(super) enum Refusal {
     Route,
     /// The directory could not be asked.
     Directory,
+    /// It spoke before it was greeted.
+    EarlyTalker,
+    /// It broke the protocol, or made too many errors in one session.
+    Protocol,
 }
 
 impl Metrics {
@@ -65,6 +69,8 @@ impl Metrics {
             Refusal::Relay => "relay",
             Refusal::Route => "route",
             Refusal::Directory => "directory",
+            Refusal::EarlyTalker => "early_talker",
+            Refusal::Protocol => "protocol",
         };
         self.refused.get_or_create(&RefusalLabels { reason }).inc();
     }

@@ -18,8 +18,8 @@ mod session;
 mod verify;
 
 pub use config::{
-    DnsList, EarlyTalkers, GreylistConfig, NetworkLimitsConfig, ReceivingConfig, ReputationConfig,
-    VerifyConfig,
+    DnsList, EarlyTalkers, GreylistConfig, NetworkLimitsConfig, ReceivingConfig, RelayDomainError,
+    ReputationConfig, VerifyConfig,
 };
 pub(crate) use metrics::Metrics;
 pub(crate) use policy::Policy;

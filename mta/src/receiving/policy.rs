@@ -11,18 +11,19 @@ use service::smtp::envelope::to_wire;
 use service::smtp::server::Context;
 use smtp::{Mail, Reply};
 
-use super::config::ReceivingConfig;
+use super::config::{ReceivingConfig, RelayDomainError};
 use super::greylist::Greylist;
 use super::limits::{Connected, Counted, NetworkLimits};
 use super::metrics::{Metrics, Refusal};
 use super::reputation::{Reputation, Score, Verdict};
 use super::verify::{Probed, Prober, Verifier};
 use crate::reply;
-use crate::routing::{Route, Router, Sender};
+use crate::routing::{DomainSet, Route, Router, Sender};
 
 /// The policy of a node. One for all sessions.
 pub(crate) struct Policy {
     config: ReceivingConfig,
+    relayed: DomainSet,
     metrics: Metrics,
     directory: Arc<Directory>,
     router: Router,
@@ -50,8 +51,9 @@ impl Policy {
         dns: Dns,
         prober: Prober,
         metrics: Metrics,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, RelayDomainError> {
+        Ok(Self {
+            relayed: config.relayed()?,
             directory,
             router: prober.router.clone(),
             limits: Arc::new(NetworkLimits::new(&config.limits, metrics.clone())),
@@ -60,7 +62,7 @@ impl Policy {
             verifier: Verifier::new(&config.verify, prober, metrics.clone()),
             config: config.clone(),
             metrics,
-        }
+        })
     }
 
     /// Keeps what is to be remembered, until the shutdown.
@@ -76,6 +78,12 @@ impl Policy {
         let connected = Some(self.limits.connect(address)?);
         let score = self.reputation.score(address).await;
         Ok(Client { trusted: false, connected, score })
+    }
+
+    /// A client's session was ended because of how it spoke.
+    pub(super) fn count_breach(&self, context: &Context) {
+        let is_early = context.early_talker && context.hello.is_none();
+        self.metrics.refused(if is_early { Refusal::EarlyTalker } else { Refusal::Protocol });
     }
 
     /// Looks at a sender, and at what it asks for. An error is the reply.
@@ -125,7 +133,9 @@ impl Policy {
         client.spend(Counted::Recipients, 1)?;
         // Whoever is refused unjustly has to be able to say so (RFC 5321 §4.5.1).
         let is_postmaster = recipient.local_part().as_str().eq_ignore_ascii_case("postmaster");
-        let verdict = if client.trusted || is_postmaster {
+        // Whoever has authenticated to its proxy is known, wherever it writes from.
+        let is_known = client.trusted || context.authenticated || is_postmaster;
+        let verdict = if is_known {
             Verdict::Accept
         } else {
             self.reputation.judge(context.peer.ip(), &client.score, context.early_talker)
@@ -138,9 +148,7 @@ impl Policy {
             Verdict::Refuse(text) => return refuse(554, 1, text),
             Verdict::Defer(text) => return refuse(450, 1, text),
             Verdict::Greylist => true,
-            Verdict::Accept => {
-                self.greylist.is_for_all() && !client.trusted && !context.authenticated && !is_postmaster
-            }
+            Verdict::Accept => self.greylist.is_for_all() && !is_known,
         };
         let relayed = self.is_taken(recipient).await?;
         self.check_route(sender, recipient, !relayed)?;
@@ -169,7 +177,7 @@ impl Policy {
         };
         let (refusal, reply) = match resolution {
             Some(Resolution::Mailbox | Resolution::Alias | Resolution::List) => return Ok(false),
-            Some(Resolution::Remote) if self.config.relays(recipient.domain().ascii()) => return Ok(true),
+            Some(Resolution::Remote) if self.relayed.contains(recipient.domain()) => return Ok(true),
             Some(Resolution::UnknownUser) => (Refusal::UnknownUser, to_wire(&reply::unknown_user())),
             Some(Resolution::Remote) => (Refusal::Relay, Reply::fixed(554, 7, 1, "relaying denied")),
             None => {

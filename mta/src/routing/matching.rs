@@ -6,7 +6,7 @@ use message::{AddressError, Domain};
 
 /// A set of domains, some of them with everything below.
 #[derive(Debug, Default)]
-pub(super) struct DomainSet {
+pub(crate) struct DomainSet {
     /// In A-labels and lower case.
     exact: HashSet<Box<str>>,
     /// Those whose subdomains belong to the set, and not they themselves; without the dot before them.
@@ -15,7 +15,7 @@ pub(super) struct DomainSet {
 
 impl DomainSet {
     /// Reads `example.org`, and `.example.org` for every domain below it.
-    pub(super) fn parse<'a>(
+    pub(crate) fn parse<'a>(
         patterns: impl IntoIterator<Item = &'a String>,
     ) -> Result<Self, (String, AddressError)> {
         let mut set = Self::default();
@@ -31,7 +31,7 @@ impl DomainSet {
         Ok(set)
     }
 
-    pub(super) fn contains(&self, domain: &Domain) -> bool {
+    pub(crate) fn contains(&self, domain: &Domain) -> bool {
         let name = domain.ascii();
         let mut above = name.match_indices('.').map(|(dot, _)| &name[dot + 1..]);
         self.exact.contains(name) || domain.ip().is_none() && above.any(|name| self.below.contains(name))

@@ -57,6 +57,7 @@ fn each_mta_node_has_a_name_ports_and_folders_of_its_own() {
     assert_eq!(config.http.listen, at(18_125));
     assert_eq!(config.spool.dir, written.layout.root().join("mta1/spool"));
     assert_eq!(config.events.dir, written.layout.root().join("mta1/events"));
+    assert_eq!(config.receiving.greylist.file, written.layout.root().join("mta1/greylist"));
     assert_eq!(config.outbound.port, 2525);
     assert_eq!(config.dns.servers, [at(5353)]);
     let first: mta::Config = written.read("mta");
