@@ -41,6 +41,8 @@ pub struct Session {
     /// The client is a proxy whose XCLIENT is believed.
     trusted_proxy: bool,
     quit: bool,
+    /// What was said at the end, if the session was closed with a reply.
+    last_word: Option<Reply>,
     transaction: Option<Transaction>,
     counts: Counts,
 }
@@ -190,6 +192,7 @@ impl Session {
             early_talker: false,
             trusted_proxy: false,
             quit: false,
+            last_word: None,
             transaction: None,
             counts: Counts::default(),
         }
@@ -244,6 +247,11 @@ impl Session {
     /// Whether the client has said QUIT.
     pub fn is_quit(&self) -> bool {
         self.quit
+    }
+
+    /// The reply with which the session was closed, if it was.
+    pub fn last_word(&self) -> Option<&Reply> {
+        self.last_word.as_ref()
     }
 
     /// Whether no message is under way, so that the session can be closed without a loss.
@@ -310,6 +318,7 @@ impl Session {
     pub fn close(&mut self, reply: &Reply) {
         if !self.is_closed() {
             self.reply(reply);
+            self.last_word = Some(reply.clone());
         }
         self.disconnected();
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use message::MessageId;
 use proto::mail::Reply as TypedReply;
 use service::smtp::envelope::{envelope, received, to_wire};
-use service::smtp::server::{Context, Handler};
+use service::smtp::server::{Context, End, Handler};
 use smtp::server::{Abort, Tally};
 use smtp::{Credentials, Mail, Rcpt, Reply};
 
@@ -26,6 +26,8 @@ pub(crate) struct Inbound {
 pub(crate) struct Session {
     inbound: Arc<Inbound>,
     client: Client,
+    /// The policy has ended the session, and has counted that.
+    is_turned_away: bool,
     transaction: Option<Transaction>,
 }
 
@@ -38,7 +40,7 @@ struct Transaction {
 
 impl Session {
     pub(crate) fn new(inbound: Arc<Inbound>) -> Self {
-        Self { inbound, client: Client::default(), transaction: None }
+        Self { inbound, client: Client::default(), is_turned_away: false, transaction: None }
     }
 }
 
@@ -47,17 +49,16 @@ impl Handler for Session {
         // First given back, if this is another client behind the same proxy.
         self.client = Client::default();
         let met = self.inbound.policy.meet(context.peer.ip()).await;
-        self.client = met.inspect_err(|refused| {
-            tracing::info!(client = %context.peer.ip(), said = %refused, "client refused");
-        })?;
+        self.is_turned_away = met.is_err();
+        self.client = met?;
         Ok(())
     }
 
-    async fn used(&mut self, context: &Context, used: Tally) -> Result<(), Reply> {
+    async fn used(&mut self, _: &Context, used: Tally) -> Result<(), Reply> {
         let commands = self.client.spend(Counted::Commands, used.commands);
-        commands.and_then(|()| self.client.spend(Counted::Errors, used.errors)).inspect_err(|refused| {
-            tracing::info!(client = %context.peer.ip(), said = %refused, "session ended");
-        })
+        let spent = commands.and_then(|()| self.client.spend(Counted::Errors, used.errors));
+        self.is_turned_away = spent.is_err();
+        spent
     }
 
     async fn authenticate(&mut self, _: &Context, _: Credentials) -> Result<(), Reply> {
@@ -102,10 +103,15 @@ impl Handler for Session {
     }
 
     async fn chunk(&mut self, chunk: Bytes) -> Result<(), Reply> {
-        let Some(incoming) = self.transaction.as_mut().and_then(|t| t.incoming.as_mut()) else {
+        let Some(Transaction { id, incoming: Some(incoming), .. }) = &mut self.transaction else {
             return Err(out_of_order());
         };
-        self.inbound.intake.write(incoming, chunk).await.map_err(|refused| to_wire(&refused))
+        let Err(refused) = self.inbound.intake.write(incoming, chunk).await else { return Ok(()) };
+        let TypedReply { code, text, .. } = &refused;
+        tracing::info!(%id, code, text, "message refused");
+        // What there is of it is given back before the client has sent the rest.
+        self.transaction = None;
+        Err(to_wire(&refused))
     }
 
     async fn finish(&mut self, context: &Context) -> Reply {
@@ -122,8 +128,17 @@ impl Handler for Session {
         }
     }
 
-    async fn abort(&mut self, _: Abort) {
-        self.transaction = None;
+    async fn abort(&mut self, abort: Abort) {
+        let Some(Transaction { id, .. }) = self.transaction.take() else { return };
+        if let Abort::Refused(said) = abort {
+            tracing::info!(%id, %said, "message refused");
+        }
+    }
+
+    fn ended(&mut self, context: &Context, end: &End) {
+        if matches!(end, End::Refused(_)) && !self.is_turned_away {
+            self.inbound.policy.count_breach(context);
+        }
     }
 }
 

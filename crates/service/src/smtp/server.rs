@@ -101,9 +101,9 @@ pub enum End {
     /// The client said QUIT.
     #[error("the client quit")]
     Quit,
-    /// The session was closed with a reply: by the handler, or for a breach of the protocol.
-    #[error("the session was refused")]
-    Refused,
+    /// The session was closed with this reply: by the handler, or for a breach of the protocol.
+    #[error("closed with: {0}")]
+    Refused(Reply),
     /// The client took too long.
     #[error("timed out")]
     TimedOut,
@@ -386,9 +386,17 @@ impl<H: Handler> Driver<'_, '_, H> {
 
     /// Sends what is left to say and closes the connection.
     async fn close(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> End {
-        let end = self.end.take().unwrap_or(if self.session.is_quit() { End::Quit } else { End::Refused });
+        let end = self.end.take().unwrap_or_else(|| match self.session.last_word() {
+            Some(reply) if !self.session.is_quit() => End::Refused(reply.clone()),
+            _ => End::Quit,
+        });
+        self.update_context();
+        self.handler.ended(&self.context, &end);
         if matches!(end, End::Lost(_)) {
             return end;
+        }
+        if let End::Refused(said) = &end {
+            tracing::info!(client = %self.context.peer.ip(), %said, "session closed");
         }
         let closing = async {
             self.write(stream).await?;

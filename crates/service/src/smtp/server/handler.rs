@@ -7,6 +7,7 @@ use bytes::Bytes;
 use smtp::server::{Abort, Hello, Tally};
 use smtp::{Credentials, Mail, Rcpt, Reply, XClient};
 
+use super::End;
 use crate::smtp::TlsFacts;
 
 /// Decides what happens in one session. The driver calls one method at a time and awaits it, so that a handler needs no
@@ -62,6 +63,11 @@ pub trait Handler: Send {
 
     /// The transaction has come to nothing.
     fn abort(&mut self, abort: Abort) -> impl Future<Output = ()> + Send;
+
+    /// The session is over, and why; not called if a TLS handshake has failed.
+    fn ended(&mut self, context: &Context, end: &End) {
+        let _ = (context, end);
+    }
 }
 
 /// What is known of a session: enough for a Received field, for policy and for logs.

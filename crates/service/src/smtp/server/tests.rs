@@ -163,7 +163,7 @@ async fn a_command_injected_behind_starttls_ends_the_session() {
         assert!(client.rest().await.starts_with("554 5.5.0 "));
     })
     .await;
-    assert!(matches!(end, End::Refused), "{end}");
+    assert!(matches!(end, End::Refused(_)), "{end}");
     assert!(handler.heard().is_empty());
 }
 
@@ -212,7 +212,7 @@ async fn whoever_talks_before_the_greeting_is_refused() {
         serve_connection(stream, peer, address, &Security::Plain, &options, Recorder::default(), &shutdown);
     let (end, said) = tokio::join!(server, client.rest());
     assert!(said.starts_with("554 5.5.0 "), "{said}");
-    assert!(matches!(end, End::Refused), "{end}");
+    assert!(matches!(end, End::Refused(_)), "{end}");
 }
 
 #[tokio::test]

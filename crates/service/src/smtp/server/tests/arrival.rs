@@ -70,7 +70,7 @@ async fn mail_that_is_pipelined_before_the_greeting_is_refused_with_one_reply() 
         },
     )
     .await;
-    assert!(matches!(end, End::Refused), "{end}");
+    assert!(matches!(end, End::Refused(_)), "{end}");
     assert!(handler.heard().is_empty());
 }
 
