@@ -179,7 +179,8 @@ impl Default for EventsConfig {
 pub struct OutboundConfig {
     /// The port on which other MTAs are dialled. Default 25.
     pub port: u16,
-    /// STARTTLS is used where it is offered, whoever the certificate names. `false` never tries it. Default `true`.
+    /// STARTTLS is used where it is offered. `false` never tries it, whatever policies other domains publish, except where
+    /// a rule of the routing table asks for TLS. Default `true`.
     pub starttls: bool,
     /// What each site may have at a time, and how the accounts share it.
     pub sites: SitesConfig,
@@ -190,6 +191,9 @@ pub struct OutboundConfig {
     /// Messages go in chunks (BDAT) where the next server takes them: small ones with all commands in one round trip.
     /// Default `true`.
     pub chunking: bool,
+    /// Memory for messages above 256 KiB that have to be converted for a server without 8BITMIME or BINARYMIME. Those
+    /// that find none free wait for their next attempt; larger ones than this are not converted. Default 256 MiB.
+    pub conversion_memory: ByteSize,
     /// How long the next server may take.
     pub timeouts: Timeouts,
     /// Addresses that are this host's although no listener names them (behind NAT, say): an MX that points there is a
@@ -206,6 +210,7 @@ impl Default for OutboundConfig {
             sessions: 500,
             messages_per_session: 100,
             chunking: true,
+            conversion_memory: ByteSize::mib(256),
             timeouts: Timeouts::default(),
             own_addresses: Vec::new(),
         }

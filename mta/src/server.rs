@@ -9,7 +9,6 @@ use prometheus_client::registry::Registry;
 use proto::mta::events_server::EventsServer;
 use proto::mta::queue_server::QueueServer;
 use proto::mta::transfer_server::TransferServer;
-use rustls::crypto::aws_lc_rs;
 use service::cli::{AnyError, Context};
 use service::directory::{self, Directory};
 use service::dns::{Dns, DnsSetupError};
@@ -24,8 +23,8 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tonic::service::Routes;
 
-use crate::config::{Config, ConfigError, Limits};
-use crate::deliver::{self, Hops, Mda, Remote};
+use crate::config::{Config, ConfigError, Limits, OutboundConfig};
+use crate::deliver::{self, Connector, ConversionMemory, Hops, Mda, Remote};
 use crate::events::{Events, EventsService};
 use crate::housekeeping::keep_house;
 use crate::intake::Intake;
@@ -73,9 +72,6 @@ pub enum BuildError {
         /// Why not.
         source: journal::Error,
     },
-    /// TLS towards other MTAs cannot be set up.
-    #[error("cannot set up TLS: {0}")]
-    OutboundTls(#[from] rustls::Error),
     /// The certificate is of no use.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -150,9 +146,10 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
     let dns = Dns::new(&config.dns)?;
     dns.register(&mut registry);
     let tls = tls_policies(&config, &dns).await?;
-    let remote = remote(&config, &hostname, sites(&config, &hostname, &smtp, dns.clone()))?;
+    let sites = sites(&config, &hostname, &smtp, dns.clone());
+    let remote = remote(&config, &hostname, sites, Arc::clone(&tls));
     let refusals = receiving::Metrics::register(&mut registry);
-    let prober = prober(&config, &hostname, &router, &remote)?;
+    let prober = Prober { router: router.clone(), connector: Arc::clone(&remote.connector) };
     let policy = policy(&config, Arc::clone(&directory), dns, prober, refusals).await?;
 
     let (spool, events) = open_storage(&config).await?;
@@ -331,36 +328,16 @@ fn sites(config: &Config, hostname: &Domain, smtp: &[Port], dns: Dns) -> Sites {
 }
 
 /// The way to other MTAs.
-fn remote(config: &Config, hostname: &Domain, sites: Sites) -> Result<Remote, BuildError> {
-    let tls = if config.outbound.starttls {
-        Some(deliver::opportunistic(Arc::new(aws_lc_rs::default_provider()))?)
-    } else {
-        None
-    };
-    Ok(Remote { sites, hostname: hostname.clone(), config: config.outbound.clone(), tls })
+fn remote(config: &Config, hostname: &Domain, sites: Sites, tls: Arc<TlsPolicies>) -> Remote {
+    let OutboundConfig { timeouts, chunking, conversion_memory, .. } = &config.outbound;
+    let connector =
+        Connector { sites, hostname: hostname.clone(), tls, timeouts: *timeouts, chunking: *chunking };
+    Remote { connector: Arc::new(connector), conversion: ConversionMemory::new(**conversion_memory) }
 }
 
 async fn tls_policies(config: &Config, dns: &Dns) -> Result<Arc<TlsPolicies>, BuildError> {
     let (config, dns) = (config.clone(), dns.clone());
     Ok(Arc::new(spawn_blocking(move || TlsPolicies::open(&config, &dns)).await??))
-}
-
-/// The way to ask other MTAs whether an address exists.
-fn prober(
-    config: &Config,
-    hostname: &Domain,
-    router: &Router,
-    remote: &Remote,
-) -> Result<Prober, BuildError> {
-    let tls =
-        config.outbound.starttls.then(|| deliver::opportunistic(Arc::new(aws_lc_rs::default_provider())));
-    Ok(Prober {
-        router: router.clone(),
-        sites: remote.sites.clone(),
-        hostname: hostname.clone(),
-        tls: tls.transpose()?,
-        timeouts: config.outbound.timeouts,
-    })
 }
 
 /// Whom mail is taken from, and for whom.

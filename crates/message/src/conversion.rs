@@ -9,7 +9,7 @@ use std::ops::Range;
 use memchr::{memchr, memchr2, memmem};
 
 use crate::lines::MAX_LINE;
-use crate::mime::Transfer;
+use crate::mime::{MAX_PARTS, Structure, Transfer};
 
 mod fields;
 mod header;
@@ -55,6 +55,18 @@ fn has_long_line(octets: &[u8]) -> bool {
     let mut start = 0;
     let mut is_long = |end: usize| std::mem::replace(&mut start, end + 2) + MAX_LINE < end;
     memmem::find_iter(octets, b"\r\n").any(&mut is_long) || is_long(octets.len())
+}
+
+/// Whether a message holds header fields beyond ASCII, its own or those of a part, and so needs SMTPUTF8 (RFC 6531 §3.2)
+/// if that is how its sender meant them.
+pub fn needs_smtputf8(message: &[u8]) -> bool {
+    if message.is_ascii() {
+        return false;
+    }
+    let structure = Structure::parse(message);
+    // The last part may hold others.
+    structure.parts().len() == MAX_PARTS
+        || structure.parts().iter().any(|part| !message[part.header.clone()].is_ascii())
 }
 
 /// What becomes of a message.

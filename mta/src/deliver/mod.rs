@@ -1,19 +1,23 @@
 //! The next hop: the recipients' MDA by gRPC, or a domain's MX by SMTP. One attempt at a time; what follows from its
 //! outcome is the queue's.
 
+mod connect;
+mod letter;
 mod mda;
 mod pool;
 mod remote;
-mod tls;
+mod session;
 
 use service::directory::Directory;
 
 use crate::routing::Router;
 
+pub(crate) use connect::{Connected, Connector, Errand};
+pub(crate) use letter::ConversionMemory;
 pub(crate) use mda::{Mda, Straight, TARGET as MDA_TARGET};
 pub(crate) use pool::{Carried, Pool};
-pub(crate) use remote::{Attempt, Remote, Session};
-pub(crate) use tls::opportunistic;
+pub(crate) use remote::{Attempt, Remote};
+pub(crate) use session::Session;
 
 /// What the MDA is called where sites and peers are named.
 pub(crate) const MDA: &str = "mda";

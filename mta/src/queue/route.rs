@@ -193,7 +193,7 @@ impl Queue {
                 self.push(&piece.message, &piece.recipients, &piece.domain, tag, |_| self.mda);
             }
             Route::Hosts { .. } => {
-                let resolved = self.parts.hops.remote.sites.resolve(&route).await;
+                let resolved = self.parts.hops.remote.sites().resolve(&route).await;
                 self.place(piece, &resolved).await;
             }
             Route::Mx { domain, settings } => {
@@ -218,7 +218,7 @@ impl Queue {
     async fn resolve(self: Arc<Self>, key: LookupKey, route: Route) {
         // It is never closed.
         let permit = self.resolving.lookups.acquire().await;
-        let lookup = AssertUnwindSafe(self.parts.hops.remote.sites.resolve(&route)).catch_unwind().await;
+        let lookup = AssertUnwindSafe(self.parts.hops.remote.sites().resolve(&route)).catch_unwind().await;
         drop(permit);
         let resolved = lookup.unwrap_or_else(|_| {
             tracing::error!("a look-up panicked; the messages are put off");

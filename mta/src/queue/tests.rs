@@ -8,18 +8,19 @@ use service::config::{ByteSize, DnsConfig, HumanDuration, PeerConfig};
 use service::directory::{self, Directory};
 use service::dns::Dns;
 use service::grpc::client::Channels;
+use service::smtp::client::Timeouts;
 use tokio::sync::watch;
 
 use super::*;
-use crate::config::EventsConfig;
-use crate::config::OutboundConfig;
-use crate::deliver::{MDA_TARGET, Mda, Remote};
+use crate::config::{Config, EventsConfig};
+use crate::deliver::{Connector, ConversionMemory, MDA_TARGET, Mda, Remote};
 use crate::routing::Router;
 use crate::site::{Own, Sites};
 use crate::spool::{
     Accepted, Change, JournalSpool, NewMessage, Scope, SpoolConfig, SpoolError, Staging,
     Status as RecipientStatus, Suspension,
 };
+use crate::tls::TlsPolicies;
 
 /// A spool with faults that tests turn on.
 pub(super) struct Faulty {
@@ -73,7 +74,7 @@ pub(super) fn parts(folder: &std::path::Path, spool: Faulty) -> Parts {
         messages_per_session: 1,
         spool: Arc::new(spool),
         events: Events::open(&events).unwrap(),
-        hops: hops(),
+        hops: hops(folder),
         metrics: Metrics::default(),
     }
 }
@@ -144,13 +145,20 @@ impl Spool for Faulty {
 }
 
 /// Nobody answers at any of these.
-fn hops() -> Hops {
+fn hops(folder: &std::path::Path) -> Hops {
     let nowhere = PeerConfig { wait: HumanDuration::from_millis(1), ..PeerConfig::at(["127.0.0.1:1"]) };
     let hostname = Domain::parse("mta.example.test").unwrap();
     let dns = Dns::new(&DnsConfig { servers: vec![([127, 0, 0, 1], 1).into()], ..DnsConfig::default() });
+    let dns = dns.unwrap();
+    let config = Config {
+        spool: SpoolConfig { dir: folder.join("spool"), ..SpoolConfig::default() },
+        ..Config::default()
+    };
+    let tls = Arc::new(TlsPolicies::open(&config, &dns).unwrap());
     let own = Own { hostname: hostname.clone(), addresses: Vec::new(), listeners: Vec::new() };
-    let sites = Sites::new(dns.unwrap(), own, 25);
-    let remote = Remote { sites, hostname, config: OutboundConfig::default(), tls: None };
+    let sites = Sites::new(dns, own, 25);
+    let connector = Connector { sites, hostname, tls, timeouts: Timeouts::default(), chunking: true };
+    let remote = Remote { connector: Arc::new(connector), conversion: ConversionMemory::new(0) };
     let directory = Directory::new(Channels::new(&nowhere, directory::TARGET, None).unwrap());
     let mda = Mda::new(Channels::new(&nowhere, MDA_TARGET, None).unwrap());
     Hops { directory: Arc::new(directory), router: Router::new(&[]).unwrap(), mda, remote }

@@ -58,7 +58,8 @@ struct Begun {
     hand: Hand,
     message: Arc<Message>,
     site: Arc<Site>,
-    domain: Box<str>,
+    /// Whose policies count.
+    domain: Arc<str>,
     /// Each recipient with its number of attempts, this one included.
     recipients: Vec<(u32, u32)>,
 }
@@ -214,19 +215,19 @@ impl Queue {
         Some(Begun { hand, message, site, domain, recipients })
     }
 
-    /// The site of a recipient, and its domain.
+    /// The site of a recipient, and the domain whose policies count there.
     async fn site_of(
         &self,
         message: &Message,
         index: u32,
         tag: Tag,
-    ) -> Result<Result<(Arc<Site>, Box<str>), Unroutable>, Stalled> {
+    ) -> Result<Result<(Arc<Site>, Arc<str>), Unroutable>, Stalled> {
         let address = Address::parse(message.address(index)).map_err(|error| Stalled(error.to_string()))?;
-        let domain: Box<str> = address.domain().ascii().into();
+        let domain = address.domain();
         let override_route = message.status(index).and_then(|status| status.route().cloned());
-        let route = self.route_of(message, &domain, tag.is_mailbox, override_route.as_deref()).await?;
-        let site = self.parts.hops.remote.sites.resolve(&route).await;
-        Ok(site.map(|site| (site, domain)))
+        let route = self.route_of(message, domain.ascii(), tag.is_mailbox, override_route.as_deref()).await?;
+        let site = self.parts.hops.remote.sites().resolve(&route).await;
+        Ok(site.map(|site| (site, route.policy_domain(domain))))
     }
 
     /// The statuses of recipients whose next attempt begins now.

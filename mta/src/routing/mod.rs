@@ -57,6 +57,17 @@ pub(crate) enum Route {
     Refuse(Reply),
 }
 
+impl Route {
+    /// The domain whose policies count for mail to recipients in `recipient`: the one whose MX records are looked up, or
+    /// the recipient's if none are.
+    pub(crate) fn policy_domain(&self, recipient: &Domain) -> Arc<str> {
+        match self {
+            Self::Mx { domain, .. } => Arc::clone(domain),
+            Self::Mda | Self::Hosts { .. } | Self::Refuse(_) => recipient.ascii().into(),
+        }
+    }
+}
+
 /// The routing table. Clones share it: reloading one reloads all.
 #[derive(Clone, Debug)]
 pub(crate) struct Router {

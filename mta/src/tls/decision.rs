@@ -13,6 +13,7 @@ use tls_policy::tls_rpt::{Failure, PolicyUsed, ResultType};
 use tls_policy::verifier::{Fault, Trust, Verifier, fault_of};
 
 use super::connectors::Client;
+use crate::reply::reply;
 
 /// What one host has to show before it gets mail for one domain.
 #[derive(Clone, Debug)]
@@ -135,6 +136,21 @@ impl Decision {
                 self.client.verifier.judge(&facts.certificates, UnixTime::now())
             }
         }
+    }
+
+    /// What is said of a handshake that failed, if there is nothing without TLS.
+    pub(crate) fn distrust(&self, error: &io::Error) -> Reply {
+        match fault_of(error) {
+            Some(fault) => self.unencrypted(reply(451, "4.7.5", format!("TLS handshake failed: {fault}"))),
+            None => reply(451, "4.7.5", format!("TLS handshake failed: {error}{}", self.for_source())),
+        }
+    }
+
+    /// What is said of a host that has no TLS to offer, or not the right one: for good where the sender requires it
+    /// (RFC 8689 §4.2.1), and for now where the recipient's domain or the route does, which may change their mind.
+    pub(crate) fn unencrypted(&self, said: Reply) -> Reply {
+        let text = format!("{}{}", said.text, self.for_source());
+        if self.needs_requiretls { reply(550, "5.7.10", text) } else { Reply { text, ..said } }
     }
 
     /// TLS in the words of a trace: version, cipher, and by what the host was known.
