@@ -12,6 +12,7 @@ mod node;
 
 mod events;
 mod inbound;
+mod misbehaviour;
 mod outbound;
 mod reports;
 mod routing;

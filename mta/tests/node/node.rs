@@ -10,7 +10,8 @@ use proto::mta::events_client::EventsClient;
 use proto::mta::queue_client::QueueClient;
 use proto::mta::transfer_client::TransferClient;
 use proto::mta::{
-    EnqueueReceipt, EnqueueRequest, Event, EventKind, ListRequest, TraceRequest, WatchRequest, WatchResponse,
+    EnqueueReceipt, EnqueueRequest, Event, EventKind, GetRequest, ListRequest, QueuedMessage, TraceRequest,
+    WatchRequest, WatchResponse,
 };
 use service::cli::{Context, Reload};
 use service::config::{DnsConfig, HttpConfig, HumanDuration, PeerConfig};
@@ -26,6 +27,8 @@ use super::names::Names;
 
 /// So long a test waits for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Octets of a message that are handed over at a time.
+const PIECE: usize = 1 << 20;
 
 pub struct Node {
     pub smtp: SocketAddr,
@@ -91,9 +94,18 @@ impl Node {
 
     /// Hands over a message as an MSA does.
     pub async fn enqueue(&self, envelope: Envelope, body: &str) -> Result<EnqueueReceipt, Status> {
-        let data = Bytes::copy_from_slice(body.as_bytes());
-        let request = EnqueueRequest { envelope: Some(envelope), data, state: None };
-        Ok(self.transfer().await.enqueue(tokio_stream::once(request)).await?.into_inner())
+        let first = EnqueueRequest { envelope: Some(envelope), ..EnqueueRequest::default() };
+        let piece =
+            |piece| EnqueueRequest { data: Bytes::copy_from_slice(piece), ..EnqueueRequest::default() };
+        let pieces: Vec<_> = [first].into_iter().chain(body.as_bytes().chunks(PIECE).map(piece)).collect();
+        Ok(self.transfer().await.enqueue(tokio_stream::iter(pieces)).await?.into_inner())
+    }
+
+    /// A message that waits; `None` if it does not.
+    pub async fn get(&self, id: &str) -> Option<QueuedMessage> {
+        let request = GetRequest { message_id: id.into() };
+        let mut queue = QueueClient::new(self.operator.pick().await.unwrap());
+        queue.get(request).await.ok().map(tonic::Response::into_inner)
     }
 
     pub async fn trace(&self, id: &str) -> Vec<Event> {

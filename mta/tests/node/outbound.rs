@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use proto::mail::DsnNotify;
 use proto::mta::EventKind;
 
-use super::exchange::{Exchange, Script};
+use super::exchange::{Exchange, Fault, How, Script, Step};
 use super::names::Names;
 use super::node::{Node, envelope};
 
@@ -105,7 +105,8 @@ async fn while_one_host_cannot_be_looked_up_nothing_is_given_up() {
 
 #[tokio::test]
 async fn where_tls_fails_mail_goes_in_clear_and_the_trace_says_why() {
-    let script = Script { misbehaves: 1, broken_tls: true, ..Script::default() };
+    let fault = Fault { at: Step::Handshake, how: How::Says("this is no TLS record\r\n") };
+    let script = Script { misbehaves: 1, fault: Some(fault), ..Script::default() };
     let (mut exchange, names) = one_host(30, script).await;
     let node = Node::start(names, exchange.address.port()).await;
     let envelope = envelope(&["bob@remote.test"]);
@@ -181,7 +182,8 @@ async fn nobody_hears_of_failures_they_did_not_want_to_hear_of() {
 
 #[tokio::test]
 async fn an_unknown_outcome_is_tried_again_with_the_same_message() {
-    let script = Script { misbehaves: 1, cut_after_message: true, ..Script::default() };
+    let fault = Fault { at: Step::End, how: How::Ends("") };
+    let script = Script { misbehaves: 1, fault: Some(fault), ..Script::default() };
     let (mut exchange, names) = one_host(50, script).await;
     let node = Node::start(names, exchange.address.port()).await;
     let envelope = envelope(&["bob@remote.test"]);
