@@ -18,12 +18,26 @@ const BETWEEN_KILLS: u64 = 10;
 /// A kill comes at a moment within this time.
 const MOMENTS: Duration = Duration::from_millis(700);
 
+/// One of so many last replies is cut off, where they are.
+const CUT_OFF: u8 = 8;
+
 #[test]
 fn at_random_moments_under_load() {
+    kill_under_load(&Remote::start());
+}
+
+#[test]
+fn where_the_last_reply_is_cut_off_too() {
+    let remote = Remote::start_cutting_off(CUT_OFF);
+    let again = kill_under_load(&remote);
+    assert!(again > 0, "{} replies were cut off, and nothing came again", remote.cut_off());
+}
+
+/// Returns how many messages came to the other system again.
+fn kill_under_load(remote: &Remote) -> usize {
     let rounds =
         env::var("WAYPOST_RELAY_KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
     let began = Instant::now();
-    let remote = Remote::start();
     let environment = vec![
         ("WAYPOST_MTA__OUTBOUND__PORT", remote.port().to_string()),
         // A node that dies in the middle of an attempt tries again at the time that it wrote down before.
@@ -48,7 +62,7 @@ fn at_random_moments_under_load() {
     let outcome = load.stop();
     let tally = Tally::when_settled(&pipeline);
     tally.check(&outcome.sent);
-    let twice = remote.check(&outcome.sent);
+    let again = remote.check(&outcome.sent);
     for sent in &outcome.sent {
         match &sent.fate {
             Fate::Acknowledged => {}
@@ -58,9 +72,11 @@ fn at_random_moments_under_load() {
     }
     let acknowledged = outcome.sent.iter().filter(|sent| sent.fate == Fate::Acknowledged).count();
     println!(
-        "{rounds} kills in {:.0} s: {acknowledged} of {} acknowledged, none lost; {twice} came twice to the other \
-         system, each after a reply that was cut off; none twice to a mailbox here",
+        "{rounds} kills in {:.0} s: {acknowledged} of {} acknowledged, none lost; the other system cut off {} replies; \
+         {again} messages came to it again, each after a reply that was cut off; none twice to a mailbox here",
         began.elapsed().as_secs_f32(),
         outcome.sent.len(),
+        remote.cut_off(),
     );
+    again
 }

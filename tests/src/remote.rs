@@ -2,9 +2,10 @@
 //! part of the test's own process, so it outlives whoever sends to it.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -27,36 +28,51 @@ enum Taken {
     CutOff,
 }
 
-/// What was taken, by token and recipient.
-type Taking = Mutex<HashMap<(String, String), Vec<Taken>>>;
+/// Whom a message was taken for: its token, and the recipient.
+type Key = (String, String);
+
+/// What was taken, in its order.
+#[derive(Default)]
+struct Taking {
+    by_key: Mutex<HashMap<Key, Vec<Taken>>>,
+    /// One of so many replies to a message is cut off; 0 for none.
+    cuts_off: u8,
+    cut_off: AtomicUsize,
+}
 
 /// The system.
 pub struct Remote {
     port: u16,
-    taken: Arc<Taking>,
+    taking: Arc<Taking>,
 }
 
 impl Remote {
     /// Starts it at the addresses that [`REMOTE`] names, all on one port.
     pub fn start() -> Self {
+        Self::start_cutting_off(0)
+    }
+
+    /// Like [`Remote::start`], but for one of so many messages it takes (none if 0) the connection ends before or in the
+    /// middle of the reply.
+    pub fn start_cutting_off(one_of: u8) -> Self {
         let listeners = eventually("a port that is free at both addresses", || {
             let first = TcpListener::bind(("127.0.0.1", 0)).ok()?;
             let port = first.local_addr().ok()?.port();
             Some([first, TcpListener::bind(("127.0.0.2", port)).ok()?])
         });
         let port = listeners[0].local_addr().expect("an address").port();
-        let taken = Arc::<Taking>::default();
+        let taking = Arc::new(Taking { cuts_off: one_of, ..Taking::default() });
         for listener in listeners {
-            let taken = Arc::clone(&taken);
+            let taking = Arc::clone(&taking);
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
-                    let taken = Arc::clone(&taken);
+                    let taking = Arc::clone(&taking);
                     // However a session ends: what it took is remembered.
-                    thread::spawn(move || Visit { taken: &taken, behind_reply: Vec::new() }.serve(&stream));
+                    thread::spawn(move || Visit { taking: &taking, behind_reply: Vec::new() }.serve(&stream));
                 }
             });
         }
-        Self { port, taken }
+        Self { port, taking }
     }
 
     /// Where it listens.
@@ -64,44 +80,52 @@ impl Remote {
         self.port
     }
 
-    /// Each message that was acknowledged came to each of its recipients here; none came twice unless a reply to it was
-    /// cut off before; none came to anyone else. Returns how many came twice.
+    /// Replies that it cut off by itself.
+    pub fn cut_off(&self) -> usize {
+        self.taking.cut_off.load(Ordering::Relaxed)
+    }
+
+    /// Each message that was acknowledged came to each of its recipients here; none came again but after a reply to it
+    /// that was cut off; none came to anyone else. Returns how many came again.
     ///
     /// # Panics
     /// If not.
     pub fn check(&self, sent: &[Sent]) -> usize {
-        let taken = self.taken.lock();
-        let (mut known, mut twice) = (0, 0);
+        let taken = self.taking.by_key.lock();
+        let (mut known, mut again) = (0, 0);
         for sent in sent {
             for recipient in REMOTE {
                 let copies = taken.get(&(sent.token.clone(), recipient.to_owned()));
                 let copies = copies.map_or(&[][..], Vec::as_slice);
-                let cut_off = copies.iter().filter(|copy| **copy == Taken::CutOff).count();
                 let was_meant = sent.recipients.contains(&recipient);
-                let least = usize::from(was_meant && sent.fate == Fate::Acknowledged);
-                let most = if was_meant { 1 + cut_off } else { 0 };
-                assert!((least..=most).contains(&copies.len()), "{copies:?} for {recipient} of {sent:?}");
+                let is_right = match copies.split_last() {
+                    None => !was_meant || sent.fate != Fate::Acknowledged,
+                    Some((_, before)) => was_meant && before.iter().all(|copy| *copy == Taken::CutOff),
+                };
+                assert!(is_right, "{copies:?} for {recipient} of {sent:?}");
                 known += copies.len();
-                twice += copies.len().saturating_sub(1);
+                again += copies.len().saturating_sub(1);
             }
         }
         assert_eq!(taken.values().map(Vec::len).sum::<usize>(), known, "messages that nobody sent");
-        twice
+        again
     }
 }
 
 /// One session.
 struct Visit<'a> {
-    taken: &'a Taking,
-    /// What was taken last, while the sender has said nothing since.
-    behind_reply: Vec<(String, String)>,
+    taking: &'a Taking,
+    /// What was taken last, each with its place among the copies, while the sender has said nothing since.
+    behind_reply: Vec<(Key, usize)>,
 }
 
 impl Visit<'_> {
     fn serve(&mut self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let (mut reader, mut writer) = (BufReader::new(stream), stream);
-        let mut recipients: Vec<String> = Vec::new();
+        let (mut recipients, mut chunks) = (Vec::<String>::new(), String::new());
+        let extensions =
+            if fastrand::bool() { "250-PIPELINING\r\n250-CHUNKING\r\n" } else { "250-PIPELINING\r\n" };
         writer.write_all(b"220 remote.test ESMTP\r\n")?;
         let mut line = String::new();
         while {
@@ -112,7 +136,7 @@ impl Visit<'_> {
             self.confirm();
             let command = line.trim_end().to_ascii_uppercase();
             let reply = match command.split([' ', ':']).next().unwrap_or_default() {
-                "EHLO" => "250-remote.test\r\n250-PIPELINING\r\n250 8BITMIME".to_owned(),
+                "EHLO" => format!("250-remote.test\r\n{extensions}250 8BITMIME"),
                 "RCPT" if fastrand::u8(..PUT_OFF) == 0 => "451 4.3.0 come again".to_owned(),
                 "RCPT" => {
                     let path = line.split(['<', '>']).nth(1).unwrap_or_default();
@@ -121,15 +145,33 @@ impl Visit<'_> {
                 }
                 "MAIL" | "RSET" => {
                     recipients.clear();
+                    chunks.clear();
                     "250 2.0.0 ok".to_owned()
                 }
                 "DATA" if recipients.is_empty() => "554 5.5.1 nobody to send it to".to_owned(),
                 "DATA" => {
                     writer.write_all(b"354 go on\r\n")?;
-                    let token = read_message(&mut reader)?;
-                    thread::sleep(SLOWEST.mul_f32(fastrand::f32()));
-                    self.take(&token, std::mem::take(&mut recipients));
-                    "250 2.0.0 taken".to_owned()
+                    let message = read_message(&mut reader)?;
+                    match self.take(&message, std::mem::take(&mut recipients)) {
+                        Some(cut_off) => return writer.write_all(cut_off),
+                        None => TAKEN.to_owned(),
+                    }
+                }
+                "BDAT" => {
+                    let mut words = command.split(' ').skip(1);
+                    let octets = words.next().and_then(|octets| octets.parse().ok());
+                    chunks += &read_chunk(&mut reader, octets.ok_or(io::ErrorKind::InvalidData)?)?;
+                    let is_last = words.next() == Some("LAST");
+                    if recipients.is_empty() {
+                        "554 5.5.1 nobody to send it to".to_owned()
+                    } else if is_last {
+                        match self.take(&std::mem::take(&mut chunks), std::mem::take(&mut recipients)) {
+                            Some(cut_off) => return writer.write_all(cut_off),
+                            None => TAKEN.to_owned(),
+                        }
+                    } else {
+                        "250 2.0.0 go on".to_owned()
+                    }
                 }
                 "QUIT" => return writer.write_all(b"221 2.0.0 bye\r\n"),
                 _ => "502 5.5.2 unknown".to_owned(),
@@ -140,33 +182,40 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// The message is ours from here on, whether or not the sender hears of it.
-    fn take(&mut self, token: &str, recipients: Vec<String>) {
-        self.behind_reply = recipients.into_iter().map(|recipient| (token.to_owned(), recipient)).collect();
-        let mut taken = self.taken.lock();
-        for key in &self.behind_reply {
-            taken.entry(key.clone()).or_default().push(Taken::CutOff);
+    /// The message is ours from here on, whether or not the sender hears of it. What is left of the reply if it is to be
+    /// cut off.
+    fn take(&mut self, message: &str, recipients: Vec<String>) -> Option<&'static [u8]> {
+        let token = token_of(message);
+        thread::sleep(SLOWEST.mul_f32(fastrand::f32()));
+        let mut taken = self.taking.by_key.lock();
+        for recipient in recipients {
+            let key = (token.to_owned(), recipient);
+            let copies = taken.entry(key.clone()).or_default();
+            self.behind_reply.push((key, copies.len()));
+            copies.push(Taken::CutOff);
         }
+        let cuts_off = self.taking.cuts_off > 0 && fastrand::u8(..self.taking.cuts_off) == 0;
+        cuts_off.then(|| {
+            self.taking.cut_off.fetch_add(1, Ordering::Relaxed);
+            &TAKEN.as_bytes()[..fastrand::usize(..TAKEN.len())]
+        })
     }
 
     /// The sender goes on: it has read the last reply.
     fn confirm(&mut self) {
-        let mut taken = self.taken.lock();
-        for key in self.behind_reply.drain(..) {
-            if let Some(last) = taken
-                .get_mut(&key)
-                .and_then(|copies| copies.iter_mut().rev().find(|copy| **copy == Taken::CutOff))
-            {
-                *last = Taken::Confirmed;
+        let mut taken = self.taking.by_key.lock();
+        for (key, place) in self.behind_reply.drain(..) {
+            if let Some(copy) = taken.get_mut(&key).and_then(|copies| copies.get_mut(place)) {
+                *copy = Taken::Confirmed;
             }
         }
     }
 }
 
-/// Reads a message to its end; returns its token.
-///
-/// # Panics
-/// If the message is damaged: the panic shows in the test's output, and the message counts as lost.
+/// The reply to a message.
+const TAKEN: &str = "250 2.0.0 taken";
+
+/// Reads a message by DATA to its end.
 fn read_message(reader: &mut BufReader<&TcpStream>) -> io::Result<String> {
     let mut text = String::new();
     loop {
@@ -176,11 +225,24 @@ fn read_message(reader: &mut BufReader<&TcpStream>) -> io::Result<String> {
         }
         if &text[start..] == ".\r\n" {
             text.truncate(start);
-            break;
+            return Ok(text);
         }
     }
-    let (header, body) = text.split_once("\r\n\r\n").expect("a header and a body");
+}
+
+fn read_chunk(reader: &mut BufReader<&TcpStream>, octets: usize) -> io::Result<String> {
+    let mut chunk = vec![0; octets];
+    reader.read_exact(&mut chunk)?;
+    String::from_utf8(chunk).map_err(io::Error::other)
+}
+
+/// A message's token.
+///
+/// # Panics
+/// If the message is damaged: the panic shows in the test's output, and the message counts as lost.
+fn token_of(message: &str) -> &str {
+    let (header, body) = message.split_once("\r\n\r\n").expect("a header and a body");
     let token = header.lines().find_map(|line| line.strip_prefix("Subject: ")).expect("a subject");
-    assert!(body == load::body(token), "{token} is damaged:\n{text}");
-    Ok(token.to_owned())
+    assert!(body == load::body(token), "{token} is damaged:\n{message}");
+    token
 }
