@@ -12,6 +12,11 @@ pub(crate) fn unknown_user() -> Reply {
     reply(550, "5.1.1", "no such user here")
 }
 
+/// The address is an alias with nobody behind it.
+pub(crate) fn leads_nowhere() -> Reply {
+    reply(550, "5.4.6", "this address leads nowhere, or in a circle")
+}
+
 /// A service of our own is away.
 pub(crate) fn unavailable(why: &str) -> Reply {
     reply(451, "4.3.0", format!("temporarily unavailable: {why}"))

@@ -18,7 +18,7 @@ use crate::clock;
 use crate::deliver::Stalled;
 use crate::events::Details;
 use crate::intake::targets_of;
-use crate::reply::reply;
+use crate::reply::{self, reply};
 use crate::spool::{self, Accepted, Message, NewMessage, SpoolError};
 
 /// Recipients of one message that goes out to a list: a larger list gets several.
@@ -66,7 +66,7 @@ impl Queue {
         expansion: &Expansion,
     ) -> Result<Result<(), Reply>, Stalled> {
         if expansion.targets.is_empty() {
-            return Ok(Err(reply(554, "5.4.6", "this address leads nowhere, or in a circle")));
+            return Ok(Err(reply::leads_nowhere()));
         }
         let start = self.parts.spool.read(message, 0..message.size.min(HEADER)).await;
         let start = start.map_err(|error| stalled(&error))?;

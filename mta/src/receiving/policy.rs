@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use message::{Address, ReversePath};
+use parking_lot::Mutex;
 use service::directory::{Directory, Resolution};
 use service::dns::Dns;
 use service::drain::Shutdown;
@@ -15,6 +17,7 @@ use super::config::{ReceivingConfig, RelayDomainError};
 use super::greylist::Greylist;
 use super::limits::{Connected, Counted, NetworkLimits};
 use super::metrics::{Metrics, Refusal};
+use super::recent::Recent;
 use super::reputation::{Reputation, Score, Verdict};
 use super::verify::{Probed, Prober, Verifier};
 use crate::reply;
@@ -31,7 +34,16 @@ pub(crate) struct Policy {
     reputation: Reputation,
     greylist: Arc<Greylist>,
     verifier: Verifier,
+    /// Aliases and lists that led somewhere, and when they did.
+    expanded: Mutex<Recent<String, Instant>>,
 }
+
+/// How long it is believed that an alias leads somewhere.
+const EXPANSION_BELIEVED: Duration = Duration::from_mins(1);
+/// Aliases of which that is remembered.
+const EXPANSIONS: usize = 4_096;
+
+const DIRECTORY_AWAY: Reply = Reply::fixed(451, 4, 3, "recipients cannot be looked up now, try again later");
 
 /// What is known of the client of a session.
 #[derive(Debug, Default)]
@@ -60,6 +72,7 @@ impl Policy {
             reputation: Reputation::new(&config.reputation, dns),
             greylist: Arc::new(Greylist::open(&config.greylist)),
             verifier: Verifier::new(&config.verify, prober, metrics.clone()),
+            expanded: Mutex::new(Recent::new(EXPANSIONS)),
             config: config.clone(),
             metrics,
         })
@@ -176,17 +189,35 @@ impl Policy {
             }
         };
         let (refusal, reply) = match resolution {
-            Some(Resolution::Mailbox | Resolution::Alias | Resolution::List) => return Ok(false),
+            Some(Resolution::Mailbox) => return Ok(false),
+            Some(Resolution::Alias | Resolution::List) => match self.leads_somewhere(address).await {
+                Some(true) => return Ok(false),
+                Some(false) => (Refusal::UnknownUser, to_wire(&reply::leads_nowhere())),
+                None => (Refusal::Directory, DIRECTORY_AWAY),
+            },
             Some(Resolution::Remote) if self.relayed.contains(recipient.domain()) => return Ok(true),
             Some(Resolution::UnknownUser) => (Refusal::UnknownUser, to_wire(&reply::unknown_user())),
             Some(Resolution::Remote) => (Refusal::Relay, Reply::fixed(554, 7, 1, "relaying denied")),
-            None => {
-                let text = "recipients cannot be looked up now, try again later";
-                (Refusal::Directory, Reply::fixed(451, 4, 3, text))
-            }
+            None => (Refusal::Directory, DIRECTORY_AWAY),
         };
         self.metrics.refused(refusal);
         Err(reply)
+    }
+
+    /// Whether there is anybody behind an alias or a list; `None` if nobody can tell. That there is, is remembered: there
+    /// may be thousands to be told of.
+    async fn leads_somewhere(&self, alias: String) -> Option<bool> {
+        let is_recent = |since: &Instant| since.elapsed() < EXPANSION_BELIEVED;
+        if self.expanded.lock().get(&alias).is_some_and(is_recent) {
+            return Some(true);
+        }
+        let found = self.directory.expand(&alias).await.ok()?;
+        // What is no alias any more has become something else in this moment: the intake looks again.
+        let leads = found.is_none_or(|found| !found.targets.is_empty());
+        if leads {
+            self.expanded.lock().insert(alias, Instant::now());
+        }
+        Some(leads)
     }
 
     /// Refuses here what the routing table refuses, so that it is never bounced.

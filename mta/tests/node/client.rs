@@ -2,26 +2,49 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 pub struct Client(BufReader<TcpStream>);
 
 impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
-        let mut client = Self(BufReader::new(TcpStream::connect(address).await.unwrap()));
-        assert!(client.reply().await.starts_with("220 "));
-        assert!(client.say("EHLO client.test").await.starts_with("250 "));
+        let mut client = Self::on(TcpStream::connect(address).await.unwrap());
+        client.greet().await;
         client
+    }
+
+    /// On a connection where nothing was said yet.
+    pub fn on(stream: TcpStream) -> Self {
+        Self(BufReader::new(stream))
+    }
+
+    /// Is greeted, and says EHLO.
+    pub async fn greet(&mut self) {
+        let greeting = self.reply().await;
+        assert!(greeting.starts_with("220 "), "{greeting}");
+        assert!(self.say("EHLO client.test").await.starts_with("250 "));
     }
 
     /// Says a line; returns the last line of the reply.
     pub async fn say(&mut self, line: &str) -> String {
-        self.0.write_all(format!("{line}\r\n").as_bytes()).await.unwrap();
+        self.write(format!("{line}\r\n").as_bytes()).await;
         self.reply().await
     }
 
-    async fn reply(&mut self) -> String {
+    pub async fn write(&mut self, octets: &[u8]) {
+        self.0.write_all(octets).await.unwrap();
+    }
+
+    /// Everything up to where the server closes.
+    pub async fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        self.0.read_to_string(&mut rest).await.unwrap();
+        rest
+    }
+
+    /// The last line of a reply; empty if the server has closed.
+    pub async fn reply(&mut self) -> String {
         loop {
             let mut line = String::new();
             self.0.read_line(&mut line).await.unwrap();

@@ -9,11 +9,13 @@ mod exchange;
 mod mda;
 mod names;
 mod node;
+mod stranger;
 
 mod events;
 mod inbound;
 mod misbehaviour;
 mod outbound;
+mod receiving;
 mod reports;
 mod routing;
 mod sites;

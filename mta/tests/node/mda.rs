@@ -1,5 +1,5 @@
-//! A directory and an MDA that do as recipients' names say: `nobody@example.test` does not exist, `full@` is refused for
-//! now, `refused@` for ever, a call with `odd@` fails, one with `away@`
+//! A directory and an MDA that do as recipients' names say: `nobody@example.test` does not exist, `pair@`, `list@` and
+//! `circle@` are aliases, `full@` is refused for now, `refused@` for ever, a call with `odd@` fails, one with `away@`
 //! only the first time, and all others in `example.test` have a mailbox. Every other domain is remote.
 
 use std::collections::HashSet;
@@ -136,15 +136,27 @@ fn not_here<T>() -> Result<Response<T>, Status> {
 #[tonic::async_trait]
 impl Directory for Script {
     async fn resolve(&self, request: Request<ResolveRequest>) -> Result<Response<ResolveResponse>, Status> {
+        let ResolveRequest { addresses, expand } = request.into_inner();
         let resolve = |address: String| {
-            let kind = match address.split_once('@').unwrap() {
-                ("nobody", "example.test") => ResolutionKind::UnknownUser,
-                (_, "example.test") => ResolutionKind::Mailbox,
-                _ => ResolutionKind::Remote,
+            let (kind, targets): (_, &[&str]) = match address.split_once('@').unwrap() {
+                ("nobody", "example.test") => (ResolutionKind::UnknownUser, &[]),
+                ("pair", "example.test") => {
+                    (ResolutionKind::Alias, &["bob@example.test", "carol@example.test"])
+                }
+                ("list", "example.test") => {
+                    (ResolutionKind::List, &["bob@example.test", "carol@example.test"])
+                }
+                ("circle", "example.test") => (ResolutionKind::Alias, &[]),
+                (_, "example.test") => (ResolutionKind::Mailbox, &[]),
+                _ => (ResolutionKind::Remote, &[]),
             };
-            Resolution { address, kind: kind.into(), ..Resolution::default() }
+            let targets =
+                if expand { targets.iter().map(|&target| target.to_owned()).collect() } else { vec![] };
+            let owner =
+                if kind == ResolutionKind::List { "owner@example.test".into() } else { String::new() };
+            Resolution { address, kind: kind.into(), targets, owner, ..Resolution::default() }
         };
-        let resolutions = request.into_inner().addresses.into_iter().map(resolve).collect();
+        let resolutions = addresses.into_iter().map(resolve).collect();
         Ok(Response::new(ResolveResponse { resolutions }))
     }
 

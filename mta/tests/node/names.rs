@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, MX};
+use hickory_resolver::proto::rr::rdata::{A, MX, TXT};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
 
@@ -24,6 +24,12 @@ impl Names {
 
     pub fn a(mut self, host: &str, address: Ipv4Addr) -> Self {
         self.records.entry(format!("{host}.")).or_default().push(RData::A(A(address)));
+        self
+    }
+
+    pub fn txt(mut self, name: &str, text: &str) -> Self {
+        let data = RData::TXT(TXT::new(vec![text.to_owned()]));
+        self.records.entry(format!("{name}.")).or_default().push(data);
         self
     }
 
@@ -56,6 +62,7 @@ impl Names {
             let wanted = |data: &&RData| match question.query_type() {
                 RecordType::MX => matches!(data, RData::MX(_)),
                 RecordType::A => matches!(data, RData::A(_)),
+                RecordType::TXT => matches!(data, RData::TXT(_)),
                 _ => false,
             };
             for data in records.iter().filter(wanted) {

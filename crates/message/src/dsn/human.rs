@@ -128,7 +128,7 @@ fn what_now(action: Action) -> &'static str {
             "You asked to be told. It is now in the mailbox; whether it was read is not known."
         }
         Action::Relayed => "You asked to be told. The next mail system may not tell what becomes of it.",
-        Action::Expanded => "You asked to be told. There may be no more reports about what becomes of it.",
+        Action::Expanded => "You asked to be told. You will not be told when it reaches them.",
     }
 }
 

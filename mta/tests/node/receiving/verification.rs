@@ -1,0 +1,110 @@
+//! Addresses that are tried out at their next hop.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::client::Client;
+use crate::names::Names;
+use crate::node::Node;
+use crate::stranger;
+
+/// The next hop of `remote.test`: it does not know `unknown@`, is not sure of `later@`, and remembers what it is asked.
+struct Hop {
+    address: SocketAddr,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Hop {
+    async fn start(ip: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind((ip, 0)).await.unwrap();
+        let (address, heard) = (listener.local_addr().unwrap(), Arc::new(Mutex::default()));
+        let all = Arc::clone(&heard);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(converse(stream, Arc::clone(&all)));
+            }
+        });
+        Self { address, heard }
+    }
+
+    /// Senders, recipients, and whatever came beside EHLO, QUIT and RSET.
+    fn heard(&self) -> Vec<String> {
+        let is_asked = |line: &String| !["EHLO", "QUIT", "RSET"].contains(&&line[..line.len().min(4)]);
+        self.heard.lock().iter().filter(|line| is_asked(line)).cloned().collect()
+    }
+}
+
+async fn converse(stream: TcpStream, heard: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 mx.remote.test ESMTP\r\n").await?;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        let line = line.trim_end();
+        heard.lock().push(line.to_owned());
+        let reply = match line {
+            _ if line.starts_with("RCPT TO:<unknown@") => "550 5.1.1 no such user",
+            _ if line.starts_with("RCPT TO:<later@") => "451 4.3.0 ask again",
+            _ => "250 2.0.0 ok",
+        };
+        stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
+    }
+}
+
+async fn node(last: u8, senders: bool) -> (Node, Hop) {
+    let ip = Ipv4Addr::new(127, 0, 6, last);
+    let hop = Hop::start(ip).await;
+    let names = Names::default().mx("remote.test", 10, "mx.remote.test").a("mx.remote.test", ip);
+    let node = Node::start_with(names, hop.address.port(), |config| {
+        stranger::listen_to_proxy(config);
+        config.receiving.relay_domains = vec!["remote.test".into(), "broken.test".into()];
+        config.receiving.verify.senders = senders;
+    })
+    .await;
+    (node, hop)
+}
+
+#[tokio::test]
+async fn recipients_of_relayed_domains_are_asked_for_once_and_before_they_are_taken() {
+    let (node, hop) = node(1, false).await;
+    for _ in 0..2 {
+        let mut client = Client::connect(node.smtp).await;
+        client.say("MAIL FROM:<a@elsewhere.test>").await;
+        for (recipient, expected) in [
+            ("bob@remote.test", "250 2.1.5 recipient ok"),
+            ("unknown@remote.test", "550 5.1.1 the recipient's server refuses the recipient: no such user"),
+            ("later@remote.test", "450 4.1.1 the recipient cannot be verified now, try again later"),
+            ("bob@broken.test", "450 4.1.1 the recipient cannot be verified now, try again later"),
+            ("bob@elsewhere.test", "554 5.7.1 relaying denied"),
+        ] {
+            assert_eq!(client.say(&format!("RCPT TO:<{recipient}>")).await, expected);
+        }
+    }
+    let once = |name: &str| ["MAIL FROM:<>".to_owned(), format!("RCPT TO:<{name}@remote.test>")];
+    assert_eq!(hop.heard(), [once("bob"), once("unknown"), once("later")].concat());
+}
+
+#[tokio::test]
+async fn senders_are_asked_for_where_that_is_wanted() {
+    let (node, hop) = node(2, true).await;
+    for (sender, expected) in [
+        ("unknown@remote.test", "550 5.1.8 the sender's server does not know the sender: no such user"),
+        ("later@remote.test", "450 4.1.8 the sender cannot be verified now, try again later"),
+        ("bob@remote.test", "250 2.1.0 sender ok"),
+        // Not for the null reverse-path, which is nobody's, nor for one of ours.
+        ("", "250 2.1.0 sender ok"),
+        ("nobody@example.test", "250 2.1.0 sender ok"),
+    ] {
+        let mut client = stranger::greeted(&node, "192.0.2.1").await;
+        assert_eq!(client.say(&format!("MAIL FROM:<{sender}>")).await, expected);
+    }
+    assert_eq!(hop.heard().len(), 6, "{:?}", hop.heard());
+    assert!(hop.heard().iter().step_by(2).all(|line| line == "MAIL FROM:<>"));
+}
