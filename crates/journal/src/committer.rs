@@ -16,7 +16,7 @@ use crate::{
     format::SEAL_BYTES,
     gather::Gather,
     position::SegmentId,
-    queue::{Item, Queue, Weight},
+    queue::{Item, Queue, Taken, Weight},
     segments::Segments,
 };
 
@@ -35,7 +35,7 @@ pub(crate) struct Committer<T> {
     next_sequence: u64,
     /// Written and not yet synced.
     unsynced: Vec<DurableEntry<T>>,
-    /// When the oldest entry that nobody waits for was written.
+    /// When the oldest entry that nobody waits for and that is not synced came.
     relaxed_since: Option<Instant>,
     gather: Gather,
 }
@@ -68,10 +68,12 @@ impl<T> Committer<T> {
     pub(crate) fn run(mut self) {
         loop {
             self.gather();
-            let deadline = self.relaxed_deadline();
-            if !self.queue.take(&mut self.pending, deadline) {
+            let (deadline, patience) = (self.relaxed_deadline(), self.config.relaxed_sync_after);
+            let Taken::Items { relaxed_since } = self.queue.take(&mut self.pending, deadline, patience)
+            else {
                 break;
-            }
+            };
+            self.relaxed_since = self.relaxed_since.into_iter().chain(relaxed_since).min();
             let done = self.queue.failure().map_or_else(|| self.commit(), Err);
             if let Err(error) = done {
                 self.refuse(&error);

@@ -149,10 +149,10 @@ impl<T: Send + 'static> Journal<T> {
         }
     }
 
-    /// Appends `record` without waiting for it, for logs whose last second may be lost: it is written soon, and
-    /// synced with the next synced append or after
-    /// [`Config::relaxed_sync_after`](crate::Config::relaxed_sync_after), whichever comes first. The follower
-    /// sees it after that sync, in its place in the order.
+    /// Appends `record` without waiting for it, for logs whose last second may be lost: it is written and
+    /// synced with the next synced append, when much has gathered, or after
+    /// [`Config::relaxed_sync_after`](crate::Config::relaxed_sync_after), whichever comes first. Until then it costs
+    /// nobody a wake-up. The follower sees it after that sync, in its place in the order.
     pub fn append_relaxed(&self, record: Record) -> Result<(), Error> {
         self.push(record, None, Limits::All)
     }

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -85,6 +85,11 @@ impl<T> Item<T> {
             Self::Chunk(chunk) => chunk.bytes.len(),
             Self::Barrier(_) => 0,
         }
+    }
+
+    /// Whether nobody waits for it.
+    fn is_relaxed(&self) -> bool {
+        matches!(self, Self::Entry(Outgoing { completion: None, .. }))
     }
 
     /// Ends it with an error.
@@ -193,9 +198,41 @@ struct State<T> {
     streaming: usize,
     mode: Mode,
     space: Space,
-    /// The committer waits for so many items.
-    wake_at: Option<usize>,
+    /// Items that somebody waits for.
+    awaited: usize,
+    /// When the oldest of the items that nobody waits for came.
+    relaxed_since: Option<Instant>,
+    /// Of what nobody waits for, more is written at once: items and bytes.
+    most_relaxed: (usize, usize),
+    /// What the committer waits for.
+    sleep: Option<Sleep>,
 }
+
+/// What wakes the committer before its deadline.
+#[derive(Clone, Copy, Debug)]
+enum Sleep {
+    /// So many items.
+    UntilItems(usize),
+    /// Something that somebody waits for, or too much that nobody does.
+    UntilPressed {
+        /// It has a deadline; else the first item wakes it, to be given one.
+        timed: bool,
+    },
+}
+
+/// What [`Queue::take`] found.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// Whatever there was, perhaps nothing; and since when the oldest of it that nobody waits for did wait.
+    Items { relaxed_since: Option<Instant> },
+    /// The journal is closed or has failed, and nothing is left.
+    End,
+}
+
+/// Items that nobody waits for and that gather before they are written all the same.
+const MOST_RELAXED: usize = 1_000;
+/// The same in bytes.
+const MOST_RELAXED_BYTES: usize = 1 << 20;
 
 /// Which limits an item is held to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,7 +255,13 @@ impl<T> Queue<T> {
                 streaming: 0,
                 mode: Mode::Running,
                 space: Space::new(config),
-                wake_at: None,
+                awaited: 0,
+                relaxed_since: None,
+                most_relaxed: (
+                    MOST_RELAXED.min(config.max_queued_records / 2),
+                    MOST_RELAXED_BYTES.min(config.max_queued_bytes / 2),
+                ),
+                sleep: None,
             }),
             wake: Condvar::new(),
             max_bytes: config.max_queued_bytes,
@@ -239,11 +282,11 @@ impl<T> Queue<T> {
             return Err(error);
         }
         for item in &items {
-            state.add(Weight::of(item));
+            state.add(item);
         }
         state.items.extend(items);
-        if state.wake_at.is_some_and(|items| items <= state.items.len()) {
-            state.wake_at = None;
+        if state.wakes() {
+            state.sleep = None;
             self.wake.notify_one();
         }
         Ok(())
@@ -271,20 +314,31 @@ impl<T> Queue<T> {
         state.space.admit(limits, weight as u64, queued, preallocated)
     }
 
-    /// Waits for items, or until `deadline`, and appends them to `taken`. False once the journal is closed or
-    /// failed and nothing is left.
-    pub(crate) fn take(&self, taken: &mut VecDeque<Item<T>>, deadline: Option<Instant>) -> bool {
+    /// Waits for items and appends them to `taken`: for one that somebody waits for; for many that nobody does, or
+    /// until the oldest of them has waited for `patience`; or until `deadline`.
+    pub(crate) fn take(
+        &self,
+        taken: &mut VecDeque<Item<T>>,
+        deadline: Option<Instant>,
+        patience: Duration,
+    ) -> Taken {
         let mut state = self.state.lock();
-        while state.items.is_empty() && taken.is_empty() {
+        while taken.is_empty() && !state.is_pressed() {
             if !matches!(state.mode, Mode::Running) {
-                return false;
+                if state.items.is_empty() {
+                    return Taken::End;
+                }
+                break;
             }
-            if !self.wait(&mut state, 1, deadline) {
+            let overdue = state.relaxed_since.map(|since| since + patience);
+            let deadline = deadline.into_iter().chain(overdue).min();
+            if !self.wait(&mut state, Sleep::UntilPressed { timed: deadline.is_some() }, deadline) {
                 break;
             }
         }
         taken.append(&mut state.items);
-        true
+        state.awaited = 0;
+        Taken::Items { relaxed_since: state.relaxed_since.take() }
     }
 
     /// Waits until `more` items have come beside those that are there, or until `deadline`. Says how many came.
@@ -292,16 +346,16 @@ impl<T> Queue<T> {
         let mut state = self.state.lock();
         let before = state.items.len();
         while state.items.len() < before + more && matches!(state.mode, Mode::Running) {
-            if !self.wait(&mut state, before + more, Some(deadline)) {
+            if !self.wait(&mut state, Sleep::UntilItems(before + more), Some(deadline)) {
                 break;
             }
         }
         state.items.len() - before
     }
 
-    /// Waits until `items` are there, the mode changes, or something else wakes it; false at the deadline.
-    fn wait(&self, state: &mut MutexGuard<'_, State<T>>, items: usize, deadline: Option<Instant>) -> bool {
-        state.wake_at = Some(items);
+    /// Waits until what it sleeps for is there, the mode changes, or something else wakes it; false at the deadline.
+    fn wait(&self, state: &mut MutexGuard<'_, State<T>>, sleep: Sleep, deadline: Option<Instant>) -> bool {
+        state.sleep = Some(sleep);
         let in_time = match deadline {
             Some(deadline) => !self.wake.wait_until(state, deadline).timed_out(),
             None => {
@@ -309,7 +363,7 @@ impl<T> Queue<T> {
                 true
             }
         };
-        state.wake_at = None;
+        state.sleep = None;
         in_time
     }
 
@@ -358,10 +412,31 @@ impl<T> Queue<T> {
 }
 
 impl<T> State<T> {
-    fn add(&mut self, weight: Weight) {
+    fn add(&mut self, item: &Item<T>) {
+        let weight = Weight::of(item);
         self.bytes += weight.bytes;
         self.records += weight.records;
         self.streaming += weight.streaming;
+        if item.is_relaxed() {
+            self.relaxed_since.get_or_insert_with(Instant::now);
+        } else {
+            self.awaited += 1;
+        }
+    }
+
+    /// Whether what waits should be written now.
+    fn is_pressed(&self) -> bool {
+        let (items, bytes) = self.most_relaxed;
+        self.awaited > 0 || self.items.len() > items || self.bytes > bytes
+    }
+
+    /// Whether the committer sleeps and should not.
+    fn wakes(&self) -> bool {
+        match self.sleep {
+            None => false,
+            Some(Sleep::UntilItems(items)) => items <= self.items.len(),
+            Some(Sleep::UntilPressed { timed }) => !timed || self.is_pressed(),
+        }
     }
 }
 
