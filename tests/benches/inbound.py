@@ -5,13 +5,11 @@ messages and peak memory of each service. Everything on loopback, bounded in cou
 
     cargo build --release && tests/benches/inbound.py [--messages 20000] [--accounts 1000] [--size 4096] [--sessions 32]
 """
-import argparse, json, os, re, signal, subprocess, sys, tempfile, threading, time, urllib.request
+import argparse, json, re, subprocess, sys, tempfile, time, urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-TICK = os.sysconf("SC_CLK_TCK")
-SERVICES = ("msa", "mta", "mda")
-root = Path(__file__).resolve().parents[2]
+from common import SERVICES, cpu, pipeline, root, rss
 
 p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 p.add_argument("--messages", type=int, default=20_000)
@@ -22,16 +20,6 @@ p.add_argument("--port-offset", type=int, default=15_000)
 p.add_argument("--limit", type=int, default=300, help="seconds after which a run has failed")
 p.add_argument("--waypost", default=str(root / "target/release/waypost"))
 a = p.parse_args()
-
-
-def cpu(pid):
-    with open(f"/proc/{pid}/stat") as f:
-        return sum(int(x) for x in f.read().rpartition(")")[2].split()[11:13]) / TICK
-
-
-def rss(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1)) / 1024
 
 
 def delivered(url):
@@ -51,19 +39,12 @@ def send(target, count):
 # On the disk under target/, not on a tmpfs.
 with tempfile.TemporaryDirectory(dir=root / "target") as folder:
     data = Path(folder) / "data"
-    up = subprocess.Popen([a.waypost, "up", "--dir", data, "--port-offset", str(a.port_offset)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        end = time.monotonic() + 60
-        while not (data / "ready.json").exists():
-            if up.poll() is not None or time.monotonic() > end:
-                sys.exit("the pipeline did not come up")
-            time.sleep(0.1)
+    with pipeline(a.waypost, data, a.port_offset) as ready:
         add = lambda n: subprocess.run([a.waypost, "account", "add", f"{n}u@example.test", "--password", "secret",
                                         "--dir", data], check=True, stdout=subprocess.DEVNULL,
                                        stderr=subprocess.DEVNULL)
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(add, range(1, a.accounts + 1)))
-        ready = json.loads((data / "ready.json").read_text())
         pids = {name: ready[name]["pid"] for name in SERVICES}
         target, metrics = ready["mta"]["listeners"]["smtp"], f'http://{ready["mda"]["listeners"]["http"]}/metrics'
         send(target, a.accounts)
@@ -87,6 +68,3 @@ with tempfile.TemporaryDirectory(dir=root / "target") as folder:
             **{f"cpu_s_per_1000_{name}": round(seconds, 3) for name, seconds in spent.items()},
             **{f"peak_rss_mib_{name}": round(rss(pid)) for name, pid in pids.items()},
         }, indent=1))
-    finally:
-        up.send_signal(signal.SIGTERM)
-        up.wait(60)
