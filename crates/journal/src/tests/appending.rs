@@ -141,6 +141,20 @@ fn relaxed_appends_are_synced_by_close() {
 }
 
 #[test]
+fn relaxed_appends_make_room_for_more() {
+    let mut bench = Bench::new();
+    bench.config.relaxed_sync_after = Duration::from_hours(1);
+    bench.config.max_queued_records = 4;
+    let (journal, ..) = bench.open();
+    for _ in 0..100 {
+        while let Err(Error::Overloaded { .. }) = journal.append_relaxed(record("event", "")) {
+            thread::yield_now();
+        }
+    }
+    journal.close().unwrap();
+}
+
+#[test]
 fn close_finishes_what_waits_and_refuses_what_comes() {
     let bench = Bench::new();
     let (journal, follow, _) = bench.open();

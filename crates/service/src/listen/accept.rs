@@ -111,7 +111,8 @@ pub(super) async fn accept_all<F>(
             debug!(listener = options.name, %peer, %error, "cannot disable Nagle's algorithm");
         }
         let guard = OpenConnection { _permit: permit, open };
-        let connection = handle(stream, peer);
+        // Sessions are large, and a task is moved some times before it runs.
+        let connection = Box::pin(handle(stream, peer));
         shutdown.spawn(async move {
             let _guard = guard;
             connection.await;
