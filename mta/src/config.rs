@@ -5,16 +5,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use service::config::{
-    ByteSize, DnsConfig, GrpcConfig, HttpConfig, HumanDuration, LogConfig, PeerConfig, RuntimeConfig,
-    TlsConfig,
+    ByteSize, DnsConfig, GrpcConfig, HttpConfig, LogConfig, PeerConfig, RuntimeConfig, TlsConfig,
 };
 
 use service::smtp::client::Timeouts;
 
-pub use crate::queue::{RateConfig, RetryConfig, SitesConfig};
+use crate::queue::{RetryConfig, SitesConfig};
 use crate::receiving::ReceivingConfig;
 use crate::routing::RouteConfig;
-pub use crate::spool::SpoolConfig;
+use crate::spool::SpoolConfig;
 use crate::tls::{DaneConfig, MtaStsConfig, TlsReportConfig};
 
 /// The MTA's configuration file.
@@ -61,7 +60,7 @@ pub struct Config {
     pub dane: DaneConfig,
     /// What recipients' domains hear about TLS.
     pub tls_report: TlsReportConfig,
-    /// When and how long delivery is tried again.
+    /// When and how long delivery is tried again; `[[retry.rule]]` for some recipients.
     pub retry: RetryConfig,
     /// What one client or message may take.
     pub limits: Limits,
@@ -127,12 +126,6 @@ impl Config {
         }
         if let Some((setting, range)) = self.outbound.sites.problem() {
             return Err(ConfigError { setting, range });
-        }
-        if !(0.0..=1.0).contains(&self.retry.jitter) {
-            return Err(ConfigError { setting: "retry.jitter", range: "between 0 and 1" });
-        }
-        if self.retry.first.is_zero() || self.retry.stall_first.is_zero() {
-            return Err(ConfigError { setting: "retry.first and retry.stall_first", range: "longer than 0" });
         }
         Ok(())
     }
@@ -257,10 +250,8 @@ mod tests {
     fn what_would_stop_the_queue_or_make_it_spin_is_refused() {
         assert_eq!(Config::default().validate(), Ok(()));
         type Change = (&'static str, fn(&mut Config));
-        let changes: [Change; 4] = [
+        let changes: [Change; 2] = [
             ("outbound.sessions must", |config| config.outbound.sessions = 0),
-            ("retry.jitter must", |config| config.retry.jitter = f64::NAN),
-            ("retry.first", |config| config.retry.first = HumanDuration::from_secs(0)),
             ("limits.recipients must", |config| config.limits.recipients = 0),
         ];
         for (said, change) in changes {

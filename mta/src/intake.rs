@@ -19,7 +19,7 @@ use crate::config::Limits;
 use crate::deliver::{MDA, Mda, Straight};
 use crate::events::{Details, Events};
 use crate::metrics::{Metrics, Way};
-use crate::queue::{Outcome, Queue, RetryConfig, Verdict};
+use crate::queue::{Outcome, Queue, TimeTable, Verdict};
 use crate::reply::{self, reply};
 use crate::routing::{Route, Router, Sender};
 use crate::spool::{Accepted, NewMessage, Spool, SpoolError, Staging, Status};
@@ -39,7 +39,7 @@ const MAX_ENVELOPE: usize = journal::MAX_META_BYTES - (128 << 10);
 /// Takes messages. One per node; shared by reference.
 pub(crate) struct Intake {
     pub(crate) limits: Limits,
-    pub(crate) retry: RetryConfig,
+    pub(crate) retry: TimeTable,
     pub(crate) directory: Arc<Directory>,
     pub(crate) router: Router,
     pub(crate) mda: Mda,
@@ -184,7 +184,7 @@ impl Intake {
 
     /// The message for the spool, less the recipients that were delivered already.
     fn new_message(&self, id: MessageId, envelope: Envelope, delivered: &[Outcome]) -> NewMessage {
-        let lifetime = self.retry.lifetime(envelope.reverse_path.is_empty());
+        let deadlines = self.retry.deadlines(&envelope);
         let recipients = delivered
             .iter()
             .filter(|outcome| matches!(outcome.verdict, Verdict::Delivered(_)))
@@ -194,8 +194,7 @@ impl Intake {
                 (outcome.index, status)
             })
             .collect();
-        let expires_at = clock::now() + clock::millis(lifetime);
-        NewMessage { id, envelope, expires_at, recipients, settles: None, hand_overs: 0 }
+        NewMessage { id, envelope, deadlines, recipients, settles: None, hand_overs: 0 }
     }
 
     /// Waits until the spool has taken a message, tells of it and puts it in line: in that order, so that its story

@@ -26,15 +26,14 @@ mod spool;
 mod tls;
 mod transfer;
 
-pub use config::{
-    Config, ConfigError, EventsConfig, Limits, OutboundConfig, RateConfig, RetryConfig, SitesConfig,
-    SmtpConfig, SpoolConfig,
-};
+pub use config::{Config, ConfigError, EventsConfig, Limits, OutboundConfig, SmtpConfig};
 pub use program::{main, main_from};
+pub use queue::{RateConfig, RetryConfig, RetryError, RetryRuleConfig, SitesConfig};
 pub use receiving::{
     DnsList, EarlyTalkers, GreylistConfig, NetworkLimitsConfig, ReceivingConfig, RelayDomainError,
     ReputationConfig, VerifyConfig,
 };
 pub use routing::{RouteConfig, RouteError, RouteTls, RouteTo};
 pub use server::{BuildError, Mta, build};
+pub use spool::SpoolConfig;
 pub use tls::{DaneConfig, MtaStsConfig, TlsReportConfig, TlsSetupError};

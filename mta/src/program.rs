@@ -11,6 +11,7 @@ use service::grpc::server;
 use service::tls::PublicIdentity;
 
 use crate::config::Config;
+use crate::queue::TimeTable;
 use crate::routing::Router;
 use crate::server::{BuildError, build};
 use crate::tls::TlsPolicies;
@@ -28,6 +29,7 @@ impl Program for MtaProgram {
         Domain::parse(&config.hostname).map_err(BuildError::Hostname)?;
         Router::new(&config.route)?;
         config.receiving.relayed()?;
+        TimeTable::new(&config.retry)?;
         Dns::check(&config.dns)?;
         TlsPolicies::check(config)?;
         server::identity(&config.grpc)?;

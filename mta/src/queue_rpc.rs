@@ -119,7 +119,7 @@ fn describe_recipient(message: &Message, index: u32, status: &spool::Status) -> 
         state: status.state.into(),
         attempts: status.attempts,
         next_attempt_at: next,
-        expires_at: Some(clock::timestamp(message.expires_at)),
+        expires_at: Some(clock::timestamp(message.deadline(index))),
         last_reply: status.last_reply().cloned(),
         last_peer: status.last_peer().to_owned(),
         ..QueuedRecipient::default()

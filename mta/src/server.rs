@@ -29,7 +29,7 @@ use crate::events::{Events, EventsService};
 use crate::housekeeping::keep_house;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
-use crate::queue::{self, Queue};
+use crate::queue::{self, Queue, RetryError, TimeTable};
 use crate::queue_rpc::QueueService;
 use crate::receiving::{self, EarlyTalkers, Inbound, Policy, Prober, RelayDomainError, Session};
 use crate::routing::{RouteError, Router};
@@ -93,6 +93,9 @@ pub enum BuildError {
     /// A domain that is to be relayed.
     #[error(transparent)]
     RelayDomain(#[from] RelayDomainError),
+    /// The time table.
+    #[error(transparent)]
+    Retry(#[from] RetryError),
     /// Policies for TLS towards other MTAs.
     #[error(transparent)]
     TlsPolicies(#[from] TlsSetupError),
@@ -143,6 +146,11 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
         let router = router.clone();
         move |config: Config| router.reload(&config.route)
     });
+    let retry = TimeTable::new(&config.retry)?;
+    context.reload.on_config("time table", "mta", {
+        let retry = retry.clone();
+        move |config: Config| retry.reload(&config.retry)
+    });
     let dns = Dns::new(&config.dns)?;
     dns.register(&mut registry);
     let tls = tls_policies(&config, &dns).await?;
@@ -156,7 +164,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
     events.register(&mut registry);
     let queue = Queue::new(queue::Parts {
         hostname: config.hostname.clone(),
-        retry: config.retry.clone(),
+        retry: retry.clone(),
         sites: config.outbound.sites.clone(),
         sessions: config.outbound.sessions,
         messages_per_session: config.outbound.messages_per_session,
@@ -168,7 +176,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
     Metrics::watch_queue(&mut registry, &queue);
     let intake = Arc::new(Intake {
         limits: config.limits.clone(),
-        retry: config.retry.clone(),
+        retry,
         directory,
         router,
         mda,
@@ -431,7 +439,7 @@ mod tests {
     use service::config::ByteSize;
 
     use super::*;
-    use crate::spool::{NewMessage, SpoolConfig};
+    use crate::spool::{Deadlines, NewMessage, SpoolConfig};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_node_whose_spool_has_stopped_shuts_down() {
@@ -448,8 +456,9 @@ mod tests {
         assert!(!shutdown.is_started());
         let id = MessageId::new();
         let envelope = Envelope { message_id: id.to_string(), ..Envelope::default() };
+        let deadlines = Deadlines::All(0);
         let message =
-            NewMessage { id, envelope, expires_at: 0, recipients: Vec::new(), settles: None, hand_overs: 0 };
+            NewMessage { id, envelope, deadlines, recipients: Vec::new(), settles: None, hand_overs: 0 };
         assert!(spool.accept(message, Bytes::new()).await.is_err());
         ending.await.unwrap();
         assert!(shutdown.is_started() && spool.is_stopped());

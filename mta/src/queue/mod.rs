@@ -10,12 +10,12 @@
 //!              └───────────────────────── waits for its time ◀────────────────────────┘
 //! ```
 
-mod backoff;
 mod config;
 mod order;
 mod pace;
 mod redistribute;
 mod report;
+mod retry;
 mod route;
 mod sessions;
 mod settle;
@@ -35,8 +35,9 @@ use service::drain::Shutdown;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
-pub use backoff::RetryConfig;
 pub use config::{RateConfig, SitesConfig};
+pub(crate) use retry::TimeTable;
+pub use retry::{RetryConfig, RetryError, RetryRuleConfig};
 pub(crate) use settle::{Outcome, Verdict};
 pub(crate) use steer::Withdrawn;
 
@@ -57,7 +58,7 @@ const ENDING: usize = 64;
 pub(crate) struct Parts {
     /// This host's name, for reports.
     pub(crate) hostname: String,
-    pub(crate) retry: RetryConfig,
+    pub(crate) retry: TimeTable,
     pub(crate) sites: SitesConfig,
     /// Sessions with other servers at a time.
     pub(crate) sessions: usize,
@@ -109,7 +110,7 @@ impl Queue {
     }
 
     fn with_routing(parts: Parts, routing: SiteLimits) -> Arc<Self> {
-        let mut scheduler = Scheduler::new(parts.sites.order(parts.sessions, parts.retry.jitter), routing);
+        let mut scheduler = Scheduler::new(parts.sites.order(parts.sessions, parts.retry.jitter()), routing);
         let mda = scheduler.site(&SiteName::new(MDA), config::mda());
         for suspension in parts.spool.suspensions().iter() {
             scheduler.suspend(steer::scope(&suspension.scope));

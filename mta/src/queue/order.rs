@@ -58,16 +58,17 @@ impl Queue {
     /// Puts each recipient of a message for which `chosen` holds, and to which something can still happen, where the
     /// spool says that it is: in line, or waiting for its time. One that is held waits for its deadline.
     pub(super) fn enter(&self, message: &Message, chosen: impl Fn(u32) -> bool) {
-        let mut due: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        let mut due: BTreeMap<(u64, u64), Vec<u32>> = BTreeMap::new();
         for (status, index) in message.statuses().iter().zip(0..) {
             if status.is_final() || !chosen(index) {
                 continue;
             }
-            let at = if status.is_held() { message.expires_at } else { status.next_attempt_at };
-            due.entry(at).or_default().push(index);
+            let deadline = message.deadline(index);
+            let at = if status.is_held() { deadline } else { status.next_attempt_at };
+            due.entry((at, deadline)).or_default().push(index);
         }
         let now = clock::now();
-        for (due, recipients) in due {
+        for ((due, _), recipients) in due {
             if due <= now {
                 self.push(message, &recipients, "", Tag::default(), |_| Scheduler::ROUTING);
             } else {
@@ -117,7 +118,10 @@ impl Queue {
     pub(super) fn stall(&self, message: &Message, recipients: Vec<u32>, tag: Tag) {
         let stalls = tag.stalls.saturating_add(1);
         let wait = self.parts.retry.stall(u32::from(stalls), fastrand::f64());
-        self.wait(message, recipients, clock::now() + clock::millis(wait), Tag { stalls, ..tag });
+        let again = clock::now().saturating_add(clock::millis(wait));
+        let deadlines = recipients.iter().map(|&index| message.deadline(index));
+        let due = deadlines.fold(again, u64::min);
+        self.wait(message, recipients, due, Tag { stalls, ..tag });
     }
 
     /// Puts recipients of a message back where the spool says that they are.
@@ -139,13 +143,14 @@ impl Queue {
             "" => OTHERS,
             account => account,
         };
+        let deadline = recipients.iter().map(|index| message.deadline(index)).min();
         NewUnit {
             message: message.id,
             recipients,
             account,
             domain,
             priority: message.priority,
-            deadline: self.pace.at_clock(message.expires_at),
+            deadline: self.pace.at_clock(deadline.unwrap_or(0)),
             tag: tag.encode(),
         }
     }

@@ -94,11 +94,10 @@ impl Queue {
         while let Some(piece) = pieces.try_next().await? {
             staging.write(piece).await?;
         }
-        let lifetime = self.parts.retry.lifetime(envelope.reverse_path.is_empty());
-        let expires_at = clock::now() + clock::millis(lifetime);
+        let deadlines = self.parts.retry.deadlines(&envelope);
         let from = envelope.reverse_path.clone();
         let new =
-            NewMessage { id, envelope, expires_at, recipients: Vec::new(), settles: None, hand_overs: 0 };
+            NewMessage { id, envelope, deadlines, recipients: Vec::new(), settles: None, hand_overs: 0 };
         if let Accepted::New(message) = staging.commit(new).await? {
             let detail = format!("{from}, from {address} of {}", original.id);
             self.parts.events.record(

@@ -55,9 +55,12 @@ pub(super) async fn compose(
         .iter()
         .filter_map(|one| Some((about.recipients.get(one.index as usize)?, one, Lines::new(one))))
         .collect();
-    let until = timestamp(message.expires_at);
-    let recipients: Vec<dsn::Recipient<'_>> =
-        lines.iter().map(|(recipient, one, lines)| lines.recipient(recipient, one, until)).collect();
+    let recipients: Vec<dsn::Recipient<'_>> = lines
+        .iter()
+        .map(|(recipient, one, lines)| {
+            lines.recipient(recipient, one, timestamp(message.deadline(one.index)))
+        })
+        .collect();
     let (id, now) = (MessageId::new(), Timestamp::now());
     let received = about.received_at.unwrap_or_default();
     let report = Report {
@@ -92,11 +95,8 @@ pub(super) async fn compose(
         size_hint: body.len() as u64,
         ..Envelope::default()
     };
-    let expires_at = clock::now() + clock::millis(parts.retry.lifetime(true));
-    Some((
-        NewMessage { id, envelope, expires_at, recipients: Vec::new(), settles: None, hand_overs: 0 },
-        body,
-    ))
+    let deadlines = parts.retry.deadlines(&envelope);
+    Some((NewMessage { id, envelope, deadlines, recipients: Vec::new(), settles: None, hand_overs: 0 }, body))
 }
 
 /// What is returned of the message: all of it only if it failed, the sender asked for that, it is small, and it did not
@@ -156,7 +156,7 @@ impl<'a> Lines<'a> {
         Self { status, remote, diagnostic }
     }
 
-    /// `until` is when the message is given up.
+    /// `until` is when the recipient is given up.
     fn recipient(
         &'a self,
         recipient: &'a Recipient,

@@ -279,14 +279,18 @@ impl Queue {
 
     /// Brings recipients to the end of their time; if that has not come, they wait for it.
     pub(super) async fn end_or_keep(&self, message: &Arc<Message>, recipients: Vec<u32>, reply: &Reply) {
-        if clock::now() < message.expires_at {
-            return self.enter(message, |index| recipients.contains(&index));
+        let now = clock::now();
+        let (over, early): (Vec<u32>, Vec<u32>) =
+            recipients.into_iter().partition(|&index| message.deadline(index) <= now);
+        self.enter(message, |index| early.contains(&index));
+        if over.is_empty() {
+            return;
         }
         let outcome = |index| {
             let attempts = message.status(index).map_or(0, |status| status.attempts);
             Outcome::local(index, attempts, Verdict::Deferred(reply.clone()))
         };
-        self.settle(message, "", recipients.into_iter().map(outcome).collect()).await;
+        self.settle(message, "", over.into_iter().map(outcome).collect()).await;
     }
 }
 

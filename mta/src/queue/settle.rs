@@ -99,19 +99,21 @@ impl Queue {
     }
 
     fn judge(&self, message: &Message, outcome: Outcome, now: u64, random: f64) -> Settled {
-        let wait = clock::millis(self.parts.retry.wait(outcome.attempts, random));
+        let times = self.parts.retry.times(message, outcome.index);
+        let wait = clock::millis(times.wait(outcome.attempts, random));
+        let deadline = message.deadline(outcome.index);
         let mut next_attempt_at = 0;
         let (state, kind, reply) = match &outcome.verdict {
             Verdict::Delivered(reply) | Verdict::Relayed { reply, .. } | Verdict::Expanded(reply) => {
                 (RecipientState::Delivered, EventKind::Delivered, reply)
             }
             Verdict::Failed(reply) => (RecipientState::Bounced, EventKind::Bounced, reply),
-            Verdict::Deferred(reply) if now >= message.expires_at => {
+            Verdict::Deferred(reply) if now >= deadline => {
                 (RecipientState::Expired, EventKind::Expired, reply)
             }
             Verdict::Deferred(reply) => {
                 // The last attempt comes with the end of its time.
-                next_attempt_at = message.expires_at.min(now + wait);
+                next_attempt_at = deadline.min(now.saturating_add(wait));
                 (RecipientState::Queued, EventKind::Deferred, reply)
             }
         };
@@ -123,7 +125,7 @@ impl Queue {
         let mut status = message.status(outcome.index).unwrap_or_default();
         (status.state, status.attempts, status.last) = (state, outcome.attempts, last);
         status.next_attempt_at = next_attempt_at;
-        let action = report::due(message, &outcome, &status, *self.parts.retry.delay_after, now);
+        let action = report::due(message, &outcome, &status, times.delay_after(), now);
         Settled { outcome, status, kind, action }
     }
 

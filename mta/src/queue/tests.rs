@@ -12,12 +12,15 @@ use service::smtp::client::Timeouts;
 use tokio::sync::watch;
 
 use super::*;
+
+mod deadlines;
+
 use crate::config::{Config, EventsConfig};
 use crate::deliver::{Connector, ConversionMemory, MDA_TARGET, Mda, Remote};
 use crate::routing::Router;
 use crate::site::{Own, Sites};
 use crate::spool::{
-    Accepted, Change, JournalSpool, NewMessage, Scope, SpoolConfig, SpoolError, Staging,
+    Accepted, Change, Deadlines, JournalSpool, NewMessage, Scope, SpoolConfig, SpoolError, Staging,
     Status as RecipientStatus, Suspension,
 };
 use crate::tls::TlsPolicies;
@@ -32,6 +35,8 @@ pub(super) struct Faulty {
     pub(super) looks: watch::Sender<u32>,
     /// How often it was full for somebody.
     pub(super) refusals: watch::Sender<u32>,
+    /// How often progress was written.
+    pub(super) writes: watch::Sender<u32>,
 }
 
 impl Faulty {
@@ -46,6 +51,7 @@ impl Faulty {
             is_full: Arc::default(),
             looks: watch::channel(0).0,
             refusals: watch::channel(0).0,
+            writes: watch::channel(0).0,
         }
     }
 }
@@ -60,15 +66,17 @@ pub(super) fn new_message(recipients: Vec<Recipient>) -> NewMessage {
         received_at: Some(crate::clock::timestamp(crate::clock::now())),
         ..Envelope::default()
     };
-    NewMessage { id, envelope, expires_at: u64::MAX, recipients: Vec::new(), settles: None, hand_overs: 0 }
+    let deadlines = Deadlines::All(u64::MAX);
+    NewMessage { id, envelope, deadlines, recipients: Vec::new(), settles: None, hand_overs: 0 }
 }
 
 /// What a queue over this spool works with, in which nobody answers.
 pub(super) fn parts(folder: &std::path::Path, spool: Faulty) -> Parts {
     let events = EventsConfig { dir: folder.join("events"), keep: ByteSize::mib(1) };
+    let retry = RetryConfig { stall_first: HumanDuration::from_millis(1), ..RetryConfig::default() };
     Parts {
         hostname: "mta.example.test".into(),
-        retry: RetryConfig { stall_first: HumanDuration::from_millis(1), ..RetryConfig::default() },
+        retry: TimeTable::new(&retry).unwrap(),
         sites: SitesConfig::default(),
         sessions: 1,
         messages_per_session: 1,
@@ -104,7 +112,8 @@ impl Spool for Faulty {
             let full = SpoolError::Full(journal::Error::DiskFull { free: 0, min_free: 1 });
             return std::future::ready(Err(full)).boxed();
         }
-        self.spool.progress(id, recipients)
+        let (written, writes) = (self.spool.progress(id, recipients), self.writes.clone());
+        written.inspect(move |_| writes.send_modify(|writes| *writes += 1)).boxed()
     }
 
     fn steer(

@@ -21,7 +21,7 @@ impl Queue {
             let wait = waits.iter().find(|wait| wait.recipients.iter().any(|waiting| waiting == index));
             let explanation = match wait {
                 _ if status.is_final() => plain(WaitReason::Final, "it has come to its end"),
-                _ if status.is_held() => held(&message),
+                _ if status.is_held() => held(message.deadline(index)),
                 Some(wait) => {
                     let site = wait.site.as_ref().map(ToString::to_string).unwrap_or_default();
                     Explanation { site, ..self.because(&wait.wait, &status) }
@@ -131,8 +131,8 @@ fn plain(reason: WaitReason, text: impl Into<String>) -> Explanation {
     Explanation { reason: reason.into(), text: text.into(), ..Explanation::default() }
 }
 
-fn held(message: &Message) -> Explanation {
-    let until = clock::timestamp(message.expires_at);
+fn held(deadline: u64) -> Explanation {
+    let until = clock::timestamp(deadline);
     let text = "held by an operator; it is given up when its time is over";
     Explanation { next_attempt_at: Some(until), ..plain(WaitReason::Held, text) }
 }

@@ -239,8 +239,9 @@ impl Queue {
             .map(|(index, mut status)| {
                 status.state = RecipientState::InFlight;
                 status.attempts += 1;
-                let wait = clock::millis(self.parts.retry.wait(status.attempts, random));
-                status.next_attempt_at = message.expires_at.min(now + wait);
+                let wait = self.parts.retry.times(message, index).wait(status.attempts, random);
+                let next = now.saturating_add(clock::millis(wait));
+                status.next_attempt_at = message.deadline(index).min(next);
                 (index, status)
             })
             .collect()
@@ -297,9 +298,10 @@ impl Queue {
         stalled: &Stalled,
     ) {
         tracing::debug!(id = %message.id, reason = %stalled.0, "put off");
-        if clock::now() < message.expires_at {
-            return self.stall(message, recipients, tag);
-        }
-        self.end_or_keep(message, recipients, &reply::unavailable(&stalled.0)).await;
+        let now = clock::now();
+        let (waiting, over): (Vec<u32>, Vec<u32>) =
+            recipients.into_iter().partition(|&index| now < message.deadline(index));
+        self.stall(message, waiting, tag);
+        self.end_or_keep(message, over, &reply::unavailable(&stalled.0)).await;
     }
 }

@@ -201,7 +201,7 @@ fn rule(config: &RouteConfig, name: &str) -> Result<Rule, String> {
     };
     let recipient_domain = non_empty(&config.recipient_domain).map(|list| domains("recipient_domain", list));
     let sender_domain = non_empty(&config.sender_domain).map(senders);
-    let account = non_empty(&config.account).map(accounts);
+    let account = non_empty(&config.account).map(AccountSet::new);
     Ok(Rule {
         recipient_domain: recipient_domain.transpose()?,
         sender_domain: sender_domain.transpose()?,
@@ -372,14 +372,6 @@ fn senders(patterns: &[String]) -> Result<SenderSet, String> {
     let domains =
         DomainSet::parse(named).map_err(|(pattern, error)| format!("sender_domain: {pattern:?}: {error}"))?;
     Ok(SenderSet { domains, null: !null.is_empty() })
-}
-
-fn accounts(names: &[String]) -> AccountSet {
-    let (any, named): (Vec<_>, Vec<_>) = names.iter().partition(|name| *name == "*");
-    AccountSet {
-        names: named.into_iter().map(|name| name.to_lowercase().into()).collect(),
-        any: !any.is_empty(),
-    }
 }
 
 fn non_empty(list: &[String]) -> Option<&[String]> {

@@ -58,15 +58,24 @@ impl SenderSet {
 
 /// The accounts of a rule.
 #[derive(Debug)]
-pub(super) struct AccountSet {
+pub(crate) struct AccountSet {
     /// In lower case.
-    pub(super) names: HashSet<Box<str>>,
+    names: HashSet<Box<str>>,
     /// Every account; mail that came from another MTA has none.
-    pub(super) any: bool,
+    any: bool,
 }
 
 impl AccountSet {
-    pub(super) fn contains(&self, account: &str) -> bool {
+    /// From names, and `*` for every account.
+    pub(crate) fn new(names: &[String]) -> Self {
+        let (any, named): (Vec<_>, Vec<_>) = names.iter().partition(|name| *name == "*");
+        Self {
+            names: named.into_iter().map(|name| name.to_lowercase().into()).collect(),
+            any: !any.is_empty(),
+        }
+    }
+
+    pub(crate) fn contains(&self, account: &str) -> bool {
         !account.is_empty() && (self.any || self.names.contains(account.to_lowercase().as_str()))
     }
 }

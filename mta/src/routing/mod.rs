@@ -20,7 +20,7 @@ use proto::mail::Reply;
 
 pub use config::{RouteConfig, RouteError, RouteTls, RouteTo};
 pub(crate) use hop::{HopHost, NextHop};
-pub(crate) use matching::DomainSet;
+pub(crate) use matching::{AccountSet, DomainSet};
 #[cfg(test)]
 pub(crate) use settings::Fingerprint;
 pub(crate) use settings::{RouteSettings, TlsMode};

@@ -318,13 +318,15 @@ fn encode(message: NewMessage, size: u64, index: &Index) -> (Bytes, Envelope) {
         let hand_overs = index.get(id).map_or(0, |settled| settled.hand_overs);
         Progress::new(id, hand_overs, statuses.iter().map(|(index, status)| (*index, status)))
     });
+    let (expires_at, deadlines) = message.deadlines.into_parts();
     let mut accepted = record::Accepted {
         envelope: Some(message.envelope),
         size,
-        expires_at: message.expires_at,
+        expires_at,
         recipients,
         settles,
         hand_overs: message.hand_overs,
+        deadlines,
     };
     let meta = accepted.meta();
     (meta, accepted.envelope.take().unwrap_or_default())

@@ -1,5 +1,6 @@
 //! A message as the index holds it: what the queue's order needs, and nothing that can be read when it is needed.
 
+use std::iter::repeat;
 use std::sync::Arc;
 
 use journal::{BodyRef, Extent, Position};
@@ -21,8 +22,6 @@ pub(crate) struct Message {
     pub(crate) size: u64,
     /// When the first edge accepted it, in milliseconds since the epoch.
     pub(crate) received_at: u64,
-    /// When recipients that are still waiting are given up, in milliseconds since the epoch.
-    pub(crate) expires_at: u64,
     /// How often one node had handed it over to another when it came here.
     pub(crate) hand_overs: u32,
     /// -9 to 9 (RFC 6710).
@@ -39,6 +38,8 @@ pub(crate) struct Message {
 struct Recipient {
     address: Box<str>,
     status: Mutex<Status>,
+    /// When it is given up if it still waits, in milliseconds since the epoch.
+    deadline: u64,
     notify: Notify,
 }
 
@@ -104,16 +105,18 @@ impl Message {
         place: Place,
     ) -> Option<Self> {
         let envelope = accepted.envelope.as_ref()?;
-        let recipients = envelope.recipients.iter().zip(statuses).map(|(recipient, status)| {
+        let deadlines = accepted.deadlines.iter().copied().chain(repeat(accepted.expires_at));
+        let recipients = envelope.recipients.iter().zip(statuses).zip(deadlines);
+        let recipients = recipients.map(|((recipient, status), deadline)| {
             let address = std::str::from_utf8(&recipient.address).ok()?.into();
-            Some(Recipient { address, status: Mutex::new(status), notify: Notify::new(&recipient.notify) })
+            let (status, notify) = (Mutex::new(status), Notify::new(&recipient.notify));
+            Some(Recipient { address, status, deadline, notify })
         });
         Some(Self {
             id,
             account,
             size: accepted.size,
             received_at: envelope.received_at.as_ref().map_or(0, clock::from_timestamp),
-            expires_at: accepted.expires_at,
             hand_overs: accepted.hand_overs,
             priority: envelope.priority.clamp(-9, 9) as i8,
             reverse_path_is_null: envelope.reverse_path.is_empty(),
@@ -140,6 +143,11 @@ impl Message {
     /// The recipient's address.
     pub(crate) fn address(&self, index: u32) -> &str {
         self.recipients.get(index as usize).map_or("", |recipient| &recipient.address)
+    }
+
+    /// When the recipient is given up if it still waits, in milliseconds since the epoch.
+    pub(crate) fn deadline(&self, index: u32) -> u64 {
+        self.recipients.get(index as usize).map_or(0, |recipient| recipient.deadline)
     }
 
     /// Whether the sender asked for this report about the recipient: in so many words, or by asking for nothing, which

@@ -4,6 +4,7 @@
 //! the [`Spool`] trait stands the journal of one machine; a replicated log can come behind the same trait.
 
 mod config;
+mod deadlines;
 mod follower;
 mod fresh;
 mod index;
@@ -27,6 +28,7 @@ use proto::mail::Envelope;
 
 pub(crate) use self::message::Message;
 pub use config::SpoolConfig;
+pub(crate) use deadlines::Deadlines;
 pub(crate) use journal_spool::JournalSpool;
 pub(crate) use status::{Said, Status};
 pub(crate) use steering::Change;
@@ -96,8 +98,7 @@ pub(crate) trait Staging: Send {
 pub(crate) struct NewMessage {
     pub(crate) id: MessageId,
     pub(crate) envelope: Envelope,
-    /// When recipients that are still waiting are given up, in milliseconds since the epoch.
-    pub(crate) expires_at: u64,
+    pub(crate) deadlines: Deadlines,
     /// How far recipients have come that are not at the beginning, by index.
     pub(crate) recipients: Vec<(u32, Status)>,
     /// Recipients of another message that come to their end in the same instant: those whose failure this message

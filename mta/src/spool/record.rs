@@ -28,7 +28,7 @@ pub(super) struct Accepted {
     /// Octets of the body.
     #[prost(uint64, tag = "2")]
     pub(super) size: u64,
-    /// When the first recipients are given up, in milliseconds since the epoch.
+    /// When recipients are given up that `deadlines` does not list, in milliseconds since the epoch.
     #[prost(uint64, tag = "3")]
     pub(super) expires_at: u64,
     /// How far recipients had come when this record was written. Those not listed had not begun.
@@ -41,6 +41,9 @@ pub(super) struct Accepted {
     /// How often one node had handed the message over to another when it came here.
     #[prost(uint32, tag = "6")]
     pub(super) hand_overs: u32,
+    /// When each recipient is given up, in the envelope's order; empty if all are together.
+    #[prost(uint64, repeated, tag = "7")]
+    pub(super) deadlines: Vec<u64>,
 }
 
 /// What the index keeps of [`Accepted`]: the same bytes, with what is read when it is needed passed over, and no
@@ -59,6 +62,8 @@ pub(super) struct AcceptedSummary {
     pub(super) settles: Option<Progress>,
     #[prost(uint32, tag = "6")]
     pub(super) hand_overs: u32,
+    #[prost(uint64, repeated, tag = "7")]
+    pub(super) deadlines: Vec<u64>,
 }
 
 /// What the index keeps of [`mail::Envelope`].

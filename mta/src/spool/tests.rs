@@ -27,7 +27,14 @@ fn new_message(recipients: usize) -> NewMessage {
         recipients,
         ..Envelope::default()
     };
-    NewMessage { id, envelope, expires_at: 1_000, recipients: Vec::new(), settles: None, hand_overs: 0 }
+    NewMessage {
+        id,
+        envelope,
+        deadlines: Deadlines::All(1_000),
+        recipients: Vec::new(),
+        settles: None,
+        hand_overs: 0,
+    }
 }
 
 fn status(state: RecipientState, attempts: u32) -> Status {
@@ -61,10 +68,27 @@ async fn a_message_is_there_with_its_body_after_a_restart() {
     let spool = open(dir.path());
     let found = spool.get(message.id).unwrap();
     assert_eq!(*spool.envelope(&found).await.unwrap(), message.envelope);
-    assert_eq!((found.size, found.expires_at), (body.len() as u64, 1_000));
+    assert_eq!((found.size, found.deadline(1)), (body.len() as u64, 1_000));
     let states: Vec<_> = found.statuses().iter().map(|status| status.state).collect();
     assert_eq!(states, [RecipientState::Queued, RecipientState::Delivered]);
     assert_eq!(body_of(&spool, message.id).await, body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_recipient_keeps_its_deadline_wherever_its_record_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let deadlines = Deadlines::new(vec![3_000, 1_000, 2_000]);
+    let message = NewMessage { deadlines, ..new_message(3) };
+    let spool = open(dir.path());
+    accept(&spool, &message, &Bytes::from(vec![b'x'; 4_000])).await;
+    spool.progress(message.id, vec![(1, status(RecipientState::Delivered, 1))]).await.unwrap();
+    fill_a_segment(&spool).await;
+    let (emptying, oldest) = (spool.clone(), spool.journal.segments()[0]);
+    tokio::task::spawn_blocking(move || emptying.empty(oldest)).await.unwrap().unwrap();
+    spool.close().unwrap();
+
+    let found = open(dir.path()).get(message.id).unwrap();
+    assert_eq!([0, 1, 2].map(|index| found.deadline(index)), [3_000, 1_000, 2_000]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ mod misbehaviour;
 mod outbound;
 mod receiving;
 mod reports;
+mod retries;
 mod routing;
 mod sites;
 mod transfer;

@@ -1,0 +1,147 @@
+//! Nothing outlives its deadline, wherever it waits. How the order keeps it for what stands in line is
+//! `crates/scheduler/tests/deadlines.rs`, and what other servers see of it `mta/tests/node/retries.rs`.
+
+use proto::mail::DsnNotify;
+use proto::mta::{Event, EventKind, RecipientState};
+use tokio::task::spawn_blocking;
+
+use super::super::order::Tag;
+use super::*;
+use crate::clock;
+use crate::reply::reply;
+
+/// More than a unit gets that comes into line at its deadline.
+const LAST_TRY: u64 = 61_000;
+
+/// A queue in which nobody answers, and a message in its spool.
+struct World {
+    queue: Arc<Queue>,
+    message: Arc<Message>,
+    written: watch::Receiver<u32>,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    /// The message's recipients have come as far as `status` says and are given up so many milliseconds from now.
+    async fn new(lifetimes: &[u64], status: impl Fn(u64) -> RecipientStatus) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Faulty::open(folder.path());
+        let written = spool.writes.subscribe();
+        let recipient = |place| Recipient {
+            address: format!("user{place}@remote.test"),
+            notify: vec![DsnNotify::Never.into()],
+            ..Recipient::default()
+        };
+        let now = clock::now();
+        let deadlines: Vec<u64> = lifetimes.iter().map(|lifetime| now + lifetime).collect();
+        let statuses = deadlines.iter().map(|&deadline| status(deadline)).zip(0..);
+        let message = NewMessage {
+            recipients: statuses.map(|(status, index)| (index, status)).collect(),
+            deadlines: Deadlines::new(deadlines.clone()),
+            ..new_message((0..lifetimes.len()).map(recipient).collect())
+        };
+        let Accepted::New(message) = spool.accept(message, Bytes::from_static(b"x")).await.unwrap() else {
+            panic!("known")
+        };
+        Self { queue: Queue::new(parts(folder.path(), spool)), message, written, _folder: folder }
+    }
+
+    /// Lets the queue work until the first recipient has come to its end; returns the end.
+    async fn end(&mut self) -> Event {
+        let shutdown = Shutdown::new();
+        let running = tokio::spawn(Arc::clone(&self.queue).run(shutdown.clone()));
+        let message = Arc::clone(&self.message);
+        self.written.wait_for(|_| message.status(0).unwrap().is_final()).await.unwrap();
+        shutdown.start();
+        running.await.unwrap();
+        self.told_end().await
+    }
+
+    /// The one event about a recipient's end.
+    async fn told_end(&self) -> Event {
+        let (events, id) = (self.queue.parts.events.clone(), self.message.id);
+        let story = spawn_blocking(move || events.of(id).unwrap().events).await.unwrap();
+        let mut ends = story.into_iter().filter(|event| event.kind() == EventKind::Expired);
+        let end = ends.next().unwrap();
+        assert!(ends.next().is_none());
+        let at = clock::from_timestamp(end.at.as_ref().unwrap());
+        assert!(at >= self.message.deadline(0), "not before its time");
+        end
+    }
+}
+
+fn words(event: &Event) -> &str {
+    &event.reply.as_ref().unwrap().text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_is_given_up_at_its_deadline() {
+    let mut world = World::new(&[50], |_| RecipientStatus::default().steered(true, None)).await;
+    assert!(words(&world.end().await).contains("held by the operator"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_routed_because_a_service_is_away_is_given_up_at_its_deadline() {
+    let mut world = World::new(&[50], |_| RecipientStatus::default()).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_last_attempt_is_given_up_after_it() {
+    let last = |deadline| RecipientStatus { attempts: 9, next_attempt_at: deadline, ..Default::default() };
+    World::new(&[50], last).await.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_in_flight_when_its_node_died_is_given_up_at_its_deadline() {
+    let begun = |deadline| RecipientStatus {
+        state: RecipientState::InFlight,
+        attempts: 1,
+        next_attempt_at: deadline,
+        ..Default::default()
+    };
+    World::new(&[50], begun).await.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_recipient_is_given_up_at_its_own_deadline() {
+    let mut world = World::new(&[50, 3_600_000], |_| RecipientStatus::default()).await;
+    world.end().await;
+    assert!(!world.message.status(1).unwrap().is_final());
+    assert_eq!(world.queue.len(), 1, "the other one waits");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_ends_after_the_deadline_was_the_last() {
+    let world = World::new(&[0], |_| RecipientStatus::default()).await;
+    let later = Outcome::local(0, 1, Verdict::Deferred(reply(450, "4.2.1", "not now")));
+    world.queue.settle(&world.message, "mx", vec![later]).await;
+    assert_eq!(words(&world.told_end().await), "not now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_line_or_is_suspended_is_given_up_at_its_deadline() {
+    let scopes: [(&str, scheduler::Scope); 3] = [
+        ("site", scheduler::Scope::Site(SiteName::new("mx"))),
+        ("domain", scheduler::Scope::Domain("remote.test".into())),
+        ("account", scheduler::Scope::Account("<others>".into())),
+    ];
+    for (what, scope) in scopes {
+        let world = World::new(&[0], |_| RecipientStatus::default()).await;
+        let queue = &world.queue;
+        queue.scheduler.lock().withdraw(world.message.id, |_| true);
+        queue.scheduler.lock().suspend(scope);
+        let limits = SitesConfig::default().limits();
+        queue.push(&world.message, &[0], "remote.test", Tag::default(), |scheduler| {
+            scheduler.site(&SiteName::new("mx"), limits)
+        });
+        let overdue = {
+            let (mut scheduler, later) = (queue.scheduler.lock(), queue.pace.now() + LAST_TRY);
+            assert!(scheduler.start(later).is_none(), "{what}");
+            while scheduler.advance(later, 10) {}
+            scheduler.next_overdue(later).unwrap()
+        };
+        Arc::clone(queue).end_overdue(overdue).await;
+        assert!(words(&world.told_end().await).contains("mx"), "{what}");
+    }
+}
