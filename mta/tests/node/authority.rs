@@ -2,11 +2,17 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose, SanType};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use service::config::GrpcConfig;
 use service::tls::{PeerIdentity, Role};
 use tempfile::TempDir;
+use tokio_rustls::TlsAcceptor;
 
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -42,6 +48,26 @@ impl Authority {
             ca: self.folder.path().join("ca.pem"),
             ..GrpcConfig::default()
         }
+    }
+
+    /// The server's side of TLS, under a certificate for these names.
+    pub fn acceptor(&self, names: &[&str]) -> TlsAcceptor {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        Arc::new(config).into()
+    }
+
+    /// The file by which a node knows this authority.
+    pub fn roots(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
     }
 
     pub fn identity(&self, role: Role) -> PeerIdentity {

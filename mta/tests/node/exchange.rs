@@ -28,7 +28,7 @@ pub struct Script {
     pub slow: bool,
 }
 
-/// What the host offers, beside 8BITMIME.
+/// What the host offers, beside 8BITMIME where nothing else is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Offers {
     Nothing,
@@ -36,6 +36,8 @@ pub enum Offers {
     Pipelining,
     /// PIPELINING and CHUNKING.
     Chunking,
+    /// PIPELINING, and not even 8BITMIME.
+    Ascii,
 }
 
 /// Something that goes wrong.

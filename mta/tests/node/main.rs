@@ -6,15 +6,19 @@
 mod authority;
 mod client;
 mod exchange;
+mod host;
 mod mda;
 mod names;
 mod node;
+mod policies;
 mod stranger;
 
+mod conversion;
 mod events;
 mod inbound;
 mod misbehaviour;
 mod outbound;
+mod protection;
 mod receiving;
 mod reports;
 mod retries;

@@ -132,6 +132,15 @@ impl Node {
         self.trace(id).await.into_iter().find(|event| event.kind() == kind).unwrap()
     }
 
+    /// How the first attempt at a message ended, once it has.
+    pub async fn outcome(&self, id: &str) -> Event {
+        let is_outcome = |event: &Event| {
+            matches!(event.kind(), EventKind::Delivered | EventKind::Deferred | EventKind::Bounced)
+        };
+        self.eventually(|| async { self.trace(id).await.iter().any(is_outcome) }).await;
+        self.trace(id).await.into_iter().find(is_outcome).unwrap()
+    }
+
     /// Messages in the spool.
     pub async fn waiting(&self) -> u64 {
         let mut queue = QueueClient::new(self.operator.pick().await.unwrap());

@@ -1,5 +1,7 @@
 //! From Waypost to another mail system.
 
+use message::mime::{Decoder, Encoding};
+
 use super::Peer;
 use super::exchange::{Exchange, SizeLimits};
 use super::interop::Section;
@@ -125,9 +127,13 @@ fn chunking(peer: &Peer, exchange: &Exchange) -> &'static str {
 }
 
 /// A message of 8-bit text, to where 8BITMIME is not offered.
-fn seven_bits(exchange: &Exchange, subject: &str) -> String {
-    let report = exchange.report_to_alice(subject);
-    format!("reported by Waypost: {}", report.status())
+fn seven_bits(exchange: &Exchange, subject: &str) -> &'static str {
+    let arrived = exchange.at_peer(subject);
+    assert!(arrived.0.is_ascii(), "{arrived:?}");
+    assert_eq!(arrived.fields("Content-Transfer-Encoding"), ["quoted-printable"]);
+    let decoded = Decoder::decode(&Encoding::QuotedPrintable, arrived.body().as_bytes());
+    assert_eq!(String::from_utf8_lossy(&decoded), BODY.replace("\r\n", "\n"));
+    "delivered in quoted-printable"
 }
 
 fn international(peer: &Peer, exchange: &Exchange, subject: &str) -> String {

@@ -99,12 +99,13 @@ impl Conversation {
     fn hello(&self) -> String {
         let tls = matches!(self.script.fault, Some(Fault { at: Step::StartTls | Step::Handshake, .. }));
         let extensions = match self.script.offers {
-            Offers::Nothing => "",
-            Offers::Pipelining => "250-PIPELINING\r\n",
-            Offers::Chunking => "250-PIPELINING\r\n250-CHUNKING\r\n",
+            Offers::Nothing => "250 8BITMIME",
+            Offers::Pipelining => "250-PIPELINING\r\n250 8BITMIME",
+            Offers::Chunking => "250-PIPELINING\r\n250-CHUNKING\r\n250 8BITMIME",
+            Offers::Ascii => "250 PIPELINING",
         };
         let tls = if tls { "250-STARTTLS\r\n" } else { "" };
-        format!("250-mx.test\r\n{extensions}{tls}250 8BITMIME")
+        format!("250-mx.test\r\n{tls}{extensions}")
     }
 
     async fn mail(&mut self, from: String) -> io::Result<Then> {
