@@ -1,6 +1,7 @@
 //! From Waypost to another mail system.
 
 use message::mime::{Decoder, Encoding};
+use pipeline_tests::eventually;
 
 use super::Peer;
 use super::exchange::{Exchange, SizeLimits};
@@ -112,8 +113,12 @@ fn tls_version(arrived: &Arrived) -> &'static str {
 
 /// Whether the one message so far came by BDAT, by the peer's log.
 fn chunking(peer: &Peer, exchange: &Exchange) -> &'static str {
-    let log = exchange.peer.log();
-    // Postfix counts commands; Exim marks a message that came by BDAT with a K.
+    // Postfix counts commands at the end of a session, which stays open for a while; Exim marks a message that came by
+    // BDAT with a K.
+    let log = eventually("the peer to tell how the message came", || {
+        Some(exchange.peer.log())
+            .filter(|log| !peer.takes_chunks || log.contains(" ehlo=") || log.contains(" <= "))
+    });
     let by_chunks =
         log.contains(" bdat=1") || log.lines().any(|line| line.contains(" <= ") && line.contains(" K "));
     match (peer.takes_chunks, by_chunks) {
