@@ -320,6 +320,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_example_in_the_readme_is_a_configuration_that_says_what_it_means() {
+        let readme = include_str!("../../../README.md");
+        let mut blocks = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let example = blocks.find(|block| block.starts_with("[receiving]")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mta.toml");
+        std::fs::write(&file, example).unwrap();
+        let config: crate::Config = service::config::load_with(&file, "mta", []).unwrap();
+        config.validate().unwrap();
+        let ReceivingConfig { greeting_delay, limits, reputation, greylist, verify, .. } = &config.receiving;
+        assert_eq!(*greeting_delay, HumanDuration::from_secs(2));
+        assert_eq!((limits.messages_per_minute, limits.errors_per_minute), (300, 50));
+        assert_eq!(reputation.lists, [list("dnsbl.example", 10), list("allow.example", -10)]);
+        let ReputationConfig { refuse_score, defer_score, greylist_score, .. } = ReputationConfig::default();
+        assert_eq!((refuse_score, defer_score, greylist_score), (10, 8, 5), "as the comment says");
+        assert!(greylist.enabled && verify.senders);
+        assert!(config.receiving.relayed().unwrap().contains(&"branch.example".parse().unwrap()));
+    }
+
     fn list(zone: &str, weight: i32) -> DnsList {
         DnsList { zone: zone.into(), weight, ..DnsList::default() }
     }

@@ -1,5 +1,7 @@
 //! What senders are told of their mail.
 
+mod contents;
+
 use std::net::Ipv4Addr;
 
 use proto::mail::{DsnNotify, DsnReturn, Envelope};
