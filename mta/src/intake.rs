@@ -26,8 +26,12 @@ use crate::spool::{Accepted, NewMessage, Spool, SpoolError, Staging, Status};
 use service::directory::Directory;
 
 mod aliases;
+mod gate;
+mod take_over;
 
 pub(crate) use aliases::targets_of;
+pub(crate) use gate::Gate;
+pub(crate) use take_over::{HandedOver, NotTaken};
 
 /// How long the MDA may take for a message whose sender is waiting. Then it is spooled, which the MDA's idempotency
 /// key makes harmless.
@@ -49,6 +53,7 @@ pub(crate) struct Intake {
     pub(crate) metrics: Metrics,
     /// Octets that messages on their way in may be held with, all together.
     pub(crate) memory: Arc<Semaphore>,
+    pub(crate) gate: Gate,
 }
 
 /// A message on its way in. In memory while it is small, in the spool's staging area once it is not; dropping it leaves
@@ -119,6 +124,7 @@ impl Intake {
     ///
     /// Must not be dropped before it ends: a message that is in the spool would not be put in line.
     pub(crate) async fn accept(&self, mut envelope: Envelope, incoming: Incoming) -> Result<(), Reply> {
+        let _inside = self.gate.enter()?;
         let id = MessageId::parse(&envelope.message_id)
             .map_err(|error| reply(554, "5.5.0", format!("bad message id: {error}")))?;
         check_size(&envelope)?;

@@ -10,6 +10,7 @@
 mod clock;
 mod config;
 mod deliver;
+mod emptying;
 mod events;
 mod housekeeping;
 mod intake;

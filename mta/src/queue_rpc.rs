@@ -1,74 +1,74 @@
-//! gRPC `Queue`: what waits here, and what became of what no longer waits.
+//! gRPC `Queue`: what waits here, what became of what no longer waits, and what an operator does about it.
+
+mod describe;
+mod list;
+mod read;
+mod select;
+mod steer;
+mod suspend;
 
 use std::sync::Arc;
 
-use message::MessageId;
-use proto::mta::queue_server::Queue;
+use futures_util::stream;
+use proto::mta::queue_server::Queue as Contract;
 use proto::mta::{
-    GetRequest, ListRequest, ListResponse, QueuedMessage, QueuedRecipient, RecipientState, TraceRequest,
-    TraceResponse,
+    DrainRequest, DrainResponse, ExplainRequest, ExplainResponse, GetRequest, ListRequest, ListResponse,
+    ListSuspensionsRequest, ListSuspensionsResponse, QueuedMessage, ReadRequest, ReadResponse, ResumeRequest,
+    ResumeResponse, SitesRequest, SitesResponse, SteerRequest, SteerResponse, SuspendRequest,
+    SuspendResponse, TraceRequest, TraceResponse,
 };
+use service::drain::Shutdown;
+use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
-use crate::clock;
+use crate::emptying::{Emptying, EmptyingError};
 use crate::events::{Events, Story};
-use crate::spool::{self, Message, Spool, SpoolError};
+use crate::queue::Queue;
+use crate::spool::{Spool, SpoolError};
+use select::parse_id;
 
-/// Messages on a page if the caller does not say.
-const PAGE: usize = 100;
-/// The most on a page.
-const LONGEST_PAGE: usize = 1_000;
+/// Sites that are listed if the caller does not say, and at most.
+const SITES: usize = 50;
+const MOST_SITES: usize = 1_000;
 
-/// The service.
+/// The service. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct QueueService {
     pub(crate) spool: Arc<dyn Spool>,
+    pub(crate) queue: Arc<Queue>,
     pub(crate) events: Events,
+    pub(crate) emptying: Arc<Emptying>,
     /// This node's name.
     pub(crate) node: String,
+    /// Changes that are being made: the storage is closed behind them.
+    pub(crate) work: Shutdown,
+    /// Suspensions are begun and ended one at a time, so that the order and the spool agree on the last.
+    pub(crate) suspending: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[tonic::async_trait]
-impl Queue for QueueService {
+impl Contract for QueueService {
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
-        let ListRequest { page_size, page_token, filter } = request.into_inner();
-        let size = match page_size as usize {
-            0 => PAGE,
-            size => size.min(LONGEST_PAGE),
-        };
-        let mut after = if page_token.is_empty() { None } else { Some(parse_id("page_token", &page_token)?) };
-        let domain = filter.unwrap_or_default().domain.to_lowercase();
-        let mut messages = Vec::new();
-        let mut next_page_token = String::new();
-        'pages: loop {
-            let page = self.spool.page(after, LONGEST_PAGE);
-            for message in &page {
-                if messages.len() == size {
-                    next_page_token = after.map(|id| id.to_string()).unwrap_or_default();
-                    break 'pages;
-                }
-                if domain.is_empty() || has_recipient_in(message, &domain) {
-                    messages.extend(self.describe(message).await?);
-                }
-                after = Some(message.id);
-            }
-            // A filter may pass over a long queue: others have their turn.
-            tokio::task::yield_now().await;
-            if page.len() < LONGEST_PAGE {
-                break;
-            }
-        }
-        let total = self.spool.len() as u64;
-        Ok(Response::new(ListResponse { messages, next_page_token, total }))
+        self.page(request.into_inner()).await.map(Response::new)
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<QueuedMessage>, Status> {
         let id = parse_id("message_id", &request.into_inner().message_id)?;
-        let described = match self.spool.get(id) {
-            Some(message) => self.describe(&message).await?,
-            None => None,
-        };
-        let none = || Status::not_found(format!("{id} does not wait at {}", self.node));
-        described.map(Response::new).ok_or_else(none)
+        let message = self.spool.get(id).ok_or_else(|| self.not_here(id))?;
+        self.describe(&message).await?.map(Response::new).ok_or_else(|| self.not_here(id))
+    }
+
+    async fn read(&self, request: Request<ReadRequest>) -> Result<Response<BoxStream<ReadResponse>>, Status> {
+        let ReadRequest { message_id, header_only } = request.into_inner();
+        let id = parse_id("message_id", &message_id)?;
+        let message = self.spool.get(id).ok_or_else(|| self.not_here(id))?;
+        Ok(Response::new(read::octets(Arc::clone(&self.spool), message, header_only)))
+    }
+
+    async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        let id = parse_id("message_id", &request.into_inner().message_id)?;
+        let explanations = self.queue.explain(id).ok_or_else(|| self.not_here(id))?;
+        Ok(Response::new(ExplainResponse { explanations, node: self.node.clone() }))
     }
 
     async fn trace(&self, request: Request<TraceRequest>) -> Result<Response<TraceResponse>, Status> {
@@ -83,54 +83,78 @@ impl Queue for QueueService {
         }
         Ok(Response::new(TraceResponse { events, node: self.node.clone(), left_out }))
     }
+
+    async fn sites(&self, request: Request<SitesRequest>) -> Result<Response<SitesResponse>, Status> {
+        let limit = match request.into_inner().limit as usize {
+            0 => SITES,
+            limit => limit.min(MOST_SITES),
+        };
+        let (sites, total, unrouted) = self.queue.sites(limit);
+        let (total, unrouted) = (total as u64, unrouted as u64);
+        Ok(Response::new(SitesResponse { sites, total, unrouted, node: self.node.clone() }))
+    }
+
+    async fn steer(&self, request: Request<SteerRequest>) -> Result<Response<SteerResponse>, Status> {
+        self.steer_all(request).await.map(Response::new)
+    }
+
+    async fn suspend(&self, request: Request<SuspendRequest>) -> Result<Response<SuspendResponse>, Status> {
+        self.begin_suspension(request.into_inner().suspension).await?;
+        Ok(Response::new(SuspendResponse {}))
+    }
+
+    async fn resume(&self, request: Request<ResumeRequest>) -> Result<Response<ResumeResponse>, Status> {
+        self.end_suspension(request.into_inner().suspension).await?;
+        Ok(Response::new(ResumeResponse {}))
+    }
+
+    async fn list_suspensions(
+        &self,
+        _: Request<ListSuspensionsRequest>,
+    ) -> Result<Response<ListSuspensionsResponse>, Status> {
+        let suspensions = self.spool.suspensions().iter().map(suspend::describe).collect();
+        Ok(Response::new(ListSuspensionsResponse { suspensions, node: self.node.clone() }))
+    }
+
+    async fn drain(
+        &self,
+        request: Request<DrainRequest>,
+    ) -> Result<Response<BoxStream<DrainResponse>>, Status> {
+        let mut told = self.emptying.begin(&request.into_inner().to).map_err(|error| match error {
+            EmptyingError::UnderWay => Status::failed_precondition(error.to_string()),
+            EmptyingError::NoNodes | EmptyingError::Node(_) => Status::invalid_argument(error.to_string()),
+        })?;
+        Ok(Response::new(Box::pin(stream::poll_fn(move |context| told.poll_recv(context)))))
+    }
 }
 
 impl QueueService {
-    /// What is told of a message; `None` if it has left meanwhile.
-    async fn describe(&self, message: &Message) -> Result<Option<QueuedMessage>, Status> {
-        let envelope = match self.spool.envelope(message).await {
-            Ok(envelope) => envelope,
-            Err(SpoolError::Gone(_)) => return Ok(None),
-            Err(error) => return Err(Status::internal(format!("{}: {error}", message.id))),
-        };
-        let recipients = message
-            .statuses()
-            .into_iter()
-            .zip(0..)
-            .map(|(status, index)| describe_recipient(message, index, &status));
-        Ok(Some(QueuedMessage {
-            message_id: message.id.to_string(),
-            reverse_path: envelope.reverse_path.clone(),
-            account: message.account.to_string(),
-            size: message.size,
-            received_at: envelope.received_at,
-            recipients: recipients.collect(),
-            node: self.node.clone(),
-            priority: i32::from(message.priority),
-        }))
+    fn not_here(&self, id: message::MessageId) -> Status {
+        Status::not_found(format!("{id} does not wait at {}", self.node))
+    }
+
+    /// Lets something that must not stop half-way come to its end, whatever becomes of the caller.
+    async fn complete<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Status>> + Send + 'static,
+    ) -> Result<T, Status> {
+        match self.work.spawn(work).await {
+            Ok(Some(done)) => done,
+            Ok(None) => Err(Status::unavailable("this node is stopping")),
+            Err(error) => Err(Status::internal(error.to_string())),
+        }
     }
 }
 
-fn describe_recipient(message: &Message, index: u32, status: &spool::Status) -> QueuedRecipient {
-    let next = (status.state == RecipientState::Queued && status.next_attempt_at > 0)
-        .then(|| clock::timestamp(status.next_attempt_at));
-    QueuedRecipient {
-        address: message.address(index).into(),
-        state: status.state.into(),
-        attempts: status.attempts,
-        next_attempt_at: next,
-        expires_at: Some(clock::timestamp(message.deadline(index))),
-        last_reply: status.last_reply().cloned(),
-        last_peer: status.last_peer().to_owned(),
-        ..QueuedRecipient::default()
+/// What the spool could not do, for a caller.
+fn status(error: &SpoolError) -> Status {
+    let text = error.to_string();
+    match error {
+        SpoolError::Gone(_) => Status::not_found(text),
+        SpoolError::Full(_) | SpoolError::TooManySuspensions => Status::resource_exhausted(text),
+        SpoolError::NotGoneYet(_) => Status::failed_precondition(text),
+        SpoolError::Damaged(_) => Status::data_loss(text),
+        SpoolError::Stopped(_) => Status::unavailable(text),
+        SpoolError::NotUnderstood | SpoolError::Failed(_) => Status::internal(text),
     }
-}
-
-fn has_recipient_in(message: &Message, domain: &str) -> bool {
-    let of = |address: &str| address.rsplit_once('@').is_some_and(|(_, of)| of.eq_ignore_ascii_case(domain));
-    (0..).take(message.recipients()).any(|index| of(message.address(index)))
-}
-
-fn parse_id(field: &str, text: &str) -> Result<MessageId, Status> {
-    MessageId::parse(text).map_err(|error| Status::invalid_argument(format!("{field}: {error}")))
 }

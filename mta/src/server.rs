@@ -25,9 +25,10 @@ use tonic::service::Routes;
 
 use crate::config::{Config, ConfigError, Limits, OutboundConfig};
 use crate::deliver::{self, Connector, ConversionMemory, Hops, Mda, Remote};
+use crate::emptying::{self, Emptying, Nodes};
 use crate::events::{Events, EventsService};
 use crate::housekeeping::keep_house;
-use crate::intake::Intake;
+use crate::intake::{Gate, Intake};
 use crate::metrics::Metrics;
 use crate::queue::{self, Queue, RetryError, TimeTable};
 use crate::queue_rpc::QueueService;
@@ -39,11 +40,19 @@ use crate::tls::{TlsPolicies, TlsSetupError};
 use crate::transfer::TransferService;
 
 /// Who may call what; the words of the contracts.
-const ACCESS: [(&str, &[Role]); 5] = [
+const ACCESS: [(&str, &[Role]); 13] = [
     ("/waypost.mta.v1.Transfer/Enqueue", &[Role::Msa, Role::Mta]),
     ("/waypost.mta.v1.Queue/List", &[Role::Operator]),
     ("/waypost.mta.v1.Queue/Get", &[Role::Operator]),
+    ("/waypost.mta.v1.Queue/Read", &[Role::Operator]),
+    ("/waypost.mta.v1.Queue/Explain", &[Role::Operator]),
     ("/waypost.mta.v1.Queue/Trace", &[Role::Operator]),
+    ("/waypost.mta.v1.Queue/Sites", &[Role::Operator]),
+    ("/waypost.mta.v1.Queue/Steer", &[Role::Operator]),
+    ("/waypost.mta.v1.Queue/Suspend", &[Role::Operator]),
+    ("/waypost.mta.v1.Queue/Resume", &[Role::Operator]),
+    ("/waypost.mta.v1.Queue/ListSuspensions", &[Role::Operator]),
+    ("/waypost.mta.v1.Queue/Drain", &[Role::Operator]),
     ("/waypost.mta.v1.Events/Watch", &[Role::Operator]),
 ];
 
@@ -111,6 +120,7 @@ pub struct Mta {
     smtp: Vec<Port>,
     inbound: Arc<Inbound>,
     queue: Arc<Queue>,
+    emptying: Arc<Emptying>,
     routes: Routes,
     spool: JournalSpool,
     events: Events,
@@ -140,7 +150,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
 
     let directory = Channels::new(&config.mda, directory::TARGET, identity.clone())?;
     let directory = Arc::new(Directory::new(directory));
-    let mda = Mda::new(Channels::new(&config.mda, deliver::MDA_TARGET, identity)?);
+    let mda = Mda::new(Channels::new(&config.mda, deliver::MDA_TARGET, identity.clone())?);
     let router = Router::new(&config.route)?;
     context.reload.on_config("routes", "mta", {
         let router = router.clone();
@@ -174,6 +184,18 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
         metrics: metrics.clone(),
     });
     Metrics::watch_queue(&mut registry, &queue);
+    let (gate, work) = (Gate::default(), Shutdown::new());
+    let emptying = Emptying::new(emptying::Parts {
+        spool: Arc::new(spool.clone()),
+        queue: Arc::clone(&queue),
+        events: events.clone(),
+        metrics: metrics.clone(),
+        gate: gate.clone(),
+        health: grpc.health(),
+        nodes: Nodes::new(identity),
+        node: config.node.clone(),
+        work: work.clone(),
+    });
     let intake = Arc::new(Intake {
         limits: config.limits.clone(),
         retry,
@@ -185,15 +207,22 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
         events: events.clone(),
         metrics,
         memory: memory(&config.limits),
+        gate,
     });
-    let work = Shutdown::new();
     let transfer =
         TransferService { intake: Arc::clone(&intake), node: config.node.clone(), work: work.clone() };
-    let inspect =
-        QueueService { spool: Arc::new(spool.clone()), events: events.clone(), node: config.node.clone() };
+    let operate = QueueService {
+        spool: Arc::new(spool.clone()),
+        queue: Arc::clone(&queue),
+        events: events.clone(),
+        emptying: Arc::clone(&emptying),
+        node: config.node.clone(),
+        work: work.clone(),
+        suspending: Arc::default(),
+    };
     let watch = EventsService::new(events.clone(), context.shutdown.clone());
     let routes = Routes::new(TransferServer::new(transfer))
-        .add_service(QueueServer::new(inspect))
+        .add_service(QueueServer::new(operate))
         .add_service(EventsServer::new(watch));
     let inbound = Arc::new(Inbound { hostname: config.hostname, intake, policy });
     Ok(Mta {
@@ -202,6 +231,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
         smtp,
         inbound,
         queue,
+        emptying,
         routes,
         spool,
         events,
@@ -233,6 +263,7 @@ impl Mta {
             smtp,
             inbound,
             queue,
+            emptying,
             routes,
             spool,
             events,
@@ -251,6 +282,7 @@ impl Mta {
         shutdown.spawn(keep_house(spool.clone(), events.clone(), shutdown.clone()));
         shutdown.spawn(Arc::clone(&tls).keep(Arc::clone(&inbound.intake), shutdown.clone()));
         shutdown.spawn(inbound.policy.keep(shutdown.clone()));
+        work.spawn(emptying.keep_asking());
         let queue = Arc::clone(&queue).run(shutdown.clone());
         set_serving(&health);
         context.ready();

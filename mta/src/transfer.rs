@@ -1,5 +1,7 @@
 //! gRPC `Transfer`: messages from the MSA, and from other nodes.
 
+mod state;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -8,10 +10,14 @@ use proto::mail::{Envelope, Reply};
 use proto::mta::transfer_server::Transfer;
 use proto::mta::{EnqueueReceipt, EnqueueRequest};
 use service::drain::Shutdown;
+use service::grpc::server::Peer;
+use service::tls::Role;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::intake::Intake;
+use crate::intake::{HandedOver, Incoming, Intake, NotTaken};
 use crate::reply::reply;
+
+pub(crate) use state::write as state;
 
 /// The service.
 pub(crate) struct TransferService {
@@ -28,6 +34,7 @@ impl Transfer for TransferService {
         &self,
         request: Request<Streaming<EnqueueRequest>>,
     ) -> Result<Response<EnqueueReceipt>, Status> {
+        let from_node = Peer::of(&request).is_some_and(|peer| peer.role == Role::Mta);
         let mut stream = request.into_inner();
         let Some(first) = stream.message().await? else {
             return Err(Status::invalid_argument(
@@ -37,8 +44,20 @@ impl Transfer for TransferService {
         let envelope = first
             .envelope
             .ok_or_else(|| Status::invalid_argument("the first request carries no envelope"))?;
-        self.check(&envelope)?;
-        let message_id = envelope.message_id.clone();
+        let id = self.check(&envelope)?;
+        let handed = match first.state {
+            Some(_) if !from_node => {
+                return Err(Status::permission_denied("only another MTA node hands over what waited there"));
+            }
+            Some(state) => Some(state::read(&envelope, state)?),
+            None => None,
+        };
+        if let Some(handed) = &handed
+            && self.intake.spool.knows(id, handed.hand_overs)
+        {
+            // Whatever this node would say to a new message now.
+            return Ok(self.receipt(id, envelope.size_hint));
+        }
 
         let mut incoming = Intake::begin("");
         let mut size = 0;
@@ -64,22 +83,41 @@ impl Transfer for TransferService {
         // waits. So it waits once, or half a message would be taken for a whole one.
         tokio::task::yield_now().await;
         // In a task of its own: a caller that goes away must not stop it half-way.
-        let intake = Arc::clone(&self.intake);
-        let accepted = self.work.spawn(async move { intake.accept(envelope, incoming).await });
+        let accepted = self.work.spawn(accept(Arc::clone(&self.intake), id, envelope, handed, incoming));
         match accepted.await {
-            Ok(Some(Ok(()))) => {
-                Ok(Response::new(EnqueueReceipt { message_id, node: self.node.clone(), size }))
-            }
-            Ok(Some(Err(reply))) => Err(status(&reply)),
+            Ok(Some(Ok(()))) => Ok(self.receipt(id, size)),
+            Ok(Some(Err(refused))) => Err(refused),
             Ok(None) | Err(_) => Err(Status::unavailable("this node is stopping")),
         }
     }
 }
 
+async fn accept(
+    intake: Arc<Intake>,
+    id: MessageId,
+    envelope: Envelope,
+    handed: Option<HandedOver>,
+    incoming: Incoming,
+) -> Result<(), Status> {
+    let Some(handed) = handed else {
+        return intake.accept(envelope, incoming).await.map_err(|reply| status(&reply));
+    };
+    intake.take_over(id, envelope, handed, incoming).await.map_err(|error| match error {
+        NotTaken::Refused(reply) => status(&reply),
+        NotTaken::NotGoneYet => {
+            Status::failed_precondition(format!("{id} is here from before it was handed over"))
+        }
+    })
+}
+
 impl TransferService {
-    fn check(&self, envelope: &Envelope) -> Result<(), Status> {
+    fn receipt(&self, id: MessageId, size: u64) -> Response<EnqueueReceipt> {
+        Response::new(EnqueueReceipt { message_id: id.to_string(), node: self.node.clone(), size })
+    }
+
+    fn check(&self, envelope: &Envelope) -> Result<MessageId, Status> {
         let invalid = |what: &str, why: String| Status::invalid_argument(format!("{what}: {why}"));
-        MessageId::parse(&envelope.message_id)
+        let id = MessageId::parse(&envelope.message_id)
             .map_err(|error| invalid("envelope.message_id", error.to_string()))?;
         ReversePath::parse(&envelope.reverse_path)
             .map_err(|error| invalid("envelope.reverse_path", error.to_string()))?;
@@ -98,7 +136,7 @@ impl TransferService {
                 return Err(invalid("envelope.recipients", format!("{} stands twice", recipient.address)));
             }
         }
-        Ok(())
+        Ok(id)
     }
 }
 

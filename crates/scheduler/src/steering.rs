@@ -12,7 +12,7 @@ pub struct Withdrawn {
     pub taken: Vec<u32>,
     /// Recipients that were left alone because they are in somebody's hands.
     pub busy: Vec<u32>,
-    /// Sites in whose lines they stood.
+    /// Sites in whose lines they stood, or at which they were tried last.
     pub sites: Vec<SiteId>,
 }
 
@@ -32,7 +32,8 @@ impl Scheduler {
             }
             withdrawn.taken.extend(taken.iter());
             let site = SiteId(self.units[slot].site);
-            if state == State::InLine && !withdrawn.sites.contains(&site) {
+            let is_known = ![NONE, Self::ROUTING.0].contains(&site.0);
+            if is_known && !withdrawn.sites.contains(&site) {
                 withdrawn.sites.push(site);
             }
             if left.is_empty() {

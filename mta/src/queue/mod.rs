@@ -40,6 +40,7 @@ pub(crate) use retry::TimeTable;
 pub use retry::{RetryConfig, RetryError, RetryRuleConfig};
 pub(crate) use settle::{Outcome, Verdict};
 pub(crate) use steer::Withdrawn;
+pub(crate) use view::Place;
 
 use crate::deliver::{Hops, MDA, Pool};
 use crate::events::Events;

@@ -56,7 +56,7 @@ impl Drop for Hand {
 
 impl Queue {
     /// Puts each recipient of a message for which `chosen` holds, and to which something can still happen, where the
-    /// spool says that it is: in line, or waiting for its time. One that is held waits for its deadline.
+    /// spool says that it is: in line, or waiting for its time. One that is kept back waits for its deadline.
     pub(super) fn enter(&self, message: &Message, chosen: impl Fn(u32) -> bool) {
         let mut due: BTreeMap<(u64, u64), Vec<u32>> = BTreeMap::new();
         for (status, index) in message.statuses().iter().zip(0..) {
@@ -64,7 +64,7 @@ impl Queue {
                 continue;
             }
             let deadline = message.deadline(index);
-            let at = if status.is_held() { deadline } else { status.next_attempt_at };
+            let at = if status.is_kept_back() { deadline } else { status.next_attempt_at };
             due.entry((at, deadline)).or_default().push(index);
         }
         let now = clock::now();

@@ -257,14 +257,15 @@ impl Queue {
         self.settle(message, "", recipients.into_iter().map(outcome).collect()).await;
     }
 
-    /// The unit's message, and those of its recipients that are to be tried. What is held has come to the end of its
+    /// The unit's message, and those of its recipients that are to be tried. What is kept back has come to the end of its
     /// time. `None` if nobody is left.
     pub(super) async fn open(&self, unit: &Started) -> Option<(Arc<Message>, Vec<u32>)> {
         let message = self.parts.spool.get(unit.message)?;
-        let (mut waiting, mut held) = (Vec::new(), Vec::new());
+        let (mut waiting, mut held, mut handed) = (Vec::new(), Vec::new(), Vec::new());
         for index in unit.recipients.iter() {
             match message.status(index) {
                 Some(status) if status.is_final() => {}
+                Some(status) if status.handed_to().is_some() => handed.push(index),
                 Some(status) if status.is_held() => held.push(index),
                 Some(_) => waiting.push(index),
                 None => {}
@@ -273,6 +274,10 @@ impl Queue {
         if !held.is_empty() {
             let text = "held by the operator of this server until its time was over";
             self.end_or_keep(&message, held, &reply(450, "4.7.0", text)).await;
+        }
+        if !handed.is_empty() {
+            let text = "handed to another server of ours that did not say until its time was over whether it took it";
+            self.end_or_keep(&message, handed, &reply(450, "4.3.0", text)).await;
         }
         (!waiting.is_empty()).then_some((message, waiting))
     }

@@ -86,16 +86,45 @@ impl Queue {
     /// told from it. Nothing else is done about these recipients until then: what the spool does not take now waits, in
     /// bounds, and is offered to it again.
     pub(crate) async fn settle(&self, message: &Arc<Message>, site: &str, outcomes: Vec<Outcome>) {
+        let settlement = self.settlement(message, site, outcomes).await;
+        match self.complete(&settlement).await {
+            Ok(()) => {}
+            Err(error @ (SpoolError::Stopped(_) | SpoolError::NotUnderstood)) => {
+                // This node is about to end; what it finds in the spool when it returns is what it goes on with.
+                tracing::error!(id = %message.id, %error, "the outcome of an attempt could not be written");
+            }
+            Err(error) => {
+                tracing::error!(id = %message.id, %error, "the outcome of an attempt could not be written yet");
+                self.late.add(settlement).await;
+            }
+        }
+    }
+
+    /// Gives recipients up that are in nobody's hands, as after an attempt that failed for good. Done when it returns;
+    /// after an error nothing has changed, unless the spool has stopped.
+    pub(crate) async fn give_up(
+        &self,
+        message: &Arc<Message>,
+        recipients: &[u32],
+        reply: &Reply,
+        why: &str,
+    ) -> Result<(), SpoolError> {
+        let outcome = |&index: &u32| {
+            let attempts = message.status(index).map_or(0, |status| status.attempts);
+            let failed = Outcome::local(index, attempts, Verdict::Failed(reply.clone()));
+            Outcome { detail: why.to_owned(), ..failed }
+        };
+        let settlement = self.settlement(message, "", recipients.iter().map(outcome).collect()).await;
+        self.complete(&settlement).await
+    }
+
+    async fn settlement(&self, message: &Arc<Message>, site: &str, outcomes: Vec<Outcome>) -> Settlement {
         let now = clock::now();
         let random = fastrand::f64();
         let mut settled: Vec<Settled> =
             outcomes.into_iter().map(|outcome| self.judge(message, outcome, now, random)).collect();
         let report = self.report_on(message, &mut settled).await;
-        let settlement = Settlement { message: Arc::clone(message), site: site.into(), settled, report };
-        if let Err(error) = self.complete(&settlement).await {
-            tracing::error!(id = %message.id, %error, "the outcome of an attempt could not be written yet");
-            self.late.add(settlement).await;
-        }
+        Settlement { message: Arc::clone(message), site: site.into(), settled, report }
     }
 
     fn judge(&self, message: &Message, outcome: Outcome, now: u64, random: f64) -> Settled {
@@ -142,17 +171,9 @@ impl Queue {
         Some(report)
     }
 
-    /// Writes a settlement into the spool and then does what follows from it. An error is one that passes.
+    /// Writes a settlement into the spool and then does what follows from it.
     async fn complete(&self, settlement: &Settlement) -> Result<(), SpoolError> {
-        let report = match self.persist(settlement).await {
-            Ok(report) => report,
-            Err(error @ (SpoolError::Stopped(_) | SpoolError::NotUnderstood)) => {
-                // This node is about to end; what it finds in the spool when it returns is what it goes on with.
-                tracing::error!(id = %settlement.message.id, %error, "the outcome of an attempt could not be written");
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
+        let report = self.persist(settlement).await?;
         if let Some(report) = &report {
             self.tell_of_report(report, &settlement.message);
         }

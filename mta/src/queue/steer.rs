@@ -13,16 +13,14 @@ use scheduler::SiteName;
 /// meanwhile. When this goes, they are put back where the spool then says that they are.
 pub(crate) struct Withdrawn {
     queue: Arc<Queue>,
-    message: MessageId,
-    /// Those that were taken out, ascending.
+    pub(crate) message: MessageId,
+    /// Those that were taken out, ascending. Others that were chosen are in somebody's hands, or have come to their end.
     pub(crate) recipients: Vec<u32>,
-    /// Those that were chosen and left alone because an attempt is under way.
-    pub(crate) busy: Vec<u32>,
     sites: Vec<SiteId>,
 }
 
 impl Withdrawn {
-    /// Lets the sites in whose lines they stood be tried at once, even if they were to be left alone.
+    /// Lets the sites that they waited for be tried at once, even if they were to be left alone.
     pub(crate) fn try_sites(&self) {
         let now = self.queue.pace.now();
         let mut scheduler = self.queue.scheduler.lock();
@@ -42,8 +40,8 @@ impl Drop for Withdrawn {
 impl Queue {
     /// Takes those recipients of a message out for which `chosen` holds.
     pub(crate) fn withdraw(self: &Arc<Self>, message: MessageId, chosen: impl Fn(u32) -> bool) -> Withdrawn {
-        let scheduler::Withdrawn { taken, busy, sites } = self.scheduler.lock().withdraw(message, chosen);
-        Withdrawn { queue: Arc::clone(self), message, recipients: taken, busy, sites }
+        let scheduler::Withdrawn { taken, sites, .. } = self.scheduler.lock().withdraw(message, chosen);
+        Withdrawn { queue: Arc::clone(self), message, recipients: taken, sites }
     }
 
     /// Starts nothing more that the suspension covers.

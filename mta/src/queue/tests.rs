@@ -136,6 +136,10 @@ impl Spool for Faulty {
         self.spool.resume(scope)
     }
 
+    fn knows(&self, id: MessageId, hand_overs: u32) -> bool {
+        self.spool.knows(id, hand_overs)
+    }
+
     fn page(&self, after: Option<MessageId>, limit: usize) -> Vec<Arc<Message>> {
         self.spool.page(after, limit)
     }

@@ -5,12 +5,21 @@ use std::time::Duration;
 use message::MessageId;
 use proto::mail::Reply;
 use proto::mta::{Explanation, Site, WaitReason};
-use scheduler::{Scope, SiteView, Wait};
+use scheduler::{Scope, SiteName, SiteView, Wait};
 
 use super::Queue;
 use crate::clock;
 use crate::reply;
 use crate::spool::{Message, Status};
+
+/// Where a recipient stands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    /// The site it waits for, was tried at last or is tried at; `None` until it is known.
+    pub(crate) site: Option<SiteName>,
+    /// Somebody is at work on it.
+    pub(crate) in_hand: bool,
+}
 
 impl Queue {
     /// Why each recipient of a message has not gone yet. `None` if it is not in the spool.
@@ -21,6 +30,7 @@ impl Queue {
             let wait = waits.iter().find(|wait| wait.recipients.iter().any(|waiting| waiting == index));
             let explanation = match wait {
                 _ if status.is_final() => plain(WaitReason::Final, "it has come to its end"),
+                _ if status.handed_to().is_some() => handed(message.deadline(index), &status),
                 _ if status.is_held() => held(message.deadline(index)),
                 Some(wait) => {
                     let site = wait.site.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -87,13 +97,19 @@ impl Queue {
         }
     }
 
-    /// The site that each recipient of a message waits for or is tried at, as far as is known.
-    pub(crate) fn sites_of(&self, message: &Message) -> Vec<(u32, String)> {
+    /// Where each recipient of a message stands, in the envelope's order.
+    pub(crate) fn places(&self, message: &Message) -> Vec<Place> {
         let waits = self.scheduler.lock().explain(message.id, self.pace.now());
-        let known = waits.iter().filter_map(|wait| Some((wait.site.as_ref()?.to_string(), &wait.recipients)));
-        known
-            .flat_map(|(site, recipients)| recipients.iter().map(move |index| (index, site.clone())))
-            .collect()
+        let mut places = vec![Place::default(); message.recipients()];
+        for wait in &waits {
+            for index in wait.recipients.iter() {
+                if let Some(place) = places.get_mut(index as usize) {
+                    place.site.clone_from(&wait.site);
+                    place.in_hand = wait.wait == Wait::InFlight;
+                }
+            }
+        }
+        places
     }
 
     /// The busiest sites, at most `limit`; how many there are; and units whose site is not known.
@@ -129,6 +145,15 @@ impl Queue {
 
 fn plain(reason: WaitReason, text: impl Into<String>) -> Explanation {
     Explanation { reason: reason.into(), text: text.into(), ..Explanation::default() }
+}
+
+fn handed(deadline: u64, status: &Status) -> Explanation {
+    let until = clock::timestamp(deadline);
+    let node = status.handed_to().map_or("", |node| node);
+    let text = format!(
+        "being handed to {node}, which has not said yet whether it took it; it is asked again and again"
+    );
+    Explanation { next_attempt_at: Some(until), ..plain(WaitReason::InFlight, text) }
 }
 
 fn held(deadline: u64) -> Explanation {

@@ -66,6 +66,9 @@ impl Handler for Session {
     }
 
     async fn mail(&mut self, context: &Context, mut mail: Mail) -> Reply {
+        if let Err(refused) = self.inbound.intake.gate.check() {
+            return to_wire(&refused);
+        }
         let id = MessageId::new();
         if let Err(refused) = self.inbound.policy.check_sender(&self.client, context, &mut mail).await {
             tracing::info!(

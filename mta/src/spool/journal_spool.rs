@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::follower::{Applied, IndexFollower};
 use super::fresh::{Fresh, Whole};
-use super::index::Index;
+use super::index::{Index, Known};
 use super::record::{self, Progress, decode_accepted};
 use super::suspension::{MAX_SUSPENSION_TEXT, Scope, Suspension, Suspensions};
 use super::{Accepted, Change, Message, NewMessage, Spool, SpoolConfig, SpoolError, Staging, Status};
@@ -170,6 +170,10 @@ impl Spool for JournalSpool {
 
     fn get(&self, id: MessageId) -> Option<Arc<Message>> {
         self.index.get(id)
+    }
+
+    fn knows(&self, id: MessageId, hand_overs: u32) -> bool {
+        matches!(self.index.lock().knows((id, hand_overs)), Known::Yes)
     }
 
     fn page(&self, after: Option<MessageId>, limit: usize) -> Vec<Arc<Message>> {

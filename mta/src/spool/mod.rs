@@ -31,8 +31,8 @@ pub use config::SpoolConfig;
 pub(crate) use deadlines::Deadlines;
 pub(crate) use journal_spool::JournalSpool;
 pub(crate) use status::{Said, Status};
-pub(crate) use steering::Change;
-pub(crate) use suspension::{Scope, Suspension};
+pub(crate) use steering::{Change, HandOver};
+pub(crate) use suspension::{MAX_SUSPENSION_TEXT, Scope, Suspension};
 
 #[cfg(test)]
 mod tests;
@@ -70,6 +70,9 @@ pub(crate) trait Spool: Send + Sync + 'static {
 
     /// The message, unless it has left the spool.
     fn get(&self, id: MessageId) -> Option<Arc<Message>>;
+
+    /// Whether a message was taken with this number of hand-overs, or a later one, as far as is remembered.
+    fn knows(&self, id: MessageId, hand_overs: u32) -> bool;
 
     /// Messages in the order of their ids, which is that of their age: those behind `after`, at most `limit`.
     fn page(&self, after: Option<MessageId>, limit: usize) -> Vec<Arc<Message>>;

@@ -145,6 +145,13 @@ pub(super) struct Steering {
     pub(super) route_revision: u64,
     #[prost(uint64, tag = "5")]
     pub(super) due_revision: u64,
+    /// The node that a hand-over has begun to; empty for none.
+    #[prost(string, tag = "6")]
+    pub(super) handed_to: String,
+    #[prost(uint32, tag = "7")]
+    pub(super) hand_over_number: u32,
+    #[prost(uint64, tag = "8")]
+    pub(super) hand_over_revision: u64,
 }
 
 /// The record of kind [`SUSPENSIONS`]. Of several, the one with the highest revision holds.
@@ -261,15 +268,21 @@ impl Steering {
             route: steering.route.as_deref().unwrap_or_default().to_owned(),
             route_revision: steering.route_revision,
             due_revision: steering.due_revision,
+            handed_to: steering.hand_over.to.as_deref().unwrap_or_default().to_owned(),
+            hand_over_number: steering.hand_over.number,
+            hand_over_revision: steering.hand_over_revision,
         }
     }
 
     fn into_steering(self) -> steering::Steering {
+        let named = |text: String| Some(text).filter(|text| !text.is_empty()).map(Arc::from);
         steering::Steering {
             held: self.held,
             held_revision: self.held_revision,
-            route: Some(self.route).filter(|route| !route.is_empty()).map(Arc::from),
+            route: named(self.route),
             route_revision: self.route_revision,
+            hand_over: steering::HandOver { to: named(self.handed_to), number: self.hand_over_number },
+            hand_over_revision: self.hand_over_revision,
             due_revision: self.due_revision,
         }
     }

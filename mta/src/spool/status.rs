@@ -76,12 +76,27 @@ impl Status {
         self.steering.as_ref().and_then(|steering| steering.route.as_ref())
     }
 
+    /// The hand-over to another node that has begun and not come to an end.
+    pub(crate) fn handed_to(&self) -> Option<&Arc<str>> {
+        self.steering.as_ref().and_then(|steering| steering.hand_over.to.as_ref())
+    }
+
+    /// The number of the last hand-over that was begun; 0 if none was.
+    pub(crate) fn hand_over_number(&self) -> u32 {
+        self.steering.as_ref().map_or(0, |steering| steering.hand_over.number)
+    }
+
+    /// Whether it is not to be tried, although it waits.
+    pub(crate) fn is_kept_back(&self) -> bool {
+        self.is_held() || self.handed_to().is_some()
+    }
+
     /// The same for a message that comes from another node, as operators steered it there.
     pub(crate) fn steered(self, held: bool, route: Option<Arc<str>>) -> Self {
         if !held && route.is_none() {
             return self;
         }
-        let change = Change { held: Some(held), route: Some(route), next_attempt_at: None };
+        let change = Change { held: Some(held), route: Some(route), ..Change::default() };
         self.changed(&change, 1)
     }
 
@@ -93,6 +108,9 @@ impl Status {
         }
         if let Some(route) = &change.route {
             (steering.route, steering.route_revision) = (route.clone(), revision);
+        }
+        if let Some(hand_over) = &change.hand_over {
+            (steering.hand_over, steering.hand_over_revision) = (hand_over.clone(), revision);
         }
         if let Some(due) = change.next_attempt_at {
             (self.next_attempt_at, steering.due_revision) = (due, revision);
@@ -108,7 +126,7 @@ impl Status {
     /// - state, attempts and what was said: by final after not, more attempts after fewer, an outcome after its attempt;
     /// - the time of the next attempt: by the same, then by the revision of the change that set it, because an operator
     ///   can change it without an attempt and an attempt makes it anew;
-    /// - held and route: each by its revision; `delay_reported` once true stays so.
+    /// - held, route and hand-over: each by its revision; `delay_reported` once true stays so.
     pub(crate) fn merge(&mut self, other: Status) {
         let (mine, others) = ((self.rank(), self.due_revision()), (other.rank(), other.due_revision()));
         let due_revision = if others > mine { others.1 } else { mine.1 };

@@ -12,8 +12,10 @@ mod names;
 mod node;
 mod policies;
 mod stranger;
+mod taker;
 
 mod conversion;
+mod draining;
 mod events;
 mod inbound;
 mod misbehaviour;
@@ -24,4 +26,6 @@ mod reports;
 mod retries;
 mod routing;
 mod sites;
+mod steering;
+mod suspending;
 mod transfer;

@@ -1,6 +1,7 @@
 //! The MTA under test.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use service::drain::Shutdown;
 use service::grpc::client::{Channels, PeerChannel, Target};
 use service::tls::Role;
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 use tonic::{Status, Streaming};
 
 use super::authority::Authority;
@@ -32,11 +34,15 @@ const PIECE: usize = 1 << 20;
 
 pub struct Node {
     pub smtp: SocketAddr,
-    pub mda: Mda,
+    pub grpc: SocketAddr,
+    pub mda: Arc<Mda>,
+    pub authority: Arc<Authority>,
+    config: mta::Config,
     msa: Channels,
     operator: Channels,
     shutdown: Shutdown,
-    _folder: TempDir,
+    running: Option<JoinHandle<()>>,
+    folder: Option<TempDir>,
 }
 
 impl Node {
@@ -46,9 +52,8 @@ impl Node {
     }
 
     pub async fn start_with(names: Names, remote_port: u16, change: impl FnOnce(&mut mta::Config)) -> Self {
-        let authority = Authority::new();
-        let mda = Mda::start(&authority);
-        let folder = TempDir::new().unwrap();
+        let authority = Arc::new(Authority::new());
+        let mda = Arc::new(Mda::start(&authority));
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let mut config = mta::Config {
             hostname: "mta.example.test".into(),
@@ -59,18 +64,51 @@ impl Node {
             ..mta::Config::default()
         };
         config.smtp.listen = vec![loopback(0)];
-        config.spool.dir = folder.path().join("spool");
         config.spool.min_free = service::config::ByteSize(0);
-        config.events.dir = folder.path().join("events");
         config.outbound.port = remote_port;
         config.retry.first = HumanDuration::from_millis(50);
         config.retry.stall_first = HumanDuration::from_millis(20);
         change(&mut config);
+        Box::pin(Self::run(authority, mda, config, TempDir::new().unwrap())).await
+    }
+
+    /// One more node beside this one, with a spool of its own.
+    pub async fn another(&self, name: &str) -> Self {
+        let mut config = self.config.clone();
+        config.node = name.into();
+        let (authority, mda) = (Arc::clone(&self.authority), Arc::clone(&self.mda));
+        Box::pin(Self::run(authority, mda, config, TempDir::new().unwrap())).await
+    }
+
+    /// Stops this node, and starts it again at the same address.
+    pub async fn restart(mut self) -> Self {
+        self.stop_and_wait().await;
+        self.start_again().await
+    }
+
+    /// Tells the node to end, and waits until it has.
+    pub async fn stop_and_wait(&mut self) {
+        self.shutdown.start();
+        self.running.take().unwrap().await.unwrap();
+    }
+
+    /// Starts a node that has ended again, at the same address.
+    pub async fn start_again(mut self) -> Self {
+        let mut config = self.config.clone();
+        config.grpc.listen = self.grpc;
+        let folder = self.folder.take().unwrap();
+        let (authority, mda) = (Arc::clone(&self.authority), Arc::clone(&self.mda));
+        Box::pin(Self::run(authority, mda, config, folder)).await
+    }
+
+    async fn run(authority: Arc<Authority>, mda: Arc<Mda>, mut config: mta::Config, folder: TempDir) -> Self {
+        config.spool.dir = folder.path().join("spool");
+        config.events.dir = folder.path().join("events");
         let context = Context { shutdown: Shutdown::new(), reload: Reload::default() };
         let shutdown = context.shutdown.clone();
-        let mta = mta::build(config, &context).await.unwrap();
+        let mta = mta::build(config.clone(), &context).await.unwrap();
         let (smtp, grpc) = (mta.smtp_addresses()[0], mta.grpc_address());
-        tokio::spawn(async move { mta.run(&context).await.unwrap() });
+        let running = tokio::spawn(async move { mta.run(&context).await.unwrap() });
         let channels = |role, service| {
             let config =
                 PeerConfig { wait: HumanDuration::from_secs(30), ..PeerConfig::at([grpc.to_string()]) };
@@ -79,7 +117,8 @@ impl Node {
         };
         let msa = channels(Role::Msa, "waypost.mta.v1.Transfer");
         let operator = channels(Role::Operator, "waypost.mta.v1.Queue");
-        let node = Self { smtp, mda, msa, operator, shutdown, _folder: folder };
+        let (running, folder) = (Some(running), Some(folder));
+        let node = Self { smtp, grpc, mda, authority, config, msa, operator, shutdown, running, folder };
         // The MTA sees its MDA once it takes an address at its front door.
         node.eventually(|| async {
             super::client::Client::connect(node.smtp).await.takes("ready@example.test").await
@@ -90,6 +129,16 @@ impl Node {
 
     pub async fn transfer(&self) -> TransferClient<PeerChannel> {
         TransferClient::new(self.msa.pick().await.unwrap())
+    }
+
+    /// The operator's way to the queue.
+    pub async fn queue(&self) -> QueueClient<PeerChannel> {
+        QueueClient::new(self.operator.pick().await.unwrap().without_deadline())
+    }
+
+    /// Whether it says that it takes mail.
+    pub fn takes_mail(&self) -> bool {
+        self.msa.is_ready()
     }
 
     /// Hands over a message as an MSA does.
@@ -104,14 +153,12 @@ impl Node {
     /// A message that waits; `None` if it does not.
     pub async fn get(&self, id: &str) -> Option<QueuedMessage> {
         let request = GetRequest { message_id: id.into() };
-        let mut queue = QueueClient::new(self.operator.pick().await.unwrap());
-        queue.get(request).await.ok().map(tonic::Response::into_inner)
+        self.queue().await.get(request).await.ok().map(tonic::Response::into_inner)
     }
 
     pub async fn trace(&self, id: &str) -> Vec<Event> {
         let request = TraceRequest { message_id: id.into() };
-        let mut queue = QueueClient::new(self.operator.pick().await.unwrap());
-        queue.trace(request).await.map(|found| found.into_inner().events).unwrap_or_default()
+        self.queue().await.trace(request).await.map(|found| found.into_inner().events).unwrap_or_default()
     }
 
     /// Follows the events of this node, as `role` does.
@@ -143,8 +190,7 @@ impl Node {
 
     /// Messages in the spool.
     pub async fn waiting(&self) -> u64 {
-        let mut queue = QueueClient::new(self.operator.pick().await.unwrap());
-        queue.list(ListRequest::default()).await.unwrap().into_inner().total
+        self.queue().await.list(ListRequest::default()).await.unwrap().into_inner().total
     }
 
     /// Looks until it is so.

@@ -260,6 +260,7 @@ async fn steer(nodes: &Nodes, request: &SteerRequest) -> Result<SteerResponse, F
         messages: sum.messages + answer.messages,
         recipients: sum.recipients + answer.recipients,
         busy: sum.busy + answer.busy,
+        held: sum.held + answer.held,
     }))
 }
 
@@ -320,7 +321,7 @@ mod tests {
 
     #[test]
     fn counts_are_words() {
-        let counted = SteerResponse { messages: 1, recipients: 2, busy: 0 };
+        let counted = SteerResponse { messages: 1, recipients: 2, ..SteerResponse::default() };
         assert_eq!(count(&counted), "2 recipients of 1 message");
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::super::Queue;
 use super::Settlement;
+use crate::spool::SpoolError;
 
 /// Octets that all late results together may take.
 const ROOM: usize = 64 << 20;
@@ -82,9 +83,13 @@ impl Queue {
             tokio::time::sleep(AGAIN).await;
             let (mut left, mut failure) = (Vec::new(), None);
             for one in waiting {
-                if let Err(error) = self.complete(&one.settlement).await {
-                    failure = Some(error);
-                    left.push(one);
+                match self.complete(&one.settlement).await {
+                    // Written, or never to be: this node is about to end.
+                    Ok(()) | Err(SpoolError::Stopped(_) | SpoolError::NotUnderstood) => {}
+                    Err(error) => {
+                        failure = Some(error);
+                        left.push(one);
+                    }
                 }
             }
             if let Some(error) = failure {

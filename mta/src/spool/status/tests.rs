@@ -78,8 +78,12 @@ fn changes_of_different_parts_do_not_undo_each_other() {
 
 #[test]
 fn an_attempt_makes_the_time_of_the_next_anew_and_keeps_what_was_decided() {
-    let change =
-        Change { held: Some(false), route: Some(Some("a.test:25".into())), next_attempt_at: Some(1) };
+    let change = Change {
+        held: Some(false),
+        route: Some(Some("a.test:25".into())),
+        next_attempt_at: Some(1),
+        ..Change::default()
+    };
     let mut merged = status(RecipientState::Queued, 1).changed(&change, 5);
     assert_eq!(merged.next_attempt_at, 1);
     merged.merge(status(RecipientState::Queued, 2));
