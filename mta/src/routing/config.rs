@@ -58,7 +58,7 @@ pub struct RouteConfig {
     /// TLS from the first octet, as on port 465, in place of STARTTLS. Needs a `tls` stricter than `opportunistic`.
     /// Default `false`.
     pub implicit_tls: bool,
-    /// With `hosts`: the user to log in as. Default: no login.
+    /// With `hosts`: the user to log in as. With `tls = "none"` the password goes in clear. Default: no login.
     pub username: String,
     /// Its password.
     pub password: String,

@@ -8,7 +8,7 @@ use proto::mta::{Event, EventKind};
 use service::config::HumanDuration;
 
 use super::authority::Authority;
-use super::exchange::{Exchange, Script};
+use super::exchange::{Exchange, Fault, How, Script, Step};
 use super::host::{Host, Offers, USER};
 use super::names::Names;
 use super::node::{Node, envelope};
@@ -281,10 +281,17 @@ async fn a_route_may_begin_with_tls() {
 }
 
 #[tokio::test]
-async fn the_trace_says_that_a_host_has_no_tls() {
-    let exchange = Exchange::start(ip(30), 0, Script::default()).await;
-    let names = Names::default().a("remote.test", ip(30));
-    let node = Node::start(names, exchange.address.port()).await;
-    let event = attempt(&node, envelope(&["bob@remote.test"]), MESSAGE).await;
-    assert_eq!((event.tls.as_str(), event.detail.as_str()), ("", "sent in clear: STARTTLS is not offered"));
+async fn the_trace_says_why_a_message_went_in_clear() {
+    let refuses = Fault { at: Step::StartTls, how: How::Says("454 4.7.0 not now\r\n") };
+    for (last, fault, why) in [
+        (30, None, "sent in clear: STARTTLS is not offered"),
+        (31, Some(refuses), "sent in clear: STARTTLS refused: 454 4.7.0 not now"),
+    ] {
+        let script = Script { misbehaves: 1, fault, ..Script::default() };
+        let exchange = Exchange::start(ip(last), 0, script).await;
+        let names = Names::default().a("remote.test", ip(last));
+        let node = Node::start(names, exchange.address.port()).await;
+        let event = attempt(&node, envelope(&["bob@remote.test"]), MESSAGE).await;
+        assert_eq!((event.tls.as_str(), event.detail.as_str()), ("", why));
+    }
 }
