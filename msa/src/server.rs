@@ -154,6 +154,7 @@ fn bind_smtp(
             mechanisms: Mechanisms::ALL,
             mail_needs_tls: true,
             mail_needs_auth: true,
+            require_tls: true,
             ..smtp::server::Config::new(hostname.clone())
         }),
         timeouts: Timeouts::default(),

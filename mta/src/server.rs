@@ -431,6 +431,7 @@ fn smtp_options(config: &Config, hostname: Domain) -> Options {
         max_recipients: u32::try_from(config.limits.recipients).unwrap_or(u32::MAX),
         starttls: config.tls.is_some(),
         mechanisms: smtp::Mechanisms::NONE,
+        require_tls: config.tls.is_some(),
         mt_priority: true,
         refuse_early_talkers: config.receiving.early_talkers == EarlyTalkers::Refuse,
         ..smtp::server::Config::new(hostname)

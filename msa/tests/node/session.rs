@@ -24,6 +24,17 @@ async fn a_message_is_completed_and_handed_over_under_the_id_in_the_reply() {
 }
 
 #[tokio::test]
+async fn a_sender_may_require_tls_on_all_of_the_way() {
+    let node = Node::start(1).await;
+    let mut client = node.log_in().await;
+    assert!(client.say("MAIL FROM:<alice@example.test> REQUIRETLS").await.starts_with("250 "));
+    assert!(client.say("RCPT TO:<bob@example.test>").await.starts_with("250 "));
+    assert!(client.say("DATA").await.starts_with("354 "));
+    client.say("From: alice@example.test\r\n\r\nhello\r\n.").await;
+    assert!(node.mtas.taken().await.envelope.require_tls);
+}
+
+#[tokio::test]
 async fn only_those_who_log_in_send_and_only_as_themselves() {
     let node = Node::start(1).await;
     let mut client = node.connect().await;

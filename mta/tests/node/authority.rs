@@ -9,7 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivatePkcs8KeyDer;
-use service::config::GrpcConfig;
+use service::config::{GrpcConfig, TlsConfig};
 use service::tls::{PeerIdentity, Role};
 use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
@@ -63,6 +63,16 @@ impl Authority {
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
         Arc::new(config).into()
+    }
+
+    /// A certificate for this name and its key, as a node shows it to other servers.
+    pub fn public(&self, name: &str) -> TlsConfig {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let path = |ending| self.folder.path().join(format!("{name}.{ending}"));
+        fs::write(path("pem"), certificate.signed_by(&key, &self.issuer).unwrap().pem()).unwrap();
+        fs::write(path("key"), key.serialize_pem()).unwrap();
+        TlsConfig { certificate: path("pem"), key: path("key") }
     }
 
     /// The file by which a node knows this authority.

@@ -11,7 +11,7 @@ use super::authority::Authority;
 use super::exchange::{Exchange, Fault, How, Script, Step};
 use super::host::{Host, Offers, USER};
 use super::names::Names;
-use super::node::{Node, envelope};
+use super::node::{Node, envelope, no_remote};
 use super::policies::{Policy, publish, serve};
 
 const MESSAGE: &str = "From: alice@example.test\r\nMessage-ID: <1@example.test>\r\n\r\nbody\r\n";
@@ -27,7 +27,11 @@ fn requiring_tls(recipient: &str) -> Envelope {
 
 /// A rule for all mail: to `smart.test`, which stands at this host.
 fn to_host(host: &Host) -> RouteConfig {
-    let hosts = vec![format!("smart.test:{}", host.address.port())];
+    to_port(host.address.port())
+}
+
+fn to_port(port: u16) -> RouteConfig {
+    let hosts = vec![format!("smart.test:{port}")];
     RouteConfig { to: RouteTo::Hosts, hosts, ..RouteConfig::default() }
 }
 
@@ -64,6 +68,24 @@ async fn a_message_that_requires_tls_goes_on_with_that_word() {
     // Others do not say it.
     attempt(&node, envelope(&["bob@remote.test"]), MESSAGE).await;
     assert!(!host.taken().await.mail.require_tls);
+}
+
+#[tokio::test]
+async fn another_node_of_ours_promises_it_and_keeps_it() {
+    let authority = Authority::new();
+    let (names, port) = no_remote();
+    let tls = authority.public("smart.test");
+    let next = Node::start_with(names, port, |config| config.tls = Some(tls)).await;
+    let names = Names::default().a("smart.test", Ipv4Addr::LOCALHOST);
+    let rule = RouteConfig { recipient_domain: vec!["example.test".into()], ..to_port(next.smtp.port()) };
+    let node = Node::start_with(names, 1, |config| {
+        (config.route, config.tls_roots) = (vec![rule], Some(authority.roots()));
+    })
+    .await;
+    let event = attempt(&node, requiring_tls("bob@example.test"), MESSAGE).await;
+    assert_eq!(event.kind(), EventKind::Delivered, "{event:?}");
+    assert!(next.mda.delivered().await.envelope.require_tls);
+    assert!(!node.mda.has_delivered());
 }
 
 #[tokio::test]
