@@ -12,7 +12,7 @@ use super::Queue;
 use super::order::{Hand, Tag};
 use super::settle::{Outcome, Verdict};
 use crate::clock;
-use crate::deliver::{Attempt, Carried, MDA, Stalled};
+use crate::deliver::{Attempt, Carried, MDA, Session, Stalled};
 use crate::events::Details;
 use crate::reply;
 use crate::site::{Site, Unroutable};
@@ -51,6 +51,9 @@ struct Ended {
     hand: Hand,
     message: Arc<Message>,
     outcomes: Vec<Outcome>,
+    /// The session has carried as many messages as it may. It ends when that is written: no server's goodbye is waited
+    /// for with a result that only we know.
+    spent: Option<Box<Session>>,
 }
 
 /// An attempt that is on record and can begin.
@@ -157,23 +160,25 @@ impl Queue {
             .await;
         let Attempt { outcomes, feedback, reused } = attempt;
         let messages = if reused { messages + 1 } else { 1 };
-        if let Some(connection) = connection {
-            if messages < self.parts.messages_per_session {
-                *session = Some(Carried { session: connection, messages });
-            } else {
-                connection.quit().await;
+        let spent = connection.and_then(|connection| {
+            if messages >= self.parts.messages_per_session {
+                return Some(Box::new(connection));
             }
-        }
+            *session = Some(Carried { session: connection, messages });
+            None
+        });
         self.learn(&hand.unit, feedback);
         self.note_failure(&hand.unit, &outcomes);
-        Some(Ended { hand, message, outcomes })
+        Some(Ended { hand, message, outcomes, spent })
     }
 
     /// Brings an attempt to its end.
     async fn write(&self, site: &SiteName, ended: Option<Ended>) {
-        if let Some(Ended { hand, message, outcomes }) = ended {
-            self.settle(&message, site.as_str(), outcomes).await;
-            drop(hand);
+        let Some(Ended { hand, message, outcomes, spent }) = ended else { return };
+        self.settle(&message, site.as_str(), outcomes).await;
+        drop(hand);
+        if let Some(spent) = spent {
+            self.workers.spawn(spent.quit());
         }
     }
 
