@@ -58,13 +58,14 @@ impl Queue {
     /// Puts each recipient of a message for which `chosen` holds, and to which something can still happen, where the
     /// spool says that it is: in line, or waiting for its time. One that is kept back waits for its deadline.
     pub(super) fn enter(&self, message: &Message, chosen: impl Fn(u32) -> bool) {
+        let latest = self.latest_attempt();
         let mut due: BTreeMap<(u64, u64), Vec<u32>> = BTreeMap::new();
         for (status, index) in message.statuses().iter().zip(0..) {
             if status.is_final() || !chosen(index) {
                 continue;
             }
             let deadline = message.deadline(index);
-            let at = if status.is_kept_back() { deadline } else { status.next_attempt_at };
+            let at = if status.is_kept_back() { deadline } else { status.next_attempt_at.min(latest) };
             due.entry((at, deadline)).or_default().push(index);
         }
         let now = clock::now();
@@ -75,6 +76,12 @@ impl Queue {
                 self.wait(message, recipients, due, Tag::default());
             }
         }
+    }
+
+    /// The latest time that the time table has for an attempt. What is to be tried later was put off when the clock
+    /// stood elsewhere, and must not wait for all the time by which it was set back.
+    pub(super) fn latest_attempt(&self) -> u64 {
+        clock::now().saturating_add(clock::millis(self.parts.retry.longest_wait()))
     }
 
     /// Puts recipients of a message in line at a site.

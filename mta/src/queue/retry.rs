@@ -91,6 +91,13 @@ impl TimeTable {
         table.times.jittered(wait, random)
     }
 
+    /// The longest that any recipient waits between two attempts.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        let table = self.table();
+        let all = [&table.times].into_iter().chain(table.rules.iter().map(|rule| &rule.times));
+        all.map(Times::longest_wait).max().unwrap_or_default()
+    }
+
     /// By how much waits differ that belong to no recipient, as a share of themselves: 0 to 1.
     pub(crate) fn jitter(&self) -> f64 {
         self.table().times.jitter
@@ -135,6 +142,10 @@ impl Times {
     /// The wait after `attempts` failed attempts (at least 1). `random` is a number from 0 up to 1.
     pub(crate) fn wait(&self, attempts: u32, random: f64) -> Duration {
         self.jittered(doubled(self.first, self.longest, attempts), random)
+    }
+
+    fn longest_wait(&self) -> Duration {
+        self.jittered(self.longest, 1.0)
     }
 
     /// How long a recipient is tried after its message was received.

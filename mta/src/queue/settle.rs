@@ -212,6 +212,8 @@ impl Queue {
         let waiting = || settlement.settled.iter().filter(|one| one.status.state == RecipientState::Queued);
         let Some(due) = waiting().map(|one| one.status.next_attempt_at).max() else { return };
         let recipients = waiting().map(|one| one.outcome.index).collect();
+        // What it waits for the spool may be long enough for the clock to be set back.
+        let due = due.min(self.latest_attempt());
         self.wait(&settlement.message, recipients, due, Tag::default());
     }
 }

@@ -195,3 +195,22 @@ async fn a_worker_that_panics_loses_neither_its_unit_nor_its_place() {
     running.await.unwrap();
     assert_eq!(queue.len(), 1);
 }
+
+/// The clock was set back while the node was away: the time table has no such time.
+#[tokio::test]
+async fn an_attempt_is_never_further_away_than_the_longest_wait() {
+    const DAY: u64 = 24 * 3_600_000;
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Faulty::open(folder.path());
+    let recipient = Recipient { address: "bob@remote.test".into(), ..Recipient::default() };
+    let next_attempt_at = crate::clock::now() + DAY;
+    let status = RecipientStatus { attempts: 1, next_attempt_at, ..RecipientStatus::default() };
+    let message = NewMessage { recipients: vec![(0, status)], ..new_message(vec![recipient]) };
+    let id = message.id;
+    spool.accept(message, Bytes::from_static(b"x")).await.unwrap();
+    let queue = Queue::new(parts(folder.path(), spool));
+    let explained = queue.explain(id).unwrap();
+    let next = crate::clock::from_timestamp(&explained[0].next_attempt_at.unwrap());
+    // 4 h, and the most that chance adds.
+    assert!(next <= crate::clock::now() + DAY / 5, "in {} ms", next - crate::clock::now());
+}
