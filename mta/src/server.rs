@@ -171,6 +171,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Mta, BuildError>
     let policy = policy(&config, Arc::clone(&directory), dns, prober, refusals).await?;
 
     let (spool, events) = open_storage(&config).await?;
+    spool.register(&mut registry);
     events.register(&mut registry);
     let queue = Queue::new(queue::Parts {
         hostname: config.hostname.clone(),

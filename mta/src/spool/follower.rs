@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use journal::{Entry, Follower, FollowerError, Liveness, Position, SegmentId};
 use message::MessageId;
+use prometheus_client::metrics::counter::Counter;
 use prost::Message as _;
 
 use super::index::{Index, State};
@@ -26,13 +28,16 @@ pub(super) enum Applied {
     NotUnderstood,
 }
 
+/// Counts what of the spool cannot be read or understood.
+pub(super) type SetAside = Counter<u64, AtomicU64>;
+
 /// Follows the journal.
 #[derive(Debug)]
 pub(super) struct IndexFollower {
     index: Arc<Index>,
     liveness: Liveness,
     /// Records that could not be understood: set aside, never a reason to stop.
-    quarantined: u64,
+    set_aside: SetAside,
 }
 
 impl Follower for IndexFollower {
@@ -56,8 +61,8 @@ impl Follower for IndexFollower {
 }
 
 impl IndexFollower {
-    pub(super) fn new(index: Arc<Index>) -> Self {
-        Self { index, liveness: Liveness::default(), quarantined: 0 }
+    pub(super) fn new(index: Arc<Index>, set_aside: SetAside) -> Self {
+        Self { index, liveness: Liveness::default(), set_aside }
     }
 
     fn accepted(&mut self, entry: &Entry) -> Option<Applied> {
@@ -188,12 +193,12 @@ impl IndexFollower {
         Some(Applied::Holds)
     }
 
-    fn quarantine(&mut self, entry: &Entry) -> Applied {
-        self.quarantined += 1;
+    fn quarantine(&self, entry: &Entry) -> Applied {
+        self.set_aside.inc();
         // Live for ever: its segment stays for people to look at.
         self.liveness.note_live(entry.position, &entry.body);
         tracing::error!(
-            position = %entry.position, kind = entry.kind, total = self.quarantined,
+            position = %entry.position, kind = entry.kind, total = self.set_aside.get(),
             "a spool record cannot be understood and is set aside"
         );
         Applied::NotUnderstood

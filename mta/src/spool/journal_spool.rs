@@ -8,13 +8,14 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use journal::{Append, Appended, BodyWriter, Journal, OnCorruption, Record, Recovery};
 use message::MessageId;
+use prometheus_client::registry::Registry;
 use prost::Message as _;
 use proto::mail::Envelope;
 use proto::mta::RecipientState;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::follower::{Applied, IndexFollower};
+use super::follower::{Applied, IndexFollower, SetAside};
 use super::fresh::{Fresh, Whole};
 use super::index::{Index, Known};
 use super::record::{self, Progress, decode_accepted};
@@ -30,6 +31,7 @@ pub(crate) struct JournalSpool {
     pub(super) index: Arc<Index>,
     fresh: Arc<Fresh>,
     pub(super) stop: Stop,
+    set_aside: SetAside,
 }
 
 /// Whether the journal has stopped for good.
@@ -58,9 +60,21 @@ impl JournalSpool {
             on_corruption: OnCorruption::Quarantine,
             ..journal::Config::new(&config.dir)
         };
-        let (journal, recovery) = Journal::open(config, IndexFollower::new(Arc::clone(&index)))?;
+        let set_aside = SetAside::default();
+        let follower = IndexFollower::new(Arc::clone(&index), set_aside.clone());
+        let (journal, recovery) = Journal::open(config, follower)?;
         index.recovered();
-        Ok((Self { journal, index, fresh: Arc::default(), stop: Stop::default() }, recovery))
+        set_aside.inc_by(recovery.quarantined.len() as u64);
+        Ok((Self { journal, index, fresh: Arc::default(), stop: Stop::default(), set_aside }, recovery))
+    }
+
+    /// Registers what is counted.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "mta_spool_set_aside",
+            "Parts of the spool that cannot be read or understood, and are left for people to look at",
+            self.set_aside.clone(),
+        );
     }
 
     /// Resolves when the journal has stopped: what its disk holds is unknown, and nothing more can be promised until it
