@@ -25,6 +25,7 @@ mod receiving;
 mod reports;
 mod retries;
 mod routing;
+mod silence;
 mod sites;
 mod steering;
 mod suspending;

@@ -1,7 +1,7 @@
 //! Hosts that misbehave in every way that is known of them, each at each step: what becomes of the recipient, how often it
 //! is tried, and what the host has seen.
 
-mod cases;
+pub mod cases;
 
 use proto::mta::{EventKind, RecipientState};
 use service::config::{ByteSize, HumanDuration};

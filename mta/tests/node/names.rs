@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, MX, TXT};
@@ -13,7 +15,11 @@ use tokio::net::UdpSocket;
 #[derive(Clone, Default)]
 pub struct Names {
     records: HashMap<String, Vec<RData>>,
+    silence: Silence,
 }
+
+/// Whether the server answers nobody at all.
+pub type Silence = Arc<AtomicBool>;
 
 impl Names {
     pub fn mx(mut self, domain: &str, preference: u16, host: &str) -> Self {
@@ -33,6 +39,11 @@ impl Names {
         self
     }
 
+    /// What makes the server fall silent.
+    pub fn silence(&self) -> Silence {
+        Arc::clone(&self.silence)
+    }
+
     /// Serves; returns where.
     pub async fn start(self) -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -42,7 +53,8 @@ impl Names {
             loop {
                 let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
                 let query = Message::from_vec(&buffer[..length]).unwrap();
-                if !query.queries[0].name().to_ascii().to_lowercase().ends_with("silent.test.") {
+                let name = query.queries[0].name().to_ascii().to_lowercase();
+                if !self.silence.load(Ordering::SeqCst) && !name.ends_with("silent.test.") {
                     socket.send_to(&self.respond(&query).to_vec().unwrap(), client).await.unwrap();
                 }
             }
