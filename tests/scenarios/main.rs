@@ -10,6 +10,8 @@ mod every_service_can_be_inspected;
 mod layers;
 mod mail_goes_on_when_an_mta_node_dies;
 mod mail_programs_work_all_day;
+mod mail_survives_a_clock_that_jumps;
+mod mail_survives_a_failing_disk;
 mod no_acknowledged_message_is_lost_when_a_service_is_killed;
 mod other_mail_systems_exchange_mail_with_us;
 mod relayed_mail_survives_a_killed_mta;

@@ -5,6 +5,7 @@
 
 mod certificate;
 pub mod clients;
+mod disk;
 mod dns;
 pub mod load;
 mod mailbox;
@@ -18,9 +19,11 @@ mod remote;
 mod session;
 mod tally;
 mod wait;
+mod wall_clock;
 mod wire;
 
 pub use certificate::{Authority, Certificate};
+pub use disk::Disk;
 pub use dns::{Dns, Zone};
 pub use mailbox::{Stored, read_inbox};
 pub use metrics::metric;
@@ -32,3 +35,4 @@ pub use remote::Remote;
 pub use session::{Failure, Session};
 pub use tally::Tally;
 pub use wait::{eventually, eventually_within};
+pub use wall_clock::WallClock;

@@ -98,6 +98,7 @@ struct Shared {
     tls: Arc<ClientConfig>,
     stop: AtomicBool,
     acknowledged: [AtomicU64; 2],
+    refused: AtomicU64,
 }
 
 impl Load {
@@ -110,6 +111,7 @@ impl Load {
             tls: trust(Path::new(&pipeline.ca())),
             stop: AtomicBool::new(false),
             acknowledged: Default::default(),
+            refused: AtomicU64::new(0),
         });
         let doors = [(Door::Smtp, mix.smtp), (Door::Submissions, mix.submissions)];
         let doors = doors.into_iter().flat_map(|(door, clients)| iter::repeat_n(door, clients));
@@ -123,6 +125,11 @@ impl Load {
     /// Messages that got their 250 at a door so far.
     pub fn acknowledged(&self, door: Door) -> u64 {
         self.shared.acknowledged[door as usize].load(Ordering::Relaxed)
+    }
+
+    /// Messages that were refused so far.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
     }
 
     /// Lets each client finish its message, and tells what they went through.
@@ -188,6 +195,9 @@ impl Client {
                 Err(Failure::Lost(error)) => Fate::Unknown(error.kind()),
             };
             let was_refused = matches!(fate, Fate::Refused(_));
+            if was_refused {
+                self.shared.refused.fetch_add(1, Ordering::Relaxed);
+            }
             if fate == Fate::Acknowledged {
                 self.shared.acknowledged[self.door as usize].fetch_add(1, Ordering::Relaxed);
             }

@@ -66,17 +66,7 @@ impl Pipeline {
     /// # Panics
     /// If it does not come up.
     pub fn up(&mut self) {
-        let log = File::create(self.path("up.log")).expect("a log");
-        let supervisor = Command::new(&self.binary)
-            .args(["up", "--dir"])
-            .arg(self.data())
-            .args(&self.arguments)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .spawn()
-            .expect("waypost starts");
+        let supervisor = self.command().spawn().expect("waypost starts");
         let supervisor = self.supervisor.insert(supervisor);
         let (data, printed) = (self.dir.path().join("data"), self.dir.path().join("up.log"));
         eventually("the pipeline to come up", || {
@@ -88,6 +78,32 @@ impl Pipeline {
             );
             data.join("ready.json").exists().then_some(())
         });
+    }
+
+    /// Like [`Pipeline::up`], where it cannot come up. Returns what it printed.
+    ///
+    /// # Panics
+    /// If it does.
+    pub fn cannot_come_up(&mut self) -> String {
+        let status = self.command().status().expect("waypost starts");
+        assert!(!status.success(), "it came up, and ended well");
+        fs::read_to_string(self.path("up.log")).unwrap_or_default()
+    }
+
+    /// Changes a variable, for the next time that it is started.
+    pub fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.environment.retain(|(known, _)| *known != name);
+        self.environment.push((name, value.into()));
+    }
+
+    /// `waypost up` with all that it is started with.
+    fn command(&self) -> Command {
+        let log = File::create(self.path("up.log")).expect("a log");
+        let mut command = Command::new(&self.binary);
+        command.args(["up", "--dir"]).arg(self.data()).args(&self.arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
+        command
     }
 
     /// Asks it to stop, and waits until it has.

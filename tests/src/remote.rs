@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -38,6 +38,9 @@ struct Taking {
     /// One of so many replies to a message is cut off; 0 for none.
     cuts_off: u8,
     cut_off: AtomicUsize,
+    /// Every recipient is put off.
+    puts_off: AtomicBool,
+    put_off: AtomicUsize,
 }
 
 /// The system.
@@ -78,6 +81,16 @@ impl Remote {
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Puts off every recipient from now on, or does not any more.
+    pub fn puts_off(&self, everyone: bool) {
+        self.taking.puts_off.store(everyone, Ordering::Relaxed);
+    }
+
+    /// How often it has put off a recipient.
+    pub fn put_off(&self) -> usize {
+        self.taking.put_off.load(Ordering::Relaxed)
     }
 
     /// Replies that it cut off by itself.
@@ -137,7 +150,7 @@ impl Visit<'_> {
             let command = line.trim_end().to_ascii_uppercase();
             let reply = match command.split([' ', ':']).next().unwrap_or_default() {
                 "EHLO" => format!("250-remote.test\r\n{extensions}250 8BITMIME"),
-                "RCPT" if fastrand::u8(..PUT_OFF) == 0 => "451 4.3.0 come again".to_owned(),
+                "RCPT" if self.puts_off() => "451 4.3.0 come again".to_owned(),
                 "RCPT" => {
                     let path = line.split(['<', '>']).nth(1).unwrap_or_default();
                     recipients.push(path.to_owned());
@@ -180,6 +193,12 @@ impl Visit<'_> {
             writer.write_all(b"\r\n")?;
         }
         Ok(())
+    }
+
+    fn puts_off(&self) -> bool {
+        let puts_off = self.taking.puts_off.load(Ordering::Relaxed) || fastrand::u8(..PUT_OFF) == 0;
+        self.taking.put_off.fetch_add(usize::from(puts_off), Ordering::Relaxed);
+        puts_off
     }
 
     /// The message is ours from here on, whether or not the sender hears of it. What is left of the reply if it is to be

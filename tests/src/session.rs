@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 
+use crate::Pipeline;
 use crate::load::{self, Sent};
-use crate::wire::Wire;
+use crate::wire::{Wire, trust};
 
 /// AUTH PLAIN for alice@example.test and the password `secret`.
 const CREDENTIALS: &str = "AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=";
@@ -32,6 +34,11 @@ impl Session {
     /// Connects in clear, as another MTA would.
     pub fn open(address: SocketAddr) -> Result<Self, Failure> {
         Self::begin(Wire::connect(address, None)?)
+    }
+
+    /// Logs in at a pipeline's MSA, as a mail program would.
+    pub fn submission(pipeline: &Pipeline) -> Result<Self, Failure> {
+        Self::log_in(pipeline.address("msa", "submissions"), &trust(Path::new(&pipeline.ca())))
     }
 
     /// Connects under TLS and logs in as alice.
