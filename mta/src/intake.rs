@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use message::received::{HopCounter, MAX_HOPS};
+use message::urgency::KindReader;
 use message::{Address, MessageId};
 use prost::Message as _;
 use proto::mail::{BodyType, DsnNotify, Envelope, Recipient, Reply};
@@ -65,6 +66,7 @@ pub(crate) struct Incoming {
     eight_bit: bool,
     /// Those before this host.
     hops: HopCounter,
+    kind: KindReader,
 }
 
 enum Body {
@@ -80,6 +82,7 @@ impl Intake {
             size: trace.len() as u64,
             eight_bit: false,
             hops: HopCounter::default(),
+            kind: KindReader::default(),
         }
     }
 
@@ -89,6 +92,7 @@ impl Intake {
         incoming.eight_bit = incoming.eight_bit || !chunk.is_ascii();
         incoming.hops.push(&chunk);
         check_hops(&incoming.hops)?;
+        incoming.kind.push(&chunk);
         match &mut incoming.body {
             Body::Memory(memory, permit) => {
                 if incoming.size <= *self.limits.in_memory && self.reserve(permit, chunk.len()) {
@@ -137,6 +141,10 @@ impl Intake {
             let body_type =
                 if incoming.eight_bit { BodyType::BodyType8bitmime } else { BodyType::BodyType7bit };
             envelope.set_body_type(body_type);
+        }
+        if envelope.priority == 0 {
+            // Its sender asked for nothing: mail that somebody waits for goes before it.
+            envelope.priority = incoming.kind.kind().priority().into();
         }
         envelope.received_at.get_or_insert_with(|| clock::timestamp(clock::now()));
         match incoming.body {

@@ -22,6 +22,7 @@ pub mod mime;
 pub mod parameters;
 pub mod received;
 pub mod unitext;
+pub mod urgency;
 pub mod words;
 
 pub use address::{Address, AddressError, Domain, LocalPart, ReversePath};

@@ -104,3 +104,23 @@ async fn a_repeated_hand_over_adds_nothing() {
     }
     assert_eq!(node.waiting().await, before + 1);
 }
+
+/// What a sender asked for stands; else mail that nobody waits for goes behind what somebody may wait for.
+#[tokio::test]
+async fn automatic_and_bulk_mail_has_a_lower_priority_unless_its_sender_asked_for_one() {
+    let (names, port) = no_remote();
+    let node = Node::start(names, port).await;
+    for (field, asked, expected) in [
+        ("Subject: x", 0, 0),
+        ("Auto-Submitted: auto-generated", 0, -2),
+        ("Precedence: bulk", 0, -4),
+        ("Precedence: bulk", 3, 3),
+        ("Subject: x", -9, -9),
+    ] {
+        let mut envelope = envelope(&["bob@broken.test"]);
+        envelope.priority = asked;
+        node.enqueue(envelope.clone(), &format!("{field}\r\n\r\nbody\r\n")).await.unwrap();
+        let queued = node.get(&envelope.message_id).await.unwrap();
+        assert_eq!(queued.priority, expected, "{field}, {asked}");
+    }
+}
