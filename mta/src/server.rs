@@ -24,7 +24,7 @@ use tokio::task::spawn_blocking;
 use tonic::service::Routes;
 
 use crate::config::{Config, ConfigError, Limits, OutboundConfig};
-use crate::deliver::{self, Connector, ConversionMemory, Hops, Mda, Remote};
+use crate::deliver::{self, Connector, ConversionMemory, Hops, Mda, Remote, Sources};
 use crate::emptying::{self, Emptying, Nodes};
 use crate::events::{Events, EventsService};
 use crate::housekeeping::keep_house;
@@ -371,8 +371,14 @@ fn sites(config: &Config, hostname: &Domain, smtp: &[Port], dns: Dns) -> Sites {
 /// The way to other MTAs.
 fn remote(config: &Config, hostname: &Domain, sites: Sites, tls: Arc<TlsPolicies>) -> Remote {
     let OutboundConfig { timeouts, chunking, conversion_memory, .. } = &config.outbound;
-    let connector =
-        Connector { sites, hostname: hostname.clone(), tls, timeouts: *timeouts, chunking: *chunking };
+    let connector = Connector {
+        sites,
+        hostname: hostname.clone(),
+        tls,
+        timeouts: *timeouts,
+        chunking: *chunking,
+        sources: Sources::default(),
+    };
     Remote { connector: Arc::new(connector), conversion: ConversionMemory::new(**conversion_memory) }
 }
 

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 
 use super::letter::Letter;
 use super::session::Session;
+use super::source::{Source, Sources};
 use crate::reply::reply;
 use crate::routing::TlsMode;
 use crate::site::{Site, Sites, Target, Targets, Unroutable};
@@ -31,6 +32,7 @@ pub(crate) struct Connector {
     pub(crate) timeouts: Timeouts,
     /// Messages go in chunks where that is offered.
     pub(crate) chunking: bool,
+    pub(crate) sources: Sources,
 }
 
 /// What a session is wanted for.
@@ -85,6 +87,7 @@ struct Candidate<'a> {
     target: &'a Target,
     decision: Decision,
     dial: client::Target,
+    source: Option<Source>,
 }
 
 /// What became of hosts that were tried in vain.
@@ -144,7 +147,10 @@ impl Connector {
             let (place, stream) = connected?;
             done.push(place);
             match Box::pin(self.begin(errand, &candidates[place], stream)).await {
-                Ok(session) => return Some((session, candidates.swap_remove(place).decision)),
+                Ok(session) => {
+                    let Candidate { decision, source, .. } = candidates.swap_remove(place);
+                    return Some((session.from(source), decision));
+                }
                 Err(unreachable) => vain.note(unreachable),
             }
             let mut place = 0..;
@@ -165,9 +171,11 @@ impl Connector {
         for target in host {
             match self.decide(errand, target).await {
                 Ok(decision) => {
-                    let source = errand.site.settings.source_for(target.address.ip());
-                    let dial = client::Target { address: target.address, source };
-                    candidates.push(Candidate { target, decision, dial });
+                    let Site { name, settings, .. } = errand.site;
+                    let source = self.sources.take(name, settings, target.address.ip());
+                    let address = source.as_ref().map(Source::address);
+                    let dial = client::Target { address: target.address, source: address };
+                    candidates.push(Candidate { target, decision, dial, source });
                 }
                 // It is told and counted once, however many addresses the host has.
                 Err(_) if is_refused => {}

@@ -7,6 +7,7 @@ mod mda;
 mod pool;
 mod remote;
 mod session;
+mod source;
 
 use service::directory::Directory;
 
@@ -18,6 +19,7 @@ pub(crate) use mda::{Mda, Straight, TARGET as MDA_TARGET};
 pub(crate) use pool::{Carried, Pool};
 pub(crate) use remote::{Attempt, Remote};
 pub(crate) use session::Session;
+pub(crate) use source::Sources;
 
 /// What the MDA is called where sites and peers are named.
 pub(crate) const MDA: &str = "mda";

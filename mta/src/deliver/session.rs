@@ -10,6 +10,7 @@ use smtp::Extensions;
 use smtp::client::{Envelope, Outcome};
 
 use super::connect::peer;
+use super::source::Source;
 use crate::reply::reply;
 use crate::site::Target;
 use crate::tls::Decision;
@@ -18,6 +19,8 @@ use crate::tls::Decision;
 pub(crate) struct Session {
     connection: Connection,
     target: Target,
+    /// In use for as long as the session is.
+    _source: Option<Source>,
     /// Why it is in clear, if it could have been otherwise.
     downgrade: String,
 }
@@ -36,7 +39,12 @@ impl Session {
         let refusal = connection.start_tls_refusal().map(|refusal| format!("STARTTLS refused: {refusal}"));
         let why = refusal.or(why_clear).filter(|_| connection.tls().is_none());
         let downgrade = why.map(|why| format!("sent in clear: {why}")).unwrap_or_default();
-        Self { connection, target: target.clone(), downgrade }
+        Self { connection, target: target.clone(), _source: None, downgrade }
+    }
+
+    /// The same session, which comes from this address.
+    pub(super) fn from(self, source: Option<Source>) -> Self {
+        Self { _source: source, ..self }
     }
 
     /// The host, by name and address.

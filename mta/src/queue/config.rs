@@ -16,7 +16,8 @@ const MDA: u32 = 32;
 const TURN: u32 = 10;
 
 /// What one site (the hosts that take a domain's mail, together for all domains that name the same ones) may have at a
-/// time, and how the accounts share it.
+/// time, and how the accounts share it. A site to which a route sends from several addresses (`source`) may have as much
+/// from each of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SitesConfig {
@@ -107,13 +108,16 @@ impl SitesConfig {
         None
     }
 
-    /// What a site may have.
-    pub(super) fn limits(&self) -> SiteLimits {
-        let rate = |rate: RateConfig| Rate { count: rate.count, per: clock::millis(*rate.per) };
+    /// What a site may have to which mail goes from so many addresses.
+    pub(super) fn limits(&self, sources: u32) -> SiteLimits {
+        let rate = |rate: RateConfig| Rate {
+            count: rate.count.saturating_mul(sources),
+            per: clock::millis(*rate.per),
+        };
         SiteLimits {
-            initial: self.first,
+            initial: self.first.saturating_mul(sources),
             min: self.least,
-            max: self.most,
+            max: self.most.saturating_mul(sources),
             messages: self.messages.map(rate),
             connections: self.connections.map(rate),
             counted: true,
@@ -151,6 +155,15 @@ pub(super) fn mda() -> SiteLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_address_that_mail_goes_from_has_the_limits_of_a_site() {
+        let rate = RateConfig { count: 3, per: HumanDuration::from_secs(1) };
+        let config = SitesConfig { connections: Some(rate), ..SitesConfig::default() };
+        let limits = config.limits(2);
+        assert_eq!((limits.initial, limits.min, limits.max), (10, 1, 40));
+        assert_eq!(limits.connections, Some(Rate { count: 6, per: 1_000 }));
+    }
 
     #[test]
     fn what_would_stop_mail_is_refused() {

@@ -234,7 +234,7 @@ impl Queue {
         match resolved {
             Ok(site) => {
                 let tag = Tag { stalls: 0, is_mailbox: piece.is_mailbox };
-                let limits = self.parts.sites.limits();
+                let limits = self.parts.sites.limits(site.settings.sharing());
                 self.push(&piece.message, &piece.recipients, &piece.domain, tag, |scheduler| {
                     scheduler.site(&site.name, limits)
                 });

@@ -16,7 +16,7 @@ use super::*;
 mod deadlines;
 
 use crate::config::{Config, EventsConfig};
-use crate::deliver::{Connector, ConversionMemory, MDA_TARGET, Mda, Remote};
+use crate::deliver::{Connector, ConversionMemory, MDA_TARGET, Mda, Remote, Sources};
 use crate::routing::Router;
 use crate::site::{Own, Sites};
 use crate::spool::{
@@ -170,7 +170,14 @@ fn hops(folder: &std::path::Path) -> Hops {
     let tls = Arc::new(TlsPolicies::open(&config, &dns).unwrap());
     let own = Own { hostname: hostname.clone(), addresses: Vec::new(), listeners: Vec::new() };
     let sites = Sites::new(dns, own, 25);
-    let connector = Connector { sites, hostname, tls, timeouts: Timeouts::default(), chunking: true };
+    let connector = Connector {
+        sites,
+        hostname,
+        tls,
+        timeouts: Timeouts::default(),
+        chunking: true,
+        sources: Sources::default(),
+    };
     let remote = Remote { connector: Arc::new(connector), conversion: ConversionMemory::new(0) };
     let directory = Directory::new(Channels::new(&nowhere, directory::TARGET, None).unwrap());
     let mda = Mda::new(Channels::new(&nowhere, MDA_TARGET, None).unwrap());

@@ -30,10 +30,18 @@ impl RouteSettings {
         self.sources.is_empty() || self.sources.iter().any(|source| source.is_ipv4() == address.is_ipv4())
     }
 
-    /// The address to send from to `address`: any of the sources of its family. `None` leaves the choice to the kernel.
-    pub(crate) fn source_for(&self, address: IpAddr) -> Option<IpAddr> {
-        let fitting = self.sources.iter().filter(|source| source.is_ipv4() == address.is_ipv4());
-        fastrand::choice(fitting.collect::<Vec<_>>()).copied()
+    /// The addresses to send from to `address`: the sources of its family. None leaves the choice to the kernel.
+    pub(crate) fn sources_for(&self, address: IpAddr) -> impl Iterator<Item = IpAddr> {
+        let sources = self.sources.iter().copied();
+        sources.filter(move |source| source.is_ipv4() == address.is_ipv4())
+    }
+
+    /// So many addresses share what goes to a site, whichever family its hosts have; at least 1.
+    pub(crate) fn sharing(&self) -> u32 {
+        let four = self.sources.iter().filter(|source| source.is_ipv4()).count();
+        let of_families = [four, self.sources.len() - four];
+        let sharing = of_families.into_iter().filter(|&count| count > 0).min();
+        sharing.and_then(|sharing| u32::try_from(sharing).ok()).unwrap_or(1)
     }
 
     /// Whether a connection is made as on a route that no rule made, so that both kinds can share it.

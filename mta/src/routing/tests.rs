@@ -156,7 +156,10 @@ fn a_rules_settings_travel_with_the_route() {
     assert_eq!(settings.ehlo.as_ref().unwrap().ascii(), "out.example");
     let (four, six) = ("198.51.100.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
     assert!(settings.reaches(four));
-    assert_eq!(settings.source_for(four), Some("192.0.2.9".parse().unwrap()));
+    assert_eq!(
+        settings.sources_for(four).map(|source| source.to_string()).collect::<Vec<_>>(),
+        ["192.0.2.9"]
+    );
     assert!(!settings.reaches(six), "it would leave from another address");
 
     std::fs::write(&file, "another").unwrap();

@@ -74,6 +74,31 @@ async fn domains_of_one_set_of_hosts_share_its_limit() {
 }
 
 #[tokio::test]
+async fn each_address_that_mail_goes_from_has_the_limit_of_the_site() {
+    let mut exchange = Exchange::start(host(71), 0, slow(100)).await;
+    let names = Names::default().a("remote.test", host(71));
+    let node = Node::start_with(names, exchange.address.port(), |config| {
+        config.outbound.sites.first = 1;
+        config.outbound.sites.most = 1;
+        let source = [host(72), host(73), host(74)].map(Into::into).to_vec();
+        config.route = vec![mta::RouteConfig { source, ..mta::RouteConfig::default() }];
+    })
+    .await;
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        ids.push(send(&node, &format!("user{n}@remote.test")).await);
+    }
+    for _ in 0..3 {
+        exchange.received().await;
+    }
+    exchange.answer(6);
+    for id in ids {
+        node.event(&id, EventKind::Delivered).await;
+    }
+    assert_eq!(exchange.most_unanswered(), 3);
+}
+
+#[tokio::test]
 async fn recipients_at_one_site_share_a_transaction_up_to_the_limit() {
     let mut exchange = Exchange::start(host(21), 0, Script::default()).await;
     let names = Names::default().a("remote.test", host(21));

@@ -131,7 +131,7 @@ async fn what_stands_in_line_or_is_suspended_is_given_up_at_its_deadline() {
         let queue = &world.queue;
         queue.scheduler.lock().withdraw(world.message.id, |_| true);
         queue.scheduler.lock().suspend(scope);
-        let limits = SitesConfig::default().limits();
+        let limits = SitesConfig::default().limits(1);
         queue.push(&world.message, &[0], "remote.test", Tag::default(), |scheduler| {
             scheduler.site(&SiteName::new("mx"), limits)
         });
