@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::*;
 
 mod deadlines;
+mod scale;
 
 use crate::config::{Config, EventsConfig};
 use crate::deliver::{Connector, ConversionMemory, MDA_TARGET, Mda, Remote, Sources};

@@ -8,7 +8,6 @@ use service::config::ByteSize;
 use super::*;
 
 mod handing_over;
-mod scale;
 mod steering;
 
 fn open(dir: &Path) -> JournalSpool {

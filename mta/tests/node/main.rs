@@ -17,6 +17,7 @@ mod taker;
 mod conversion;
 mod draining;
 mod events;
+mod fairness;
 mod inbound;
 mod misbehaviour;
 mod outbound;
