@@ -1,6 +1,7 @@
 //! Who exists: the MDA's `Directory`, as the MSA and the MTA ask it.
 
-use std::collections::HashMap;
+mod answers;
+
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -8,6 +9,7 @@ use proto::mda::directory_client::DirectoryClient;
 use proto::mda::{AuthenticateRequest, AuthenticateResponse, ResolutionKind, ResolveRequest};
 use tonic::Status;
 
+use self::answers::Answers;
 use crate::grpc::client::{Channels, Retry, Target};
 use crate::tls::Role;
 
@@ -26,7 +28,7 @@ pub const TARGET: Target = Target { role: Role::Mda, service: "waypost.mda.v1.Di
 #[derive(Debug)]
 pub struct Directory {
     channels: Channels,
-    answers: Mutex<HashMap<Box<str>, (Instant, Resolution)>>,
+    answers: Mutex<Answers>,
 }
 
 /// What an address is.
@@ -57,7 +59,7 @@ pub struct Expansion {
 impl Directory {
     /// A client that asks over `channels`, made for [`TARGET`].
     pub fn new(channels: Channels) -> Self {
-        Self { channels, answers: Mutex::default() }
+        Self { channels, answers: Mutex::new(Answers::new(BELIEVED, KEPT)) }
     }
 
     /// Whether the directory can be asked now.
@@ -70,7 +72,7 @@ impl Directory {
     /// # Errors
     /// The directory cannot be asked. Nothing is known then: neither that a user exists nor that it does not.
     pub async fn resolve(&self, addresses: &[&str]) -> Result<Vec<Resolution>, Status> {
-        if let Some(known) = self.known(addresses) {
+        if let Some(known) = self.answers.lock().get(addresses, Instant::now()) {
             return Ok(known);
         }
         let mut resolutions = Vec::with_capacity(addresses.len());
@@ -92,7 +94,7 @@ impl Directory {
         if resolutions.len() != addresses.len() {
             return Err(Status::internal("the directory did not answer for every address"));
         }
-        self.remember(addresses, &resolutions);
+        self.answers.lock().put(addresses, &resolutions, Instant::now());
         Ok(resolutions)
     }
 
@@ -142,30 +144,5 @@ impl Directory {
         };
         let answer = self.channels.call(Retry::Idempotent, call).await?.into_inner();
         Ok(answer.authenticated.then_some(answer))
-    }
-
-    fn known(&self, addresses: &[&str]) -> Option<Vec<Resolution>> {
-        let answers = self.answers.lock();
-        let believed = |address: &&str| {
-            answers.get(*address).filter(|(since, _)| since.elapsed() < BELIEVED).map(|(_, known)| *known)
-        };
-        addresses.iter().map(believed).collect()
-    }
-
-    fn remember(&self, addresses: &[&str], resolutions: &[Resolution]) {
-        let mut answers = self.answers.lock();
-        if answers.len() + addresses.len() > KEPT {
-            answers.retain(|_, (since, _)| since.elapsed() < BELIEVED);
-            if answers.len() + addresses.len() > KEPT {
-                answers.clear();
-            }
-        }
-        let now = Instant::now();
-        for (address, resolution) in addresses.iter().zip(resolutions) {
-            // That nobody is there is not remembered: whoever was just made can have mail at once.
-            if *resolution != Resolution::UnknownUser {
-                answers.insert((*address).into(), (now, *resolution));
-            }
-        }
     }
 }
