@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use message::Address;
 use service::smtp::envelope::to_wire;
-use smtp::client::{Envelope, Outcome};
+use smtp::client::{Envelope, Outcome, Stage};
 use smtp::{Mail, Rcpt, Reply};
 
 use super::Probed;
@@ -32,18 +32,28 @@ impl Prober {
         let errand = Errand { site: &site, domain: &domain, letter: None };
         match self.connector.connect(&errand).await {
             Ok(Connected { mut session, .. }) => {
-                let envelope =
-                    Envelope { mail: Mail::default(), recipients: vec![Rcpt::new(address.clone())] };
+                let mail = Mail { smtputf8: !address.is_ascii(), ..Mail::default() };
+                let envelope = Envelope { mail, recipients: vec![Rcpt::new(address.clone())] };
                 let outcome = session.probe(&envelope).await.into_iter().next();
                 session.quit().await;
                 match outcome {
-                    Some(Outcome::Delivered(_)) => Probed::Exists,
-                    Some(outcome) => judged(outcome.reply().clone()),
+                    Some(outcome) => judged_session(outcome),
                     None => Probed::Unclear("no answer".into()),
                 }
             }
             Err(unreachable) => Probed::Unclear(to_wire(&unreachable.reply).to_string()),
         }
+    }
+}
+
+/// Only what the server says to RCPT is about the address: whoever refuses the null reverse-path knows nothing of it.
+fn judged_session(outcome: Outcome) -> Probed {
+    match outcome {
+        Outcome::Delivered(_) => Probed::Exists,
+        Outcome::Permanent(failure) if failure.from_peer && failure.stage == Stage::Rcpt => {
+            Probed::Unknown(failure.reply)
+        }
+        outcome => Probed::Unclear(outcome.reply().to_string()),
     }
 }
 

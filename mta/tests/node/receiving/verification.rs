@@ -1,6 +1,6 @@
 //! Addresses that are tried out at their next hop.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,21 +12,23 @@ use crate::names::Names;
 use crate::node::Node;
 use crate::stranger;
 
-/// The next hop of `remote.test`: it does not know `unknown@`, is not sure of `later@`, and remembers what it is asked.
+/// The next hop of `remote.test`: it does not know `unknown@`, is not sure of `later@`, takes international addresses, and
+/// remembers what it is asked.
 struct Hop {
     address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl Hop {
-    async fn start(ip: Ipv4Addr) -> Self {
+    /// `refuses_null`: it takes no mail from the null reverse-path.
+    async fn start(ip: Ipv4Addr, refuses_null: bool) -> Self {
         let listener = TcpListener::bind((ip, 0)).await.unwrap();
         let (address, heard) = (listener.local_addr().unwrap(), Arc::new(Mutex::default()));
         let all = Arc::clone(&heard);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(converse(stream, Arc::clone(&all)));
+                tokio::spawn(converse(stream, Arc::clone(&all), refuses_null));
             }
         });
         Self { address, heard }
@@ -39,7 +41,11 @@ impl Hop {
     }
 }
 
-async fn converse(stream: TcpStream, heard: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
+async fn converse(
+    stream: TcpStream,
+    heard: Arc<Mutex<Vec<String>>>,
+    refuses_null: bool,
+) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     stream.write_all(b"220 mx.remote.test ESMTP\r\n").await?;
     loop {
@@ -50,6 +56,8 @@ async fn converse(stream: TcpStream, heard: Arc<Mutex<Vec<String>>>) -> std::io:
         let line = line.trim_end();
         heard.lock().push(line.to_owned());
         let reply = match line {
+            _ if line.starts_with("EHLO ") => "250-mx.remote.test\r\n250-8BITMIME\r\n250 SMTPUTF8",
+            _ if line.starts_with("MAIL FROM:<>") && refuses_null => "550 5.7.1 who are you",
             _ if line.starts_with("RCPT TO:<unknown@") => "550 5.1.1 no such user",
             _ if line.starts_with("RCPT TO:<later@") => "451 4.3.0 ask again",
             _ => "250 2.0.0 ok",
@@ -59,8 +67,11 @@ async fn converse(stream: TcpStream, heard: Arc<Mutex<Vec<String>>>) -> std::io:
 }
 
 async fn node(last: u8, senders: bool) -> (Node, Hop) {
-    let ip = Ipv4Addr::new(127, 0, 6, last);
-    let hop = Hop::start(ip).await;
+    node_before(Hop::start(Ipv4Addr::new(127, 0, 6, last), false).await, senders).await
+}
+
+async fn node_before(hop: Hop, senders: bool) -> (Node, Hop) {
+    let IpAddr::V4(ip) = hop.address.ip() else { panic!("{}", hop.address) };
     let names = Names::default().mx("remote.test", 10, "mx.remote.test").a("mx.remote.test", ip);
     let node = Node::start_with(names, hop.address.port(), |config| {
         stranger::listen_to_proxy(config);
@@ -107,4 +118,22 @@ async fn senders_are_asked_for_where_that_is_wanted() {
     }
     assert_eq!(hop.heard().len(), 6, "{:?}", hop.heard());
     assert!(hop.heard().iter().step_by(2).all(|line| line == "MAIL FROM:<>"));
+}
+
+#[tokio::test]
+async fn an_international_address_is_asked_for_as_such() {
+    let (node, hop) = node(3, false).await;
+    let mut client = Client::connect(node.smtp).await;
+    client.say("MAIL FROM:<a@elsewhere.test> SMTPUTF8").await;
+    assert_eq!(client.say("RCPT TO:<jürgen@remote.test>").await, "250 2.1.5 recipient ok");
+    assert_eq!(hop.heard(), ["MAIL FROM:<> SMTPUTF8", "RCPT TO:<jürgen@remote.test>"]);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_null_sender_says_nothing_of_the_address() {
+    let (node, _hop) = node_before(Hop::start(Ipv4Addr::new(127, 0, 6, 4), true).await, false).await;
+    let mut client = Client::connect(node.smtp).await;
+    client.say("MAIL FROM:<a@elsewhere.test>").await;
+    let said = client.say("RCPT TO:<bob@remote.test>").await;
+    assert_eq!(said, "450 4.1.1 the recipient cannot be verified now, try again later");
 }
