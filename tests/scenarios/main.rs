@@ -10,6 +10,7 @@ mod every_service_can_be_inspected;
 mod layers;
 mod mail_goes_on_when_an_mta_node_dies;
 mod mail_programs_work_all_day;
+mod mail_reaches_whom_an_address_stands_for;
 mod mail_survives_a_clock_that_jumps;
 mod mail_survives_a_failing_disk;
 mod no_acknowledged_message_is_lost_when_a_service_is_killed;

@@ -1,6 +1,7 @@
 //! Mail that comes in by port 25.
 
 use proto::mta::EventKind;
+use service::config::ByteSize;
 
 use super::client::Client;
 use super::mda::DIRECTORY;
@@ -94,10 +95,16 @@ async fn nobody_relays_and_unknown_users_are_refused_in_the_session() {
 
 #[tokio::test]
 async fn a_message_that_goes_in_circles_is_refused() {
-    let node = node().await;
-    let mut client = Client::connect(node.smtp).await;
-    let message = "Received: from a by b\r\n".repeat(100) + MESSAGE;
-    let reply = client.send("a@remote.test", &["bob@example.test"], &message).await;
-    assert!(reply.starts_with("554 5.4.6 "), "{reply}");
-    assert!(!node.mda.has_delivered());
+    let (names, port) = no_remote();
+    // Also if no message may stay in memory.
+    let on_disk = Node::start_with(names, port, |config| config.limits.in_memory = ByteSize(0)).await;
+    for node in [node().await, on_disk] {
+        let mut client = Client::connect(node.smtp).await;
+        let passed = |hosts| "Received: from a by b\r\n".repeat(hosts) + MESSAGE;
+        let reply = client.send("a@remote.test", &["bob@example.test"], &passed(100)).await;
+        assert!(reply.starts_with("554 5.4.6 "), "{reply}");
+        let reply = client.send("a@remote.test", &["bob@example.test"], &passed(99)).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+        assert_eq!(node.mda.delivered().await.envelope.message_id, id_of(&reply));
+    }
 }
