@@ -22,6 +22,8 @@ pub struct Script {
     pub offers: Offers,
     /// What goes wrong, once on each connection.
     pub fault: Option<Fault>,
+    /// Messages that go well before that.
+    pub spares: usize,
     /// The second MAIL on a connection is answered with 421, and the connection closed.
     pub one_message: bool,
     /// The reply to each message waits until the test says [`Exchange::answer`].

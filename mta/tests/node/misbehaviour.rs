@@ -330,3 +330,45 @@ async fn replies_that_came_before_a_cut_count() {
         assert_eq!(exchange.heard(), [seen, "EHLO MAIL RCPT RCPT ."], "{at:?} {offers:?}");
     }
 }
+
+/// A host may end a session that waits, and what it has not answered goes over another one at once. What it may have taken
+/// does not.
+#[tokio::test]
+async fn over_a_session_that_was_used_before_nothing_goes_twice_in_one_attempt() {
+    let again = &["deferred 451 4.4.2 Connection closed by the server at ", "attempt 2", "delivered 250"];
+    let ends = [
+        (Step::Mail, BY_DATA, &again[2..], WHOLE),
+        // With all of the message in one breath, nobody knows how far a host came that answered nothing.
+        (Step::Mail, CHUNKING, again, WHOLE),
+        (Step::Rcpt(0), ALL, again, "EHLO MAIL RCPT . MAIL"),
+        (Step::Data, BY_DATA, again, "EHLO MAIL RCPT . MAIL RCPT"),
+        (Step::End, ALL, again, "EHLO MAIL RCPT . MAIL RCPT ."),
+    ];
+    let cases = ends
+        .into_iter()
+        .flat_map(|(at, offers, told, seen)| offers.iter().map(move |o| (at, *o, told, seen)));
+    for ((at, offers, told, seen), number) in cases.zip(41..) {
+        let fault = Some(Fault { at, how: Ends("") });
+        let script = Script { misbehaves: 1, offers, fault, spares: 1, ..Script::default() };
+        let (mut exchange, names) = one_host(number, script).await;
+        let node = Node::start_with(names, exchange.address.port(), |config| {
+            config.outbound.sites.idle = HumanDuration::from_hours(1);
+            // One at a time: the second goes when the first has given the session back.
+            config.outbound.sites.first = 1;
+            config.outbound.sites.most = 1;
+        })
+        .await;
+        let envelopes = [envelope(&["bob@remote.test"]), envelope(&["carol@remote.test"])];
+        for envelope in &envelopes {
+            node.enqueue(envelope.clone(), MESSAGE).await.unwrap();
+            node.event(&envelope.message_id, EventKind::Delivered).await;
+        }
+        let story = story(&node.trace(&envelopes[1].message_id).await);
+        let expected = [&["attempt 1"], told].concat();
+        let is_so = story.len() == expected.len()
+            && story.iter().zip(&expected).all(|(told, expected)| told.starts_with(expected));
+        assert!(is_so, "{at:?} {offers:?} {story:#?}");
+        assert_eq!(exchange.heard(), [seen, WHOLE], "{at:?} {offers:?}");
+        assert_eq!(exchange.received_so_far().len(), seen.matches('.').count() + 1);
+    }
+}

@@ -22,6 +22,8 @@ pub(super) struct Conversation {
     host: Arc<Host>,
     transaction: Transaction,
     mails: usize,
+    /// Messages that were answered.
+    answered: usize,
 }
 
 #[derive(Default)]
@@ -47,7 +49,7 @@ enum Then {
 impl Conversation {
     pub(super) fn new(stream: TcpStream, number: usize, script: Script, host: Arc<Host>) -> Self {
         let stream = BufReader::new(stream);
-        Self { stream, number, script, host, transaction: Transaction::default(), mails: 0 }
+        Self { stream, number, script, host, transaction: Transaction::default(), mails: 0, answered: 0 }
     }
 
     /// Until one side ends it.
@@ -185,7 +187,9 @@ impl Conversation {
         self.note(".");
         let Transaction { message, .. } = std::mem::take(&mut self.transaction);
         self.host.take(message, self.script.slow).await;
-        self.reply(Step::End, "250 2.0.0 taken").await
+        let then = self.reply(Step::End, "250 2.0.0 taken").await?;
+        self.answered += 1;
+        Ok(then)
     }
 
     /// Replies to a command; notes it if that is consent.
@@ -202,12 +206,13 @@ impl Conversation {
     }
 
     fn is_faulty(&self, at: Step) -> bool {
-        self.script.fault.is_some_and(|fault| fault.at == at)
+        self.script.fault.is_some_and(|fault| fault.at == at) && self.answered >= self.script.spares
     }
 
     /// The right reply, or what the script has in its place.
     async fn reply(&mut self, at: Step, right: &str) -> io::Result<Then> {
-        let Some(Fault { how, .. }) = self.script.fault.take_if(|fault| fault.at == at) else {
+        let fault = if self.is_faulty(at) { self.script.fault.take() } else { None };
+        let Some(Fault { how, .. }) = fault else {
             self.say(right).await?;
             return Ok(consent(at, right));
         };
