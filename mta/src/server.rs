@@ -24,7 +24,7 @@ use tokio::task::spawn_blocking;
 use tonic::service::Routes;
 
 use crate::config::{Config, ConfigError, Limits, OutboundConfig};
-use crate::deliver::{self, Connector, ConversionMemory, Hops, Mda, Remote, Sources};
+use crate::deliver::{self, Connector, ConversionMemory, Dead, Hops, Mda, Remote, Sources};
 use crate::emptying::{self, Emptying, Nodes};
 use crate::events::{Events, EventsService};
 use crate::housekeeping::keep_house;
@@ -370,7 +370,7 @@ fn sites(config: &Config, hostname: &Domain, smtp: &[Port], dns: Dns) -> Sites {
 
 /// The way to other MTAs.
 fn remote(config: &Config, hostname: &Domain, sites: Sites, tls: Arc<TlsPolicies>) -> Remote {
-    let OutboundConfig { timeouts, chunking, conversion_memory, .. } = &config.outbound;
+    let OutboundConfig { timeouts, chunking, conversion_memory, sites: sites_config, .. } = &config.outbound;
     let connector = Connector {
         sites,
         hostname: hostname.clone(),
@@ -378,6 +378,7 @@ fn remote(config: &Config, hostname: &Domain, sites: Sites, tls: Arc<TlsPolicies
         timeouts: *timeouts,
         chunking: *chunking,
         sources: Sources::default(),
+        dead: Dead::new(*sites_config.down_first, *sites_config.down_longest),
     };
     Remote { connector: Arc::new(connector), conversion: ConversionMemory::new(**conversion_memory) }
 }

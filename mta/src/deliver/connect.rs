@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use message::Domain;
 use proto::mail::Reply;
@@ -15,6 +16,7 @@ use smtp::client::{Failure, Stage, StartTls};
 use smtp::{Credentials, Password};
 use tokio::net::TcpStream;
 
+use super::dead::Dead;
 use super::letter::Letter;
 use super::session::Session;
 use super::source::{Source, Sources};
@@ -33,6 +35,7 @@ pub(crate) struct Connector {
     /// Messages go in chunks where that is offered.
     pub(crate) chunking: bool,
     pub(crate) sources: Sources,
+    pub(crate) dead: Dead,
 }
 
 /// What a session is wanted for.
@@ -77,6 +80,10 @@ impl Unreachable {
     }
 }
 
+fn is_same_host(one: &Target, next: &Target) -> bool {
+    one.host == next.host
+}
+
 /// How a host stands in traces and reports.
 pub(super) fn peer(target: &Target) -> String {
     format!("{} {}", target.host, target.address)
@@ -115,7 +122,18 @@ impl Connector {
         let local = |unroutable: Unroutable| Unreachable::local(unroutable.reply);
         let Targets { dial, failure } = self.sites.targets(errand.site).await;
         let mut vain = Vain { failure: failure.map(local), told: Vec::new() };
-        for host in dial.chunk_by(|one, next| one.host == next.host) {
+        let now = Instant::now();
+        let (dead, living): (Vec<Target>, Vec<Target>) =
+            dial.into_iter().partition(|target| self.dead.holds(target.address, now));
+        for host in living.chunk_by(is_same_host) {
+            if let Some((session, decision)) = self.connect_to_host(errand, host, &mut vain).await {
+                let left_alone =
+                    |target| format!("{}: left alone, for it could not be reached", peer(target));
+                let passed = dead.iter().map(left_alone).chain(vain.told).collect();
+                return Ok(Connected { session, decision, passed });
+            }
+        }
+        for host in dead.chunk_by(is_same_host) {
             if let Some((session, decision)) = self.connect_to_host(errand, host, &mut vain).await {
                 return Ok(Connected { session, decision, passed: vain.told });
             }
@@ -142,9 +160,12 @@ impl Connector {
             let Dialled { connected, failed } = dial(&addresses, *self.timeouts.connect).await;
             let mut done: Vec<usize> = failed.iter().map(|(place, _)| *place).collect();
             for (place, error) in failed {
-                vain.note(unconnected(candidates[place].target, error));
+                let target = candidates[place].target;
+                self.dead.note(target.address, Instant::now());
+                vain.note(unconnected(target, error));
             }
             let (place, stream) = connected?;
+            self.dead.forget(candidates[place].target.address);
             done.push(place);
             match Box::pin(self.begin(errand, &candidates[place], stream)).await {
                 Ok(session) => {

@@ -2,6 +2,7 @@
 //! outcome is the queue's.
 
 mod connect;
+mod dead;
 mod letter;
 mod mda;
 mod pool;
@@ -14,6 +15,7 @@ use service::directory::Directory;
 use crate::routing::Router;
 
 pub(crate) use connect::{Connected, Connector, Errand};
+pub(crate) use dead::Dead;
 pub(crate) use letter::ConversionMemory;
 pub(crate) use mda::{Mda, Straight, TARGET as MDA_TARGET};
 pub(crate) use pool::{Carried, Pool};

@@ -38,7 +38,8 @@ pub struct SitesConfig {
     pub idle: HumanDuration,
     /// A site is left alone after so many attempts in a row that reached none of its hosts. Default 3.
     pub down_after: u32,
-    /// For how long at first; it doubles each time that it is tried in vain. Default 30s.
+    /// For how long at first; it doubles each time that it is tried in vain. As long, one host that could not be reached
+    /// is left alone while others of its site can be. Default 30s.
     pub down_first: HumanDuration,
     /// For how long at most. Default 15m.
     pub down_longest: HumanDuration,

@@ -17,7 +17,7 @@ mod deadlines;
 mod scale;
 
 use crate::config::{Config, EventsConfig};
-use crate::deliver::{Connector, ConversionMemory, MDA_TARGET, Mda, Remote, Sources};
+use crate::deliver::{Connector, ConversionMemory, Dead, MDA_TARGET, Mda, Remote, Sources};
 use crate::routing::Router;
 use crate::site::{Own, Sites};
 use crate::spool::{
@@ -178,6 +178,7 @@ fn hops(folder: &std::path::Path) -> Hops {
         timeouts: Timeouts::default(),
         chunking: true,
         sources: Sources::default(),
+        dead: Dead::new(Duration::ZERO, Duration::ZERO),
     };
     let remote = Remote { connector: Arc::new(connector), conversion: ConversionMemory::new(0) };
     let directory = Directory::new(Channels::new(&nowhere, directory::TARGET, None).unwrap());

@@ -48,6 +48,30 @@ async fn the_best_host_that_can_be_reached_gets_the_message() {
 }
 
 #[tokio::test]
+async fn a_host_that_could_not_be_reached_is_left_alone_while_others_can_be() {
+    let alive = Exchange::start(host(31), 0, Script::default()).await;
+    let port = alive.address.port();
+    let names = Names::default()
+        .mx("remote.test", 10, "dead.remote.test")
+        .mx("remote.test", 20, "alive.remote.test")
+        .a("dead.remote.test", host(30))
+        .a("alive.remote.test", host(31));
+    let node = Node::start_with(names, port, |config| config.outbound.messages_per_session = 1).await;
+    let mut details = Vec::new();
+    for _ in 0..2 {
+        let envelope = envelope(&["bob@remote.test"]);
+        node.enqueue(envelope.clone(), MESSAGE).await.unwrap();
+        details.push(node.event(&envelope.message_id, EventKind::Delivered).await.detail);
+    }
+    let was_dialled = details.iter().map(|detail| {
+        assert!(detail.contains("dead.remote.test 127.0.3.30:"), "{detail}");
+        !detail.contains("left alone")
+    });
+    assert_eq!(was_dialled.collect::<Vec<_>>(), [true, false]);
+    assert_eq!(alive.connections(), 2);
+}
+
+#[tokio::test]
 async fn a_domain_without_mx_is_its_own_host() {
     let mut exchange = Exchange::start(host(20), 0, Script::default()).await;
     let names = Names::default().a("remote.test", host(20));
