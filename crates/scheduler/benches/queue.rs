@@ -19,6 +19,7 @@ const ACCOUNTS: usize = 100;
 const CYCLES: usize = 200_000;
 
 fn main() {
+    println!("nanoseconds for each message, and octets for each that is queued:");
     println!(
         "{:>9}  {:>12}  {:>12}  {:>12}  {:>10}  {:>10}",
         "queued", "fill", "cycle", "release", "withdraw", "bytes"

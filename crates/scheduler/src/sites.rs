@@ -106,9 +106,10 @@ impl Sites {
         self.startable.len() + self.startable_own.len()
     }
 
-    /// Whether a site waits that counts towards the sessions.
-    pub(crate) fn wait_for_a_session(&self) -> bool {
-        !self.startable.is_empty()
+    /// Whether a site other than `site` waits that counts towards the sessions.
+    pub(crate) fn others_wait_for_a_session(&self, site: SiteId) -> bool {
+        let itself = self[site].startable && self[site].limits.counted;
+        self.startable.len() > usize::from(itself)
     }
 
     /// A site whose time has come.

@@ -66,7 +66,8 @@ impl Scheduler {
     /// The next unit for one who is busy at `site` and has done `done` units there; none if it should end, because the
     /// line is empty, a limit says so, or other sites have waited long enough for a session.
     pub fn take(&mut self, site: SiteId, done: u32, now: Millis) -> Option<Started> {
-        let sessions_are_short = self.sessions >= self.config.sessions && self.sites.wait_for_a_session();
+        let sessions_are_short =
+            self.sessions >= self.config.sessions && self.sites.others_wait_for_a_session(site);
         let gives_way = self.sites[site].limits.counted && done >= self.config.turn && sessions_are_short;
         if gives_way || self.sites[site].block(now, true).is_some() {
             return None;
