@@ -56,7 +56,9 @@ fn a_site_gets_more_while_it_takes_what_it_gets_and_half_once_it_turns_away() {
         let started = start_all(&mut scheduler, now);
         at_a_time.push(started.len());
         now += 1_000;
-        started.iter().for_each(|unit| end(&mut scheduler, unit, feedback, now));
+        for unit in &started {
+            end(&mut scheduler, unit, feedback, now);
+        }
     }
     // What was turned away together halves once.
     assert_eq!(at_a_time, [2, 3, 4, 5, 6, 6, 6, 3]);
@@ -66,8 +68,9 @@ fn a_site_gets_more_while_it_takes_what_it_gets_and_half_once_it_turns_away() {
 fn a_refusal_of_recipients_says_nothing_about_load() {
     let mut scheduler = scheduler(100);
     site(&mut scheduler, "mx", limits(4, 6), 100);
-    let started = start_all(&mut scheduler, 0);
-    started.iter().for_each(|unit| end(&mut scheduler, unit, Feedback::Refused, 1));
+    for unit in start_all(&mut scheduler, 0) {
+        end(&mut scheduler, &unit, Feedback::Refused, 1);
+    }
     assert_eq!(start_all(&mut scheduler, 2).len(), 4);
 }
 
