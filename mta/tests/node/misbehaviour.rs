@@ -164,19 +164,19 @@ async fn a_refusal_holds_for_what_it_is_said_to() {
     conclude(cases, |_| {}).await;
 }
 
-/// Every timeout a second.
+/// Every timeout two seconds.
 fn hurried(config: &mut mta::Config) {
-    let second = HumanDuration::from_secs(1);
+    let soon = HumanDuration::from_secs(2);
     config.outbound.timeouts = Timeouts {
-        greeting: second,
-        hello: second,
-        tls: second,
-        mail: second,
-        rcpt: second,
-        data: second,
-        block: second,
-        end: second,
-        reset: second,
+        greeting: soon,
+        hello: soon,
+        tls: soon,
+        mail: soon,
+        rcpt: soon,
+        data: soon,
+        block: soon,
+        end: soon,
+        reset: soon,
         ..Timeouts::default()
     };
 }
@@ -210,12 +210,12 @@ async fn a_host_that_takes_the_message_drop_by_drop_is_given_up() {
     // One block does not leave in its time; each does, and yet the message comes too slowly.
     conclude(vec![sips(1)], hurried).await;
     let at_a_rate = |config: &mut mta::Config| {
-        config.outbound.timeouts.block = HumanDuration::from_secs(1);
+        config.outbound.timeouts.block = HumanDuration::from_secs(3);
         config.outbound.timeouts.min_rate = ByteSize::mib(8);
     };
-    conclude(vec![sips(64 << 10)], at_a_rate).await;
-    let in_all = |config: &mut mta::Config| config.outbound.timeouts.message = HumanDuration::from_secs(1);
-    conclude(vec![sips(64 << 10)], in_all).await;
+    conclude(vec![sips(16 << 10)], at_a_rate).await;
+    let in_all = |config: &mut mta::Config| config.outbound.timeouts.message = HumanDuration::from_secs(4);
+    conclude(vec![sips(4 << 10)], in_all).await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::{Fault, Host, How, Offers, Received, Script, Step};
 
 /// How long a reply that drips takes from octet to octet.
-const DRIP: Duration = Duration::from_millis(200);
+const DRIP: Duration = Duration::from_millis(400);
 /// How long a host that sips pauses.
 const PAUSE: Duration = Duration::from_millis(20);
 
