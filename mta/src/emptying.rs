@@ -128,7 +128,14 @@ impl Emptying {
             messages = self.parts.spool.len(),
             "this node hands its mail to others and takes none"
         );
-        let done = CancellationToken::new();
+        let (done, over) = (CancellationToken::new(), CancellationToken::new());
+        let listening = done.run_until_cancelled(async {
+            tokio::select! {
+                () = told.closed() => {}
+                () = self.parts.work.started() => {}
+            }
+            over.cancel();
+        });
         let telling = async {
             while done.run_until_cancelled(tokio::time::sleep(TELLING)).await.is_some() {
                 if told.send(Ok(self.progress())).await.is_err() {
@@ -137,11 +144,11 @@ impl Emptying {
             }
         };
         let passes = async {
-            let is_empty = self.make_passes(&nodes, &told).await;
+            let is_empty = self.make_passes(&nodes, &over).await;
             done.cancel();
             is_empty
         };
-        let (is_empty, ()) = tokio::join!(passes, telling);
+        let (is_empty, ..) = tokio::join!(passes, telling, listening);
         let (handed_over, left) = (self.handed_over.load(Ordering::Relaxed), self.parts.spool.len());
         if is_empty {
             closed.stay();
@@ -155,31 +162,26 @@ impl Emptying {
         let _ = told.send(last).await;
     }
 
-    /// Goes over what waits until nothing is left; `false` if it was told to end before.
-    async fn make_passes(&self, nodes: &[Node], told: &mpsc::Sender<Result<DrainResponse, Status>>) -> bool {
-        let is_over = || told.is_closed() || self.parts.work.is_started();
+    /// Goes over what waits until nothing is left; `false` if it is `over` before.
+    async fn make_passes(&self, nodes: &[Node], over: &CancellationToken) -> bool {
         let mut pause = PAUSE;
-        while !is_over() {
+        while !over.is_cancelled() {
             // In this order: what comes through the gate is in the spool when it is clear.
             if self.parts.gate.is_clear() && self.parts.spool.len() == 0 {
                 return true;
             }
             let before = self.handed_over.load(Ordering::Relaxed);
-            let problem = self.make_pass(nodes, &is_over).await;
+            let problem = self.make_pass(nodes, over).await;
             *self.problem.lock() = problem;
             let went_on = self.handed_over.load(Ordering::Relaxed) > before;
             pause = if went_on { PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = told.closed() => {}
-                () = self.parts.work.started() => {}
-            }
+            let _ = over.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
         false
     }
 
     /// Goes over all that waits, once; returns what kept the first message that is left, if anything did.
-    async fn make_pass(&self, nodes: &[Node], is_over: &impl Fn() -> bool) -> Option<String> {
+    async fn make_pass(&self, nodes: &[Node], over: &CancellationToken) -> Option<String> {
         let problem = Mutex::new(None);
         let note = |text: String| {
             problem.lock().get_or_insert(text);
@@ -192,10 +194,10 @@ impl Emptying {
             after = Some(last.id);
             stream::iter(page)
                 .for_each_concurrent(AT_ONCE, async |message| {
-                    if is_over() || stopped.load(Ordering::Relaxed) {
+                    if over.is_cancelled() || stopped.load(Ordering::Relaxed) {
                         return;
                     }
-                    match self.hand_over(&message, nodes).await {
+                    match self.hand_over(&message, nodes, over).await {
                         Ended::Left => {}
                         Ended::Kept(why) => note(format!("{}: {why}", message.id)),
                         // Neither would the next one be taken.
@@ -206,7 +208,7 @@ impl Emptying {
                     }
                 })
                 .await;
-            if is_over() || stopped.load(Ordering::Relaxed) {
+            if over.is_cancelled() || stopped.load(Ordering::Relaxed) {
                 return problem.into_inner();
             }
         }

@@ -164,7 +164,10 @@ impl Scheduler {
                 }
             }
             State::InLine => self.sites[SiteId(site)].line.remove(units, slot),
-            State::AsideAccount | State::AsideDomain => self.suspensions.remove(units, slot),
+            State::AsideAccount | State::AsideDomain => {
+                self.suspensions.remove(units, slot);
+                self.sites[SiteId(site)].aside -= 1;
+            }
             State::Overdue => self.overdue.remove(units, slot),
         }
     }

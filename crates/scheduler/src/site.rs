@@ -96,6 +96,8 @@ pub(crate) struct Site {
     pub(crate) idle: u32,
     /// Units that wait for their time and stood here last.
     pub(crate) scheduled: usize,
+    /// Units that were in line here and are kept aside for a suspension.
+    pub(crate) aside: usize,
     /// Units that name this site, wherever they are.
     pub(crate) uses: usize,
     pub(crate) window: Window,
@@ -121,6 +123,7 @@ impl Site {
             busy: 0,
             idle: 0,
             scheduled: 0,
+            aside: 0,
             uses: 0,
             window: Window::new(&limits),
             outage: Outage::default(),

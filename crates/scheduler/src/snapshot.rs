@@ -11,6 +11,8 @@ pub struct SiteView {
     pub ready: usize,
     /// Units that were tried there last and wait for their time.
     pub scheduled: usize,
+    /// Units that are kept aside because their domain or account is suspended.
+    pub aside: usize,
     /// Units under way.
     pub in_flight: u32,
     /// Sessions that are open: those under way, and those that nobody uses now.
@@ -45,6 +47,7 @@ impl Scheduler {
             name: site.name.clone(),
             ready: site.line.len(),
             scheduled: site.scheduled,
+            aside: site.aside,
             in_flight: site.busy,
             connections: site.busy + site.idle,
             limit: site.limit(now),

@@ -167,6 +167,7 @@ impl Scheduler {
             if let Some(slot) = aside.units.pop(&mut self.units) {
                 left -= 1;
                 let site = SiteId(self.units[slot].site);
+                self.sites[site].aside -= 1;
                 self.enter_line(slot, site, now);
             } else {
                 asides.remove(&number);

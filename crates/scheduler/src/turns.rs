@@ -133,6 +133,7 @@ impl Scheduler {
             if !suspensions.keep_aside(units, slot) {
                 return Some(slot);
             }
+            sites[site].aside += 1;
         }
         None
     }

@@ -13,6 +13,7 @@ use proto::mta::{EnqueueReceipt, EnqueueRequest, EventKind, QueueState, Recipien
 use service::grpc::client::PeerChannel;
 use service::grpc::metadata::{TraceParent, attach};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request};
 
 use super::Emptying;
@@ -53,15 +54,20 @@ struct Parcel {
 }
 
 impl Emptying {
-    /// Hands a message to the first of these nodes that takes it.
-    pub(super) async fn hand_over(&self, message: &Arc<Message>, nodes: &[Node]) -> Ended {
+    /// Hands a message to the first of these nodes that takes it, unless it is `over`.
+    pub(super) async fn hand_over(
+        &self,
+        message: &Arc<Message>,
+        nodes: &[Node],
+        over: &CancellationToken,
+    ) -> Ended {
         let first = fastrand::usize(..nodes.len());
         let mut ended = Ended::NobodyTakes(nobody(nodes));
         for node in nodes[first..].iter().chain(&nodes[..first]) {
             if !node.channels.is_ready() && nodes.iter().any(|node| node.channels.is_ready()) {
                 continue;
             }
-            let Ok(channel) = node.channels.pick().await else { continue };
+            let Some(Ok(channel)) = over.run_until_cancelled(node.channels.pick()).await else { continue };
             match self.hand_to(message.id, node, channel).await {
                 Ok(ended) => return ended,
                 Err(refused) => {

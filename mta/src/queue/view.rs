@@ -131,6 +131,7 @@ impl Queue {
             name: site.name.to_string(),
             ready: site.ready as u64,
             scheduled: site.scheduled as u64,
+            aside: site.aside as u64,
             in_flight: site.in_flight.into(),
             connections: site.connections,
             connection_limit: site.limit,

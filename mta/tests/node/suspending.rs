@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use proto::mail::Envelope;
 use proto::mta::suspension::Scope;
 use proto::mta::{
-    EventKind, ExplainRequest, ListSuspensionsRequest, ResumeRequest, SuspendRequest, Suspension, WaitReason,
+    EventKind, ExplainRequest, ListSuspensionsRequest, ResumeRequest, SitesRequest, SuspendRequest,
+    Suspension, WaitReason,
 };
 use tonic::{Code, Status};
 
@@ -35,6 +36,12 @@ impl Node {
         answer.unwrap().into_inner().suspensions
     }
 
+    /// Units at sites that are suspended, or that are kept aside.
+    async fn suspended_units(&self) -> u64 {
+        let sites = self.queue().await.sites(SitesRequest::default()).await.unwrap().into_inner().sites;
+        sites.iter().map(|site| if site.suspended { site.ready } else { site.aside }).sum()
+    }
+
     async fn is_suspended(&self, id: &str) -> bool {
         let request = ExplainRequest { message_id: id.into() };
         let explained = self.queue().await.explain(request).await.unwrap().into_inner();
@@ -61,6 +68,7 @@ async fn what_a_suspension_covers_waits_until_it_ends_also_after_a_restart() {
         let id = covered.message_id.clone();
         node.enqueue(covered, MESSAGE).await.unwrap();
         node.eventually(|| node.is_suspended(&id)).await;
+        assert_eq!(node.suspended_units().await, 1);
         node = node.restart().await;
         node.eventually(|| node.is_suspended(&id)).await;
         // Others go meanwhile.

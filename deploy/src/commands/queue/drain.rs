@@ -71,7 +71,7 @@ fn tell(now: &DrainResponse, last: &DrainResponse, live: bool, console: Console)
         if live {
             console.note("");
         }
-        console.warn(&now.problem);
+        console.warn(format_args!("{}; it is tried again until Ctrl-C", now.problem));
     }
 }
 

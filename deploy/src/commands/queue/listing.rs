@@ -79,7 +79,7 @@ pub(super) fn table(messages: &[Waiting], now: Timestamp) -> Table {
                 octets,
                 sender,
                 recipient.address.clone(),
-                recipient.state.to_owned(),
+                recipient.standing(),
                 recipient.attempts.to_string(),
                 times::until(recipient.next_attempt, now),
                 recipient.said(),
@@ -90,6 +90,15 @@ pub(super) fn table(messages: &[Waiting], now: Timestamp) -> Table {
 }
 
 impl Recipient {
+    /// Its state, with the next hop that an operator gave it.
+    fn standing(&self) -> String {
+        if self.route.is_empty() {
+            self.state.to_owned()
+        } else {
+            format!("{} via {}", self.state, self.route)
+        }
+    }
+
     fn said(&self) -> String {
         match (self.last_reply.as_str(), self.last_peer.as_str()) {
             (reply, "" | "local") => reply.to_owned(),

@@ -1,5 +1,7 @@
 //! Asking MTA nodes: all of them, or one that the user names.
 
+use std::time::Duration;
+
 use proto::mta::queue_client::QueueClient;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
@@ -7,6 +9,12 @@ use tonic::{Code, Response, Status};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::pipeline::{self, Credentials, Node, Pipeline, status};
+
+/// Questions are answered soon; an order may concern a million messages.
+const ASKING: Duration = Duration::from_secs(30);
+const TELLING: Duration = Duration::from_hours(1);
+/// The largest answer: a message may have thousands of recipients, each with a reply.
+const LARGEST: usize = 64 << 20;
 
 /// Which nodes a command asks.
 #[derive(Clone, Debug, clap::Args)]
@@ -58,7 +66,7 @@ impl Nodes {
     ) -> Result<Vec<T>, Failure> {
         let (mut answers, mut failures) = (Vec::new(), Vec::new());
         for node in &self.chosen {
-            match self.ask_one(node, &question).await {
+            match self.ask_one(node, ASKING, &question).await {
                 Ok(answer) => answers.push(answer),
                 Err(failure) => failures.push(failure),
             }
@@ -81,7 +89,7 @@ impl Nodes {
     ) -> Result<Vec<T>, Failure> {
         let mut answers = Vec::with_capacity(self.chosen.len());
         for node in &self.chosen {
-            answers.push(self.ask_one(node, &order).await?);
+            answers.push(self.ask_one(node, TELLING, &order).await?);
         }
         Ok(answers)
     }
@@ -89,10 +97,12 @@ impl Nodes {
     async fn ask_one<T>(
         &self,
         node: &Node,
+        within: Duration,
         question: &impl AsyncFn(&mut Queue) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let channel = pipeline::channel(&node.address, &self.credentials).await?;
-        question(&mut Queue { node: node.name.clone(), client: QueueClient::new(channel) }).await
+        let channel = pipeline::channel_for(&node.address, &self.credentials, within).await?;
+        let client = QueueClient::new(channel).max_decoding_message_size(LARGEST);
+        question(&mut Queue { node: node.name.clone(), client }).await
     }
 
     /// The first answer of a node that knows the message; a failure if none does.

@@ -38,6 +38,7 @@ pub(super) struct Shown {
     delivered_last_minute: u64,
     deferred_last_minute: u64,
     suspended: bool,
+    aside: u64,
     down_until: Option<String>,
     last_failure: String,
     #[serde(skip)]
@@ -149,6 +150,7 @@ impl Shown {
             delivered_last_minute: site.delivered_last_minute,
             deferred_last_minute: site.deferred_last_minute,
             suspended: site.suspended,
+            aside: site.aside,
             down_until: down.map(times::utc),
             last_failure: site.last_failure.as_ref().map(replies::line).unwrap_or_default(),
             down,
@@ -159,6 +161,7 @@ impl Shown {
         match self.down {
             _ if self.suspended => "suspended".to_owned(),
             Some(until) if until > now => format!("down, again {}", times::until(Some(until), now)),
+            _ if self.aside > 0 => format!("up, {} suspended", self.aside),
             _ => "up".to_owned(),
         }
     }

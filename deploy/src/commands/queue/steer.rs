@@ -117,11 +117,19 @@ pub(super) struct Reroute {
 pub(super) trait Command {
     /// What it does, as the contract has it.
     fn action(&self) -> Action;
-    /// The verb in the past, for people: `3 recipients of 2 messages are held`.
+    /// What was done, for people: `held: 3 recipients of 2 messages`.
     fn done(&self) -> &'static str;
     /// Whether it cannot be taken back: then it asks also for messages that were named by id.
     fn is_final(&self) -> bool {
         false
+    }
+    /// What it can be done to: `nothing that waits matches`.
+    fn applies_to(&self) -> &'static str {
+        "that waits"
+    }
+    /// What to do next, if that is not plain.
+    fn hint(&self) -> Option<&'static str> {
+        None
     }
     fn selection(&self) -> &Selection;
 }
@@ -131,7 +139,7 @@ impl Command for Retry {
         Action::Retry(mta::RetryNow {})
     }
     fn done(&self) -> &'static str {
-        "are tried again now"
+        "tried again now"
     }
     fn selection(&self) -> &Selection {
         &self.selection
@@ -143,7 +151,7 @@ impl Command for Hold {
         Action::Hold(mta::Hold {})
     }
     fn done(&self) -> &'static str {
-        "are held"
+        "held"
     }
     fn selection(&self) -> &Selection {
         &self.selection
@@ -155,7 +163,10 @@ impl Command for Release {
         Action::Release(mta::Release {})
     }
     fn done(&self) -> &'static str {
-        "are released"
+        "released"
+    }
+    fn applies_to(&self) -> &'static str {
+        "that is held"
     }
     fn selection(&self) -> &Selection {
         &self.selection
@@ -167,7 +178,7 @@ impl Command for Bounce {
         Action::Bounce(mta::Bounce { text: self.text.clone() })
     }
     fn done(&self) -> &'static str {
-        "are given up; their senders get reports"
+        "given up, with a report to the sender"
     }
     fn is_final(&self) -> bool {
         true
@@ -182,7 +193,7 @@ impl Command for Drop {
         Action::Drop(mta::Drop { reason: self.reason.clone() })
     }
     fn done(&self) -> &'static str {
-        "are removed"
+        "removed"
     }
     fn is_final(&self) -> bool {
         true
@@ -197,7 +208,10 @@ impl Command for Reroute {
         Action::Reroute(mta::Reroute { route: self.to.clone() })
     }
     fn done(&self) -> &'static str {
-        if self.to.is_empty() { "go by the routing table again" } else { "go to the new next hop" }
+        if self.to.is_empty() { "back to the routing table" } else { "rerouted" }
+    }
+    fn hint(&self) -> Option<&'static str> {
+        Some("each goes when its time comes; `waypost queue retry` sends it now")
     }
     fn selection(&self) -> &Selection {
         &self.selection
@@ -211,9 +225,9 @@ pub(super) async fn run(command: impl Command, console: Console) -> Result<(), F
     let nodes = selection.choice.find(console)?;
     let counted = steer(&nodes, &SteerRequest { dry_run: true, ..request.clone() }).await?;
     if selection.dry_run || counted.recipients == 0 {
-        let matching =
-            if counted.recipients == 0 { "nothing that waits matches".to_owned() } else { count(&counted) };
-        console.print(matching);
+        let nothing = format!("nothing {} matches", command.applies_to());
+        console.print(if counted.recipients == 0 { nothing } else { count(&counted) });
+        tell_passed_over(&counted, console);
         return Ok(());
     }
     let named = !selection.ids.is_empty() && request.filter.is_none();
@@ -221,11 +235,23 @@ pub(super) async fn run(command: impl Command, console: Console) -> Result<(), F
         confirm(&counted)?;
     }
     let done = steer(&nodes, &request).await?;
-    console.print(format_args!("{} {}", count(&done), command.done()));
-    if done.busy > 0 {
-        console.note(format_args!("{} more were passed over: an attempt is under way", done.busy));
+    console.print(format_args!("{}: {}", command.done(), count(&done)));
+    tell_passed_over(&done, console);
+    if let Some(hint) = command.hint() {
+        console.note(hint);
     }
     Ok(())
+}
+
+fn tell_passed_over(counted: &SteerResponse, console: Console) {
+    let passed_over = |number: u64, why: &str| {
+        if number > 0 {
+            let were = if number == 1 { "recipient was" } else { "recipients were" };
+            console.note(format_args!("{number} {were} passed over: {why}"));
+        }
+    };
+    passed_over(counted.busy, "an attempt or a hand-over is under way");
+    passed_over(counted.held, "held; `waypost queue release` ends that");
 }
 
 fn request(selection: &Selection, action: Action) -> Result<SteerRequest, Failure> {
@@ -239,6 +265,12 @@ fn request(selection: &Selection, action: Action) -> Result<SteerRequest, Failur
     if request.message_ids.is_empty() && request.filter.is_none() && !request.all {
         return Err(Failure::new("cannot steer the queue", "nothing is selected")
             .advise("name messages by id, give conditions such as --domain, or say --all"));
+    }
+    if request.all && (request.filter.is_some() || !request.message_ids.is_empty()) {
+        return Err(Failure::new(
+            "cannot steer the queue",
+            "--all goes neither with ids nor with conditions",
+        ));
     }
     if request.message_ids.len() > MOST_IDS {
         return Err(Failure::new("cannot steer the queue", format!("more than {MOST_IDS} ids")));
@@ -307,6 +339,15 @@ mod tests {
     fn an_empty_selection_is_refused() {
         let failure = asked_for(&["--reason", "x"]).unwrap_err().to_string();
         assert!(failure.starts_with("cannot steer the queue: nothing is selected"), "{failure}");
+    }
+
+    #[test]
+    fn all_is_all() {
+        assert!(asked_for(&["--all"]).unwrap().all);
+        for narrower in ["--domain=example.org", "0193f0a5-7c1e-7b1a-9c55-0d1f6a3b2c4d"] {
+            let failure = asked_for(&["--all", narrower]).unwrap_err().to_string();
+            assert!(failure.contains("--all goes neither with ids nor with conditions"), "{failure}");
+        }
     }
 
     #[test]

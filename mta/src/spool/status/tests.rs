@@ -1,4 +1,5 @@
 use super::*;
+use crate::spool::HandOver;
 
 fn status(state: RecipientState, attempts: u32) -> Status {
     Status { state, attempts, next_attempt_at: u64::from(attempts) * 100, ..Status::default() }
@@ -89,4 +90,24 @@ fn an_attempt_makes_the_time_of_the_next_anew_and_keeps_what_was_decided() {
     merged.merge(status(RecipientState::Queued, 2));
     assert_eq!((merged.next_attempt_at, merged.attempts), (200, 2));
     assert_eq!(merged.route().map(AsRef::as_ref), Some("a.test:25"));
+}
+
+/// A hand-over that came to nothing leaves its number: the next one must be another.
+#[test]
+fn a_hand_over_ends_and_its_number_stays() {
+    let handed = |to: Option<&str>, number| Change {
+        hand_over: Some(HandOver { to: to.map(Into::into), number }),
+        ..Change::default()
+    };
+    let before = status(RecipientState::Queued, 1);
+    let begun = before.clone().changed(&handed(Some("b.test:7025"), 3), 1);
+    let ended = begun.clone().changed(&handed(None, 3), 2);
+    for (first, second) in [(&begun, &ended), (&ended, &begun)] {
+        let mut merged = before.clone();
+        merged.merge(first.clone());
+        merged.merge(second.clone());
+        assert!(merged.handed_to().is_none() && !merged.is_kept_back());
+        assert_eq!(merged.hand_over_number(), 3);
+    }
+    assert!(begun.is_kept_back() && !begun.is_held());
 }

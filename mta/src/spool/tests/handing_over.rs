@@ -50,3 +50,25 @@ async fn a_message_that_was_handed_over_leaves_and_may_come_back() {
     assert!(matches!(accept(&spool, &back, &body).await, Accepted::Known));
     assert!(matches!(accept(&spool, &come_back(&message, 4), &body).await, Accepted::New(_)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_hand_over_has_begun_is_known_after_a_restart_and_a_reclaim() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path());
+    let message = new_message(2);
+    accept(&spool, &message, &Bytes::from(vec![b'x'; 4_000])).await;
+    let begun = HandOver { to: Some("b.test:7025".into()), number: 3 };
+    let change = Change { hand_over: Some(begun), ..Change::default() };
+    spool.steer(message.id, vec![(1, change)]).await.unwrap();
+    for _ in 0..2 {
+        fill_a_segment(&spool).await;
+        let (emptying, oldest) = (spool.clone(), spool.journal.segments()[0]);
+        tokio::task::spawn_blocking(move || emptying.empty(oldest)).await.unwrap().unwrap();
+    }
+    spool.close().unwrap();
+    let spool = open(dir.path());
+    let found = spool.get(message.id).unwrap().statuses();
+    assert_eq!(found[1].handed_to().map(AsRef::as_ref), Some("b.test:7025"));
+    assert_eq!((found[1].hand_over_number(), found[0].handed_to()), (3, None));
+    assert!(spool.knows(message.id, 0) && !spool.knows(message.id, 1));
+}
