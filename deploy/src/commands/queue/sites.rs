@@ -95,9 +95,9 @@ impl Overview {
         let unseen = self.total.saturating_sub(self.sites.len() as u64);
         match (unseen, self.unrouted) {
             (0, 0) => format!("{} sites", self.total),
-            (0, unrouted) => format!("{} sites; {unrouted} recipients wait for their time", self.total),
+            (0, unrouted) => format!("{} sites; {unrouted} recipients are at no site yet", self.total),
             (unseen, unrouted) => {
-                format!("{unseen} more sites (--limit); {unrouted} recipients wait for their time")
+                format!("{unseen} more sites (--limit); {unrouted} recipients are at no site yet")
             }
         }
     }
