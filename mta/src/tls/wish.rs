@@ -3,8 +3,9 @@
 use message::header;
 use proto::mail::Envelope;
 
-/// The protocol by which messages come that are made here.
-pub(super) const ORIGIN: &str = "local";
+/// The protocol by which TLS reports come that are made here. No other message has it: to be sent on from here, as mail to
+/// a list is, makes none a report.
+pub(super) const ORIGIN: &str = "tls-report";
 
 /// What the sender asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,9 +27,8 @@ impl Wish {
     /// than get lost (RFC 8689 §5).
     pub(crate) fn of(envelope: &Envelope) -> Self {
         let is_notification = envelope.reverse_path.is_empty();
-        // Of what is made here, TLS reports alone have a reverse-path.
-        let is_made_here = envelope.origin.as_ref().is_some_and(|origin| origin.protocol == ORIGIN);
-        match (envelope.require_tls, is_made_here) {
+        let is_report = envelope.origin.as_ref().is_some_and(|origin| origin.protocol == ORIGIN);
+        match (envelope.require_tls, is_report) {
             _ if is_notification => Self::Default,
             (true, _) => Self::Required,
             (false, true) => Self::OwnReport,
@@ -74,14 +74,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_here_and_has_a_sender_is_a_tls_report() {
-        let origin = Origin { protocol: "local".into(), ..Origin::default() };
-        let envelope = |reverse_path: &str| Envelope {
-            reverse_path: reverse_path.into(),
-            origin: Some(origin.clone()),
+    fn a_report_is_known_by_its_origin() {
+        let envelope = |protocol: &str| Envelope {
+            reverse_path: "tls-reports@example.test".into(),
+            origin: Some(Origin { protocol: protocol.into(), ..Origin::default() }),
             ..Envelope::default()
         };
-        assert_eq!(Wish::of(&envelope("tls-reports@example.test")), Wish::OwnReport);
-        assert_eq!(Wish::of(&envelope("")), Wish::Default);
+        assert_eq!(Wish::of(&envelope(ORIGIN)), Wish::OwnReport);
+        for protocol in ["local", "ESMTPS", ""] {
+            assert_eq!(Wish::of(&envelope(protocol)), Wish::Default);
+        }
     }
 }

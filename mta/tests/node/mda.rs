@@ -1,5 +1,5 @@
-//! A directory and an MDA that do as recipients' names say: `nobody@example.test` does not exist, `pair@`, `list@` and
-//! `circle@` are aliases, `full@` is refused for now, `refused@` for ever, a call with `odd@` fails, one with `away@`
+//! A directory and an MDA that do as recipients' names say: `nobody@example.test` does not exist, `pair@`, `list@`,
+//! `abroad@` and `circle@` are aliases and lists, `full@` is refused for now, `refused@` for ever, a call with `odd@` fails, one with `away@`
 //! only the first time, and all others in `example.test` have a mailbox. Every other domain is remote.
 
 use std::collections::HashSet;
@@ -146,6 +146,8 @@ impl Directory for Script {
                 ("list", "example.test") => {
                     (ResolutionKind::List, &["bob@example.test", "carol@example.test"])
                 }
+                // Somebody whose domain's policy its host does not meet.
+                ("abroad", "example.test") => (ResolutionKind::List, &["bob@name.test"]),
                 ("circle", "example.test") => (ResolutionKind::Alias, &[]),
                 (_, "example.test") => (ResolutionKind::Mailbox, &[]),
                 _ => (ResolutionKind::Remote, &[]),

@@ -168,6 +168,17 @@ async fn a_policy_that_is_enforced_decides_who_gets_the_mail() {
 }
 
 #[tokio::test]
+async fn a_policy_holds_for_mail_that_comes_by_a_list() {
+    let (node, _host) = node_with_policies(18, |_| {}).await;
+    let event = attempt(&node, envelope(&["abroad@example.test"]), MESSAGE).await;
+    assert_eq!(event.kind(), EventKind::Delivered, "{event:?}");
+    let onward = event.detail.strip_prefix("sent on as ").unwrap();
+    let event = node.outcome(onward).await;
+    assert_eq!(event.kind(), EventKind::Deferred, "{event:?}");
+    assert!(said(&event).2.ends_with("(MTA-STS policy of name.test)"), "{event:?}");
+}
+
+#[tokio::test]
 async fn a_policy_that_is_tested_is_told_of_and_not_enforced() {
     let (node, mut host) = node_with_policies(11, |_| {}).await;
     let event = attempt(&node, envelope(&["bob@tested.test"]), MESSAGE).await;
