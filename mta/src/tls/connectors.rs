@@ -13,9 +13,11 @@ use tokio_rustls::TlsConnector;
 
 /// Clients that are kept at most.
 const MOST: usize = 1_000;
-/// Servers whose sessions one client remembers: with [`Trust::Any`] it speaks to all, else to those of one name.
+/// Servers whose sessions one client remembers: with [`Trust::Any`] it speaks to all, else mostly to one.
 const SERVERS_OF_ANY: usize = 1_000;
-const SERVERS_OF_ONE: usize = 8;
+const SERVERS_OF_ONE: usize = 1;
+/// Sessions that rustls makes room for with each server.
+const SESSIONS_OF_SERVER: usize = 8;
 
 /// Makes TLS clients.
 pub(super) struct Connectors {
@@ -71,7 +73,7 @@ impl Connectors {
             .dangerous()
             .with_custom_certificate_verifier(Arc::<Verifier>::clone(&verifier))
             .with_no_client_auth();
-        config.resumption = Resumption::in_memory_sessions(servers);
+        config.resumption = Resumption::in_memory_sessions(servers * SESSIONS_OF_SERVER);
         Ok(Client { connector: TlsConnector::from(Arc::new(config)), verifier })
     }
 }
