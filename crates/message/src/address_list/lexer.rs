@@ -175,7 +175,8 @@ fn unescaped(content: &[u8]) -> String {
     let mut bytes = content.iter().copied();
     while let Some(byte) = bytes.next() {
         match byte {
-            b'\\' => plain.extend(bytes.next()),
+            // One before a fold hides no part of it.
+            b'\\' => plain.extend(bytes.next().filter(|byte| !matches!(byte, b'\r' | b'\n'))),
             b'\r' | b'\n' => {}
             _ => plain.push(byte),
         }

@@ -116,7 +116,9 @@ fn phrase(name: &str) -> String {
     words::encode(&words::decode(name.as_bytes())).into_owned()
 }
 
+/// Without controls: a lone CR is no part of any line.
 fn quoted(text: &str) -> String {
+    let text: String = text.chars().filter(|&char| char == '\t' || !char.is_control()).collect();
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 

@@ -163,6 +163,14 @@ fn fields_that_are_not_ascii_get_the_form_that_there_is() {
 }
 
 #[test]
+fn no_lone_cr_comes_of_a_fold_or_a_control_in_a_quoted_name() {
+    let converted =
+        seven_bit("To: ö <a@example.test>, \"Doe,\\\n Jane\u{1}\" <j@example.test>, \"b\\\n c\"@@\n\nx\n");
+    assert!(converted.contains("\n \"Doe, Jane\" <j@example.test>,\n"), "{converted}");
+    assert!(!converted.contains('\r'), "{converted}");
+}
+
+#[test]
 fn long_names_are_continued() {
     let converted = seven_bit(&format!("Content-Type: image/x; name=\"{}\"\n\nx\n", "ä".repeat(60)));
     assert!(converted.contains("name*0*=utf-8''%C3") && converted.contains(";\n name*1*=%"), "{converted}");
