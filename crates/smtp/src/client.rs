@@ -274,6 +274,19 @@ impl Session {
         }
     }
 
+    /// Takes what the server said between transactions, where nothing was asked. If it ends the session by that (421, RFC
+    /// 5321 §3.8), this is why; the session is over then.
+    pub fn farewell(&mut self) -> Option<Failure> {
+        while self.is_ready() {
+            let Ok(Some(reply)) = self.parser.parse(&mut self.input) else { break };
+            if reply.code == 421 {
+                self.state = State::Closed;
+                return Some(Failure::from_peer(Stage::Mail, reply));
+            }
+        }
+        None
+    }
+
     /// Begins a transaction, if the session is ready for one.
     ///
     /// `whole` is the message, if it is at hand in one piece: where the server takes chunks and pipelining, it goes

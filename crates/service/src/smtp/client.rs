@@ -185,7 +185,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if !self.is_ready() {
             return undelivered(Failure::local(Stage::Mail, NOT_READY));
         }
-        if let Err(error) = self.hear().await {
+        let heard = self.hear().await;
+        if let Some(failure) = self.session.farewell() {
+            return undelivered(failure);
+        }
+        if let Err(error) = heard {
             let reply = lost(Stage::Mail, &error);
             self.session.disconnected(reply.clone());
             return undelivered(Failure::local(Stage::Mail, reply));

@@ -102,17 +102,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         written
     }
 
-    /// Reads what has arrived already.
+    /// Reads what has arrived already, up to its end: behind a last word there may be nothing more to come.
     ///
     /// # Errors
     /// The connection has ended.
     pub(super) async fn hear(&mut self) -> io::Result<()> {
         let (stream, input) = (&mut self.stream, self.session.input());
-        input.reserve(READ_SIZE);
-        poll_fn(|task| match poll_read_buf(Pin::new(&mut *stream), task, input) {
-            Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        poll_fn(|task| {
+            loop {
+                input.reserve(READ_SIZE);
+                match poll_read_buf(Pin::new(&mut *stream), task, input) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                    Poll::Ready(Ok(_)) if input.len() < READ_SIZE => {}
+                    Poll::Ready(Ok(_)) | Poll::Pending => return Poll::Ready(Ok(())),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                }
+            }
         })
         .await
     }

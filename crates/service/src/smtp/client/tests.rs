@@ -403,6 +403,45 @@ async fn a_connection_that_was_closed_while_it_waited_gets_no_message() {
 }
 
 #[tokio::test]
+async fn a_server_that_said_goodbye_while_it_was_not_asked_gets_no_message() {
+    for goodbye in ["421 4.4.2 idle for too long\r\n", "250 what\r\n421 4.4.2 idle for too long\r\n"] {
+        let (stream, server) = choking(
+            const {
+                &[
+                    ("", "220 mx\r\n"),
+                    ("EHLO client.test\r\n", "250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n"),
+                ]
+            },
+        );
+        let mut options = options();
+        options.session.chunking = true;
+        let mut connection = Connection::over(stream, &options).await.unwrap();
+        let mut far = server.await.unwrap();
+        far.write_all(goodbye.as_bytes()).await.unwrap();
+        let outcomes = connection.send_whole(&envelope(&["b@example.test"]), "x".into()).await;
+        let [Outcome::Transient(failure)] = &outcomes[..] else { panic!("{outcomes:?}") };
+        assert_eq!((failure.stage, failure.from_peer, failure.reply.code), (Stage::Mail, true, 421));
+        assert!(!connection.is_ready());
+        drop(connection);
+        let mut left = String::new();
+        far.read_to_string(&mut left).await.unwrap();
+        assert_eq!(left, "");
+    }
+}
+
+#[tokio::test]
+async fn what_was_said_before_a_connection_closed_is_no_reason_to_go_on() {
+    let (stream, server) = choking(&UP_TO_DATA[..2]);
+    let mut connection = Connection::over(stream, &options()).await.unwrap();
+    let mut far = server.await.unwrap();
+    far.write_all(b"250 what\r\n").await.unwrap();
+    drop(far);
+    let outcomes = connection.send_whole(&envelope(&["b@example.test"]), "x".into()).await;
+    let [Outcome::Transient(failure)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!((failure.stage, failure.from_peer), (Stage::Mail, false));
+}
+
+#[tokio::test]
 async fn a_reply_behind_the_timeout_is_no_reply() {
     let (stream, server) = choking(UP_TO_DATA);
     let mut options = options();
