@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use proto::mail::DsnNotify;
 
 use super::Status;
+use super::recipient::Recipient;
 use super::record::AcceptedSummary;
 use crate::clock;
 
@@ -28,34 +29,10 @@ pub(crate) struct Message {
     pub(crate) priority: i8,
     /// Its reverse-path is `<>`: nobody is told what becomes of it.
     pub(crate) reverse_path_is_null: bool,
+    /// In the envelope's order.
     recipients: Box<[Recipient]>,
     /// Where it stands in the journal; changes when its segment is reclaimed.
     pub(super) place: Mutex<Place>,
-}
-
-/// A recipient, in the envelope's order.
-#[derive(Debug)]
-struct Recipient {
-    address: Box<str>,
-    status: Mutex<Status>,
-    /// When it is given up if it still waits, in milliseconds since the epoch.
-    deadline: u64,
-    notify: Notify,
-}
-
-/// The reports that were asked for (RFC 3461 §4.1), a bit for each [`DsnNotify`].
-#[derive(Clone, Copy, Debug)]
-struct Notify(u8);
-
-impl Notify {
-    fn new(asked: &[i32]) -> Self {
-        let known = asked.iter().filter(|&&value| DsnNotify::try_from(value).is_ok());
-        Self(known.fold(0, |bits, &value| bits | 1 << value))
-    }
-
-    fn has(self, notify: DsnNotify) -> bool {
-        self.0 & 1 << notify as i32 != 0
-    }
 }
 
 /// Where a message's record stands in the journal. As small as it can be: there is one for each message that waits.
@@ -109,8 +86,7 @@ impl Message {
         let recipients = envelope.recipients.iter().zip(statuses).zip(deadlines);
         let recipients = recipients.map(|((recipient, status), deadline)| {
             let address = std::str::from_utf8(&recipient.address).ok()?.into();
-            let (status, notify) = (Mutex::new(status), Notify::new(&recipient.notify));
-            Some(Recipient { address, status, deadline, notify })
+            Some(Recipient::new(address, deadline, &recipient.notify, status))
         });
         Some(Self {
             id,
@@ -132,12 +108,12 @@ impl Message {
 
     /// How far each recipient has come, in the envelope's order.
     pub(crate) fn statuses(&self) -> Vec<Status> {
-        self.recipients.iter().map(|recipient| recipient.status.lock().clone()).collect()
+        self.recipients.iter().map(Recipient::status).collect()
     }
 
     /// How far one recipient has come.
     pub(crate) fn status(&self, index: u32) -> Option<Status> {
-        self.recipients.get(index as usize).map(|recipient| recipient.status.lock().clone())
+        self.recipients.get(index as usize).map(Recipient::status)
     }
 
     /// The recipient's address.
@@ -153,22 +129,18 @@ impl Message {
     /// Whether the sender asked for this report about the recipient: in so many words, or by asking for nothing, which
     /// means failures and delays (RFC 3461 §4.1).
     pub(crate) fn wants(&self, index: u32, report: DsnNotify) -> bool {
-        let Some(Recipient { notify, .. }) = self.recipients.get(index as usize) else { return false };
-        match notify.0 {
-            0 => matches!(report, DsnNotify::Failure | DsnNotify::Delay),
-            _ => notify.has(report),
-        }
+        self.recipients.get(index as usize).is_some_and(|recipient| recipient.wants(report))
     }
 
     /// Takes over what is newer about a recipient.
     pub(super) fn merge(&self, index: u32, status: Status) {
         if let Some(recipient) = self.recipients.get(index as usize) {
-            recipient.status.lock().merge(status);
+            recipient.merge(status);
         }
     }
 
     /// Whether nothing more will happen to any recipient.
     pub(super) fn is_final(&self) -> bool {
-        self.recipients.iter().all(|recipient| recipient.status.lock().is_final())
+        self.recipients.iter().all(Recipient::is_final)
     }
 }

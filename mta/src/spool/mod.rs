@@ -10,6 +10,7 @@ mod fresh;
 mod index;
 mod journal_spool;
 mod message;
+mod recipient;
 mod reclaim;
 mod record;
 mod replies;
