@@ -30,7 +30,7 @@ mod aliases;
 mod gate;
 mod take_over;
 
-pub(crate) use aliases::targets_of;
+pub(crate) use aliases::{MAX_RECIPIENTS, targets_of};
 pub(crate) use gate::Gate;
 pub(crate) use take_over::{HandedOver, NotTaken};
 
@@ -64,14 +64,21 @@ pub(crate) struct Incoming {
     size: u64,
     /// An octet above 127 was seen.
     eight_bit: bool,
-    /// Those before this host.
-    hops: HopCounter,
+    /// Those before this host; `None` if they were counted when one of our nodes took the message.
+    hops: Option<HopCounter>,
     kind: KindReader,
 }
 
 enum Body {
     Memory(BytesMut, Option<OwnedSemaphorePermit>),
     Staged(Box<dyn Staging>),
+}
+
+impl Incoming {
+    /// Another node of ours has taken it and hands it over: it may have as many hops as were let in there, and one more.
+    pub(crate) fn was_taken_before(&mut self) {
+        self.hops = None;
+    }
 }
 
 impl Intake {
@@ -81,7 +88,7 @@ impl Intake {
             body: Body::Memory(BytesMut::from(trace), None),
             size: trace.len() as u64,
             eight_bit: false,
-            hops: HopCounter::default(),
+            hops: Some(HopCounter::default()),
             kind: KindReader::default(),
         }
     }
@@ -90,8 +97,10 @@ impl Intake {
     pub(crate) async fn write(&self, incoming: &mut Incoming, chunk: Bytes) -> Result<(), Reply> {
         incoming.size += chunk.len() as u64;
         incoming.eight_bit = incoming.eight_bit || !chunk.is_ascii();
-        incoming.hops.push(&chunk);
-        check_hops(&incoming.hops)?;
+        if let Some(hops) = &mut incoming.hops {
+            hops.push(&chunk);
+            check_hops(hops)?;
+        }
         incoming.kind.push(&chunk);
         match &mut incoming.body {
             Body::Memory(memory, permit) => {

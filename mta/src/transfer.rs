@@ -14,7 +14,7 @@ use service::grpc::server::Peer;
 use service::tls::Role;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::intake::{HandedOver, Incoming, Intake, NotTaken};
+use crate::intake::{HandedOver, Incoming, Intake, MAX_RECIPIENTS, NotTaken};
 use crate::reply::reply;
 
 pub(crate) use state::write as state;
@@ -44,7 +44,8 @@ impl Transfer for TransferService {
         let envelope = first
             .envelope
             .ok_or_else(|| Status::invalid_argument("the first request carries no envelope"))?;
-        let id = self.check(&envelope)?;
+        let most = if first.state.is_some() { MAX_RECIPIENTS } else { self.intake.limits.recipients };
+        let id = check(&envelope, most)?;
         let handed = match first.state {
             Some(_) if !from_node => {
                 return Err(Status::permission_denied("only another MTA node hands over what waited there"));
@@ -60,6 +61,9 @@ impl Transfer for TransferService {
         }
 
         let mut incoming = Intake::begin("");
+        if handed.is_some() {
+            incoming.was_taken_before();
+        }
         let mut size = 0;
         // The limit is for what the client sent; what the MSA added to its header does not count.
         let most = *self.intake.limits.message_size + header::MAX_HEADER as u64;
@@ -114,30 +118,30 @@ impl TransferService {
     fn receipt(&self, id: MessageId, size: u64) -> Response<EnqueueReceipt> {
         Response::new(EnqueueReceipt { message_id: id.to_string(), node: self.node.clone(), size })
     }
+}
 
-    fn check(&self, envelope: &Envelope) -> Result<MessageId, Status> {
-        let invalid = |what: &str, why: String| Status::invalid_argument(format!("{what}: {why}"));
-        let id = MessageId::parse(&envelope.message_id)
-            .map_err(|error| invalid("envelope.message_id", error.to_string()))?;
-        ReversePath::parse(&envelope.reverse_path)
-            .map_err(|error| invalid("envelope.reverse_path", error.to_string()))?;
-        if envelope.recipients.is_empty() {
-            return Err(Status::invalid_argument("envelope.recipients: at least one is needed"));
-        }
-        if envelope.recipients.len() > self.intake.limits.recipients {
-            let most = self.intake.limits.recipients;
-            return Err(invalid("envelope.recipients", format!("more than {most}")));
-        }
-        let mut seen = HashSet::new();
-        for recipient in &envelope.recipients {
-            let address = Address::parse(&recipient.address)
-                .map_err(|error| invalid("envelope.recipients", format!("{}: {error}", recipient.address)))?;
-            if !seen.insert(address) {
-                return Err(invalid("envelope.recipients", format!("{} stands twice", recipient.address)));
-            }
-        }
-        Ok(id)
+/// Whether an MTA could handle a message with this envelope, and at most so many recipients.
+fn check(envelope: &Envelope, most: usize) -> Result<MessageId, Status> {
+    let invalid = |what: &str, why: String| Status::invalid_argument(format!("{what}: {why}"));
+    let id = MessageId::parse(&envelope.message_id)
+        .map_err(|error| invalid("envelope.message_id", error.to_string()))?;
+    ReversePath::parse(&envelope.reverse_path)
+        .map_err(|error| invalid("envelope.reverse_path", error.to_string()))?;
+    if envelope.recipients.is_empty() {
+        return Err(Status::invalid_argument("envelope.recipients: at least one is needed"));
     }
+    if envelope.recipients.len() > most {
+        return Err(invalid("envelope.recipients", format!("more than {most}")));
+    }
+    let mut seen = HashSet::new();
+    for recipient in &envelope.recipients {
+        let address = Address::parse(&recipient.address)
+            .map_err(|error| invalid("envelope.recipients", format!("{}: {error}", recipient.address)))?;
+        if !seen.insert(address) {
+            return Err(invalid("envelope.recipients", format!("{} stands twice", recipient.address)));
+        }
+    }
+    Ok(id)
 }
 
 fn status(reply: &Reply) -> Status {

@@ -10,7 +10,7 @@ use super::Intake;
 use crate::reply::reply;
 
 /// Recipients that a message may come to.
-const MAX_RECIPIENTS: usize = 10_000;
+pub(crate) const MAX_RECIPIENTS: usize = 10_000;
 
 impl Intake {
     /// Replaces each alias by the addresses behind it, so that whoever is addressed twice gets one copy. Whether every

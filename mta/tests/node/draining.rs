@@ -23,6 +23,13 @@ fn host(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 14, last)
 }
 
+/// Another node's way to this one.
+fn nodes(one: &Node) -> Channels {
+    let peers = service::config::PeerConfig::at([one.grpc.to_string()]);
+    let target = Target { role: Role::Mta, service: "waypost.mta.v1.Transfer" };
+    Channels::new(&peers, target, Some(one.authority.identity(Role::Mta))).unwrap()
+}
+
 /// A node at which nothing is tried twice within a test, and `remote.test` with one host.
 async fn node(last: u8, script: Script) -> (Exchange, Node) {
     let exchange = Exchange::start(host(last), 0, script).await;
@@ -282,6 +289,31 @@ async fn a_drainer_that_is_stopped_in_the_middle_loses_and_doubles_nothing() {
     assert_eq!((one.waiting().await, two.waiting().await), (0, 100));
 }
 
+/// Its limits are for others: what one node has let in must find a place at the next one.
+#[tokio::test]
+async fn what_another_node_has_taken_is_not_refused_for_its_recipients_or_hops() {
+    let names = Names::default().a("remote.test", host(10));
+    let one = Node::start_with(names, 25, |config| config.limits.recipients = 1).await;
+    let many: Vec<String> = (0..1_000).map(|n| format!("bob{n}@remote.test")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let state = |recipients| QueueState {
+        expires_at: Some(prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 }),
+        recipients: vec![RecipientProgress { held: true, ..RecipientProgress::default() }; recipients],
+        hand_overs: 1,
+        node: "two".into(),
+    };
+    let trace = "Received: from a by b; Thu, 1 Jan 2026 00:00:00 +0000\r\n".repeat(100);
+    for (recipients, body) in [(&many[..], MESSAGE.to_owned()), (&many[..1], trace + MESSAGE)] {
+        let request =
+            |state| EnqueueRequest { envelope: Some(envelope(recipients)), state, data: body.clone().into() };
+        let refused = one.transfer().await.enqueue(tokio_stream::once(request(None))).await;
+        assert!(refused.is_err());
+        let mut client = proto::mta::transfer_client::TransferClient::new(nodes(&one).pick().await.unwrap());
+        client.enqueue(tokio_stream::once(request(Some(state(recipients.len()))))).await.unwrap();
+    }
+    assert_eq!(one.waiting().await, 2);
+}
+
 #[tokio::test]
 async fn only_nodes_hand_over_and_what_they_say_must_make_sense() {
     let (_exchange, one) = node(8, Script::default()).await;
@@ -299,9 +331,7 @@ async fn only_nodes_hand_over_and_what_they_say_must_make_sense() {
     let by_msa = one.transfer().await.enqueue(tokio_stream::once(request(state()))).await.unwrap_err();
     assert_eq!(by_msa.code(), Code::PermissionDenied);
 
-    let peers = service::config::PeerConfig::at([one.grpc.to_string()]);
-    let target = Target { role: Role::Mta, service: "waypost.mta.v1.Transfer" };
-    let nodes = Channels::new(&peers, target, Some(one.authority.identity(Role::Mta))).unwrap();
+    let nodes = nodes(&one);
     let mut client = proto::mta::transfer_client::TransferClient::new(nodes.pick().await.unwrap());
     let senseless = QueueState { recipients: Vec::new(), ..state() };
     let refused = client.enqueue(tokio_stream::once(request(senseless))).await.unwrap_err();
