@@ -51,7 +51,9 @@ pub struct RouteConfig {
     pub text: String,
     /// What TLS is asked for. Default `opportunistic`; with a `username`, `required`.
     pub tls: RouteTls,
-    /// With `tls = "verified"`: names of which one must stand in the certificate. Default: the name of the host.
+    /// With `tls = "verified"`: names of which one must stand in the certificate. Default: the name of the host. Where MX
+    /// records name the host and neither DNSSEC nor the domain's MTA-STS policy vouches for it, that of a host below the
+    /// domain, or of the domain itself; the domain's policies hold too.
     pub tls_names: Vec<String>,
     /// With `tls = "fingerprint"`: the SHA-256 of certificates in hexadecimal digits, with or without colons.
     pub tls_fingerprints: Vec<String>,
@@ -99,7 +101,7 @@ pub enum RouteTls {
     Opportunistic,
     /// Encrypted or not at all, whoever the certificate names.
     Required,
-    /// With a certificate for the right name that a known authority signed.
+    /// With a certificate for the right name that a known authority signed, or as the recipient's domain asks for by DANE.
     Verified,
     /// With one of `tls_fingerprints`.
     Fingerprint,

@@ -63,7 +63,8 @@ pub(crate) enum TlsMode {
     Required,
     /// With a certificate that a public authority signed.
     Verified {
-        /// One of these must stand in the certificate; empty means the name of the host.
+        /// One of these must stand in the certificate. Empty means the name of the host, or, where an MX record names it
+        /// that could be forged, the recipient's domain or a host below it.
         names: Vec<Domain>,
     },
     /// With one of these certificates, whoever signed them.

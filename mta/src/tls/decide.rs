@@ -89,7 +89,10 @@ impl TlsPolicies {
         };
         let terms = match refused {
             Some(reply) => Err(reply),
-            None => question.required_by_sender(question.allowed_by_route(asked), is_known_host),
+            None => {
+                let allowed = question.allowed_by_route(asked, is_known_host);
+                question.required_by_sender(allowed, is_known_host)
+            }
         };
         let client = terms.and_then(|terms| {
             let client = self.connectors.client(terms.trust.clone());
@@ -124,7 +127,13 @@ impl TlsPolicies {
 impl Question<'_> {
     /// Whether the recipient's domain has a say. If not, the operator knows better, and says so.
     fn follows_policies(&self) -> bool {
-        matches!(self.mode, TlsMode::Opportunistic | TlsMode::Required)
+        matches!(self.mode, TlsMode::Opportunistic | TlsMode::Required) || self.has_to_be_known()
+    }
+
+    /// Whether the host has to be known as one of the domain's, and the operator does not say by which name. Then the
+    /// domain's policies are a way to know it, also for a sender who would do without.
+    pub(super) fn has_to_be_known(&self) -> bool {
+        self.site.by_mx && matches!(self.mode, TlsMode::Verified { names } if names.is_empty())
     }
 
     /// Whether the domain may hear how it went.
@@ -133,13 +142,19 @@ impl Question<'_> {
     }
 
     /// What the operator makes of what the domain asks for.
-    fn allowed_by_route(&self, asked: Terms) -> Terms {
+    fn allowed_by_route(&self, asked: Terms, is_known_host: bool) -> Terms {
         let route = |encryption, trust| Terms { encryption, trust, source: self.route() };
         match self.mode {
             TlsMode::Opportunistic => asked,
             TlsMode::Required => Terms { encryption: Encryption::Always, ..asked },
             TlsMode::None => route(Encryption::Never, Trust::Any),
-            TlsMode::Verified { names } if names.is_empty() => route(Encryption::Always, self.as_certified()),
+            // What the domain asks for tells of more than a name does.
+            TlsMode::Verified { names } if names.is_empty() && asked.trust != Trust::Any => {
+                Terms { encryption: Encryption::Always, ..asked }
+            }
+            TlsMode::Verified { names } if names.is_empty() => {
+                route(Encryption::Always, self.as_known(is_known_host))
+            }
             TlsMode::Verified { names } => {
                 let names = names.iter().map(|name| name.ascii().to_owned()).collect();
                 route(Encryption::Always, Trust::Pkix { names })
@@ -152,7 +167,7 @@ impl Question<'_> {
     }
 
     /// What the sender's REQUIRETLS makes of it: the host must be authenticated, by a name that nobody could have forged
-    /// or that MTA-STS knows (RFC 8689 §4.2.1). The error is why that cannot be.
+    /// or that MTA-STS or the operator knows (RFC 8689 §4.2.1). The error is why that cannot be.
     fn required_by_sender(&self, terms: Terms, is_known_host: bool) -> Result<Terms, Reply> {
         if self.wish != Wish::Required {
             return Ok(terms);
@@ -167,7 +182,9 @@ impl Question<'_> {
                 trust: self.as_certified(),
                 source: "REQUIRETLS".into(),
             }),
-            Terms { trust: Trust::Any, .. } => {
+            Terms { trust, .. }
+                if trust == Trust::Any || self.has_to_be_known() && !self.site.secure && !is_known_host =>
+            {
                 let text = format!(
                     "the sender requires TLS with a host that is known to be one of {}, and neither DNSSEC nor \
                      MTA-STS says so of {}",
@@ -177,6 +194,18 @@ impl Question<'_> {
             }
             terms => Ok(Terms { encryption: Encryption::Always, ..terms }),
         }
+    }
+
+    /// A certificate for the host, if its name could not have been forged; else for the domain, or for the host if that is
+    /// below the domain: whoever forges an MX record can name any host, and have a certificate for it.
+    fn as_known(&self, is_known_host: bool) -> Trust {
+        let Self { domain, site, target: Target { host, .. }, .. } = *self;
+        if !site.by_mx || site.secure || is_known_host || host.starts_with('[') || **host == *domain {
+            return self.as_certified();
+        }
+        let is_below = host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+        let host = is_below.then(|| host.to_string());
+        Trust::Pkix { names: host.into_iter().chain([domain.to_owned()]).collect() }
     }
 
     /// A certificate for the host itself.

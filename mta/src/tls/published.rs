@@ -43,7 +43,11 @@ impl TlsPolicies {
         let mut asked = Asked::default();
         self.ask_dane(question, &mut asked).await;
         self.ask_sts(question, &mut asked).await;
-        if question.wish.is_optional() { asked.without_force(question.domain) } else { asked }
+        if question.wish.is_optional() && !question.has_to_be_known() {
+            asked.without_force(question.domain)
+        } else {
+            asked
+        }
     }
 
     /// DANE, where DNSSEC covers the way from the domain to the host's addresses (RFC 7672 §2.2).

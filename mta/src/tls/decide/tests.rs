@@ -258,14 +258,45 @@ async fn what_the_operator_says_of_a_route_goes_before_the_domains_policies() {
     let clear = decide(TlsMode::None).await;
     assert!(clear.start_tls() == StartTls::Never && clear.tls(false).is_none());
     assert_eq!(clear.notes(None), "in clear: the rule partners turns TLS off");
-    let own = decide(TlsMode::Verified { names: Vec::new() }).await;
-    assert_eq!((own.start_tls(), trust(&own)), (StartTls::Required, &verified_as(HOST)));
     let named =
         decide(TlsMode::Verified { names: vec![message::Domain::parse("mail.other.test").unwrap()] }).await;
     assert_eq!(trust(&named), &verified_as("mail.other.test"));
     let known = decide(TlsMode::Fingerprint(vec![crate::routing::Fingerprint([7; 32])])).await;
     assert_eq!(trust(&known), &Trust::Fingerprint(vec![Fingerprint::new([7; 32])]));
     assert!(!known.may_be_clear());
+}
+
+#[tokio::test]
+async fn a_host_that_has_to_be_verified_is_not_known_by_an_mx_record_that_could_be_forged() {
+    let verified = |by_mx, secure| site(TlsMode::Verified { names: Vec::new() }, by_mx, secure);
+    let nothing = World::default();
+    for site in [verified(true, true), verified(false, true)] {
+        let decision = nothing.decide(&site, Wish::Default).await.unwrap();
+        assert_eq!((decision.start_tls(), trust(&decision)), (StartTls::Required, &verified_as(HOST)));
+    }
+    let unsigned = verified(true, false);
+    let below = nothing.decide(&unsigned, Wish::Default).await.unwrap();
+    let names = [HOST, DOMAIN].map(str::to_owned).to_vec();
+    assert_eq!((below.start_tls(), trust(&below)), (StartTls::Required, &Trust::Pkix { names }));
+    for host in ["mx.elsewhere.test", "mxremote.test"] {
+        let elsewhere = Target { host: host.into(), canonical: host.into(), ..target(true) };
+        let decided = nothing.policies().decide(DOMAIN, &unsigned, &elsewhere, Wish::Default).await;
+        assert_eq!(trust(&decided.unwrap()), &verified_as(DOMAIN));
+    }
+    let listed = World::default().policy(DOMAIN, "testing", HOST);
+    assert_eq!(trust(&listed.decide(&unsigned, Wish::Default).await.unwrap()), &verified_as(HOST));
+}
+
+#[tokio::test]
+async fn a_host_that_has_to_be_verified_meets_its_domains_policies_too() {
+    let world = World::default().policy(DOMAIN, "enforce", "mx.elsewhere.test");
+    let verified = |secure| site(TlsMode::Verified { names: Vec::new() }, true, secure);
+    for wish in [Wish::Default, Wish::Optional] {
+        assert_eq!(refusal(world.decide(&verified(false), wish).await).0, 451);
+        let dane = world.clone().tlsa(HOST, vec![record(3)], true);
+        let dane = dane.decide(&verified(true), wish).await.unwrap();
+        assert!(matches!(trust(&dane), Trust::Dane { .. }) && !dane.may_be_clear());
+    }
 }
 
 #[tokio::test]
@@ -286,6 +317,12 @@ async fn requiretls_needs_a_host_that_nobody_could_have_forged() {
     assert_eq!((code, status.as_str()), (550, "5.7.10"));
     let (code, ..) = refusal(nothing.decide(&site(TlsMode::None, false, true), Wish::Required).await);
     assert_eq!(code, 550);
+
+    let verified = |names| site(TlsMode::Verified { names }, true, false);
+    assert_eq!(refusal(nothing.decide(&verified(Vec::new()), Wish::Required).await).0, 550);
+    let by_name = vec![message::Domain::parse("mail.other.test").unwrap()];
+    let by_name = nothing.decide(&verified(by_name), Wish::Required).await.unwrap();
+    assert_eq!(trust(&by_name), &verified_as("mail.other.test"));
 
     let fixed = nothing.decide(&site(TlsMode::Opportunistic, false, true), Wish::Required).await.unwrap();
     let signed = nothing.decide(&exchanger(true), Wish::Required).await.unwrap();
@@ -338,7 +375,7 @@ async fn the_trace_says_by_what_a_host_was_known() {
     let dane = described(World::default().tlsa(HOST, vec![record(3)], true), exchanger(true)).await;
     assert_eq!(dane, format!("{session}, verified by DANE (TLSA records of mx.remote.test)"));
     let route = described(World::default(), site(TlsMode::Verified { names: Vec::new() }, true, false)).await;
-    assert_eq!(route, format!("{session}, verified as mx.remote.test (the rule partners)"));
+    assert_eq!(route, format!("{session}, verified as mx.remote.test or remote.test (the rule partners)"));
 }
 
 /// A session with a host that signed its own certificate.
