@@ -301,7 +301,7 @@ impl Connector {
             hello: settings.ehlo.clone().unwrap_or_else(|| self.hostname.clone()),
             start_tls: decision.start_tls(),
             credentials,
-            // In so many words: a route with a login asks for TLS by itself.
+            // In so many words: a route with a login asks for TLS, and a certificate, by itself.
             auth_in_clear: settings.tls == TlsMode::None,
             chunking: self.chunking,
         };

@@ -49,9 +49,10 @@ pub struct RouteConfig {
     pub status: String,
     /// With `refuse`: the text that the sender reads. Default "mail for this recipient is refused".
     pub text: String,
-    /// What TLS is asked for. Default `opportunistic`; with a `username`, `required`.
+    /// What TLS is asked for. Default `opportunistic`; with a `username`, `verified`, so that nobody on the way
+    /// reads the password.
     pub tls: RouteTls,
-    /// With `tls = "verified"`: names of which one must stand in the certificate. Default: the name of the host. Where MX
+    /// With `tls = "verified"` or a `username`: names of which one must stand in the certificate. Default: the name of the host. Where MX
     /// records name the host and neither DNSSEC nor the domain's MTA-STS policy vouches for it, that of a host below the
     /// domain, or of the domain itself; the domain's policies hold too.
     pub tls_names: Vec<String>,
@@ -60,7 +61,8 @@ pub struct RouteConfig {
     /// TLS from the first octet, as on port 465, in place of STARTTLS. Needs a `tls` stricter than `opportunistic`.
     /// Default `false`.
     pub implicit_tls: bool,
-    /// With `hosts`: the user to log in as. With `tls = "none"` the password goes in clear. Default: no login.
+    /// With `hosts`: the user to log in as. With `tls = "required"` whoever stands in for the host is told the password, with
+    /// `tls = "none"` whoever listens. Default: no login.
     pub username: String,
     /// Its password.
     pub password: String,
@@ -224,7 +226,12 @@ fn only_where_it_counts(config: &RouteConfig) -> Result<(), String> {
         ("status", !config.status.is_empty(), refused, "to = \"refuse\""),
         ("text", !config.text.is_empty(), refused, "to = \"refuse\""),
         ("tls", config.tls != RouteTls::Opportunistic, over_smtp, "to = \"mx\" or \"hosts\""),
-        ("tls_names", !config.tls_names.is_empty(), config.tls == RouteTls::Verified, "tls = \"verified\""),
+        (
+            "tls_names",
+            !config.tls_names.is_empty(),
+            asked_tls(config) == RouteTls::Verified,
+            "tls = \"verified\"",
+        ),
         (
             "tls_fingerprints",
             !config.tls_fingerprints.is_empty(),
@@ -269,11 +276,17 @@ fn settings(config: &RouteConfig, name: &str) -> Result<RouteSettings, String> {
     })
 }
 
+/// What TLS a rule asks for, if it does not say: where there is a password, whoever stands in for the host would be told it.
+fn asked_tls(config: &RouteConfig) -> RouteTls {
+    match config.tls {
+        RouteTls::Opportunistic if !config.username.is_empty() => RouteTls::Verified,
+        tls => tls,
+    }
+}
+
 fn tls(config: &RouteConfig) -> Result<TlsMode, String> {
-    Ok(match config.tls {
+    Ok(match asked_tls(config) {
         RouteTls::None => TlsMode::None,
-        // Who takes TLS away would otherwise be told the password.
-        RouteTls::Opportunistic if !config.username.is_empty() => TlsMode::Required,
         RouteTls::Opportunistic => TlsMode::Opportunistic,
         RouteTls::Required => TlsMode::Required,
         RouteTls::Verified => {

@@ -149,7 +149,7 @@ fn a_rules_settings_travel_with_the_route() {
     };
     assert_eq!(hops.iter().map(|hop| hop.port).collect::<Vec<_>>(), [Some(587), None]);
     assert_eq!(settings.name, "partner");
-    assert_eq!(settings.tls, TlsMode::Required, "the password would be sent in clear");
+    assert_eq!(settings.tls, TlsMode::Verified { names: Vec::new() }, "anybody would be told the password");
     let credentials = settings.credentials.clone().unwrap();
     assert_eq!((credentials.username.as_str(), credentials.password.as_str()), ("user", "secret word"));
     assert!(!format!("{credentials:?}").contains("secret"));
@@ -166,6 +166,19 @@ fn a_rules_settings_travel_with_the_route() {
     router.reload(&[config]).unwrap();
     let Route::Hosts { settings, .. } = route(&router, NOBODY, "r.example", false) else { panic!() };
     assert_eq!(settings.credentials.as_ref().unwrap().password, "another");
+}
+
+#[test]
+fn a_password_goes_to_any_host_only_if_a_rule_says_so() {
+    let login = RouteConfig { username: "u".into(), password: "p".into(), ..rule(RouteTo::Hosts) };
+    let tls = |rule: RouteConfig| match route(&router(&[rule]), NOBODY, "r.example", false) {
+        Route::Hosts { settings, .. } => settings.tls.clone(),
+        route => panic!("{route:?}"),
+    };
+    let required = RouteConfig { tls: RouteTls::Required, ..login.clone() };
+    assert_eq!(tls(required), TlsMode::Required);
+    let named = RouteConfig { tls_names: list(&["mail.example"]), implicit_tls: true, ..login };
+    assert_eq!(tls(named), TlsMode::Verified { names: vec![Domain::parse("mail.example").unwrap()] });
 }
 
 #[test]

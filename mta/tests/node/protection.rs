@@ -265,7 +265,7 @@ async fn what_came_of_policies_is_counted_for_the_domains_reports() {
 }
 
 #[tokio::test]
-async fn a_smart_host_is_told_who_sends_under_tls_alone() {
+async fn a_smart_host_alone_is_told_who_sends_and_under_tls() {
     let authority = Authority::new();
     let login = |password: &str| {
         let (username, password) = (USER.0.to_owned(), password.to_owned());
@@ -282,6 +282,13 @@ async fn a_smart_host_is_told_who_sends_under_tls_alone() {
     let event = attempt(&node, envelope(&["bob@remote.test"]), MESSAGE).await;
     assert_eq!(event.kind(), EventKind::Deferred, "{event:?}");
     assert_eq!(said(&event), (435, "4.7.8".into(), "the login at this host failed: who are you?".into()));
+
+    let another = authority.acceptor(&["another.test"]);
+    let other = Host::start(ip(24), 0, Offers { login: true, ..Offers::starttls(another) });
+    let node = node_with_rule(&authority, login(USER.1)(&other), &other).await;
+    let event = attempt(&node, envelope(&["bob@remote.test"]), MESSAGE).await;
+    assert_eq!(event.kind(), EventKind::Deferred, "{event:?}");
+    assert!(said(&event).2.contains("the certificate is not for smart.test"), "{event:?}");
 
     let clear = Host::start(ip(21), 0, Offers::nothing());
     let node = node_with_rule(&authority, login(USER.1)(&clear), &clear).await;
