@@ -45,7 +45,7 @@ impl Scheduler {
     /// An empty queue. `routing` limits [`Scheduler::ROUTING`].
     pub fn new(config: Config, routing: SiteLimits) -> Self {
         let mut sites = Sites::default();
-        sites.insert(Site::new(SiteName::new("routing"), routing, false));
+        sites.insert(Site::new(SiteName::new("<routing>"), routing, false));
         Self {
             config,
             units: Units::default(),
@@ -61,10 +61,13 @@ impl Scheduler {
         }
     }
 
-    /// The site of this name, with these limits from now on. A site that nothing uses is forgotten after a while.
+    /// The site of this name, with these limits from now on. A site that nothing uses is forgotten after a while. The
+    /// limits of a place of our own stay as they were given first.
     pub fn site(&mut self, name: &SiteName, limits: SiteLimits) -> SiteId {
         if let Some(id) = self.sites.find(name) {
-            self.sites[id].set_limits(limits);
+            if self.sites[id].limits.counted {
+                self.sites[id].set_limits(limits);
+            }
             return id;
         }
         let suspended = self.suspensions.covers_site(name);

@@ -113,3 +113,13 @@ fn while_sessions_are_short_the_sites_take_turns() {
     }
     assert_eq!(turns, HashMap::from([(one, 5), (two, 5)]));
 }
+
+#[test]
+fn a_place_of_our_own_keeps_its_limits_and_no_host_has_its_name() {
+    let mut scheduler = scheduler(1);
+    let own = site(&mut scheduler, "<own>", SiteLimits::fixed(3), 10);
+    assert_eq!(scheduler.site(&SiteName::new("<own>"), limits(1, 1)), own);
+    // They still count towards no limit but that.
+    assert_eq!(start_all(&mut scheduler, 0).len(), 3);
+    assert_ne!(scheduler.site(&SiteName::new("routing"), limits(1, 1)), Scheduler::ROUTING);
+}

@@ -42,9 +42,10 @@ pub(crate) use settle::{Outcome, Verdict};
 pub(crate) use steer::Withdrawn;
 pub(crate) use view::Place;
 
-use crate::deliver::{Hops, MDA, Pool};
+use crate::deliver::{Hops, Pool};
 use crate::events::Events;
 use crate::metrics::Metrics;
+use crate::site::MDA_SITE;
 use crate::spool::{Message, Spool};
 use pace::Pace;
 
@@ -112,7 +113,7 @@ impl Queue {
 
     fn with_routing(parts: Parts, routing: SiteLimits) -> Arc<Self> {
         let mut scheduler = Scheduler::new(parts.sites.order(parts.sessions, parts.retry.jitter()), routing);
-        let mda = scheduler.site(&SiteName::new(MDA), config::mda());
+        let mda = scheduler.site(&SiteName::new(MDA_SITE), config::mda());
         for suspension in parts.spool.suspensions().iter() {
             scheduler.suspend(steer::scope(&suspension.scope));
         }

@@ -6,6 +6,8 @@ use message::MessageId;
 use scheduler::SiteId;
 
 use super::Queue;
+use crate::deliver::MDA;
+use crate::site::MDA_SITE;
 use crate::spool::Scope;
 use scheduler::SiteName;
 
@@ -60,6 +62,7 @@ impl Queue {
 /// A scope as the order knows it.
 pub(super) fn scope(scope: &Scope) -> scheduler::Scope {
     match scope {
+        Scope::Site(name) if **name == *MDA => scheduler::Scope::Site(SiteName::new(MDA_SITE)),
         Scope::Site(name) => scheduler::Scope::Site(SiteName::new(Arc::clone(name))),
         Scope::Domain(name) => scheduler::Scope::Domain((&**name).into()),
         Scope::Account(name) => scheduler::Scope::Account((&**name).into()),

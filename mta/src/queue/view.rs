@@ -9,7 +9,9 @@ use scheduler::{Scope, SiteName, SiteView, Wait};
 
 use super::Queue;
 use crate::clock;
+use crate::deliver::MDA;
 use crate::reply;
+use crate::site::MDA_SITE;
 use crate::spool::{Message, Status};
 
 /// Where a recipient stands.
@@ -33,7 +35,7 @@ impl Queue {
                 _ if status.handed_to().is_some() => handed(message.deadline(index), &status),
                 _ if status.is_held() => held(message.deadline(index)),
                 Some(wait) => {
-                    let site = wait.site.as_ref().map(ToString::to_string).unwrap_or_default();
+                    let site = wait.site.as_ref().map(shown).unwrap_or_default().to_owned();
                     Explanation { site, ..self.because(&wait.wait, &status) }
                 }
                 None => plain(WaitReason::InFlight, "its last result is being written"),
@@ -104,7 +106,7 @@ impl Queue {
         for wait in &waits {
             for index in wait.recipients.iter() {
                 if let Some(place) = places.get_mut(index as usize) {
-                    place.site.clone_from(&wait.site);
+                    place.site = wait.site.as_ref().map(|site| SiteName::new(shown(site)));
                     place.in_hand = wait.wait == Wait::InFlight;
                 }
             }
@@ -128,7 +130,7 @@ impl Queue {
             text: failure.text,
         });
         Site {
-            name: site.name.to_string(),
+            name: shown(&site.name).to_owned(),
             ready: site.ready as u64,
             scheduled: site.scheduled as u64,
             aside: site.aside as u64,
@@ -142,6 +144,11 @@ impl Queue {
             last_failure,
         }
     }
+}
+
+/// What a site is called where people see it.
+pub(super) fn shown(site: &SiteName) -> &str {
+    if site.as_str() == MDA_SITE { MDA } else { site.as_str() }
 }
 
 fn plain(reason: WaitReason, text: impl Into<String>) -> Explanation {

@@ -11,6 +11,7 @@ use scheduler::{Failure, Feedback, Scheduler, SiteId, SiteName, Started};
 use super::Queue;
 use super::order::{Hand, Tag};
 use super::settle::{Outcome, Verdict};
+use super::view::shown;
 use crate::clock;
 use crate::deliver::{Attempt, Carried, MDA, Session, Stalled};
 use crate::events::Details;
@@ -276,7 +277,7 @@ impl Queue {
             let said = {
                 let scheduler = self.scheduler.lock();
                 let failure = scheduler.last_failure(hand.unit.site).cloned();
-                let site = scheduler.site_name(hand.unit.site).clone();
+                let site = shown(scheduler.site_name(hand.unit.site));
                 failure.map_or(format!("waited in line for {site} until its time was over"), |failure| {
                     format!("waited for {site}, which said last: {} {}", failure.code, failure.text)
                 })

@@ -28,6 +28,9 @@ use crate::reply::reply;
 use crate::routing::{HopHost, NextHop, Route, RouteSettings};
 use exchanges::Exchanges;
 
+/// The line of the MDA, as the order of the queue knows it. No host has such a name, so no site takes its place.
+pub(crate) const MDA_SITE: &str = "<mda>";
+
 /// Finds sites and their addresses. Clones are the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Sites {
@@ -125,7 +128,7 @@ impl Site {
     /// Where mail for our own mailboxes goes.
     fn mda() -> Self {
         Self {
-            name: SiteName::new("mda"),
+            name: SiteName::new(MDA_SITE),
             groups: Vec::new(),
             settings: Arc::default(),
             secure: true,

@@ -232,5 +232,5 @@ async fn a_refusal_is_no_site_and_the_mda_is_one_without_hosts() {
     let sites = sites(Zone::default()).await;
     let refused = Route::Refuse(reply(550, "5.7.1", "no"));
     assert_eq!(sites.resolve(&refused).await.unwrap_err().reply.text, "no");
-    assert_eq!(sites.resolve(&Route::Mda).await.unwrap().name.to_string(), "mda");
+    assert_eq!(sites.resolve(&Route::Mda).await.unwrap().name.to_string(), "<mda>");
 }

@@ -73,6 +73,26 @@ async fn domains_of_one_set_of_hosts_share_its_limit() {
     assert!(shared.most_unanswered() <= 2, "{}", shared.most_unanswered());
 }
 
+/// Whoever keeps a domain's records chooses the names of its hosts.
+#[tokio::test]
+async fn hosts_may_be_called_as_places_of_our_own_are() {
+    let mut exchange = Exchange::start(host(81), 0, Script::default()).await;
+    let names = Names::default()
+        .mx("one.test", 0, "routing")
+        .mx("two.test", 0, "mda")
+        .a("routing", host(81))
+        .a("mda", host(81));
+    let node = Node::start(names, exchange.address.port()).await;
+    for recipient in ["bob@one.test", "bob@two.test"] {
+        let id = send(&node, recipient).await;
+        node.event(&id, EventKind::Delivered).await;
+        assert_eq!(exchange.received().await.to, [recipient]);
+    }
+    let id = send(&node, "carol@example.test").await;
+    assert_eq!(node.event(&id, EventKind::Delivered).await.site, "mda");
+    assert_eq!(node.mda.delivered().await.recipients(), ["carol@example.test"]);
+}
+
 #[tokio::test]
 async fn each_address_that_mail_goes_from_has_the_limit_of_the_site() {
     let mut exchange = Exchange::start(host(71), 0, slow(100)).await;
