@@ -18,7 +18,8 @@ const REPORTS: &str = "<reports>";
 /// What the queue remembers of a unit itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tag {
-    /// How often in a row it could not go on because a service of our own was away; not attempts.
+    /// How often in a row it could not go on, because a service of our own was away or its site another one by then; not
+    /// attempts.
     pub(super) stalls: u8,
     /// Its recipients have mailboxes here.
     pub(super) is_mailbox: bool,

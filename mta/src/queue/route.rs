@@ -189,7 +189,7 @@ impl Queue {
         match &route {
             Route::Refuse(reply) => self.refuse(&piece.message, piece.recipients, reply).await,
             Route::Mda => {
-                let tag = Tag { stalls: Tag::of(&piece.hand.unit).stalls, is_mailbox: true };
+                let tag = Tag { is_mailbox: true, ..Tag::of(&piece.hand.unit) };
                 self.push(&piece.message, &piece.recipients, &piece.domain, tag, |_| self.mda);
             }
             Route::Hosts { .. } => {
@@ -233,7 +233,7 @@ impl Queue {
     async fn place(&self, piece: Piece, resolved: &Result<Arc<Site>, Unroutable>) {
         match resolved {
             Ok(site) => {
-                let tag = Tag { stalls: 0, is_mailbox: piece.is_mailbox };
+                let tag = Tag { is_mailbox: piece.is_mailbox, ..Tag::of(&piece.hand.unit) };
                 let limits = self.parts.sites.limits(site.settings.sharing());
                 self.push(&piece.message, &piece.recipients, &piece.domain, tag, |scheduler| {
                     scheduler.site(&site.name, limits)

@@ -51,6 +51,7 @@ impl Drop for Turn<'_> {
 struct Ended {
     hand: Hand,
     message: Arc<Message>,
+    site: Arc<Site>,
     outcomes: Vec<Outcome>,
     /// The session has carried as many messages as it may. It ends when that is written: no server's goodbye is waited
     /// for with a result that only we know.
@@ -129,7 +130,7 @@ impl Queue {
             done += 1;
             next = turn.take_after(done);
             if next.is_none() {
-                self.write(&name, ended.take()).await;
+                self.write(ended.take()).await;
                 next = turn.take_after(done);
             }
         }
@@ -142,15 +143,17 @@ impl Queue {
     /// makes that one.
     async fn step(
         &self,
-        site: &SiteName,
+        line: &SiteName,
         session: &mut Option<Carried>,
         ended: Option<Ended>,
         hand: Hand,
     ) -> Option<Ended> {
-        let ((), begun) = tokio::join!(self.write(site, ended), self.begin(site, hand));
+        let ((), begun) = tokio::join!(self.write(ended), self.begin(line, hand));
         let begun = begun?;
         let Begun { hand, message, site, domain, recipients } = begun;
-        let carried = session.take();
+        // What is learned there says nothing about this site, and the session is for this site.
+        let is_elsewhere = site.name != *line;
+        let carried = if is_elsewhere { None } else { session.take() };
         let messages = carried.as_ref().map_or(0, |carried| carried.messages);
         let mut connection = carried.map(|carried| carried.session);
         let attempt = self
@@ -162,21 +165,23 @@ impl Queue {
         let Attempt { outcomes, feedback, reused } = attempt;
         let messages = if reused { messages + 1 } else { 1 };
         let spent = connection.and_then(|connection| {
-            if messages >= self.parts.messages_per_session {
+            if is_elsewhere || messages >= self.parts.messages_per_session {
                 return Some(Box::new(connection));
             }
             *session = Some(Carried { session: connection, messages });
             None
         });
-        self.learn(&hand.unit, feedback);
-        self.note_failure(&hand.unit, &outcomes);
-        Some(Ended { hand, message, outcomes, spent })
+        if !is_elsewhere {
+            self.learn(&hand.unit, feedback);
+            self.note_failure(&hand.unit, &outcomes);
+        }
+        Some(Ended { hand, message, site, outcomes, spent })
     }
 
     /// Brings an attempt to its end.
-    async fn write(&self, site: &SiteName, ended: Option<Ended>) {
-        let Some(Ended { hand, message, outcomes, spent }) = ended else { return };
-        self.settle(&message, site.as_str(), outcomes).await;
+    async fn write(&self, ended: Option<Ended>) {
+        let Some(Ended { hand, message, site, outcomes, spent }) = ended else { return };
+        self.settle(&message, site.name.as_str(), outcomes).await;
         drop(hand);
         if let Some(spent) = spent {
             self.workers.spawn(spent.quit());
@@ -200,9 +205,11 @@ impl Queue {
                 return None;
             }
         };
-        if site.name != *line {
-            // It has moved while its mail was in line.
-            self.push(&message, &recipients, "", Tag::default(), |_| Scheduler::ROUTING);
+        if site.name != *line && tag.stalls == 0 {
+            // It has moved while its mail was in line, and goes to the other line, but only once: where each answer names
+            // other hosts, it would never be tried. Then it is tried from here.
+            let moved = Stalled(format!("its mail goes to {} now", site.name));
+            self.stall_or_expire(&message, recipients, tag, &moved).await;
             return None;
         }
         let begun = self.beginnings(&message, &recipients);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, MX, TXT};
@@ -15,7 +15,30 @@ use tokio::net::UdpSocket;
 #[derive(Clone, Default)]
 pub struct Names {
     records: HashMap<String, Vec<RData>>,
+    restless: Option<Restless>,
     silence: Silence,
+}
+
+/// A domain whose mail goes to another host with each answer. All of them are at one address.
+#[derive(Clone)]
+struct Restless {
+    domain: String,
+    address: Ipv4Addr,
+    answers: Arc<AtomicUsize>,
+}
+
+impl Restless {
+    fn answer(&self, name: &str, wanted: RecordType) -> Option<RData> {
+        let Self { domain, address, answers } = self;
+        match wanted {
+            RecordType::MX if name == domain => {
+                let host = format!("mx{}.{domain}", answers.fetch_add(1, Ordering::SeqCst));
+                Some(RData::MX(MX::new(0, Name::from_ascii(host).unwrap())))
+            }
+            RecordType::A if name != domain && name.ends_with(domain) => Some(RData::A(A(*address))),
+            _ => None,
+        }
+    }
 }
 
 /// Whether the server answers nobody at all.
@@ -30,6 +53,12 @@ impl Names {
 
     pub fn a(mut self, host: &str, address: Ipv4Addr) -> Self {
         self.records.entry(format!("{host}.")).or_default().push(RData::A(A(address)));
+        self
+    }
+
+    /// Each answer about the MX of `domain` names another host, and none is to be remembered; all are at `address`.
+    pub fn restless(mut self, domain: &str, address: Ipv4Addr) -> Self {
+        self.restless = Some(Restless { domain: format!("{domain}."), address, answers: Arc::default() });
         self
     }
 
@@ -70,6 +99,10 @@ impl Names {
         response.add_query(question.clone());
         if name.ends_with("broken.test.") {
             response.metadata.response_code = ResponseCode::ServFail;
+        } else if let Some(data) =
+            self.restless.as_ref().and_then(|restless| restless.answer(&name, question.query_type()))
+        {
+            response.add_answer(Record::from_rdata(question.name().clone(), 0, data));
         } else if let Some(records) = self.records.get(&name) {
             let wanted = |data: &&RData| match question.query_type() {
                 RecordType::MX => matches!(data, RData::MX(_)),

@@ -208,3 +208,19 @@ async fn name_servers_that_do_not_answer_hold_up_only_their_own_domains() {
     node.event(&id, EventKind::Delivered).await;
     assert_eq!(node.waiting().await, 100);
 }
+
+#[tokio::test]
+async fn mail_goes_also_where_each_answer_names_another_host() {
+    let mut exchange = Exchange::start(host(91), 0, Script::default()).await;
+    let names = Names::default().restless("remote.test", host(91));
+    let node = Node::start(names, exchange.address.port()).await;
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        ids.push(send(&node, &format!("user{n}@remote.test")).await);
+    }
+    for id in ids {
+        let event = node.event(&id, EventKind::Delivered).await;
+        assert!(event.peer.starts_with(&*event.site), "{event:?}");
+        exchange.received().await;
+    }
+}
