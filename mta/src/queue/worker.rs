@@ -215,7 +215,7 @@ impl Queue {
         let begun = self.beginnings(&message, &recipients);
         if let Err(error) = self.parts.spool.progress(message.id, begun.clone()).await {
             tracing::warn!(id = %message.id, %error, "an attempt could not be recorded and is put off");
-            self.stall(&message, recipients, tag);
+            self.stall_or_expire(&message, recipients, tag, &Stalled(error.to_string())).await;
             return None;
         }
         let name = site.name.as_str();

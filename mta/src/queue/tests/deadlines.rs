@@ -18,6 +18,7 @@ struct World {
     queue: Arc<Queue>,
     message: Arc<Message>,
     written: watch::Receiver<u32>,
+    is_full: Arc<AtomicBool>,
     _folder: tempfile::TempDir,
 }
 
@@ -26,7 +27,7 @@ impl World {
     async fn new(lifetimes: &[u64], status: impl Fn(u64) -> RecipientStatus) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let spool = Faulty::open(folder.path());
-        let written = spool.writes.subscribe();
+        let (written, is_full) = (spool.writes.subscribe(), Arc::clone(&spool.is_full));
         let recipient = |place| Recipient {
             address: format!("user{place}@remote.test"),
             notify: vec![DsnNotify::Never.into()],
@@ -43,7 +44,7 @@ impl World {
         let Accepted::New(message) = spool.accept(message, Bytes::from_static(b"x")).await.unwrap() else {
             panic!("known")
         };
-        Self { queue: Queue::new(parts(folder.path(), spool)), message, written, _folder: folder }
+        Self { queue: Queue::new(parts(folder.path(), spool)), message, written, is_full, _folder: folder }
     }
 
     /// Lets the queue work until the first recipient has come to its end; returns the end.
@@ -144,4 +145,24 @@ async fn what_stands_in_line_or_is_suspended_is_given_up_at_its_deadline() {
         Arc::clone(queue).end_overdue(overdue).await;
         assert!(words(&world.told_end().await).contains("mx"), "{what}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_spool_lets_nobody_try_is_given_up_at_its_deadline() {
+    let elsewhere = RecipientStatus::default().steered(false, Some("127.0.0.1:1".into()));
+    let world = World::new(&[0], |_| elsewhere.clone()).await;
+    let queue = &world.queue;
+    queue.scheduler.lock().withdraw(world.message.id, |_| true);
+    let limits = SitesConfig::default().limits(1);
+    queue.push(&world.message, &[0], "remote.test", Tag::default(), |scheduler| {
+        scheduler.site(&SiteName::new("127.0.0.1:1"), limits)
+    });
+    world.is_full.store(true, Ordering::SeqCst);
+    let unit = queue.scheduler.lock().start(queue.pace.now()).unwrap();
+    Arc::clone(queue).work(unit).await;
+    assert_eq!(queue.len(), 0, "its end waits for the spool, and nothing else does");
+    world.is_full.store(false, Ordering::SeqCst);
+    queue.late.close();
+    Arc::clone(queue).write_late().await;
+    assert!(words(&world.told_end().await).contains("the spool is full"));
 }
