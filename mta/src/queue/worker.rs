@@ -262,7 +262,10 @@ impl Queue {
 
     fn learn(&self, unit: &Started, feedback: Feedback) {
         let now = self.pace.now();
-        self.scheduler.lock().learn(unit.site, feedback, unit.at, now, fastrand::f64());
+        let mut scheduler = self.scheduler.lock();
+        scheduler.learn(unit.site, feedback, unit.at, now, fastrand::f64());
+        // The site may have more at a time now.
+        self.wake(&scheduler);
     }
 
     /// Keeps the first refusal or failure for those who look at the site.

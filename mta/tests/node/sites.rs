@@ -224,3 +224,24 @@ async fn mail_goes_also_where_each_answer_names_another_host() {
         exchange.received().await;
     }
 }
+
+#[tokio::test]
+async fn a_site_that_takes_its_mail_gets_more_at_a_time_at_once() {
+    let mut exchange = Exchange::start(host(92), 0, slow(100)).await;
+    let names = Names::default().a("remote.test", host(92));
+    let node = Node::start_with(names, exchange.address.port(), |config| {
+        config.outbound.sites.first = 1;
+        config.outbound.sites.most = 2;
+    })
+    .await;
+    for n in 0..3 {
+        send(&node, &format!("user{n}@remote.test")).await;
+    }
+    exchange.received().await;
+    exchange.answer(1);
+    // Neither waits for the other.
+    exchange.received().await;
+    exchange.received().await;
+    exchange.answer(2);
+    node.eventually(|| async { node.waiting().await == 0 }).await;
+}
