@@ -1,6 +1,7 @@
 //! The replies that this node gives itself.
 
 use proto::mail::Reply;
+use service::smtp::envelope;
 
 /// A reply of our own. `enhanced` is an enhanced status code such as `5.1.1`.
 pub(crate) fn reply(code: u32, enhanced: &str, text: impl Into<String>) -> Reply {
@@ -30,6 +31,21 @@ const KEPT_TEXT: usize = 500;
 pub(crate) fn shortened(reply: &Reply) -> Reply {
     let end = reply.text.floor_char_boundary(KEPT_TEXT);
     Reply { text: reply.text[..end].to_owned(), enhanced: reply.enhanced.clone(), code: reply.code }
+}
+
+/// What a peer said. It is told to every recipient and of every host, so that it is [`shortened`] where it comes in.
+pub(crate) fn heard(said: &smtp::Reply) -> Reply {
+    shortened(&envelope::from_wire(said))
+}
+
+/// Octets that are kept of what else there is to tell of an attempt.
+const KEPT_DETAIL: usize = 2_000;
+
+/// What there is to tell, in one text: as much as can be told for every recipient.
+pub(crate) fn detail(told: &[String]) -> String {
+    let mut detail = told.join("; ");
+    detail.truncate(detail.floor_char_boundary(KEPT_DETAIL));
+    detail
 }
 
 /// On one line, for a log.

@@ -11,7 +11,6 @@ use message::Domain;
 use proto::mail::Reply;
 use scheduler::Feedback;
 use service::smtp::client::{self, ConnectError, Connection, Dialled, Options, Timeouts, dial};
-use service::smtp::envelope;
 use smtp::client::{Failure, Stage, StartTls};
 use smtp::{Credentials, Password};
 use tokio::net::TcpStream;
@@ -20,7 +19,7 @@ use super::dead::Dead;
 use super::letter::Letter;
 use super::session::Session;
 use super::source::{Source, Sources};
-use crate::reply::reply;
+use crate::reply::{self, reply};
 use crate::routing::TlsMode;
 use crate::site::{Site, Sites, Target, Targets, Unroutable};
 use crate::tls::{Decision, Ended, Ends, Refusal, TlsPolicies, Wish};
@@ -143,7 +142,7 @@ impl Connector {
             let text = format!("no host of {} could be dialled", errand.domain);
             Unreachable::local(reply(451, "4.4.1", text))
         };
-        let others = if told.len() > 1 { told.join("; ") } else { String::new() };
+        let others = if told.len() > 1 { reply::detail(&told) } else { String::new() };
         Err(Unreachable { detail: others, ..failure.unwrap_or_else(nothing) })
     }
 
@@ -326,14 +325,14 @@ fn why_clear(decision: &Decision) -> Option<String> {
 
 fn unconnected(target: &Target, error: io::Error) -> Unreachable {
     let failure = ConnectError::Connect(error).failure();
-    Unreachable::at(target, envelope::from_wire(&failure.reply), Feedback::Unreachable)
+    Unreachable::at(target, reply::heard(&failure.reply), Feedback::Unreachable)
 }
 
 /// Why a host that was dialled is of no use.
 fn failed(candidate: &Candidate<'_>, error: &ConnectError) -> Unreachable {
     let Candidate { target, decision, .. } = candidate;
     let failure = error.failure();
-    let said = envelope::from_wire(&failure.reply);
+    let said = reply::heard(&failure.reply);
     match (error, failure.stage) {
         (ConnectError::Tls(error), _) => Unreachable::at(target, decision.distrust(error), Feedback::Refused),
         // It is about the policy of one domain or sender: the host may be good for others.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use proto::mail::Reply;
 use scheduler::Feedback;
-use service::smtp::envelope;
 use smtp::client::Stage;
 
 use super::connect::{Connected, Connector, Errand, Unreachable};
 use super::letter::{ConversionMemory, Fitted, Letter};
 use super::session::Session;
 use crate::queue::{Outcome, Verdict};
+use crate::reply;
 use crate::site::{Site, Sites};
 use crate::spool::{Message, Spool};
 use crate::tls::Decision;
@@ -122,7 +122,8 @@ impl Transacted {
     fn attempt(&self, recipients: &[(u32, u32)]) -> Attempt {
         let Self { session, decision, results, passed, reused } = self;
         let (peer, tls) = (session.peer(), session.tls(decision));
-        let detail = passed.iter().cloned().chain(session.notes(decision)).collect::<Vec<_>>().join("; ");
+        let told: Vec<String> = passed.iter().cloned().chain(session.notes(decision)).collect();
+        let detail = reply::detail(&told);
         let reports = session.offers().dsn;
         let outcome = |(place, &(index, attempts)): (usize, &(u32, u32))| {
             let (verdict, said_by_peer) = match results {
@@ -179,7 +180,7 @@ fn feedback(results: &[smtp::client::Outcome]) -> Feedback {
 
 fn verdict(result: &smtp::client::Outcome, reports: bool) -> Verdict {
     use smtp::client::Outcome as Result;
-    let reply = envelope::from_wire(result.reply());
+    let reply = reply::heard(result.reply());
     match result {
         Result::Delivered(_) => Verdict::Relayed { reply, reports },
         Result::Permanent(_) => Verdict::Failed(reply),

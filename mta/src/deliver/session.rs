@@ -11,7 +11,7 @@ use smtp::client::{Envelope, Outcome};
 
 use super::connect::peer;
 use super::source::Source;
-use crate::reply::reply;
+use crate::reply::{self, reply};
 use crate::site::Target;
 use crate::tls::Decision;
 
@@ -36,7 +36,8 @@ pub(super) enum Content {
 impl Session {
     /// `why_clear` is why there is no TLS, if there is none and the server does not say why.
     pub(super) fn new(connection: Connection, target: &Target, why_clear: Option<String>) -> Self {
-        let refusal = connection.start_tls_refusal().map(|refusal| format!("STARTTLS refused: {refusal}"));
+        let refusal = connection.start_tls_refusal().map(reply::heard);
+        let refusal = refusal.map(|refusal| format!("STARTTLS refused: {}", reply::line(&refusal)));
         let why = refusal.or(why_clear).filter(|_| connection.tls().is_none());
         let downgrade = why.map(|why| format!("sent in clear: {why}")).unwrap_or_default();
         Self { connection, target: target.clone(), _source: None, downgrade }

@@ -72,6 +72,34 @@ async fn a_host_that_could_not_be_reached_is_left_alone_while_others_can_be() {
 }
 
 #[tokio::test]
+async fn what_hosts_say_at_great_length_is_told_in_short() {
+    const LINES: &str = match std::str::from_utf8(&[b'x'; 1_000]) {
+        Ok(line) => line,
+        Err(_) => "",
+    };
+    let greeting = format!("{}421 x\r\n", format!("421-{LINES}\r\n").repeat(20));
+    let fault = Some(Fault { at: Step::Greeting, how: How::Ends(greeting.leak()) });
+    let script = Script { misbehaves: 1, fault, ..Script::default() };
+    let mut exchanges = vec![Exchange::start(host(120), 0, script).await];
+    let port = exchanges[0].address.port();
+    let mut names = Names::default();
+    for last in 120..130 {
+        if last > 120 {
+            exchanges.push(Exchange::start(host(last), port, script).await);
+        }
+        let name = format!("mx{last}.remote.test");
+        names = names.mx("remote.test", last.into(), &name).a(&name, host(last));
+    }
+    let node = Node::start(names, port).await;
+    let envelope = envelope(&["bob@remote.test", "carol@remote.test"]);
+    node.enqueue(envelope.clone(), MESSAGE).await.unwrap();
+    let deferred = node.event(&envelope.message_id, EventKind::Deferred).await;
+    let (detail, said) = (&deferred.detail, &deferred.reply.as_ref().unwrap().text);
+    assert!(detail.contains("mx120.remote.test") && detail.len() <= 2_000, "{} octets", detail.len());
+    assert!(said.starts_with("xxx") && said.len() <= 500, "{} octets", said.len());
+}
+
+#[tokio::test]
 async fn a_domain_without_mx_is_its_own_host() {
     let mut exchange = Exchange::start(host(20), 0, Script::default()).await;
     let names = Names::default().a("remote.test", host(20));
