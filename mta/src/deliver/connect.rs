@@ -240,6 +240,7 @@ impl Connector {
         stream: TcpStream,
     ) -> Result<Session, Unreachable> {
         let Candidate { target, decision, .. } = candidate;
+        let settings = &errand.site.settings;
         let options = self.options(errand.site, decision);
         let ours = stream.local_addr().ok().map(|address| address.ip());
         let connection = Connection::over(stream, &options).await;
@@ -248,12 +249,12 @@ impl Connector {
             self.tls.record(decision, ends, &ended);
         }
         let session = match connection {
-            Ok(connection) => Session::new(connection, target, why_clear(decision)),
+            Ok(connection) => Session::new(connection, target, settings, why_clear(decision)),
             Err(ConnectError::Tls(error)) if decision.may_be_clear() => {
                 tracing::warn!(peer = peer(target), %error, "TLS handshake failed; going on in clear");
                 let connection = self.connect_in_clear(candidate, options).await;
                 let connection = connection.map_err(|error| failed(candidate, &error))?;
-                Session::new(connection, target, Some(format!("TLS handshake failed: {error}")))
+                Session::new(connection, target, settings, Some(format!("TLS handshake failed: {error}")))
             }
             Err(error) => {
                 if let ConnectError::Session(Failure { stage: Stage::Auth, reply, .. }) = &error {

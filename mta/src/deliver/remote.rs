@@ -100,9 +100,13 @@ impl Remote {
     }
 
     /// A session, if it is good enough for a message: it was made for another one, whose sender and whose recipients'
-    /// domain may have asked for less.
+    /// domain may have asked for less, and whose route may have been another.
     async fn reusable(&self, errand: &Errand<'_>, session: Option<Session>) -> Option<(Session, Decision)> {
         let session = session?;
+        if !session.is_made_by(&errand.site.settings) {
+            session.quit().await;
+            return None;
+        }
         match self.connector.decide(errand, session.target()).await {
             Ok(decision) if session.lacks(&decision).is_none() => Some((session, decision)),
             _ => {

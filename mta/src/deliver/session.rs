@@ -1,6 +1,7 @@
 //! A session with another MTA.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -12,6 +13,7 @@ use smtp::client::{Envelope, Outcome};
 use super::connect::peer;
 use super::source::Source;
 use crate::reply::{self, reply};
+use crate::routing::RouteSettings;
 use crate::site::Target;
 use crate::tls::Decision;
 
@@ -19,6 +21,8 @@ use crate::tls::Decision;
 pub(crate) struct Session {
     connection: Connection,
     target: Target,
+    /// How the connection was made.
+    settings: Arc<RouteSettings>,
     /// In use for as long as the session is.
     _source: Option<Source>,
     /// Why it is in clear, if it could have been otherwise.
@@ -35,12 +39,18 @@ pub(super) enum Content {
 
 impl Session {
     /// `why_clear` is why there is no TLS, if there is none and the server does not say why.
-    pub(super) fn new(connection: Connection, target: &Target, why_clear: Option<String>) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        target: &Target,
+        settings: &Arc<RouteSettings>,
+        why_clear: Option<String>,
+    ) -> Self {
         let refusal = connection.start_tls_refusal().map(reply::heard);
         let refusal = refusal.map(|refusal| format!("STARTTLS refused: {}", reply::line(&refusal)));
         let why = refusal.or(why_clear).filter(|_| connection.tls().is_none());
         let downgrade = why.map(|why| format!("sent in clear: {why}")).unwrap_or_default();
-        Self { connection, target: target.clone(), _source: None, downgrade }
+        let (target, settings) = (target.clone(), Arc::clone(settings));
+        Self { connection, target, settings, _source: None, downgrade }
     }
 
     /// The same session, which comes from this address.
@@ -51,6 +61,11 @@ impl Session {
     /// The host, by name and address.
     pub(super) fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Whether it was made as these settings say: those of a route may have changed since.
+    pub(super) fn is_made_by(&self, settings: &Arc<RouteSettings>) -> bool {
+        Arc::ptr_eq(&self.settings, settings) || self.settings.connects_like(settings)
     }
 
     /// The host, for traces and reports.
@@ -111,5 +126,40 @@ impl Session {
     /// Says goodbye.
     pub(crate) async fn quit(self) {
         self.connection.quit().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service::smtp::client::{Options, Timeouts};
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::routing::TlsMode;
+
+    #[tokio::test]
+    async fn a_session_is_not_for_settings_that_have_changed_since() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let host = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"220 mx\r\n250 mx\r\n").await.unwrap();
+            stream
+        };
+        let session = smtp::client::Options::new("mta.example.test".parse().unwrap());
+        let options = Options { session, tls: None, timeouts: Timeouts::default() };
+        let (connection, _stream) = tokio::join!(Connection::connect(address, &options), host);
+        let target = Target { host: "mx".into(), canonical: "mx".into(), address, secure: false };
+        let made = Arc::new(RouteSettings { name: "partner".into(), ..RouteSettings::default() });
+        let session = Session::new(connection.unwrap(), &target, &made, None);
+        let renamed = RouteSettings { name: "friend".into(), ..RouteSettings::default() };
+        let ehlo = RouteSettings { ehlo: Some("out.example.test".parse().unwrap()), ..renamed.clone() };
+        let source = RouteSettings { sources: vec![address.ip()], ..renamed.clone() };
+        let tls = RouteSettings { tls: TlsMode::Required, ..renamed.clone() };
+        assert!(session.is_made_by(&made) && session.is_made_by(&Arc::new(renamed)));
+        for changed in [ehlo, source, tls] {
+            assert!(!session.is_made_by(&Arc::new(changed)));
+        }
     }
 }

@@ -46,7 +46,12 @@ impl RouteSettings {
 
     /// Whether a connection is made as on a route that no rule made, so that both kinds can share it.
     pub(crate) fn is_plain(&self) -> bool {
-        *self == Self { name: self.name.clone(), ..Self::default() }
+        self.connects_like(&Self::default())
+    }
+
+    /// Whether connections are made in the same way with both.
+    pub(crate) fn connects_like(&self, other: &Self) -> bool {
+        *self == Self { name: self.name.clone(), ..other.clone() }
     }
 }
 
