@@ -147,6 +147,14 @@ impl Rule {
         self.sender_domain.is_some()
     }
 
+    /// How its mail goes, if it goes by SMTP.
+    pub(super) fn settings(&self) -> Option<&RouteSettings> {
+        match &self.to {
+            Target::Mx(_, settings) | Target::Hosts(_, settings) => Some(settings),
+            Target::Mda | Target::Refuse(_) => None,
+        }
+    }
+
     pub(super) fn route(&self, recipient: &Domain) -> Route {
         match &self.to {
             Target::Mda => Route::Mda,

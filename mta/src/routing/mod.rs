@@ -106,7 +106,8 @@ impl Router {
     /// everything does not take the mail that people here send to each other.
     ///
     /// `override_route` is an operator's own next hop as [`NextHop::parse`] reads it. One that cannot be read (it was
-    /// checked when it was given) counts as none.
+    /// checked when it was given) counts as none. What the rule that matches asks of TLS holds for it too; all else that
+    /// the rule says, its login above all, is for the rule's own hosts.
     pub(crate) fn route(
         &self,
         sender: Sender<'_>,
@@ -114,11 +115,13 @@ impl Router {
         is_mailbox: bool,
         override_route: Option<&str>,
     ) -> Route {
-        if let Some(hop) = override_route.and_then(|text| NextHop::parse(text).ok()) {
-            return Route::Hosts { hops: Arc::new([hop]), settings: Arc::clone(&self.plain) };
-        }
         let rules = Arc::clone(&self.rules.read());
         let matching = rules.iter().find(|rule| rule.matches(sender, domain, is_mailbox));
+        if let Some(hop) = override_route.and_then(|text| NextHop::parse(text).ok()) {
+            let settings = matching.and_then(Rule::settings).and_then(RouteSettings::rerouted);
+            let settings = settings.map_or_else(|| Arc::clone(&self.plain), Arc::new);
+            return Route::Hosts { hops: Arc::new([hop]), settings };
+        }
         match matching {
             Some(rule) => rule.route(domain),
             None if is_mailbox => Route::Mda,

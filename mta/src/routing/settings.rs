@@ -44,6 +44,19 @@ impl RouteSettings {
         sharing.and_then(|sharing| u32::try_from(sharing).ok()).unwrap_or(1)
     }
 
+    /// What of them holds for another host that mail is rerouted to: the TLS that they ask for. `None` if that is no more
+    /// than mail by no rule gets.
+    pub(super) fn rerouted(&self) -> Option<Self> {
+        match self.tls {
+            TlsMode::None | TlsMode::Opportunistic => None,
+            TlsMode::Required | TlsMode::Verified { .. } | TlsMode::Fingerprint(_) => {
+                // Its sites are not those of the rule, whose hosts are met in another way.
+                let name = format!("{}, rerouted", self.name);
+                Some(Self { name, tls: self.tls.clone(), ..Self::default() })
+            }
+        }
+    }
+
     /// Whether a connection is made as on a route that no rule made, so that both kinds can share it.
     pub(crate) fn is_plain(&self) -> bool {
         self.connects_like(&Self::default())

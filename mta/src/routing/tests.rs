@@ -109,6 +109,31 @@ fn an_operators_hop_goes_before_the_table_and_one_that_cannot_be_read_does_not_c
 }
 
 #[test]
+fn an_operators_hop_is_asked_for_the_tls_of_the_rule_and_not_told_its_password() {
+    let login = RouteConfig {
+        name: "smart".into(),
+        username: "u".into(),
+        password: "p".into(),
+        ehlo: "out.example".into(),
+        ..rule(RouteTo::Hosts)
+    };
+    let clear = RouteConfig { tls: RouteTls::None, ..rule(RouteTo::Hosts) };
+    let domain = Domain::parse("r.example").unwrap();
+    let settings =
+        |rule: RouteConfig| match router(&[rule]).route(NOBODY, &domain, false, Some("192.0.2.1:25")) {
+            Route::Hosts { settings, .. } => settings,
+            route => panic!("{route:?}"),
+        };
+    let expected = RouteSettings {
+        name: "smart, rerouted".into(),
+        tls: TlsMode::Verified { names: Vec::new() },
+        ..RouteSettings::default()
+    };
+    assert_eq!(*settings(login), expected);
+    assert!(settings(clear).is_plain());
+}
+
+#[test]
 fn the_mx_of_another_domain_and_the_mda_can_be_named() {
     let other = RouteConfig {
         recipient_domain: list(&["a.example"]),

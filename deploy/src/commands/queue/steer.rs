@@ -106,7 +106,8 @@ pub(super) struct Drop {
   waypost queue reroute --domain example.org --to '' --yes       back to the routing table"
 )]
 pub(super) struct Reroute {
-    /// The next hop, `host:port` or `[address]:port`; empty goes back to the routing table
+    /// The next hop, `host:port` or `[address]:port`; empty goes back to the routing table. The TLS that the matching rule
+    /// of the table asks for holds for it too; the rule's login is not used
     #[arg(long, value_name = "HOST:PORT")]
     to: String,
     #[command(flatten)]
