@@ -8,14 +8,15 @@ use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::dnssec::TrustAnchors;
-use hickory_resolver::proto::rr::RecordType;
+use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Resolver, TokioResolver};
 use tokio::time::timeout;
 
 use super::DnsSetupError;
-use super::answer::{Outcome, outcome};
+use super::answer::{Outcome, is_unsigned_zone, outcome, unproven_denial};
 use super::cache::Question;
 use crate::config::DnsConfig;
 
@@ -32,6 +33,8 @@ pub(super) struct Servers {
     rounds: usize,
     /// What one server has to answer one question.
     patience: Duration,
+    /// Answers are validated.
+    validates: bool,
 }
 
 impl Servers {
@@ -44,12 +47,14 @@ impl Servers {
         };
         let options = options_for(config, options);
         let anchors = trust_anchors(config)?;
+        let validates = anchors.is_some();
         let single = |server| single(server, &options, anchors.clone());
         Ok(Self {
             list: servers.into_iter().map(single).collect::<Result<_, _>>()?,
             preferred: AtomicUsize::new(0),
             rounds: config.attempts + 1,
             patience: *config.timeout * QUERIES_OF_ONE,
+            validates,
         })
     }
 
@@ -78,20 +83,45 @@ impl Servers {
 
     async fn ask_one(&self, server: &TokioResolver, question: &Question) -> (Outcome, Duration) {
         let lookup = |kind| timeout(self.patience, server.lookup(question.name.clone(), kind));
-        let told = match lookup(question.kind).await {
-            Ok(result) => outcome(result, question.kind),
-            Err(_) => return (Outcome::failed("request timed out"), Duration::ZERO),
+        let Ok(result) = lookup(question.kind).await else {
+            return (Outcome::failed("request timed out"), Duration::ZERO);
         };
+        if self.validates
+            && let Some(denied) = unproven_denial(&result, question)
+            && !timeout(self.patience, is_unsigned(server, denied)).await.unwrap_or(false)
+        {
+            return (Outcome::Bogus, Duration::ZERO);
+        }
+        let told = outcome(result, question);
         // Aliases that lead in a circle look as if there were no records, but for the zone that would say so.
         if told == (Outcome::NoData, Duration::ZERO)
             && let Ok(Ok(alias)) = lookup(RecordType::CNAME).await
-            && let (Outcome::Found { .. }, _) = outcome(Ok(alias), RecordType::CNAME)
+            && let (Outcome::Found { .. }, _) =
+                outcome(Ok(alias), &Question::new(&question.name, RecordType::CNAME))
         {
             let reason = "its aliases lead in a circle, or nowhere".into();
             return (Outcome::Failed { reason, silence: false }, Duration::ZERO);
         }
         told
     }
+}
+
+/// Whether the zone of a name is proven to be unsigned, so that nothing about the name can be proven. The zone is the
+/// nearest one that has name servers; the validator knows whether these are signed, must be, or need not be.
+async fn is_unsigned(server: &TokioResolver, mut name: Name) -> bool {
+    while !name.is_root() {
+        match server.lookup(name.clone(), RecordType::NS).await {
+            Ok(servers) => {
+                if let Some(is_unsigned) = is_unsigned_zone(&name, &servers) {
+                    return is_unsigned;
+                }
+            }
+            Err(NetError::Dns(DnsError::NoRecordsFound(_) | DnsError::Nsec { .. })) => {}
+            Err(_) => return false,
+        }
+        name = name.base_name();
+    }
+    false
 }
 
 fn is_silence(outcome: Option<&Outcome>) -> bool {

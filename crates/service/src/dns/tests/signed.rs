@@ -8,12 +8,13 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::dnssec::crypto::Ed25519SigningKey;
 use hickory_resolver::proto::dnssec::rdata::DNSKEY;
 use hickory_resolver::proto::dnssec::{DnssecSigner, SigningKey};
-use hickory_resolver::proto::op::Message;
+use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_server::Server as NameServer;
 use hickory_server::dnssec::NxProofKind;
 use hickory_server::store::in_memory::InMemoryZoneHandler;
 use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneType};
+use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
 
@@ -69,9 +70,21 @@ fn key() -> Ed25519SigningKey {
     Ed25519SigningKey::from_pkcs8(&Ed25519SigningKey::generate_pkcs8().unwrap()).unwrap()
 }
 
+/// What somebody on the way makes of an answer about mail in the signed zone.
+#[derive(Clone, Copy)]
+enum Forgery {
+    /// There is none, says a zone that is not signed.
+    Denies(ResponseCode),
+    /// Records of a zone that is not signed, and forged ones of the right name behind them.
+    Misplaces,
+    /// There is none, says nobody.
+    Empties,
+}
+
 /// Where the zones are served, and the file with the root's key.
 struct Root {
     address: SocketAddr,
+    forgery: Arc<Mutex<Option<Forgery>>>,
     folder: TempDir,
     _servers: [NameServer<Catalog>; 2],
 }
@@ -91,8 +104,9 @@ impl Root {
         let (below, child) = served(vec![("unsigned.test.", Arc::new(unsigned))]).await;
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        tokio::spawn(resolve(socket, above, below));
-        Self { address, folder, _servers: [parent, child] }
+        let forgery = Arc::<Mutex<Option<Forgery>>>::default();
+        tokio::spawn(resolve(socket, above, below, Arc::clone(&forgery)));
+        Self { address, forgery, folder, _servers: [parent, child] }
     }
 
     fn config(&self) -> DnsConfig {
@@ -118,13 +132,24 @@ async fn served(zones: Vec<(&str, Arc<Zone>)>) -> (SocketAddr, NameServer<Catalo
 }
 
 /// A resolver in front of both: the child zone is asked about its names, but for the keys that its parent vouches for.
-async fn resolve(socket: UdpSocket, parent: SocketAddr, child: SocketAddr) {
+async fn resolve(
+    socket: UdpSocket,
+    parent: SocketAddr,
+    child: SocketAddr,
+    forgery: Arc<Mutex<Option<Forgery>>>,
+) {
     let apex = name("unsigned.test.");
     let mut buffer = [0; 4096];
     loop {
         let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
         let query = Message::from_vec(&buffer[..length]).unwrap();
         let question = &query.queries[0];
+        let is_mail = matches!(question.query_type(), RecordType::MX | RecordType::TLSA);
+        let forgery = *forgery.lock();
+        if let Some(forged) = forgery.filter(|_| is_mail).map(|forgery| forge(&query, forgery)) {
+            socket.send_to(&forged.to_vec().unwrap(), client).await.unwrap();
+            continue;
+        }
         let of_parent = question.query_type() == RecordType::DS && *question.name() == apex;
         let server = if apex.zone_of(question.name()) && !of_parent { child } else { parent };
         let upstream = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -132,6 +157,32 @@ async fn resolve(socket: UdpSocket, parent: SocketAddr, child: SocketAddr) {
         let length = upstream.recv(&mut buffer).await.unwrap();
         socket.send_to(&buffer[..length], client).await.unwrap();
     }
+}
+
+fn forge(query: &Message, forgery: Forgery) -> Message {
+    let question = query.queries[0].clone();
+    let record = |owner: &Name, kind, text| {
+        Record::from_rdata(owner.clone(), 300, RData::try_from_str(kind, text).unwrap())
+    };
+    let other = name("unsigned.test.");
+    let mut response = Message::response(query.metadata.id, OpCode::Query);
+    response.metadata.recursion_available = true;
+    response.add_query(question.clone());
+    match forgery {
+        Forgery::Denies(code) => response.metadata.response_code = code,
+        Forgery::Misplaces => {
+            let (kind, text) = match question.query_type() {
+                RecordType::MX => (RecordType::MX, "10 mx.unsigned.test."),
+                kind => (kind, "3 1 1 cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"),
+            };
+            response.add_answer(record(&other, kind, text));
+            response.add_additional(record(question.name(), kind, text));
+        }
+        Forgery::Empties => return response,
+    }
+    let soa = "ns.unsigned.test. root.test. 1 3600 3600 3600 60";
+    response.add_authority(record(&other, RecordType::SOA, soa));
+    response
 }
 
 #[tokio::test]
@@ -187,6 +238,39 @@ async fn a_server_that_takes_signatures_away_cannot_make_a_domain_unsigned() {
     let dns = Dns::new(&config).unwrap();
     assert!(dns.mx("mail.test").await.unwrap_err().is_temporary());
     assert!(dns.tlsa("_25._tcp.none.test").await.unwrap_err().is_temporary());
+}
+
+#[tokio::test]
+async fn another_zone_cannot_deny_what_a_signed_zone_holds() {
+    let forgeries = [
+        Forgery::Denies(ResponseCode::NoError),
+        Forgery::Denies(ResponseCode::NXDomain),
+        Forgery::Misplaces,
+        Forgery::Empties,
+    ];
+    for forgery in forgeries {
+        let root = Root::start().await;
+        *root.forgery.lock() = Some(forgery);
+        let dns = Dns::new(&DnsConfig { attempts: 0, ..root.config() }).unwrap();
+        assert_eq!(dns.tlsa("_25._tcp.mx.test").await, Err(DnsError::Bogus("_25._tcp.mx.test".into())));
+        assert_eq!(dns.mx("mail.test").await, Err(DnsError::Bogus("mail.test".into())));
+    }
+}
+
+#[tokio::test]
+async fn a_denial_that_names_no_zone_holds_where_nothing_is_signed() {
+    let root = Root::start().await;
+    *root.forgery.lock() = Some(Forgery::Empties);
+    let dns = Dns::new(&root.config()).unwrap();
+    let name = "_25._tcp.mx.unsigned.test";
+    assert_eq!(dns.tlsa(name).await, Err(DnsError::NoData(name.into())));
+}
+
+#[tokio::test]
+async fn names_that_are_nobodys_need_no_proof() {
+    let root = Root::start().await;
+    let dns = Dns::new(&root.config()).unwrap();
+    assert_eq!(dns.mx("host.invalid").await, Err(DnsError::NoSuchDomain("host.invalid".into())));
 }
 
 #[tokio::test]
