@@ -6,7 +6,7 @@ mod policy;
 mod record;
 
 pub use cache::{Applied, Cache, CacheLimits, FetchError, Source, Trouble};
-pub use policy::{MAX_AGE, MAX_POLICY_SIZE, Mode, MxPattern, Policy, PolicyError};
+pub use policy::{MAX_AGE, MAX_PATTERNS, MAX_POLICY_SIZE, Mode, MxPattern, Policy, PolicyError};
 pub use record::{Record, RecordError, select};
 pub(crate) use record::{is_extension_name, is_extension_value};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Octets of a file that is read at most.
+/// Octets of a file that is read, and written, at most.
 const MAX_SIZE: u64 = 256 << 20;
 
 /// A file that holds one state, as JSON behind a line `waypost KIND VERSION CRC32C`.
@@ -16,6 +16,7 @@ pub struct Snapshot {
     path: PathBuf,
     kind: &'static str,
     version: u32,
+    max_size: u64,
 }
 
 /// What a file held.
@@ -55,7 +56,7 @@ pub enum SnapshotError {
 impl Snapshot {
     /// A file for states of one kind (a word) and version.
     pub fn new(path: PathBuf, kind: &'static str, version: u32) -> Self {
-        Self { path, kind, version }
+        Self { path, kind, version, max_size: MAX_SIZE }
     }
 
     /// Where it is.
@@ -70,7 +71,7 @@ impl Snapshot {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Loaded::Nothing),
             metadata => metadata.map_err(unreadable)?.len(),
         };
-        if size > MAX_SIZE {
+        if size > self.max_size {
             return Ok(Loaded::Damaged(format!("it has {size} octets")));
         }
         let file = fs::read(&self.path).map_err(unreadable)?;
@@ -104,12 +105,19 @@ impl Snapshot {
         }
     }
 
-    /// Puts a state in place of the one before; when it returns, the state is on stable storage. Blocks.
+    /// Puts a state in place of the one before; when it returns, the state is on stable storage. Blocks. A state that is
+    /// too large to be read again is an error, and leaves the one before in place.
     pub fn save<T: Serialize>(&self, state: &T) -> io::Result<()> {
         let state = serde_json::to_vec(state)?;
+        let first = format!("waypost {} {} {:08x}\n", self.kind, self.version, crc32c::crc32c(&state));
+        let size = (first.len() + state.len()) as u64;
+        if size > self.max_size {
+            let text = format!("the state has {size} octets, and {} can be read again", self.max_size);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        }
         let new = self.path.with_extension("new");
         let mut file = File::create(&new)?;
-        writeln!(file, "waypost {} {} {:08x}", self.kind, self.version, crc32c::crc32c(&state))?;
+        file.write_all(first.as_bytes())?;
         file.write_all(&state)?;
         file.sync_all()?;
         fs::rename(&new, &self.path)?;
@@ -136,6 +144,15 @@ mod tests {
         snapshot.save(&[3, 4]).unwrap();
         assert_eq!(snapshot.load().unwrap(), Loaded::State(vec![3, 4]));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left over");
+    }
+
+    #[test]
+    fn nothing_is_written_that_could_not_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshot = Snapshot { max_size: 40, ..snapshot(folder.path(), 1) };
+        snapshot.save(&[1, 2]).unwrap();
+        assert_eq!(snapshot.save(&[7; 20]).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(snapshot.load().unwrap(), Loaded::State(vec![1, 2]));
     }
 
     #[test]

@@ -23,6 +23,10 @@ mod tests;
 
 /// The version of the file.
 const VERSION: u32 = 1;
+/// Octets that all policies may take together, in memory and, nearly, in the file: room for 10,000 of a few hosts each.
+const MOST_OCTETS: usize = 16 << 20;
+/// Octets that one takes beside its hosts and names.
+const OVERHEAD: usize = 256;
 /// Before a fetch that failed is tried again for the same record (RFC 8461 §3.3 suggests this).
 const RETRY_AFTER: Duration = Duration::from_mins(5);
 /// A policy that is older is fetched again, used or not, so that one who cuts off the domain's HTTPS has to do so for the
@@ -57,7 +61,7 @@ pub enum FetchError {
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheLimits {
-    /// Policies; the one that was used least recently makes room.
+    /// Policies; those that were used least recently make room. They also do when all take more than 16 MiB.
     pub policies: usize,
 }
 
@@ -136,7 +140,26 @@ mod shared {
     }
 }
 
+impl State {
+    /// Drops what was used least recently until the rest is within the limits.
+    fn make_room(&mut self, limits: CacheLimits) {
+        let mut octets: usize = self.held.iter().map(|(domain, held)| held.octets(domain)).sum();
+        while self.held.len() > limits.policies.max(1) || octets > MOST_OCTETS {
+            let least_recently_used = self.held.iter().min_by_key(|(_, held)| held.used_at);
+            let Some((domain, held)) = least_recently_used else { return };
+            octets -= held.octets(domain);
+            let domain = domain.clone();
+            self.held.remove(&domain);
+            self.is_changed = true;
+        }
+    }
+}
+
 impl Held {
+    fn octets(&self, domain: &str) -> usize {
+        OVERHEAD + domain.len() + self.id.len() + self.policy.octets()
+    }
+
     fn holds(&self, now: u64) -> bool {
         now < self.fetched_at.saturating_add(self.policy.max_age)
     }
@@ -154,7 +177,9 @@ impl Cache {
                 HashMap::new()
             }
         };
-        let state = Mutex::new(State { held, ..State::default() });
+        let mut state = State { held, ..State::default() };
+        state.make_room(limits);
+        let state = Mutex::new(state);
         Ok(Self(Arc::new(Inner { source, limits, file, state })))
     }
 
@@ -266,14 +291,7 @@ impl Inner {
                 let held = Held { id, fetched_at: now, used_at: now, policy: Arc::clone(policy) };
                 state.held.insert(domain.to_owned(), held);
                 state.is_changed = true;
-                let least_recently_used = |state: &State| {
-                    state.held.iter().min_by_key(|(_, held)| held.used_at).map(|(domain, _)| domain.clone())
-                };
-                while state.held.len() > self.limits.policies.max(1)
-                    && let Some(domain) = least_recently_used(&state)
-                {
-                    state.held.remove(&domain);
-                }
+                state.make_room(self.limits);
             }
             Err(trouble) => {
                 if state.failed.len() >= self.limits.policies {

@@ -10,6 +10,11 @@ use super::record::is_extension_name;
 /// Octets of a policy file that are read at most (RFC 8461 §3.2 suggests this limit).
 pub const MAX_POLICY_SIZE: usize = 64 * 1024;
 
+/// Hosts and patterns that a policy may name. RFC 8461 sets no limit, and who has more hosts than this names them by a
+/// pattern; without a limit a policy is tens of megabytes in memory and in reports for its 64 KiB. What is behind the
+/// limit must not be left out, because an enforced policy would refuse these hosts.
+pub const MAX_PATTERNS: usize = 100;
+
 /// The longest that a policy holds: about a year (RFC 8461 §3.2). A longer `max_age` counts as this one.
 pub const MAX_AGE: Duration = Duration::from_hours(8_766);
 
@@ -64,6 +69,9 @@ pub enum PolicyError {
     /// `max_age` is missing or no number.
     #[error("the policy's max_age is missing or no number")]
     MaxAge,
+    /// More than [`MAX_PATTERNS`].
+    #[error("the policy names more than {MAX_PATTERNS} hosts")]
+    TooManyHosts,
     /// No `mx` where there must be one, or one that is no host name.
     #[error("the policy's mx is missing or no host name")]
     Mx,
@@ -83,6 +91,7 @@ impl Policy {
                 "version" => _ = version.get_or_insert(value),
                 "mode" => _ = mode.get_or_insert(value),
                 "max_age" => _ = max_age.get_or_insert(value),
+                "mx" if mx.len() >= MAX_PATTERNS => return Err(PolicyError::TooManyHosts),
                 "mx" => mx.push(MxPattern::parse(value).ok_or(PolicyError::Mx)?),
                 _ => {}
             }
@@ -106,6 +115,11 @@ impl Policy {
     /// Whether `host` may take the domain's mail (RFC 8461 §4.1).
     pub fn allows(&self, host: &str) -> bool {
         self.mx.iter().any(|pattern| pattern.matches(host))
+    }
+
+    /// Octets that it takes, roughly.
+    pub(super) fn octets(&self) -> usize {
+        self.mx.iter().map(|pattern| size_of::<MxPattern>() + pattern.name.len()).sum()
     }
 
     /// Its fields, a line each, as reports show it (RFC 8460 §4.4).

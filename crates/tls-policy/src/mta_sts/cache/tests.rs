@@ -255,3 +255,26 @@ async fn the_policy_that_was_used_least_recently_makes_room() {
         assert_eq!(bench.cache.policy(domain, time(4)).await.policy.is_some(), is_known, "{domain}");
     }
 }
+
+#[tokio::test]
+async fn large_policies_make_room_for_each_other() {
+    let bench = Bench::with_room(10_000);
+    let label = "x".repeat(63);
+    let mx = |number: usize| format!("mx: {number:03}.{label}.{label}.{label}.example.test\n");
+    let file =
+        format!("version: STSv1\nmode: enforce\n{}max_age: 3600\n", (0..100).map(mx).collect::<String>());
+    *bench.world.texts.lock() = Ok(vec!["v=STSv1; id=1;".into()]);
+    bench.world.serve(Ok(file.as_bytes()));
+    for number in 0..1_000 {
+        let policy = bench.cache.policy(&format!("{number}.test"), time(number)).await.policy;
+        assert_eq!(policy.unwrap().mx.len(), 100);
+    }
+    let held = bench.cache.0.state.lock().held.len();
+    assert!((500..1_000).contains(&held), "{held}");
+    assert!(bench.cache.0.held("999.test", 1_000).is_some() && bench.cache.0.held("0.test", 1_000).is_none());
+    bench.cache.save().unwrap();
+    let size = std::fs::metadata(bench.folder.path().join("policies")).unwrap().len();
+    assert!(size < MOST_OCTETS as u64, "{size} octets");
+    let again = open(&bench.world, &bench.folder, 10_000);
+    assert_eq!(again.0.state.lock().held.len(), held);
+}

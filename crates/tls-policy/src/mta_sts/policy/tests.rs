@@ -81,6 +81,16 @@ fn size_and_age_have_limits() {
 }
 
 #[test]
+fn a_policy_of_too_many_hosts_is_none() {
+    let naming = |number: usize| {
+        let mx: Vec<String> = (0..number).map(|number| format!("mx: {number}.example.com\n")).collect();
+        parse(&format!("version: STSv1\nmode: enforce\nmax_age: 60\n{}", mx.concat()))
+    };
+    assert_eq!(naming(MAX_PATTERNS).unwrap().mx.len(), MAX_PATTERNS);
+    assert_eq!(naming(MAX_PATTERNS + 1), Err(PolicyError::TooManyHosts));
+}
+
+#[test]
 fn a_wildcard_stands_for_one_label() {
     let policy = parse(EXAMPLE).unwrap();
     for host in ["mail.example.com", "MAIL.Example.COM", "mx1.example.net", "backupmx.example.com"] {

@@ -201,3 +201,42 @@ fn what_would_grow_for_ever_is_counted_without_its_details() {
     assert!(!ledger.record(day(), "one-more.test", &none(), Ok(())));
     assert!(ledger.record(day(), "1.test", &none(), Ok(())));
 }
+
+#[test]
+fn of_a_large_policy_the_beginning_is_kept() {
+    let hosts = |number: usize| -> Vec<String> {
+        (0..number).map(|number| format!("{number:03}.{}.test", "x".repeat(50))).collect()
+    };
+    let policy = |number| PolicyUsed { text: hosts(number), hosts: hosts(number), ..sts() };
+    let mut ledger = Ledger::default();
+    for number in [99, 100] {
+        assert!(ledger.record(day(), DOMAIN, &policy(number), Ok(())));
+    }
+    let [tally] = ledger.tallies(day(), DOMAIN) else { panic!("{ledger:?}") };
+    assert_eq!((&tally.policy, tally.successful), (&policy(34), 2));
+}
+
+#[test]
+fn all_together_takes_no_more_room_than_a_file_has() {
+    let mut ledger = Ledger::default();
+    // What takes most room as JSON: six octets for each.
+    let reason = "\u{1}".repeat(MOST_OF_REASON);
+    let mut domains = 0;
+    while ledger.record(day(), &format!("{domains}.test"), &sts(), Ok(())) && domains < 5_000 {
+        for number in 0..MOST_FAILURES {
+            let mut failure = failure(ResultType::ValidationFailure, &reason);
+            failure.receiving_ip = number.to_string();
+            assert!(ledger.record(day(), &format!("{domains}.test"), &sts(), Err(failure)));
+        }
+        domains += 1;
+    }
+    assert!(domains < 1_000, "{domains}");
+    let written = serde_json::to_string(&ledger).unwrap();
+    assert!(written.len() < 200 << 20, "{} octets", written.len());
+    assert_eq!(serde_json::from_str::<Ledger>(&written).unwrap(), ledger);
+
+    ledger.settle(day(), "0.test");
+    assert!(ledger.record(day(), "new.test", &sts(), Ok(())), "there is room again");
+    ledger.forget_before(Day::of(day().start() + Duration::from_hours(24)));
+    assert_eq!(ledger, Ledger::default());
+}
