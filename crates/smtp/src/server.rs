@@ -40,6 +40,8 @@ pub struct Session {
     early_talker: bool,
     /// The client is a proxy whose XCLIENT is believed.
     trusted_proxy: bool,
+    /// It has said for whom it speaks.
+    spoken_for: bool,
     quit: bool,
     /// What was said at the end, if the session was closed with a reply.
     last_word: Option<Reply>,
@@ -191,6 +193,7 @@ impl Session {
             pipelined: false,
             early_talker: false,
             trusted_proxy: false,
+            spoken_for: false,
             quit: false,
             last_word: None,
             transaction: None,
@@ -198,7 +201,8 @@ impl Session {
         }
     }
 
-    /// Believes the client's XCLIENT, by which a proxy says for whom it speaks. Without this nobody's is.
+    /// Believes the client's XCLIENT, by which a proxy says for whom it speaks. Without this nobody's is. It may say so
+    /// several times; from the first MAIL behind that on it is the client who speaks, and is not believed.
     pub fn trust_proxy(&mut self) {
         self.trusted_proxy = true;
     }

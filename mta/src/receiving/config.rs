@@ -24,7 +24,9 @@ pub struct ReceivingConfig {
     pub trusted: Vec<Network>,
     /// Proxies whose connections begin with a header of the PROXY protocol, version 1 or 2. Default: none.
     pub proxies: Vec<Network>,
-    /// Proxies whose XCLIENT is believed. Default: none.
+    /// Proxies whose XCLIENT is believed, up to the first MAIL behind it: what comes then is the client's, so that each
+    /// client needs a connection of its own. What a client says before that, the proxy must not pass on unread.
+    /// Default: none.
     pub xclient: Vec<Network>,
     /// A client's MT-PRIORITY above 0 counts if it is trusted or has authenticated to its proxy. Default `false`: it
     /// can only make its mail less urgent.

@@ -191,6 +191,7 @@ impl Session {
         } else if self.transaction.is_some() {
             return self.refuse(&replies::XCLIENT_IN_TRANSACTION);
         }
+        self.spoken_for = true;
         self.counts.idle += 1;
         if self.counts.idle > self.config.max_idle_commands {
             self.close(&replies::TOO_MANY_IDLE_COMMANDS);
@@ -283,6 +284,8 @@ impl Session {
     }
 
     fn mail(&mut self, mail: Mail) -> Option<Event> {
+        // A proxy passes on what its client says from here on, and does not look for commands of its own in that.
+        self.trusted_proxy &= !self.spoken_for;
         let Some(hello) = &self.hello else { return self.refuse(&replies::NO_HELLO) };
         let esmtp = hello.esmtp;
         if self.config.mail_needs_tls && !self.tls {

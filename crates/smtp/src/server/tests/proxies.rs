@@ -26,6 +26,18 @@ fn a_trusted_proxy_speaks_for_its_client_and_the_session_begins_anew() {
 }
 
 #[test]
+fn a_client_behind_a_proxy_cannot_speak_for_others_itself() {
+    let mut served = proxied();
+    served.say("XCLIENT ADDR=192.0.2.6");
+    served.say("XCLIENT ADDR=192.0.2.7 HELO=client.test");
+    assert_eq!(served.code("MAIL FROM:<a@example.test>"), 250);
+    served.say("RSET");
+    assert_eq!(served.code("XCLIENT ADDR=127.0.0.1 LOGIN=alice"), 550);
+    assert!(!served.session.is_authenticated());
+    assert!(!served.say("EHLO client.test").contains("XCLIENT"));
+}
+
+#[test]
 fn the_hello_and_the_login_that_a_proxy_tells_of_are_the_clients() {
     let mut served = proxied();
     served.say("XCLIENT HELO=client.test PROTO=SMTP LOGIN=alice");
