@@ -47,6 +47,14 @@ impl Default for Resolving {
     }
 }
 
+impl Resolving {
+    /// Lets nothing of these units wait any more.
+    fn forget(&self, hands: &[Arc<Hand>]) {
+        let is_left = |piece: &Piece| !hands.iter().any(|hand| Arc::ptr_eq(hand, &piece.hand));
+        self.waiting.lock().values_mut().for_each(|pieces| pieces.retain(is_left));
+    }
+}
+
 /// Whose records, and the settings (by where they lie) that the site will have.
 type LookupKey = (Arc<str>, usize);
 
@@ -78,9 +86,9 @@ impl Queue {
             }
             let hands: Vec<_> = units.iter().map(|unit| Arc::new(Hand::new(&self, unit.clone()))).collect();
             if AssertUnwindSafe(self.route(&hands)).catch_unwind().await.is_err() {
-                tracing::error!(units = units.len(), "a worker panicked; the messages are put off");
+                self.resolving.forget(&hands);
                 for unit in &units {
-                    self.put_off(unit, &Stalled("internal error".into())).await;
+                    self.put_off(unit).await;
                 }
             }
             drop(hands);
@@ -225,7 +233,12 @@ impl Queue {
             Err(Unroutable { reply: reply(451, "4.3.0", "internal error") })
         });
         let pieces = self.resolving.waiting.lock().remove(&key).unwrap_or_default();
-        let place = |piece| self.place(piece, &resolved);
+        let (queue, resolved) = (&self, &resolved);
+        let place = |piece: Piece| async move {
+            let recipients = piece.recipients.iter().copied().collect();
+            let unit = Started { recipients, ..piece.hand.unit.clone() };
+            queue.guarded(&unit, queue.place(piece, resolved)).await;
+        };
         stream::iter(pieces).for_each_concurrent(WRITTEN_AT_ONCE, place).await;
     }
 

@@ -207,6 +207,24 @@ impl Queue {
         }
     }
 
+    /// What the spool made of a settlement is not known. Its recipients wait as long as the time table lets anybody wait,
+    /// but for those who are `busy` and those whose end the spool knows.
+    fn set_aside(&self, settlement: &Settlement, busy: &[u32]) {
+        let Settlement { message, settled, .. } = settlement;
+        let is_left = |index: &u32| {
+            !busy.contains(index) && message.status(*index).is_some_and(|status| !status.is_final())
+        };
+        let recipients = settled.iter().map(|one| one.outcome.index).filter(is_left).collect();
+        self.wait(message, recipients, self.latest_attempt(), Tag::default());
+    }
+
+    /// Takes a settlement's recipients out of the order, should they be in it by now; returns those who are in somebody's
+    /// hands.
+    fn withdraw_again(&self, settlement: &Settlement) -> Vec<u32> {
+        let is_of_it = |index| settlement.settled.iter().any(|one| one.outcome.index == index);
+        self.scheduler.lock().withdraw(settlement.message.id, is_of_it).busy
+    }
+
     /// Lets recipients that are to be tried again wait, together as long as they were together.
     fn schedule(&self, settlement: &Settlement) {
         let waiting = || settlement.settled.iter().filter(|one| one.status.state == RecipientState::Queued);

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::*;
 
 mod deadlines;
+mod panics;
 mod scale;
 
 use crate::config::{Config, EventsConfig};
@@ -34,6 +35,8 @@ pub(super) struct Faulty {
     /// The disk is full, so that no progress is taken.
     pub(super) is_full: Arc<AtomicBool>,
     pub(super) looks: watch::Sender<u32>,
+    /// Panics when progress is written so many times from now; 0: never.
+    pub(super) bug_in: Arc<AtomicUsize>,
     /// How often it was full for somebody.
     pub(super) refusals: watch::Sender<u32>,
     /// How often progress was written.
@@ -50,6 +53,7 @@ impl Faulty {
             spool,
             has_bug: false,
             is_full: Arc::default(),
+            bug_in: Arc::default(),
             looks: watch::channel(0).0,
             refusals: watch::channel(0).0,
             writes: watch::channel(0).0,
@@ -113,6 +117,9 @@ impl Spool for Faulty {
             let full = SpoolError::Full(journal::Error::DiskFull { free: 0, min_free: 1 });
             return std::future::ready(Err(full)).boxed();
         }
+        let bug_in = self.bug_in.load(Ordering::SeqCst);
+        self.bug_in.store(bug_in.saturating_sub(1), Ordering::SeqCst);
+        assert_ne!(bug_in, 1, "the bug");
         let (written, writes) = (self.spool.progress(id, recipients), self.writes.clone());
         written.inspect(move |_| writes.send_modify(|writes| *writes += 1)).boxed()
     }
@@ -162,7 +169,11 @@ impl Spool for Faulty {
 fn hops(folder: &std::path::Path) -> Hops {
     let nowhere = PeerConfig { wait: HumanDuration::from_millis(1), ..PeerConfig::at(["127.0.0.1:1"]) };
     let hostname = Domain::parse("mta.example.test").unwrap();
-    let dns = Dns::new(&DnsConfig { servers: vec![([127, 0, 0, 1], 1).into()], ..DnsConfig::default() });
+    let dns = Dns::new(&DnsConfig {
+        servers: vec![([127, 0, 0, 1], 1).into()],
+        timeout: HumanDuration::from_millis(50),
+        ..DnsConfig::default()
+    });
     let dns = dns.unwrap();
     let config = Config {
         spool: SpoolConfig { dir: folder.join("spool"), ..SpoolConfig::default() },

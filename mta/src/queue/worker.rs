@@ -47,6 +47,15 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// A place among those who bring overdue units to their end; given back however that goes.
+struct Ending<'a>(&'a Queue);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.ending_done();
+    }
+}
+
 /// What was learned about recipients of a message, before it is written.
 struct Ended {
     hand: Hand,
@@ -85,10 +94,7 @@ impl Queue {
         let mut next = Some(first);
         while let Some(unit) = next {
             let hand = Hand::new(&self, unit);
-            if AssertUnwindSafe(self.hand_over(&hand)).catch_unwind().await.is_err() {
-                tracing::error!(id = %hand.unit.message, "a worker panicked; the message is put off");
-                self.put_off(&hand.unit, &Stalled("internal error".into())).await;
-            }
+            self.guarded(&hand.unit, self.hand_over(&hand)).await;
             drop(hand);
             next = turn.take();
         }
@@ -113,20 +119,7 @@ impl Queue {
         let mut session = self.idle_session(&name);
         let (mut next, mut ended, mut done) = (Some(first), None, 0);
         while let Some(unit) = next {
-            let at_risk: Vec<Started> =
-                ended.iter().map(|ended: &Ended| ended.hand.unit.clone()).chain([unit.clone()]).collect();
-            let step = self.step(&name, &mut session, ended.take(), Hand::new(&self, unit));
-            ended = match AssertUnwindSafe(step).catch_unwind().await {
-                Ok(ended) => ended,
-                Err(_) => {
-                    tracing::error!(site = %name, "a worker panicked; its messages are put off");
-                    session = None;
-                    for unit in &at_risk {
-                        self.put_off(unit, &Stalled("internal error".into())).await;
-                    }
-                    None
-                }
-            };
+            ended = self.step(&name, &mut session, ended.take(), unit).await;
             done += 1;
             next = turn.take_after(done);
             if next.is_none() {
@@ -142,14 +135,21 @@ impl Queue {
     /// Writes down what the attempt before came to, together with the beginning of the next, which one sync serves; then
     /// makes that one.
     async fn step(
-        &self,
+        self: &Arc<Self>,
         line: &SiteName,
         session: &mut Option<Carried>,
         ended: Option<Ended>,
-        hand: Hand,
+        unit: Started,
     ) -> Option<Ended> {
-        let ((), begun) = tokio::join!(self.write(ended), self.begin(line, hand));
-        let begun = begun?;
+        // Each is guarded by itself: what one is at when it panics is not what the other is at.
+        let begin = self.begin(line, Hand::new(self, unit.clone()));
+        let ((), begun) = tokio::join!(self.write(ended), self.guarded(&unit, begin));
+        let attempt = Box::pin(self.attempt(line, session, begun.flatten()?));
+        self.guarded(&unit, attempt).await
+    }
+
+    /// Makes an attempt.
+    async fn attempt(&self, line: &SiteName, session: &mut Option<Carried>, begun: Begun) -> Ended {
         let Begun { hand, message, site, domain, recipients } = begun;
         // What is learned there says nothing about this site, and the session is for this site.
         let is_elsewhere = site.name != *line;
@@ -175,12 +175,18 @@ impl Queue {
             self.learn(&hand.unit, feedback);
             self.note_failure(&hand.unit, &outcomes);
         }
-        Some(Ended { hand, message, site, outcomes, spent })
+        Ended { hand, message, site, outcomes, spent }
     }
 
     /// Brings an attempt to its end.
     async fn write(&self, ended: Option<Ended>) {
-        let Some(Ended { hand, message, site, outcomes, spent }) = ended else { return };
+        let Some(ended) = ended else { return };
+        let unit = ended.hand.unit.clone();
+        self.guarded(&unit, self.write_ended(ended)).await;
+    }
+
+    async fn write_ended(&self, ended: Ended) {
+        let Ended { hand, message, site, outcomes, spent } = ended;
         self.settle(&message, site.name.as_str(), outcomes).await;
         drop(hand);
         if let Some(spent) = spent {
@@ -282,26 +288,49 @@ impl Queue {
 
     /// A unit's deadline passed while it stood in line.
     pub(super) async fn end_overdue(self: Arc<Self>, unit: Started) {
+        let _ending = Ending(&self);
         let hand = Hand::new(&self, unit);
-        if let Some((message, recipients)) = self.open(&hand.unit).await {
+        self.guarded(&hand.unit, self.bring_to_end(&hand.unit)).await;
+    }
+
+    async fn bring_to_end(&self, unit: &Started) {
+        if let Some((message, recipients)) = self.open(unit).await {
             let said = {
                 let scheduler = self.scheduler.lock();
-                let failure = scheduler.last_failure(hand.unit.site).cloned();
-                let site = shown(scheduler.site_name(hand.unit.site));
+                let failure = scheduler.last_failure(unit.site).cloned();
+                let site = shown(scheduler.site_name(unit.site));
                 failure.map_or(format!("waited in line for {site} until its time was over"), |failure| {
                     format!("waited for {site}, which said last: {} {}", failure.code, failure.text)
                 })
             };
             self.end_or_keep(&message, recipients, &reply::reply(450, "4.4.1", said)).await;
         }
-        drop(hand);
-        self.ending_done();
     }
 
-    /// A unit could not be handled: it waits, unless its time is over or nothing is left to do.
-    pub(super) async fn put_off(&self, unit: &Started, stalled: &Stalled) {
-        if let Some((message, recipients)) = self.open(unit).await {
-            self.stall_or_expire(&message, recipients, Tag::of(unit), stalled).await;
+    /// Does something for a unit, or for as many of its recipients as `unit` names. If that panics, they are put off.
+    pub(super) async fn guarded<T>(&self, unit: &Started, work: impl Future<Output = T>) -> Option<T> {
+        let done = AssertUnwindSafe(work).catch_unwind().await;
+        if done.is_err() {
+            self.put_off(unit).await;
+        }
+        done.ok()
+    }
+
+    /// What was done for a unit panicked: it waits, unless its time is over or nothing is left to do.
+    pub(super) async fn put_off(&self, unit: &Started) {
+        tracing::error!(id = %unit.message, "a worker panicked; the message is put off");
+        let busy = {
+            let mut scheduler = self.scheduler.lock();
+            scheduler.finish(unit.id);
+            // Some may be in line again, or waiting, from before it panicked; others have them even in hand.
+            let is_of_it = |index| unit.recipients.iter().any(|recipient| recipient == index);
+            scheduler.withdraw(unit.message, is_of_it).busy
+        };
+        let recipients = unit.recipients.iter().filter(|index| !busy.contains(index)).collect();
+        let unit = Started { recipients, ..unit.clone() };
+        if let Some((message, recipients)) = self.open(&unit).await {
+            let stalled = Stalled("internal error".into());
+            self.stall_or_expire(&message, recipients, Tag::of(&unit), &stalled).await;
         }
     }
 

@@ -7,10 +7,12 @@
 //! A node that ends with results that wait has tried to write them until its drain's time was up. The spool then knows
 //! the attempt, and not what came of it: the recipient is tried again when the attempt's record says.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -83,7 +85,14 @@ impl Queue {
             tokio::time::sleep(AGAIN).await;
             let (mut left, mut failure) = (Vec::new(), None);
             for one in waiting {
-                match self.complete(&one.settlement).await {
+                let written = AssertUnwindSafe(self.complete(&one.settlement)).catch_unwind().await;
+                let Ok(written) = written else {
+                    tracing::error!(id = %one.settlement.message.id, "writing a result panicked; it is left to the spool");
+                    let busy = self.withdraw_again(&one.settlement);
+                    self.set_aside(&one.settlement, &busy);
+                    continue;
+                };
+                match written {
                     // Written, or never to be: this node is about to end.
                     Ok(()) | Err(SpoolError::Stopped(_) | SpoolError::NotUnderstood) => {}
                     Err(error) => {
