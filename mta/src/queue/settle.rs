@@ -89,7 +89,12 @@ impl Queue {
         let settlement = self.settlement(message, site, outcomes).await;
         match self.complete(&settlement).await {
             Ok(()) => {}
-            Err(error @ (SpoolError::Stopped(_) | SpoolError::NotUnderstood)) => {
+            Err(error @ SpoolError::NotUnderstood) => {
+                // It never will be. What the spool says of them stays as it is.
+                tracing::error!(id = %message.id, %error, "the outcome of an attempt cannot be written");
+                self.set_aside(&settlement, &[]);
+            }
+            Err(error @ SpoolError::Stopped(_)) => {
                 // This node is about to end; what it finds in the spool when it returns is what it goes on with.
                 tracing::error!(id = %message.id, %error, "the outcome of an attempt could not be written");
             }

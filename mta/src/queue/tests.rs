@@ -37,6 +37,8 @@ pub(super) struct Faulty {
     pub(super) looks: watch::Sender<u32>,
     /// Panics when progress is written so many times from now; 0: never.
     pub(super) bug_in: Arc<AtomicUsize>,
+    /// It understands no progress.
+    pub(super) is_confused: bool,
     /// How often it was full for somebody.
     pub(super) refusals: watch::Sender<u32>,
     /// How often progress was written.
@@ -54,6 +56,7 @@ impl Faulty {
             has_bug: false,
             is_full: Arc::default(),
             bug_in: Arc::default(),
+            is_confused: false,
             looks: watch::channel(0).0,
             refusals: watch::channel(0).0,
             writes: watch::channel(0).0,
@@ -116,6 +119,9 @@ impl Spool for Faulty {
             self.refusals.send_modify(|refusals| *refusals += 1);
             let full = SpoolError::Full(journal::Error::DiskFull { free: 0, min_free: 1 });
             return std::future::ready(Err(full)).boxed();
+        }
+        if self.is_confused {
+            return std::future::ready(Err(SpoolError::NotUnderstood)).boxed();
         }
         let bug_in = self.bug_in.load(Ordering::SeqCst);
         self.bug_in.store(bug_in.saturating_sub(1), Ordering::SeqCst);

@@ -94,7 +94,11 @@ impl Queue {
                 };
                 match written {
                     // Written, or never to be: this node is about to end.
-                    Ok(()) | Err(SpoolError::Stopped(_) | SpoolError::NotUnderstood) => {}
+                    Ok(()) | Err(SpoolError::Stopped(_)) => {}
+                    Err(error @ SpoolError::NotUnderstood) => {
+                        tracing::error!(id = %one.settlement.message.id, %error, "a result cannot be written");
+                        self.set_aside(&one.settlement, &[]);
+                    }
                     Err(error) => {
                         failure = Some(error);
                         left.push(one);

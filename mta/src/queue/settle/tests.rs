@@ -119,3 +119,14 @@ async fn what_the_spool_does_not_take_holds_no_worker_and_is_not_forgotten() {
     assert_eq!(story.iter().map(proto::mta::Event::kind).collect::<Vec<_>>(), [EventKind::Deferred]);
     assert_eq!((story[0].site.as_str(), story[0].attempt), ("mx", 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_spool_never_takes_leaves_nobody_outside_the_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Faulty { is_confused: true, ..Faulty::open(folder.path()) };
+    let queue = Queue::new(parts(folder.path(), spool));
+    let recipient = Recipient { address: "bob@remote.test".into(), ..Recipient::default() };
+    let message = accept(&*queue.parts.spool, new_message(vec![recipient])).await;
+    queue.settle(&message, "mx", vec![Outcome::local(0, 1, Verdict::Deferred(said(450)))]).await;
+    assert_eq!(queue.len(), 1);
+}
