@@ -205,6 +205,7 @@ impl Scheduler {
     fn set_site(&mut self, slot: u32, site: Option<SiteId>) {
         if let Some(site) = site {
             self.sites[site].uses += 1;
+            self.sites[site].unused_since = None;
         }
         let before = std::mem::replace(&mut self.units[slot].site, site.map_or(NONE, |site| site.0));
         if before != NONE {

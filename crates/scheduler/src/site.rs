@@ -100,6 +100,8 @@ pub(crate) struct Site {
     pub(crate) aside: usize,
     /// Units that name this site, wherever they are.
     pub(crate) uses: usize,
+    /// Since when nothing has used it, as the sweep found it.
+    pub(crate) unused_since: Option<Millis>,
     pub(crate) window: Window,
     pub(crate) outage: Outage,
     pub(crate) messages: Option<Bucket>,
@@ -125,6 +127,7 @@ impl Site {
             scheduled: 0,
             aside: 0,
             uses: 0,
+            unused_since: None,
             window: Window::new(&limits),
             outage: Outage::default(),
             messages: limits.messages.map(Bucket::new),

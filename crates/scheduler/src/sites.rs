@@ -25,8 +25,6 @@ pub(crate) struct Sites {
     wakes: BTreeSet<(Millis, SiteId)>,
     /// Where [`Sites::sweep`] goes on.
     cursor: usize,
-    /// Since when sites have been unused, as the sweep found them.
-    unused: HashMap<SiteId, Millis>,
 }
 
 impl Index<SiteId> for Sites {
@@ -137,12 +135,12 @@ impl Sites {
         for _ in 0..few.min(self.all.len()) {
             self.cursor = (self.cursor + 1) % self.all.len();
             let id = SiteId(self.cursor as u32);
-            let Some(site) = &self.all[self.cursor] else { continue };
+            let Some(site) = &mut self.all[self.cursor] else { continue };
             if !site.limits.counted || !site.is_unused() || site.startable {
-                self.unused.remove(&id);
+                site.unused_since = None;
                 continue;
             }
-            let since = *self.unused.entry(id).or_insert(now);
+            let since = *site.unused_since.get_or_insert(now);
             let alone_until = site.outage.until().unwrap_or(0);
             if now.saturating_sub(since) >= REMEMBERED && now >= alone_until {
                 self.remove(id);
@@ -151,7 +149,6 @@ impl Sites {
     }
 
     fn remove(&mut self, id: SiteId) {
-        self.unused.remove(&id);
         let Some(site) = self.all[id.0 as usize].take() else { return };
         if let Some(at) = site.wake_at {
             self.wakes.remove(&(at, id));

@@ -3,7 +3,7 @@
 use message::MessageId;
 
 use crate::unit::{NONE, State};
-use crate::{Millis, Scheduler, SiteId};
+use crate::{Millis, Scheduler, SiteId, SiteName};
 
 /// What [`Scheduler::withdraw`] took out.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +13,7 @@ pub struct Withdrawn {
     /// Recipients that were left alone because they are in somebody's hands.
     pub busy: Vec<u32>,
     /// Sites in whose lines they stood, or at which they were tried last.
-    pub sites: Vec<SiteId>,
+    pub sites: Vec<SiteName>,
 }
 
 impl Scheduler {
@@ -32,9 +32,11 @@ impl Scheduler {
             }
             withdrawn.taken.extend(taken.iter());
             let site = SiteId(self.units[slot].site);
-            let is_known = ![NONE, Self::ROUTING.0].contains(&site.0);
-            if is_known && !withdrawn.sites.contains(&site) {
-                withdrawn.sites.push(site);
+            if ![NONE, Self::ROUTING.0].contains(&site.0) {
+                let name = self.site_name(site);
+                if !withdrawn.sites.contains(name) {
+                    withdrawn.sites.push(name.clone());
+                }
             }
             if left.is_empty() {
                 self.detach(slot);
@@ -48,10 +50,12 @@ impl Scheduler {
         withdrawn
     }
 
-    /// Lets a site that is left alone be tried at once, by one unit.
-    pub fn probe(&mut self, site: SiteId, now: Millis) {
-        self.sites[site].outage.probe(now);
-        self.offer(site, now);
+    /// Lets a site that is left alone be tried at once, by one unit. One that was forgotten is not left alone.
+    pub fn probe(&mut self, site: &SiteName, now: Millis) {
+        if let Some(site) = self.sites.find(site) {
+            self.sites[site].outage.probe(now);
+            self.offer(site, now);
+        }
     }
 
     /// Where the unit in somebody's hands stood that has this recipient.

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use message::MessageId;
-use scheduler::SiteId;
+use scheduler::SiteName;
 
 use super::Queue;
 use crate::deliver::MDA;
 use crate::site::MDA_SITE;
 use crate::spool::Scope;
-use scheduler::SiteName;
 
 /// Recipients of a message that were taken out of the queue while something about them is changed: nobody tries them
 /// meanwhile. When this goes, they are put back where the spool then says that they are.
@@ -18,7 +17,7 @@ pub(crate) struct Withdrawn {
     pub(crate) message: MessageId,
     /// Those that were taken out, ascending. Others that were chosen are in somebody's hands, or have come to their end.
     pub(crate) recipients: Vec<u32>,
-    sites: Vec<SiteId>,
+    sites: Vec<SiteName>,
 }
 
 impl Withdrawn {
@@ -26,7 +25,7 @@ impl Withdrawn {
     pub(crate) fn try_sites(&self) {
         let now = self.queue.pace.now();
         let mut scheduler = self.queue.scheduler.lock();
-        for &site in &self.sites {
+        for site in &self.sites {
             scheduler.probe(site, now);
         }
         self.queue.wake(&scheduler);
