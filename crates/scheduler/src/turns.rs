@@ -5,7 +5,7 @@ use message::MessageId;
 use crate::unit::{State, UnitId};
 use crate::{Failure, Feedback, Millis, Recipients, Scheduler, SiteId, SiteName};
 
-/// Units that one look at a line sets aside at most.
+/// Units that one call sets aside at most, in whatever lines.
 const SKIPPED: usize = 1_000;
 
 /// A unit that is in the caller's hands until [`Scheduler::finish`].
@@ -30,16 +30,20 @@ impl Scheduler {
     /// [`Scheduler::end`]. To be called until it gives none whenever something changed: [`Scheduler::next_time`] tells
     /// only of what time changes.
     pub fn start(&mut self, now: Millis) -> Option<Started> {
+        let mut budget = SKIPPED;
         for _ in 0..self.sites.startable() {
             let site = self.sites.next_startable(self.sessions < self.config.sessions)?;
             if self.sites[site].block(now, false).is_some() {
                 self.offer(site, now);
                 continue;
             }
-            let Some(slot) = self.next_of(site) else {
-                // Empty by now, or there is more to be kept aside than one look should take.
-                self.unfinished |= !self.sites[site].line.is_empty();
+            let Some(slot) = self.next_of(site, &mut budget) else {
+                // Empty by now, or there is more to be kept aside than one call should.
                 self.offer(site, now);
+                if budget == 0 {
+                    self.unfinished = true;
+                    return None;
+                }
                 continue;
             };
             let at = &mut self.sites[site];
@@ -72,7 +76,7 @@ impl Scheduler {
         if gives_way || self.sites[site].block(now, true).is_some() {
             return None;
         }
-        let slot = self.next_of(site)?;
+        let slot = self.next_of(site, &mut { SKIPPED })?;
         self.sites[site].note_start(now, true);
         self.hand_out(slot, site, now)
     }
@@ -125,14 +129,15 @@ impl Scheduler {
         }
     }
 
-    /// The next unit of a line that nobody suspended.
-    fn next_of(&mut self, site: SiteId) -> Option<u32> {
-        for _ in 0..SKIPPED {
+    /// The next unit of a line that nobody suspended. At most `budget` are set aside on the way, which they are taken from.
+    fn next_of(&mut self, site: SiteId, budget: &mut usize) -> Option<u32> {
+        while *budget > 0 {
             let Self { sites, units, accounts, config, suspensions, .. } = self;
             let slot = sites[site].line.pop(units, |account| config.share(accounts.name(account)))?;
             if !suspensions.keep_aside(units, slot) {
                 return Some(slot);
             }
+            *budget -= 1;
             sites[site].aside += 1;
         }
         None

@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use message::MessageId;
 use scheduler::{
-    Config, Feedback, NewUnit, OutageConfig, Rate, Recipients, Scheduler, SiteId, SiteLimits, SiteName,
-    Started,
+    Config, Feedback, NewUnit, OutageConfig, Rate, Recipients, Scheduler, Scope, SiteId, SiteLimits,
+    SiteName, Started,
 };
 
 fn scheduler(sessions: u32) -> Scheduler {
@@ -20,7 +21,7 @@ fn limits(initial: u32, max: u32) -> SiteLimits {
 }
 
 /// A site with so many units in line.
-fn site(scheduler: &mut Scheduler, name: &'static str, limits: SiteLimits, units: usize) -> SiteId {
+fn site(scheduler: &mut Scheduler, name: impl Into<Arc<str>>, limits: SiteLimits, units: usize) -> SiteId {
     let site = scheduler.site(&SiteName::new(name), limits);
     for _ in 0..units {
         let unit = NewUnit {
@@ -122,4 +123,24 @@ fn a_place_of_our_own_keeps_its_limits_and_no_host_has_its_name() {
     // They still count towards no limit but that.
     assert_eq!(start_all(&mut scheduler, 0).len(), 3);
     assert_ne!(scheduler.site(&SiteName::new("routing"), limits(1, 1)), Scheduler::ROUTING);
+}
+
+#[test]
+fn one_call_sets_only_so_many_aside_however_many_sites_they_wait_for() {
+    const SITES: usize = 20;
+    let mut scheduler = scheduler(100);
+    for n in 0..SITES {
+        site(&mut scheduler, format!("mx{n}"), limits(1, 1), 999);
+    }
+    scheduler.suspend(Scope::Account("account".into()));
+    let mut calls = 0;
+    loop {
+        assert!(scheduler.start(0).is_none());
+        calls += 1;
+        if scheduler.next_time() > Some(0) {
+            break;
+        }
+        scheduler.advance(0, 10);
+    }
+    assert!(calls >= SITES, "{calls}");
 }
