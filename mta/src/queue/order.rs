@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use message::MessageId;
 use scheduler::{NewUnit, Recipients, Scheduler, SiteId, Started};
@@ -9,6 +10,10 @@ use scheduler::{NewUnit, Recipients, Scheduler, SiteId, Started};
 use super::Queue;
 use crate::clock;
 use crate::spool::Message;
+
+/// What waits for its deadline alone is looked at at least so often: should the clock have been set forward since, its
+/// deadline is nearer than it was when the wait began.
+const LOOKED_AT: Duration = Duration::from_hours(6);
 
 /// The account in whose turn mail from other servers goes.
 const OTHERS: &str = "<others>";
@@ -66,7 +71,11 @@ impl Queue {
                 continue;
             }
             let deadline = message.deadline(index);
-            let at = if status.is_kept_back() { deadline } else { status.next_attempt_at.min(latest) };
+            let at = if status.is_kept_back() {
+                deadline.min(looked_at())
+            } else {
+                status.next_attempt_at.min(latest)
+            };
             due.entry((at, deadline)).or_default().push(index);
         }
         let now = clock::now();
@@ -158,8 +167,13 @@ impl Queue {
             account,
             domain,
             priority: message.priority,
-            deadline: self.pace.at_clock(deadline.unwrap_or(0)),
+            deadline: self.pace.at_clock(deadline.unwrap_or(0).min(looked_at())),
             tag: tag.encode(),
         }
     }
+}
+
+/// When what comes into the order now is looked at, whatever its deadline, in milliseconds since the epoch.
+fn looked_at() -> u64 {
+    clock::now().saturating_add(clock::millis(LOOKED_AT))
 }

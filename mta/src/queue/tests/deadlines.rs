@@ -166,3 +166,36 @@ async fn what_a_full_spool_lets_nobody_try_is_given_up_at_its_deadline() {
     Arc::clone(queue).write_late().await;
     assert!(words(&world.told_end().await).contains("the spool is full"));
 }
+
+/// The clock was behind when the node started: the deadline seemed far away.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_deadline_is_looked_at_before_it() {
+    const DAY: u64 = 24 * 3_600_000;
+    let held = World::new(&[5 * DAY], |_| RecipientStatus::default().steered(true, None)).await;
+    let in_line = World::new(&[5 * DAY], |_| RecipientStatus::default()).await;
+    in_line.queue.suspend(&Scope::Account("<others>".into()));
+    for world in [held, in_line] {
+        let queue = &world.queue;
+        let mut now = queue.pace.now();
+        let latest = now + DAY / 2;
+        let overdue = loop {
+            let mut scheduler = queue.scheduler.lock();
+            while scheduler.advance(now, 10) {}
+            // What comes in its time is looked at by routing.
+            if let Some(unit) = scheduler.start(now) {
+                break (unit, false);
+            }
+            if let Some(unit) = scheduler.next_overdue(now) {
+                break (unit, true);
+            }
+            now = scheduler.next_time().unwrap();
+        };
+        assert!(now <= latest, "in {now} ms");
+        let (unit, is_overdue) = overdue;
+        if is_overdue {
+            Arc::clone(queue).end_overdue(unit).await;
+            assert!(!world.message.status(0).unwrap().is_final());
+            assert_eq!(queue.len(), 1, "it waits on");
+        }
+    }
+}
