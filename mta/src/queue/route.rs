@@ -4,8 +4,11 @@
 //! to wait for its domain's MX records: those who wait for the same records wait together, apart from all others, so that
 //! a domain whose name servers do not answer holds up only its own mail.
 
-use std::collections::BTreeMap;
+#[cfg(test)]
+mod tests;
+
 use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -15,7 +18,6 @@ use parking_lot::Mutex;
 use proto::mail::Reply;
 use scheduler::{Scheduler, Started};
 use service::directory::Resolution;
-use tokio::sync::Semaphore;
 
 use super::Queue;
 use super::order::{Hand, Tag};
@@ -36,22 +38,39 @@ const LOOKUPS: usize = 1_024;
 const WRITTEN_AT_ONCE: usize = 64;
 
 /// Those who wait for a domain's MX records.
-pub(super) struct Resolving {
-    waiting: Mutex<HashMap<LookupKey, Vec<Piece>>>,
-    lookups: Semaphore,
-}
+#[derive(Default)]
+pub(super) struct Resolving(Mutex<Lookups>);
 
-impl Default for Resolving {
-    fn default() -> Self {
-        Self { waiting: Mutex::default(), lookups: Semaphore::new(LOOKUPS) }
-    }
+#[derive(Default)]
+struct Lookups {
+    waiting: HashMap<LookupKey, Vec<Piece>>,
+    /// Those of `waiting` that nobody looks up yet, because as many as may be are being looked up. They cost no task.
+    in_line: VecDeque<(LookupKey, Route)>,
+    /// Tasks that look up.
+    busy: usize,
 }
 
 impl Resolving {
     /// Lets nothing of these units wait any more.
     fn forget(&self, hands: &[Arc<Hand>]) {
         let is_left = |piece: &Piece| !hands.iter().any(|hand| Arc::ptr_eq(hand, &piece.hand));
-        self.waiting.lock().values_mut().for_each(|pieces| pieces.retain(is_left));
+        self.0.lock().waiting.values_mut().for_each(|pieces| pieces.retain(is_left));
+    }
+
+    /// What a task that looks up does next; none if it should end. Once this node drains, nothing is begun.
+    fn next(&self, is_draining: bool) -> Option<(LookupKey, Route)> {
+        let mut lookups = self.0.lock();
+        let mut given_up = Vec::new();
+        if is_draining {
+            for (key, _) in std::mem::take(&mut lookups.in_line) {
+                given_up.extend(lookups.waiting.remove(&key));
+            }
+        }
+        let next = lookups.in_line.pop_front();
+        lookups.busy -= usize::from(next.is_none());
+        drop(lookups);
+        drop(given_up);
+        next
     }
 }
 
@@ -212,28 +231,40 @@ impl Queue {
 
     /// Lets a piece wait for the MX records of its route.
     fn look_up(self: &Arc<Self>, key: LookupKey, route: Route, piece: Piece) {
-        match self.resolving.waiting.lock().entry(key) {
+        let mut lookups = self.resolving.0.lock();
+        match lookups.waiting.entry(key) {
             Entry::Occupied(mut waiting) => waiting.get_mut().push(piece),
             Entry::Vacant(waiting) => {
                 let key = waiting.key().clone();
                 waiting.insert(vec![piece]);
-                self.workers.spawn(Arc::clone(self).resolve(key, route));
+                if lookups.busy < LOOKUPS {
+                    lookups.busy += 1;
+                    self.workers.spawn(Arc::clone(self).work_lookups(key, route));
+                } else {
+                    lookups.in_line.push_back((key, route));
+                }
             }
         }
     }
 
+    /// Looks up one route after the other, this one to begin with, until none is in line.
+    async fn work_lookups(self: Arc<Self>, key: LookupKey, route: Route) {
+        let mut next = Some((key, route));
+        while let Some((key, route)) = next {
+            self.resolve(&key, &route).await;
+            next = self.resolving.next(self.is_draining());
+        }
+    }
+
     /// Looks up the site of a route, and places all who have come to wait for it meanwhile.
-    async fn resolve(self: Arc<Self>, key: LookupKey, route: Route) {
-        // It is never closed.
-        let permit = self.resolving.lookups.acquire().await;
-        let lookup = AssertUnwindSafe(self.parts.hops.remote.sites().resolve(&route)).catch_unwind().await;
-        drop(permit);
+    async fn resolve(&self, key: &LookupKey, route: &Route) {
+        let lookup = AssertUnwindSafe(self.parts.hops.remote.sites().resolve(route)).catch_unwind().await;
         let resolved = lookup.unwrap_or_else(|_| {
             tracing::error!("a look-up panicked; the messages are put off");
             Err(Unroutable { reply: reply(451, "4.3.0", "internal error") })
         });
-        let pieces = self.resolving.waiting.lock().remove(&key).unwrap_or_default();
-        let (queue, resolved) = (&self, &resolved);
+        let pieces = self.resolving.0.lock().waiting.remove(key).unwrap_or_default();
+        let (queue, resolved) = (self, &resolved);
         let place = |piece: Piece| async move {
             let recipients = piece.recipients.iter().copied().collect();
             let unit = Started { recipients, ..piece.hand.unit.clone() };
