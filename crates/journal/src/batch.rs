@@ -137,6 +137,11 @@ impl<T> Batch<T> {
         slices
     }
 
+    /// Entries that nobody waits for.
+    pub(crate) fn relaxed_entries(&self) -> usize {
+        relaxed(&self.entries)
+    }
+
     /// Ends everything in it with an error.
     pub(crate) fn refuse(self, error: &Error) {
         for entry in self.entries {
@@ -180,6 +185,11 @@ impl<T> Batch<T> {
             self.mark = self.buffer.len();
         }
     }
+}
+
+/// How many of these nobody waits for.
+pub(crate) fn relaxed<T>(entries: &[DurableEntry<T>]) -> usize {
+    entries.iter().filter(|entry| entry.completion.is_none()).count()
 }
 
 /// Bytes that the item takes in the file, at most.

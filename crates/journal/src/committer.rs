@@ -9,7 +9,7 @@ use std::{
 use crate::{
     active::Active,
     applier::{Durable, DurableEntry},
-    batch::{Batch, stored_length},
+    batch::{Batch, relaxed, stored_length},
     config::Config,
     error::Error,
     file::is_full,
@@ -130,6 +130,7 @@ impl<T> Committer<T> {
         self.queue.done(batch.weight);
         if let Err(error) = written {
             let error = self.classify(error);
+            self.queue.note_lost(batch.relaxed_entries());
             batch.refuse(&error);
             return Err(error);
         }
@@ -206,12 +207,14 @@ impl<T> Committer<T> {
             self.queue.fail(error.clone());
         }
         if self.queue.failure().is_some() {
+            self.queue.note_lost(relaxed(&self.unsynced));
             for entry in std::mem::take(&mut self.unsynced) {
                 entry.complete(Err(error.clone()));
             }
         }
         for item in std::mem::take(&mut self.pending) {
             self.queue.done(Weight::of(&item));
+            self.queue.note_lost(usize::from(item.is_relaxed()));
             item.refuse(error);
         }
     }

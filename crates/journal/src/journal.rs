@@ -153,8 +153,15 @@ impl<T: Send + 'static> Journal<T> {
     /// synced with the next synced append, when much has gathered, or after
     /// [`Config::relaxed_sync_after`](crate::Config::relaxed_sync_after), whichever comes first. Until then it costs
     /// nobody a wake-up. The follower sees it after that sync, in its place in the order.
+    ///
+    /// That it was taken does not mean that it will be written: what the disk refuses later counts as [`lost`](Self::lost).
     pub fn append_relaxed(&self, record: Record) -> Result<(), Error> {
         self.push(record, None, Limits::All)
+    }
+
+    /// Records of [`append_relaxed`](Self::append_relaxed) that were taken and could not be written, since it was opened.
+    pub fn lost(&self) -> u64 {
+        self.shared().queue.lost()
     }
 
     fn push(

@@ -88,7 +88,7 @@ impl<T> Item<T> {
     }
 
     /// Whether nobody waits for it.
-    fn is_relaxed(&self) -> bool {
+    pub(crate) fn is_relaxed(&self) -> bool {
         matches!(self, Self::Entry(Outgoing { completion: None, .. }))
     }
 
@@ -186,6 +186,8 @@ pub(crate) struct Queue<T> {
     max_records: usize,
     /// Bytes of the newest segment that are reserved and not yet written.
     pub(crate) preallocated: AtomicU64,
+    /// Entries that were taken although nobody waits for them, and could not be written.
+    lost: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -267,6 +269,7 @@ impl<T> Queue<T> {
             max_bytes: config.max_queued_bytes,
             max_records: config.max_queued_records,
             preallocated: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
         }
     }
 
@@ -400,6 +403,16 @@ impl<T> Queue<T> {
             Mode::Failed(error) => Some(error.clone()),
             Mode::Running | Mode::Closed => None,
         }
+    }
+
+    /// So many entries that nobody waits for were lost after they were taken.
+    pub(crate) fn note_lost(&self, entries: usize) {
+        self.lost.fetch_add(entries as u64, Ordering::Relaxed);
+    }
+
+    /// How many were lost so far.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     pub(crate) fn disk_full(&self) -> Error {

@@ -61,6 +61,8 @@ impl Events {
     pub(crate) fn record(&self, id: MessageId, kind: EventKind, details: Details<'_>) {
         let meta = record::encode(id, clock::now(), kind, details);
         match self.journal.append_relaxed(Record { kind: EVENT, meta, body: Bytes::new() }) {
+            // That it was taken says nothing while those before it were lost.
+            Ok(()) if self.gap.taken_back(self.journal.lost()) => {}
             Ok(()) => self.gap.kept(),
             Err(error) => self.gap.lost(id, &error),
         }

@@ -155,6 +155,23 @@ fn relaxed_appends_make_room_for_more() {
 }
 
 #[test]
+fn relaxed_appends_that_a_full_disk_refuses_later_are_counted() {
+    let mut bench = Bench::new();
+    bench.config.relaxed_sync_after = Duration::from_hours(1);
+    let (journal, ..) = bench.open();
+    append(&journal, "first", "");
+    bench.config.faults.limit_writes(Some(0));
+    for number in 0..3 {
+        journal.append_relaxed(record(numbered(number), "event")).unwrap();
+    }
+    assert!(journal.append(record("refused with them", "")).wait().is_err());
+    assert_eq!(journal.lost(), 3);
+    bench.config.faults.limit_writes(None);
+    append(&journal, "goes on", "");
+    assert_eq!(journal.lost(), 3);
+}
+
+#[test]
 fn close_finishes_what_waits_and_refuses_what_comes() {
     let bench = Bench::new();
     let (journal, follow, _) = bench.open();
