@@ -204,9 +204,10 @@ pub struct VerifyConfig {
     pub remember_bad: HumanDuration,
     /// How long it is believed that nothing can be known. Default 1m.
     pub remember_unknown: HumanDuration,
-    /// How long one attempt may take. Default 20s.
+    /// How long one attempt may take, and how long a recipient waits for one to be free. Default 20s.
     pub timeout: HumanDuration,
-    /// Attempts at a time. Default 20.
+    /// Attempts at a time, for recipients and for senders each. Clients of one network can have a fifth of those for
+    /// senders; where no attempt is free for a sender, it is not verified. Default 20.
     pub probes: usize,
     /// Addresses that are remembered; of more, those that were asked for longest ago are forgotten. Default 50,000.
     pub entries: usize,

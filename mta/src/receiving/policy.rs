@@ -115,7 +115,12 @@ impl Policy {
         if client.trusted || !self.verifier.is_for_senders() || !self.is_elsewhere(sender).await {
             return Ok(());
         }
-        let refused = match self.verifier.probe(sender).await {
+        let Some(probed) = self.verifier.probe_sender(sender, context.peer.ip()).await else {
+            // Refused, mail would wait for those who have others' senders asked for.
+            tracing::debug!(sender = %sender, "a sender is not verified: too many are being asked for");
+            return Ok(());
+        };
+        let refused = match probed {
             Probed::Exists => return Ok(()),
             Probed::Unknown(said) => {
                 Reply::new(550, 1, 8, format!("the sender's server does not know the sender: {}", said.text))
@@ -235,7 +240,7 @@ impl Policy {
 
     /// Asks the next hop of a relayed domain, so that mail for nobody is refused here and never bounced.
     async fn verify_recipient(&self, recipient: &Address) -> Result<(), Reply> {
-        let refused = match self.verifier.probe(recipient).await {
+        let refused = match self.verifier.probe_recipient(recipient).await {
             Probed::Exists => return Ok(()),
             Probed::Unknown(said) => {
                 Reply::new(550, 1, 1, format!("the recipient's server refuses the recipient: {}", said.text))

@@ -12,7 +12,7 @@ use crate::names::Names;
 use crate::node::Node;
 use crate::stranger;
 
-/// The next hop of `remote.test`: it does not know `unknown@`, is not sure of `later@`, takes international addresses, and
+/// The next hop of `remote.test`: it does not know `unknown@`, is not sure of `later@`, says nothing of `slow@`, takes international addresses, and
 /// remembers what it is asked.
 struct Hop {
     address: SocketAddr,
@@ -55,6 +55,9 @@ async fn converse(
         }
         let line = line.trim_end();
         heard.lock().push(line.to_owned());
+        if line.starts_with("RCPT TO:<slow@") {
+            std::future::pending::<()>().await;
+        }
         let reply = match line {
             _ if line.starts_with("EHLO ") => "250-mx.remote.test\r\n250-8BITMIME\r\n250 SMTPUTF8",
             _ if line.starts_with("MAIL FROM:<>") && refuses_null => "550 5.7.1 who are you",
@@ -136,4 +139,47 @@ async fn a_server_that_refuses_the_null_sender_says_nothing_of_the_address() {
     client.say("MAIL FROM:<a@elsewhere.test>").await;
     let said = client.say("RCPT TO:<bob@remote.test>").await;
     assert_eq!(said, "450 4.1.1 the recipient cannot be verified now, try again later");
+}
+
+#[tokio::test]
+async fn senders_whose_servers_are_slow_hold_up_nobody_else() {
+    let hop = Hop::start(Ipv4Addr::new(127, 0, 6, 5), false).await;
+    let names =
+        Names::default().mx("remote.test", 10, "mx.remote.test").a("mx.remote.test", [127, 0, 6, 5].into());
+    let node = Node::start_with(names, hop.address.port(), |config| {
+        stranger::listen_to_proxy(config);
+        config.receiving.relay_domains = vec!["remote.test".into()];
+        config.receiving.verify.senders = true;
+        config.receiving.verify.probes = 1;
+    })
+    .await;
+    let mut slow = stranger::greeted(&node, "192.0.2.1").await;
+    slow.write(b"MAIL FROM:<slow@remote.test>\r\n").await;
+    node.eventually(|| async { hop.heard().contains(&"RCPT TO:<slow@remote.test>".to_owned()) }).await;
+    let started = std::time::Instant::now();
+    // Nobody is asked for this one.
+    let mut other = stranger::greeted(&node, "198.51.100.1").await;
+    assert_eq!(other.say("MAIL FROM:<unknown@remote.test>").await, "250 2.1.0 sender ok");
+    assert_eq!(other.say("RCPT TO:<bob@remote.test>").await, "250 2.1.5 recipient ok");
+    assert!(started.elapsed() < std::time::Duration::from_secs(15), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn one_network_has_a_part_of_the_attempts_for_senders() {
+    let hop = Hop::start(Ipv4Addr::new(127, 0, 6, 6), false).await;
+    let names =
+        Names::default().mx("remote.test", 10, "mx.remote.test").a("mx.remote.test", [127, 0, 6, 6].into());
+    let node = Node::start_with(names, hop.address.port(), |config| {
+        stranger::listen_to_proxy(config);
+        config.receiving.verify.senders = true;
+        config.receiving.verify.probes = 5;
+    })
+    .await;
+    let mut slow = stranger::greeted(&node, "192.0.2.1").await;
+    slow.write(b"MAIL FROM:<slow@remote.test>\r\n").await;
+    node.eventually(|| async { hop.heard().contains(&"RCPT TO:<slow@remote.test>".to_owned()) }).await;
+    for (client, expected) in [("192.0.2.2", "250 2.1.0 "), ("198.51.100.1", "550 5.1.8 ")] {
+        let said = stranger::greeted(&node, client).await.say("MAIL FROM:<unknown@remote.test>").await;
+        assert!(said.starts_with(expected), "{client}: {said}");
+    }
 }
