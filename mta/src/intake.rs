@@ -160,6 +160,9 @@ impl Intake {
             Body::Memory(body, _permit) => {
                 let body = body.freeze();
                 let delivered = if all_here && self.may_go_straight(&envelope) {
+                    if envelope.recipients.len() > 1 {
+                        self.has_room(body.len() + envelope.encoded_len())?;
+                    }
                     match self.mda.deliver_straight(&envelope, &body, STRAIGHT_WITHIN).await {
                         Straight::Delivered(outcomes) => {
                             self.tell_received(id, &envelope, incoming.size, Way::Direct);
@@ -190,6 +193,14 @@ impl Intake {
             return Ok(());
         }
         Err(reply(452, "4.3.1", "the queue is full, try again later"))
+    }
+
+    /// Whether the queue and the spool could take a message of so many octets: asked before it goes straight to several
+    /// recipients. Some may get it and others not yet; if then there were no room for these, the client would come again
+    /// with all of them, and those who have it would get it again.
+    fn has_room(&self, octets: usize) -> Result<(), Reply> {
+        self.admissible()?;
+        self.spool.room_for(octets).map_err(|error| refusal(&error))
     }
 
     /// Whether the MDA can be handed a message for mailboxes of ours while its sender waits: nobody wants to hear more

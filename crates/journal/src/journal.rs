@@ -164,6 +164,12 @@ impl<T: Send + 'static> Journal<T> {
         self.shared().queue.lost()
     }
 
+    /// Whether a record of so many bytes would be taken now: for those who have to know before they do what the record
+    /// tells of. Nothing is kept free for it.
+    pub fn room_for(&self, bytes: usize) -> Result<(), Error> {
+        self.shared().queue.room_for(bytes)
+    }
+
     fn push(
         &self,
         record: Record,

@@ -176,6 +176,16 @@ enum Mode {
     Failed(Error),
 }
 
+impl Mode {
+    fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Running => Ok(()),
+            Self::Closed => Err(Error::Closed),
+            Self::Failed(error) => Err(error.clone()),
+        }
+    }
+}
+
 /// The bounded queue between the appenders and the committer.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
@@ -295,12 +305,23 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    fn admit(&self, state: &mut State<T>, items: &[Item<T>], limits: Limits) -> Result<(), Error> {
-        match &state.mode {
-            Mode::Running => {}
-            Mode::Closed => return Err(Error::Closed),
-            Mode::Failed(error) => return Err(error.clone()),
+    /// Whether one entry of so many bytes would be taken now.
+    pub(crate) fn room_for(&self, weight: usize) -> Result<(), Error> {
+        let mut state = self.state.lock();
+        state.mode.check()?;
+        if self.is_full(&state, weight, 1) {
+            return Err(Error::Overloaded { bytes: state.bytes, records: state.records });
         }
+        let (queued, preallocated) = (state.queued(), self.preallocated.load(Ordering::Relaxed));
+        state.space.look(Limits::All, weight as u64, queued, preallocated)
+    }
+
+    fn is_full(&self, state: &State<T>, weight: usize, records: usize) -> bool {
+        state.bytes + weight > self.max_bytes || state.records + records > self.max_records
+    }
+
+    fn admit(&self, state: &mut State<T>, items: &[Item<T>], limits: Limits) -> Result<(), Error> {
+        state.mode.check()?;
         if limits == Limits::Reclaim {
             return Ok(());
         }
@@ -308,12 +329,10 @@ impl<T> Queue<T> {
         let records = items.iter().filter(|item| matches!(item, Item::Entry(_))).count();
         // A piece has the semaphore's permit instead.
         let permitted = matches!(items, [Item::Chunk(OutgoingChunk { permit: Some(_), .. })]);
-        let full = state.bytes + weight > self.max_bytes || state.records + records > self.max_records;
-        if full && !permitted {
+        if self.is_full(state, weight, records) && !permitted {
             return Err(Error::Overloaded { bytes: state.bytes, records: state.records });
         }
-        let queued = (state.bytes + state.streaming) as u64;
-        let preallocated = self.preallocated.load(Ordering::Relaxed);
+        let (queued, preallocated) = (state.queued(), self.preallocated.load(Ordering::Relaxed));
         state.space.admit(limits, weight as u64, queued, preallocated)
     }
 
@@ -425,6 +444,11 @@ impl<T> Queue<T> {
 }
 
 impl<T> State<T> {
+    /// Bytes that were admitted and are not yet written.
+    fn queued(&self) -> u64 {
+        (self.bytes + self.streaming) as u64
+    }
+
     fn add(&mut self, item: &Item<T>) {
         let weight = Weight::of(item);
         self.bytes += weight.bytes;

@@ -43,6 +43,19 @@ impl Space {
         queued: u64,
         preallocated: u64,
     ) -> Result<(), Error> {
+        self.look(limits, bytes, queued, preallocated)?;
+        self.left -= bytes;
+        Ok(())
+    }
+
+    /// Whether [`admit`](Self::admit) would admit so much. Nothing is taken.
+    pub(crate) fn look(
+        &mut self,
+        limits: Limits,
+        bytes: u64,
+        queued: u64,
+        preallocated: u64,
+    ) -> Result<(), Error> {
         let floor = self.floor(limits);
         let recent = self.looked.is_some_and(|looked| looked.elapsed() < TRUSTED_FOR);
         if !recent || !self.has_room_for(bytes, floor) {
@@ -52,7 +65,6 @@ impl Space {
         if !self.has_room_for(bytes, floor) {
             return Err(Error::DiskFull { free: self.free(), min_free: floor });
         }
-        self.left -= bytes;
         Ok(())
     }
 

@@ -158,6 +158,10 @@ impl Spool for Faulty {
         self.spool.page(after, limit)
     }
 
+    fn room_for(&self, octets: usize) -> Result<(), SpoolError> {
+        self.spool.room_for(octets)
+    }
+
     fn len(&self) -> usize {
         self.spool.len()
     }

@@ -194,6 +194,10 @@ impl Spool for JournalSpool {
         self.index.page(after, limit)
     }
 
+    fn room_for(&self, octets: usize) -> Result<(), SpoolError> {
+        self.journal.room_for(octets).map_err(|error| self.stop.note(error))
+    }
+
     fn len(&self) -> usize {
         self.index.len()
     }

@@ -78,6 +78,9 @@ pub(crate) trait Spool: Send + Sync + 'static {
     /// Messages in the order of their ids, which is that of their age: those behind `after`, at most `limit`.
     fn page(&self, after: Option<MessageId>, limit: usize) -> Vec<Arc<Message>>;
 
+    /// Whether a message of so many octets would be taken now. Nothing is kept free for it.
+    fn room_for(&self, octets: usize) -> Result<(), SpoolError>;
+
     /// Messages in the spool.
     fn len(&self) -> usize;
 

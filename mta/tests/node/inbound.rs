@@ -59,6 +59,33 @@ async fn a_recipient_that_is_full_is_tried_again_and_the_others_are_not() {
 }
 
 #[tokio::test]
+async fn without_room_for_the_others_nobody_gets_a_message_and_one_recipient_alone_needs_none() {
+    let (names, port) = no_remote();
+    let full_queue = Node::start_with(names, port, |config| config.limits.queued_messages = 1).await;
+    let mut client = Client::connect(full_queue.smtp).await;
+    let reply = client.send("a@remote.test", &["full@example.test"], MESSAGE).await;
+    assert!(reply.starts_with("250 2.0.0 "), "{reply}");
+
+    let (names, port) = no_remote();
+    let full_disk = Node::start_with(names, port, |config| config.spool.min_free = ByteSize(u64::MAX)).await;
+    for node in [full_queue, full_disk] {
+        let mut client = Client::connect(node.smtp).await;
+        let both = ["bob@example.test", "full@example.test"];
+        let reply = client.send("a@remote.test", &both, MESSAGE).await;
+        assert!(reply.starts_with("452 4.3.1 "), "{reply}");
+        let reply = client.send("a@remote.test", &["bob@example.test"], MESSAGE).await;
+        assert!(reply.starts_with("250 2.0.0 "), "{reply}");
+        loop {
+            let delivered = node.mda.delivered().await;
+            if delivered.envelope.message_id == id_of(&reply) {
+                break;
+            }
+            assert_eq!(delivered.recipients(), ["full@example.test"]);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_message_that_the_mda_refuses_for_all_is_refused_to_its_sender() {
     let node = node().await;
     let mut client = Client::connect(node.smtp).await;

@@ -24,6 +24,23 @@ fn appends_are_refused_before_the_disk_is_full_and_go_on_after() {
 }
 
 #[test]
+fn whether_there_is_room_can_be_asked_and_takes_none() {
+    let mut bench = Bench::new();
+    bench.config.min_free_bytes = 1 << 30;
+    bench.config.max_queued_bytes = 100_000;
+    let faults = bench.config.faults.clone();
+    faults.set_free((1 << 30) + 50_000);
+    let (journal, _, _) = bench.open();
+    for _ in 0..10 {
+        journal.room_for(40_000).unwrap();
+    }
+    assert!(matches!(journal.room_for(60_000), Err(Error::DiskFull { .. })));
+    assert!(matches!(journal.room_for(100_001), Err(Error::Overloaded { .. })));
+    faults.set_free(2 << 30);
+    journal.room_for(60_000).unwrap();
+}
+
+#[test]
 fn a_full_disk_leaves_room_for_the_records_that_free_it() {
     let mut bench = Bench::new();
     bench.config.min_free_bytes = 1 << 30;
