@@ -13,7 +13,7 @@ use service::smtp::client::Timeouts;
 use crate::queue::{RetryConfig, SitesConfig};
 use crate::receiving::ReceivingConfig;
 use crate::routing::RouteConfig;
-use crate::spool::SpoolConfig;
+use crate::spool::{MAX_RECIPIENTS, SpoolConfig};
 use crate::tls::{DaneConfig, MtaStsConfig, TlsReportConfig};
 
 /// The MTA's configuration file.
@@ -114,6 +114,9 @@ impl Config {
         ];
         if let Some((setting, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError { setting, range: "at least 1" });
+        }
+        if self.limits.recipients > MAX_RECIPIENTS {
+            return Err(ConfigError { setting: "limits.recipients", range: "at most 1000" });
         }
         if self.outbound.timeouts.zero().is_some() {
             return Err(ConfigError { setting: "every one of outbound.timeouts", range: "longer than 0" });
@@ -216,7 +219,7 @@ impl Default for OutboundConfig {
 pub struct Limits {
     /// Size of a message. Default 50 MiB.
     pub message_size: ByteSize,
-    /// Recipients of a message. Default 1,000.
+    /// Recipients of a message; at most 1,000, the default.
     pub recipients: usize,
     /// SMTP connections at a time. Default 2,000.
     pub connections: usize,
@@ -250,9 +253,10 @@ mod tests {
     fn what_would_stop_the_queue_or_make_it_spin_is_refused() {
         assert_eq!(Config::default().validate(), Ok(()));
         type Change = (&'static str, fn(&mut Config));
-        let changes: [Change; 2] = [
+        let changes: [Change; 3] = [
             ("outbound.sessions must", |config| config.outbound.sessions = 0),
             ("limits.recipients must", |config| config.limits.recipients = 0),
+            ("limits.recipients must", |config| config.limits.recipients = 1_001),
         ];
         for (said, change) in changes {
             let mut config = Config::default();

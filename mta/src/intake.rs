@@ -23,23 +23,20 @@ use crate::metrics::{Metrics, Way};
 use crate::queue::{Outcome, Queue, TimeTable, Verdict};
 use crate::reply::{self, reply};
 use crate::routing::{Route, Router, Sender};
-use crate::spool::{Accepted, NewMessage, Spool, SpoolError, Staging, Status};
+use crate::spool::{self, Accepted, NewMessage, Spool, SpoolError, Staging, Status};
 use service::directory::Directory;
 
 mod aliases;
 mod gate;
 mod take_over;
 
-pub(crate) use aliases::{MAX_RECIPIENTS, targets_of};
+pub(crate) use aliases::targets_of;
 pub(crate) use gate::Gate;
 pub(crate) use take_over::{HandedOver, NotTaken};
 
 /// How long the MDA may take for a message whose sender is waiting. Then it is spooled, which the MDA's idempotency
 /// key makes harmless.
 const STRAIGHT_WITHIN: Duration = Duration::from_secs(10);
-
-/// Octets that an envelope may take. It stands in one record of the spool together with how far each recipient has come.
-const MAX_ENVELOPE: usize = journal::MAX_META_BYTES - (128 << 10);
 
 /// Takes messages. One per node; shared by reference.
 pub(crate) struct Intake {
@@ -141,7 +138,7 @@ impl Intake {
         let id = MessageId::parse(&envelope.message_id)
             .map_err(|error| reply(554, "5.5.0", format!("bad message id: {error}")))?;
         check_size(&envelope)?;
-        let all_here = self.expand(&mut envelope).await?;
+        let all_here = self.expand(&mut envelope).await;
         check_size(&envelope)?;
         envelope.size_hint = incoming.size;
         if envelope.body_type() != BodyType::Binarymime {
@@ -300,7 +297,7 @@ impl Intake {
 }
 
 fn check_size(envelope: &Envelope) -> Result<(), Reply> {
-    if envelope.encoded_len() > MAX_ENVELOPE {
+    if !spool::fits(envelope) {
         return Err(reply(552, "5.5.3", "the envelope is too large: send to fewer recipients at a time"));
     }
     Ok(())

@@ -14,8 +14,9 @@ use service::grpc::server::Peer;
 use service::tls::Role;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::intake::{HandedOver, Incoming, Intake, MAX_RECIPIENTS, NotTaken};
+use crate::intake::{HandedOver, Incoming, Intake, NotTaken};
 use crate::reply::reply;
+use crate::spool::MAX_RECIPIENTS;
 
 pub(crate) use state::write as state;
 

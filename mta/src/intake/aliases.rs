@@ -3,26 +3,24 @@
 use std::collections::HashSet;
 
 use message::Address;
-use proto::mail::{DsnNotify, Envelope, Recipient, Reply};
+use proto::mail::{DsnNotify, Envelope, Recipient};
 use service::directory::Resolution;
 
 use super::Intake;
-use crate::reply::reply;
-
-/// Recipients that a message may come to.
-pub(crate) const MAX_RECIPIENTS: usize = 10_000;
+use crate::spool::MAX_RECIPIENTS;
 
 impl Intake {
     /// Replaces each alias by the addresses behind it, so that whoever is addressed twice gets one copy. Whether every
     /// recipient is a mailbox of ours then.
     ///
     /// Lists stay, for their mail is a message of its own; so do aliases of several if their sender is to hear that the
-    /// message went on. So does what the directory cannot tell of now, and what leads nowhere: the queue finds out.
-    pub(super) async fn expand(&self, envelope: &mut Envelope) -> Result<bool, Reply> {
+    /// message went on, and those of so many that the message would come to too many recipients. So does what the directory
+    /// cannot tell of now, and what leads nowhere: the queue finds out.
+    pub(super) async fn expand(&self, envelope: &mut Envelope) -> bool {
         let addresses: Vec<&str> = envelope.recipients.iter().map(|r| r.address.as_str()).collect();
-        let Ok(resolutions) = self.directory.resolve(&addresses).await else { return Ok(false) };
+        let Ok(resolutions) = self.directory.resolve(&addresses).await else { return false };
         if !resolutions.contains(&Resolution::Alias) {
-            return Ok(resolutions.iter().all(|resolution| *resolution == Resolution::Mailbox));
+            return resolutions.iter().all(|resolution| *resolution == Resolution::Mailbox);
         }
         // What the sender asked for about an address counts for more than what comes by an alias.
         let (aliases, direct): (Vec<_>, Vec<_>) = std::mem::take(&mut envelope.recipients)
@@ -33,17 +31,21 @@ impl Intake {
         for (recipient, _) in direct {
             recipients.push(recipient);
         }
+        let mut left = aliases.len();
         for (alias, _) in aliases {
+            left -= 1;
+            let room = MAX_RECIPIENTS.saturating_sub(recipients.list.len() + left);
             match self.directory.expand(&alias.address).await {
-                Ok(Some(found)) if found.owner.is_none() && can_be_replaced(&alias, &found.targets) => {
+                Ok(Some(found))
+                    if found.owner.is_none()
+                        && can_be_replaced(&alias, &found.targets)
+                        && found.targets.len() <= room =>
+                {
                     for target in targets_of(&alias, &found.targets) {
                         recipients.push(target);
                     }
                 }
                 _ => recipients.push(alias),
-            }
-            if recipients.list.len() > MAX_RECIPIENTS {
-                return Err(reply(452, "4.5.3", "too many recipients behind the aliases"));
             }
         }
         envelope.recipients = recipients.list;
@@ -51,7 +53,7 @@ impl Intake {
         let addresses: Vec<&str> = envelope.recipients.iter().map(|r| r.address.as_str()).collect();
         let resolutions = self.directory.resolve(&addresses).await.unwrap_or_default();
         let is_here = |resolution: &Resolution| *resolution == Resolution::Mailbox;
-        Ok(!resolutions.is_empty() && resolutions.iter().all(is_here))
+        !resolutions.is_empty() && resolutions.iter().all(is_here)
     }
 }
 

@@ -21,8 +21,9 @@ use crate::intake::targets_of;
 use crate::reply::{self, reply};
 use crate::spool::{self, Accepted, Message, NewMessage, SpoolError};
 
-/// Recipients of one message that goes out to a list: a larger list gets several.
-const RECIPIENTS: usize = 1_000;
+/// Recipients of one message that goes out to a list: a larger list gets several. Also with the longest addresses their
+/// envelope [fits](crate::spool::fits).
+const RECIPIENTS: usize = 500;
 /// How much of a message is read for its header.
 const HEADER: u64 = header::MAX_HEADER as u64;
 
@@ -162,4 +163,17 @@ fn plain(address: &str) -> Recipient {
 
 fn stalled(error: &SpoolError) -> Stalled {
     Stalled(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_fits_into_the_spool_however_long_its_addresses_are() {
+        let target = format!("{}@{}", "l".repeat(64), "d".repeat(255));
+        let alias = Recipient { original_recipient: "o".repeat(600), ..plain(&target) };
+        let recipients = targets_of(&alias, &vec![target; RECIPIENTS]);
+        assert!(spool::fits(&Envelope { recipients, ..Envelope::default() }));
+    }
 }

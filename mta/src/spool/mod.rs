@@ -31,6 +31,7 @@ pub(crate) use self::message::Message;
 pub use config::SpoolConfig;
 pub(crate) use deadlines::Deadlines;
 pub(crate) use journal_spool::JournalSpool;
+pub(crate) use record::{MAX_RECIPIENTS, fits};
 pub(crate) use status::{Said, Status};
 pub(crate) use steering::{Change, HandOver};
 pub(crate) use suspension::{MAX_SUSPENSION_TEXT, Scope, Suspension};

@@ -20,6 +20,21 @@ pub(super) const PROGRESS: u8 = 2;
 /// All suspensions in force.
 pub(super) const SUSPENSIONS: u8 = 3;
 
+/// Recipients of a message at most.
+pub(crate) const MAX_RECIPIENTS: usize = 1_000;
+/// Octets that a [`Recipient`] can take, its deadline included, without what was said to it. The longest are the names of
+/// an operator's next hop and of another node.
+const PER_RECIPIENT: usize = 640;
+
+/// Whether a message with this envelope can be kept whatever becomes of it: one record of the journal has to hold its
+/// envelope and how far all recipients have come, or its segment could never be reclaimed.
+pub(crate) fn fits(envelope: &mail::Envelope) -> bool {
+    // And what stands beside them.
+    const OTHERS: usize = 1 << 10;
+    let statuses = envelope.recipients.len().saturating_mul(PER_RECIPIENT);
+    envelope.encoded_len().saturating_add(statuses) <= MAX_META_BYTES - OTHERS
+}
+
 /// The record of kind [`ACCEPTED`].
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Accepted {

@@ -362,6 +362,53 @@ async fn the_end_of_a_message_outlives_its_record_in_a_segment_that_stays() {
     assert!(ids(&open(dir.path())).is_empty());
 }
 
+/// The largest envelope that is taken, with all that operators and hand-overs can add.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_message_can_be_moved_whatever_was_decided_about_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path());
+    let mut message = new_message(MAX_RECIPIENTS);
+    let deadlines = (0..MAX_RECIPIENTS as u64).map(|n| u64::MAX - n).collect();
+    message.deadlines = Deadlines::new(deadlines);
+    while fits(&message.envelope) {
+        for recipient in &mut message.envelope.recipients {
+            recipient.original_recipient.push('o');
+        }
+    }
+    for recipient in &mut message.envelope.recipients {
+        recipient.original_recipient.pop();
+    }
+    assert!(fits(&message.envelope));
+    accept(&spool, &message, &Bytes::from_static(b"x")).await;
+    let indices = 0..MAX_RECIPIENTS as u32;
+    let late = Status {
+        next_attempt_at: u64::MAX,
+        delay_reported: true,
+        ..status(RecipientState::Queued, u32::MAX)
+    };
+    spool.progress(message.id, indices.clone().map(|index| (index, late.clone())).collect()).await.unwrap();
+    let host: Arc<str> = format!("{}:65535", "h".repeat(255)).into();
+    let change = Change {
+        held: Some(true),
+        route: Some(Some(Arc::clone(&host))),
+        next_attempt_at: Some(u64::MAX),
+        hand_over: Some(HandOver { to: Some(host), number: u32::MAX }),
+    };
+    spool.index.seen_revision(u64::MAX - 10);
+    let changes = || indices.clone().map(|index| (index, change.clone())).collect();
+    spool.steer(message.id, changes()).await.unwrap();
+    let before = spool.get(message.id).unwrap().statuses();
+    fill_a_segment(&spool).await;
+    let emptying = spool.clone();
+    let first = spool.journal.segments()[0];
+    tokio::task::spawn_blocking(move || emptying.empty(first)).await.unwrap().unwrap();
+    spool.close().unwrap();
+
+    let forgetful = |status: &Status| Status { last: None, ..status.clone() };
+    let after = open(dir.path()).get(message.id).unwrap().statuses();
+    assert!(after.iter().map(forgetful).eq(before.iter().map(forgetful)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_with_the_most_to_remember_can_be_kept_and_moved() {
     let dir = tempfile::tempdir().unwrap();

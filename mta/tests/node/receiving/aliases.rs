@@ -1,7 +1,7 @@
 //! Aliases and lists, as those who write to them see it.
 
 use crate::client::Client;
-use crate::node::{Node, no_remote};
+use crate::node::{Node, envelope, no_remote};
 
 const MESSAGE: &str = "Subject: Lunch\r\n\r\nthe body";
 
@@ -19,6 +19,19 @@ async fn mail_to_an_alias_goes_straight_to_those_behind_it_once() {
     assert_eq!(delivered.recipients(), ["bob@example.test", "carol@example.test"]);
     assert_eq!(delivered.envelope.reverse_path, "alice@example.test");
     assert!(!node.mda.has_delivered());
+}
+
+#[tokio::test]
+async fn an_alias_of_more_than_one_message_can_go_to_gets_a_message_of_its_own() {
+    let node = node().await;
+    let mut recipients: Vec<String> = (0..999).map(|n| format!("user{n}@example.test")).collect();
+    recipients.push("pair@example.test".into());
+    let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
+    node.enqueue(envelope(&recipients), MESSAGE).await.unwrap();
+    let mut sizes = [node.mda.delivered().await, node.mda.delivered().await].map(|it| it.recipients().len());
+    sizes.sort_unstable();
+    assert_eq!(sizes, [2, 999]);
+    node.eventually(|| async { node.waiting().await == 0 }).await;
 }
 
 #[tokio::test]
