@@ -85,6 +85,8 @@ pub(crate) struct Queue {
     parts: Parts,
     scheduler: Mutex<Scheduler>,
     pace: Pace,
+    /// When this node started, in milliseconds since the epoch.
+    started: u64,
     /// The MDA's line.
     mda: SiteId,
     /// Those whose site is being looked up.
@@ -121,6 +123,7 @@ impl Queue {
             parts,
             scheduler: Mutex::new(scheduler),
             pace: Pace::new(),
+            started: crate::clock::now(),
             mda,
             resolving: route::Resolving::default(),
             pool: Mutex::default(),

@@ -20,6 +20,9 @@ const OTHERS: &str = "<others>";
 /// The account in whose turn reports go, and all else with the null reverse-path.
 const REPORTS: &str = "<reports>";
 
+/// How long another node is asked whether it took a message whose time is over, if this one is up for as long.
+const ASKED: Duration = Duration::from_mins(10);
+
 /// What the queue remembers of a unit itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tag {
@@ -72,7 +75,7 @@ impl Queue {
             }
             let deadline = message.deadline(index);
             let at = if status.is_kept_back() {
-                deadline.min(looked_at())
+                self.ends_at(message, index).min(looked_at())
             } else {
                 status.next_attempt_at.min(latest)
             };
@@ -85,6 +88,18 @@ impl Queue {
             } else {
                 self.wait(message, recipients, due, Tag::default());
             }
+        }
+    }
+
+    /// When a recipient that waits is given up: at its deadline. One that was handed to another node has to be left the
+    /// time in which that one is asked, for it may have delivered it.
+    pub(super) fn ends_at(&self, message: &Message, index: u32) -> u64 {
+        let deadline = message.deadline(index);
+        match message.status(index) {
+            Some(status) if status.handed_to().is_some() => {
+                deadline.max(self.started).saturating_add(clock::millis(ASKED))
+            }
+            _ => deadline,
         }
     }
 

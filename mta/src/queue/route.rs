@@ -330,7 +330,7 @@ impl Queue {
     pub(super) async fn end_or_keep(&self, message: &Arc<Message>, recipients: Vec<u32>, reply: &Reply) {
         let now = clock::now();
         let (over, early): (Vec<u32>, Vec<u32>) =
-            recipients.into_iter().partition(|&index| message.deadline(index) <= now);
+            recipients.into_iter().partition(|&index| self.ends_at(message, index) <= now);
         self.enter(message, |index| early.contains(&index));
         if over.is_empty() {
             return;

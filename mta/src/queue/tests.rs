@@ -22,7 +22,7 @@ use crate::deliver::{Connector, ConversionMemory, Dead, MDA_TARGET, Mda, Remote,
 use crate::routing::Router;
 use crate::site::{Own, Sites};
 use crate::spool::{
-    Accepted, Change, Deadlines, JournalSpool, NewMessage, Scope, SpoolConfig, SpoolError, Staging,
+    Accepted, Change, Deadlines, HandOver, JournalSpool, NewMessage, Scope, SpoolConfig, SpoolError, Staging,
     Status as RecipientStatus, Suspension,
 };
 use crate::tls::TlsPolicies;

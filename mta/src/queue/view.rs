@@ -32,7 +32,7 @@ impl Queue {
             let wait = waits.iter().find(|wait| wait.recipients.iter().any(|waiting| waiting == index));
             let explanation = match wait {
                 _ if status.is_final() => plain(WaitReason::Final, "it has come to its end"),
-                _ if status.handed_to().is_some() => handed(message.deadline(index), &status),
+                _ if status.handed_to().is_some() => handed(self.ends_at(&message, index), &status),
                 _ if status.is_held() => held(message.deadline(index)),
                 Some(wait) => {
                     let site = wait.site.as_ref().map(shown).unwrap_or_default().to_owned();

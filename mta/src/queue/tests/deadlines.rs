@@ -81,6 +81,23 @@ async fn what_is_held_is_given_up_at_its_deadline() {
     assert!(words(&world.end().await).contains("held by the operator"));
 }
 
+/// The other node may have delivered it long ago, and this one was down since.
+#[tokio::test]
+async fn what_was_handed_over_is_not_given_up_before_the_other_node_was_asked() {
+    const FIVE_MINUTES: u64 = 300_000;
+    let world = World::new(&[0], |_| RecipientStatus::default()).await;
+    let unit = world.queue.scheduler.lock().start(world.queue.pace.now()).unwrap();
+    let begun = HandOver { to: Some("b.test:7025".into()), number: 1 };
+    let change = Change { hand_over: Some(begun), ..Change::default() };
+    let id = world.message.id;
+    world.queue.parts.spool.steer(id, vec![(0, change)]).await.unwrap();
+    assert!(world.queue.open(&unit).await.is_none());
+    assert!(!world.message.status(0).unwrap().is_final());
+    let waits = world.queue.explain(id).unwrap();
+    let until = clock::from_timestamp(&waits[0].next_attempt_at.unwrap());
+    assert!(until > clock::now() + FIVE_MINUTES, "{waits:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_routed_because_a_service_is_away_is_given_up_at_its_deadline() {
     let mut world = World::new(&[50], |_| RecipientStatus::default()).await;
