@@ -23,8 +23,10 @@ use crate::queue::Withdrawn;
 use crate::spool::{self, Change, HandOver, Message, Spool, SpoolError, Status};
 use crate::transfer;
 
-/// The time that a node may take for a message.
+/// The time that a node may take for a message, beside what its octets take.
 const WITHIN: Duration = Duration::from_mins(2);
+/// Octets that come through in a second at least.
+const SLOWEST: u64 = 64 << 10;
 
 /// What became of a message that was to leave.
 pub(super) enum Ended {
@@ -135,8 +137,7 @@ impl Emptying {
     /// nothing is unclear about it any more.
     pub(super) async fn ask_again(&self, id: MessageId) -> Option<Ended> {
         let message = self.parts.spool.get(id)?;
-        let is_unclear = |status: &Status| !status.is_final() && status.handed_to().is_some();
-        let address = message.statuses().iter().find(|status| is_unclear(status))?.handed_to().cloned()?;
+        let address = unclear_at(&message)?;
         let channel = match self.parts.nodes.at(&address) {
             Ok(node) => node.channels.pick().await,
             Err(error) => return Some(Ended::Kept(error.to_string())),
@@ -225,6 +226,15 @@ impl Emptying {
     }
 }
 
+/// The node that has not said whether it took a message.
+pub(super) fn unclear_at(message: &Message) -> Option<Arc<str>> {
+    message.statuses().iter().find(|status| is_unclear(status))?.handed_to().cloned()
+}
+
+fn is_unclear(status: &Status) -> bool {
+    !status.is_final() && status.handed_to().is_some()
+}
+
 fn nobody(nodes: &[Node]) -> String {
     let addresses: Vec<&str> = nodes.iter().map(|node| &*node.address).collect();
     format!("nobody takes mail at {}", addresses.join(", "))
@@ -235,11 +245,11 @@ async fn send(
     parcel: Parcel,
     channel: PeerChannel,
 ) -> Result<EnqueueReceipt, NoReceipt> {
-    let id = parcel.message.id;
+    let (id, size) = (parcel.message.id, parcel.message.size);
     let (requests, failed) = requests(spool, parcel);
     let mut request = Request::new(requests);
     attach(request.metadata_mut(), &id, TraceParent::generate());
-    let mut client = TransferClient::new(channel.with_deadline(WITHIN));
+    let mut client = TransferClient::new(channel.with_deadline(within(size)));
     tokio::select! {
         biased;
         Ok(error) = failed => Err(NoReceipt::Unreadable(error)),
@@ -273,6 +283,11 @@ fn requests(
     (stream::iter([first]).chain(pieces), failed)
 }
 
+/// The time that a node may take for a message of so many octets.
+fn within(size: u64) -> Duration {
+    WITHIN + Duration::from_secs(size / SLOWEST)
+}
+
 /// Whether a node that ends a call so has certainly not taken the message.
 fn is_refusal(code: Code) -> bool {
     matches!(
@@ -286,4 +301,15 @@ fn is_refusal(code: Code) -> bool {
             | Code::Unimplemented
             | Code::NotFound
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_message_has_the_time_that_a_slow_link_needs() {
+        assert_eq!(within(0), WITHIN);
+        assert_eq!(within(60 * SLOWEST), WITHIN + Duration::from_mins(1));
+    }
 }

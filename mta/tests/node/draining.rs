@@ -1,6 +1,7 @@
 //! A node that is emptied into others.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use proto::mta::steer_request::Action;
 use proto::mta::{
@@ -165,6 +166,28 @@ async fn a_hand_over_without_a_receipt_is_repeated_at_the_same_node_and_nothing_
     one.event(&id, EventKind::Transferred).await;
     one.eventually(|| async { one.waiting().await == 0 }).await;
     assert_eq!(exchange.connections(), tried);
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_answer_holds_up_no_receipt_of_another() {
+    let (_exchange, one) = node(11, Script::default()).await;
+    let (silent, other) = (Taker::start(&one.authority), Taker::start(&one.authority));
+    let mut unanswered = Vec::new();
+    for (taker, last) in [(&silent, false), (&other, true)] {
+        let id = one.leave(&["later@remote.test"]).await;
+        let told = one.drain(&[taker.address.to_string()]).await.unwrap();
+        drop(taker.taken().await);
+        drop(told);
+        one.eventually(|| async { one.takes_mail() }).await;
+        if last {
+            let asked = tokio::time::timeout(Duration::from_mins(1), other.taken());
+            asked.await.unwrap().promise();
+            one.event(&id, EventKind::Transferred).await;
+        } else {
+            unanswered.push(silent.taken().await);
+        }
+    }
+    assert_eq!(one.waiting().await, 1);
 }
 
 #[tokio::test]
