@@ -154,8 +154,13 @@ impl Emptying {
             closed.stay();
             tracing::info!(handed_over, "this node is empty, and takes no mail until it is started again");
         } else {
+            tracing::info!(
+                handed_over,
+                left,
+                takes_mail = !closed.stays,
+                "the emptying of this node is over"
+            );
             drop(closed);
-            tracing::info!(handed_over, left, "this node takes mail again");
         }
         let last = if is_empty { Ok(self.progress()) } else { Err(Status::unavailable("this node ends")) };
         // Whoever went away is told nothing.
@@ -237,9 +242,10 @@ impl Closed {
         }
         emptying.handed_over.store(0, Ordering::Relaxed);
         *emptying.problem.lock() = None;
-        emptying.parts.gate.close();
+        // It was emptied before, if the gate is closed, and stays so whoever goes away now.
+        let stays = emptying.parts.gate.close();
         emptying.parts.health.set_serving(TRANSFER, false);
-        Some(Self { emptying: Arc::clone(emptying), stays: false })
+        Some(Self { emptying: Arc::clone(emptying), stays })
     }
 
     /// What was emptied stays empty.

@@ -29,9 +29,9 @@ impl Drop for Inside {
 }
 
 impl Gate {
-    /// Refuses what comes from now on.
-    pub(crate) fn close(&self) {
-        self.0.closed.store(true, Ordering::SeqCst);
+    /// Refuses what comes from now on; says whether it did so before.
+    pub(crate) fn close(&self) -> bool {
+        self.0.closed.swap(true, Ordering::SeqCst)
     }
 
     /// Takes mail again.
@@ -73,7 +73,7 @@ mod tests {
     fn a_closed_gate_lets_nobody_in_and_is_clear_once_those_inside_are_through() {
         let gate = Gate::default();
         let inside = gate.enter().unwrap();
-        gate.close();
+        assert!(!gate.close() && gate.close());
         assert_eq!(gate.enter().unwrap_err().enhanced, "4.3.2");
         assert!(!gate.is_clear());
         drop(inside);
