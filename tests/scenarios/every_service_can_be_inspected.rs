@@ -108,8 +108,13 @@ fn reflection_tells_every_service_and_health_that_it_serves() {
         ("msa", &["waypost.msa.v1.Submission"][..], &["waypost.msa.v1.Submission.Submit"][..]),
         (
             "mta",
-            &["waypost.mta.v1.Queue", "waypost.mta.v1.Transfer"],
-            &["waypost.mta.v1.Queue.Trace", "waypost.mta.v1.Transfer.Enqueue"],
+            &["waypost.mta.v1.Events", "waypost.mta.v1.Queue", "waypost.mta.v1.Transfer"],
+            &[
+                "waypost.mta.v1.Events.Watch",
+                "waypost.mta.v1.Queue.Steer",
+                "waypost.mta.v1.Queue.Trace",
+                "waypost.mta.v1.Transfer.Enqueue",
+            ],
         ),
         (
             "mda",
