@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::Resolution;
 
-/// Answers by address, and no more of them than there may be.
+/// Answers by address, and no more of them than there may be. That a domain is not ours is an answer for all addresses in
+/// it, which stands under its name with the `@` before it.
 #[derive(Debug)]
 pub(super) struct Answers {
     known: HashMap<Box<str>, (Instant, Resolution)>,
@@ -21,7 +22,8 @@ impl Answers {
     /// What each address is, if that is known of all of them.
     pub(super) fn get(&self, addresses: &[&str], now: Instant) -> Option<Vec<Resolution>> {
         let known = |address: &&str| {
-            let (since, resolution) = self.known.get(*address)?;
+            let domain = || domain(address).and_then(|domain| self.known.get(domain));
+            let (since, resolution) = self.known.get(*address).or_else(domain)?;
             self.is_believed(*since, now).then_some(*resolution)
         };
         addresses.iter().map(known).collect()
@@ -38,16 +40,24 @@ impl Answers {
         }
         let room = self.most.min(addresses.len());
         for (address, resolution) in addresses.iter().zip(resolutions).take(room) {
-            // That nobody is there is not remembered: whoever was just made can have mail at once.
-            if *resolution != Resolution::UnknownUser {
-                self.known.insert((*address).into(), (now, *resolution));
-            }
+            let key = match resolution {
+                // That nobody is there is not remembered: whoever was just made can have mail at once.
+                Resolution::UnknownUser => continue,
+                Resolution::Remote => domain(address).unwrap_or(address),
+                Resolution::Mailbox | Resolution::Alias | Resolution::List => address,
+            };
+            self.known.insert(key.into(), (now, *resolution));
         }
     }
 
     fn is_believed(&self, since: Instant, now: Instant) -> bool {
         now.duration_since(since) < self.believed
     }
+}
+
+/// The domain of an address, with its `@`.
+fn domain(address: &str) -> Option<&str> {
+    address.rfind('@').map(|at| &address[at..])
 }
 
 #[cfg(test)]
@@ -64,6 +74,20 @@ mod tests {
         assert_eq!(answers.get(&["nobody"], now), None);
         assert_eq!(answers.get(&["bob", "carol"], now), None);
         assert_eq!(answers.get(&["bob"], now + MINUTE), None);
+    }
+
+    #[test]
+    fn that_a_domain_is_not_ours_holds_for_all_addresses_in_it() {
+        let (mut answers, now) = (Answers::new(MINUTE, 10), Instant::now());
+        let asked = ["bob@remote.test", "bob@ours.test"];
+        answers.put(&asked, &[Resolution::Remote, Resolution::Mailbox], now);
+        assert_eq!(answers.get(&["carol@remote.test"], now), Some(vec![Resolution::Remote]));
+        assert_eq!(answers.get(&["carol@ours.test"], now), None);
+        assert_eq!(answers.get(&["bob@below.remote.test"], now), None);
+        assert_eq!(answers.get(&["carol@remote.test"], now + MINUTE), None);
+        // A domain that has just become ours: what is said of an address goes before what was said of the domain.
+        answers.put(&["dan@remote.test"], &[Resolution::Mailbox], now);
+        assert_eq!(answers.get(&["dan@remote.test"], now), Some(vec![Resolution::Mailbox]));
     }
 
     #[test]
