@@ -14,7 +14,8 @@ use crate::grpc::client::{Channels, Retry, Target};
 use crate::tls::Role;
 
 /// How long the directory's answer about an address is believed. Short: an account that was made a moment ago gets
-/// mail, and one that was removed is refused by the MDA at the latest.
+/// mail, at once where its domain was ours before and else after this time; one that was removed is refused by the MDA at
+/// the latest.
 const BELIEVED: Duration = Duration::from_secs(5);
 /// Addresses in one request; the directory takes no more.
 const ASKED_AT_ONCE: usize = 1_000;
