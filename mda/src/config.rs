@@ -7,9 +7,12 @@ use std::{
 
 use message::{Address, AddressError};
 use serde::{Deserialize, Serialize};
-use service::config::{ByteSize, GrpcConfig, HttpConfig, HumanDuration, LogConfig, RuntimeConfig, TlsConfig};
+use service::{
+    config::{ByteSize, GrpcConfig, HttpConfig, HumanDuration, LogConfig, RuntimeConfig, TlsConfig},
+    listen::Network,
+};
 
-use crate::store;
+use crate::{imap, store};
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +57,8 @@ pub struct Config {
     pub limits: Limits,
     /// How passwords are kept, and how guessing is slowed.
     pub passwords: PasswordsConfig,
+    /// Capabilities of IMAP that some clients cannot bear: what is hidden from whom.
+    pub imap_hide: Vec<HideConfig>,
 }
 
 impl Default for Config {
@@ -76,6 +81,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             limits: Limits::default(),
             passwords: PasswordsConfig::default(),
+            imap_hide: Vec::new(),
         }
     }
 }
@@ -101,6 +107,11 @@ impl Config {
         }
         if self.limits.deliveries == 0 || self.limits.recipients == 0 || self.limits.session_errors == 0 {
             return Err(ConfigProblem::ZeroLimit);
+        }
+        for rule in &self.imap_hide {
+            if let Some(unknown) = rule.capabilities.iter().find(|name| !imap::can_be_hidden(name)) {
+                return Err(ConfigProblem::Capability(unknown.clone()));
+            }
         }
         Ok(())
     }
@@ -131,6 +142,9 @@ pub enum ConfigProblem {
     /// No address could be told by it.
     #[error("`subaddress.separator` holds `@`, a space or a control character")]
     Separator,
+    /// Nothing of IMAP that could be hidden has this name.
+    #[error("`imap_hide`: `{0}` is no capability that can be hidden")]
+    Capability(String),
     /// Nothing would work.
     #[error("a limit of 0 in [limits]: nothing could be delivered, and no session served")]
     ZeroLimit,
@@ -149,6 +163,29 @@ pub struct SubaddressConfig {
 impl Default for SubaddressConfig {
     fn default() -> Self {
         Self { separator: "+".to_owned(), folders: false }
+    }
+}
+
+/// Hides capabilities of IMAP from the clients that all of its conditions hold for; without conditions from all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HideConfig {
+    /// What is hidden, such as `COMPRESS=DEFLATE`: it is not announced, and its commands are unknown.
+    pub capabilities: Vec<String>,
+    /// Accounts that it is hidden from, once they have logged in. Empty: any.
+    pub accounts: Vec<String>,
+    /// Networks whose clients it is hidden from. Empty: any.
+    pub networks: Vec<Network>,
+    /// The program it is hidden from, as it names itself by the command ID; `*` stands for anything. Empty: any.
+    pub client: String,
+    /// The version of that program, likewise. Empty: any.
+    pub version: String,
+}
+
+impl HideConfig {
+    /// The rule is about a program.
+    pub(crate) fn asks_who_it_is(&self) -> bool {
+        !(self.client.is_empty() && self.version.is_empty())
     }
 }
 

@@ -137,6 +137,7 @@ pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> R
             plaintext_auth: config.plaintext_auth,
             limits: config.limits.clone(),
             tls: acceptor.clone(),
+            hide: config.imap_hide,
             metrics: metrics.clone(),
         },
     );

@@ -21,6 +21,20 @@ fn sections_fall_back_key_by_key_and_unknown_keys_are_errors() {
 }
 
 #[test]
+fn only_capabilities_that_there_are_can_be_hidden() {
+    let hiding = |name: &str| {
+        let text =
+            format!("[[imap_hide]]\ncapabilities = ['{name}']\nclient = 'Old*'\nnetworks = ['192.0.2.0/24']");
+        let mut config: Config = toml::from_str(&text).unwrap();
+        (config.imaps.listen, config.pop3s.listen) = (Vec::new(), Vec::new());
+        config.validate()
+    };
+    assert_eq!(hiding("imap4rev1"), Err(ConfigProblem::Capability("imap4rev1".to_owned())));
+    assert_eq!(hiding("NONSENSE"), Err(ConfigProblem::Capability("NONSENSE".to_owned())));
+    assert_eq!(hiding("idle"), Ok(()));
+}
+
+#[test]
 fn passwords_in_clear_stay_on_this_machine() {
     let peer = |address: &str| address.parse().unwrap();
     assert!(PlaintextAuth::Loopback.allows(false, peer("127.0.0.1:1")));

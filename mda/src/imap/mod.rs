@@ -27,7 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
-use crate::config::{Limits, PlaintextAuth};
+use crate::config::{HideConfig, Limits, PlaintextAuth};
 use crate::metrics::Metrics;
 use crate::store::MailStore;
 
@@ -35,6 +35,7 @@ use parse::FrameLimits;
 use session::Session;
 use wire::{Patience, Wire};
 
+pub(crate) use session::can_be_hidden;
 pub use wire::Stream;
 
 /// Before login: names, passwords and SASL responses fit.
@@ -68,6 +69,8 @@ pub struct Options {
     pub limits: Limits,
     /// For STARTTLS, and for connections under TLS from the first octet.
     pub tls: Option<TlsAcceptor>,
+    /// What is hidden from whom.
+    pub hide: Vec<HideConfig>,
     /// What is counted.
     pub metrics: Metrics,
 }

@@ -186,8 +186,10 @@ fn capabilities(cursor: &mut Cursor) -> Result<Vec<String>, Invalid> {
     Ok(names)
 }
 
-/// RFC 2971 §3.1: at most 30 pairs of field and value.
+/// RFC 2971 §3.3: at most 30 pairs of field and value, of so many octets.
 const IDENTIFICATION_FIELDS: usize = 30;
+const IDENTIFICATION_FIELD: usize = 30;
+const IDENTIFICATION_VALUE: usize = 1_024;
 
 fn identification(cursor: &mut Cursor) -> Result<Command, Invalid> {
     cursor.space()?;
@@ -205,7 +207,13 @@ fn identification(cursor: &mut Cursor) -> Result<Command, Invalid> {
         }
         let name = cursor.string()?;
         cursor.space()?;
-        fields.push((name, cursor.nstring()?));
+        let value = cursor.nstring()?;
+        if name.len() > IDENTIFICATION_FIELD
+            || value.as_ref().is_some_and(|value| value.len() > IDENTIFICATION_VALUE)
+        {
+            return Err(cursor.invalid("a field of 30 octets and a value of 1,024 octets at most"));
+        }
+        fields.push((name, value));
     }
     Ok(Command::Id(fields))
 }

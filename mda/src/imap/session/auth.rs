@@ -1,44 +1,26 @@
-//! Who is there: CAPABILITY, ID, STARTTLS, LOGIN, AUTHENTICATE, ENABLE, LOGOUT.
+//! Who is there: ID, STARTTLS, LOGIN, AUTHENTICATE, LOGOUT.
 
 use bytes::Bytes;
 
+use super::capability::Client;
 use super::{Done, Failure, Outcome, Session, bad};
 use crate::auth::AuthError;
 use crate::auth::plain::{Plain, PlainError};
+use crate::config::HideConfig;
 use crate::imap::LIMITS_BEFORE_LOGIN;
 use crate::imap::wire::{Ended, Patience};
 use crate::metrics::{LoginOutcome, Protocol};
 use crate::store::{Account, MailStore};
 
-/// Before login.
-const CAPABILITIES: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID";
-/// After login: all that works, and nothing else.
-const CAPABILITIES_AFTER_LOGIN: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ ENABLE ID IDLE NAMESPACE UNSELECT UIDPLUS \
-    CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE MOVE ESEARCH SEARCHRES STATUS=SIZE";
-
 impl<S: MailStore> Session<S> {
-    pub(super) fn capabilities(&self) -> String {
-        if self.account.is_some() {
-            let limit = *self.shared.options.limits.message_size;
-            return format!("{CAPABILITIES_AFTER_LOGIN} APPENDLIMIT={limit}");
-        }
-        let mut capabilities = CAPABILITIES.to_owned();
-        if self.may_start_tls() {
-            capabilities.push_str(" STARTTLS");
-        }
-        capabilities.push_str(if self.may_log_in() { " AUTH=PLAIN" } else { " LOGINDISABLED" });
-        capabilities
-    }
-
-    pub(super) fn capability(&mut self) -> Outcome {
-        let capabilities = self.capabilities();
-        self.wire.responses.raw("* CAPABILITY ").raw(&capabilities).crlf();
-        Outcome::ok("CAPABILITY completed")
-    }
-
     /// RFC 2971: who we are, without a version that would tell attackers more than clients.
     pub(super) fn identify(&mut self, fields: &[(Bytes, Option<Bytes>)]) -> Outcome {
         tracing::debug!(peer = %self.peer, client = ?fields, "client identified itself");
+        if self.shared.options.hide.iter().any(HideConfig::asks_who_it_is) {
+            self.client = Client { name: value(fields, "name"), version: value(fields, "version") };
+            let account = self.account.and_then(|account| self.shared.store.account(account).ok());
+            self.choose_hidden(account.as_ref().map(|account| account.name.as_str()));
+        }
         self.wire.responses.raw("* ID (\"name\" \"Waypost\")").crlf();
         Outcome::ok("ID completed")
     }
@@ -129,6 +111,7 @@ impl<S: MailStore> Session<S> {
     fn logged_in(&mut self, account: &Account) -> Outcome {
         tracing::info!(peer = %self.peer, account = %account.name, "imap login");
         self.account = Some(account.id);
+        self.choose_hidden(Some(&account.name));
         let idle = *self.shared.options.limits.imap_idle_timeout;
         self.wire.trust(self.shared.limits_after_login(), Patience::Each(idle));
         self.errors = 0;
@@ -141,14 +124,6 @@ impl<S: MailStore> Session<S> {
         Err(Failure::Refused(Outcome::no(code, text)))
     }
 
-    /// RFC 9051 §6.3.1: what is not known is passed over.
-    pub(super) fn enable(&mut self, names: &[String]) -> Outcome {
-        let rev2 = names.iter().any(|name| name == "IMAP4REV2");
-        self.rev2 |= rev2;
-        self.wire.responses.raw("* ENABLED").raw(if rev2 { " IMAP4rev2" } else { "" }).crlf();
-        Outcome::ok("ENABLE completed")
-    }
-
     fn check_may_log_in(&self) -> Result<(), Failure> {
         if self.account.is_some() {
             return Err(bad("you are logged in already"));
@@ -159,13 +134,20 @@ impl<S: MailStore> Session<S> {
         Ok(())
     }
 
-    fn may_log_in(&self) -> bool {
+    pub(super) fn may_log_in(&self) -> bool {
         self.shared.options.plaintext_auth.allows(self.tls, self.peer)
     }
 
-    fn may_start_tls(&self) -> bool {
+    pub(super) fn may_start_tls(&self) -> bool {
         !self.tls && self.account.is_none() && self.shared.options.tls.is_some()
     }
+}
+
+/// The value of a field, whose name has no case (RFC 2971 §3.3).
+fn value(fields: &[(Bytes, Option<Bytes>)], name: &str) -> Box<str> {
+    let field = fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes()));
+    let value = field.and_then(|(_, value)| value.as_deref()).unwrap_or_default();
+    String::from_utf8_lossy(value).into()
 }
 
 fn login_outcome(checked: &Result<Account, AuthError>) -> LoginOutcome {

@@ -2,7 +2,9 @@
 
 mod append;
 mod auth;
+mod capability;
 mod copy;
+mod enable;
 mod expunge;
 mod fetch;
 mod idle;
@@ -20,12 +22,15 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::Shared;
-use super::name::Encoding;
 use super::parse::{self, Command, Event, Literal, MessageSet, Reason, Request};
 use super::response::{Condition, Outcome};
 use super::view::{Update, View};
 use super::wire::{Ended, Wire};
 use crate::store::{AccountId, Flags, MailStore, MailboxName, ModSeq, StoreError, UidSet};
+
+pub(crate) use capability::can_be_hidden;
+use capability::{Client, Hidden};
+use enable::Enabled;
 
 pub(super) struct Session<S> {
     shared: Arc<Shared<S>>,
@@ -35,8 +40,10 @@ pub(super) struct Session<S> {
     /// Who logged in.
     account: Option<AccountId>,
     selected: Option<Selected>,
-    /// `IMAP4rev2` is enabled.
-    rev2: bool,
+    enabled: Enabled,
+    /// As it says; the network and the account besides decide what is hidden from it.
+    client: Client,
+    hidden: Hidden,
     /// Commands that were wrong, and logins that failed; after login those in a row: sessions last for days.
     errors: u32,
 }
@@ -72,7 +79,20 @@ enum Tidings {
 
 impl<S: MailStore> Session<S> {
     pub(super) fn new(shared: Arc<Shared<S>>, wire: Wire, peer: SocketAddr, tls: bool) -> Self {
-        Self { shared, wire, peer, tls, account: None, selected: None, rev2: false, errors: 0 }
+        let mut session = Self {
+            shared,
+            wire,
+            peer,
+            tls,
+            account: None,
+            selected: None,
+            enabled: Enabled::default(),
+            client: Client::default(),
+            hidden: Hidden::default(),
+            errors: 0,
+        };
+        session.choose_hidden(None);
+        session
     }
 
     pub(super) async fn run(mut self) {
@@ -133,6 +153,10 @@ impl<S: MailStore> Session<S> {
 
     async fn command(&mut self, frame: Bytes) -> Result<(), Ended> {
         match parse::request(frame) {
+            Ok(Request { tag, command }) if !self.knows(&command) => {
+                self.wire.responses.tagged(&tag, &Outcome::bad("unknown command"));
+                self.count_error()
+            }
             Ok(Request { tag, command }) => {
                 let tidings = tidings_after(&command);
                 let done = self.execute(&tag, command).await;
@@ -266,6 +290,7 @@ impl<S: MailStore> Session<S> {
     }
 
     fn tell(&mut self, update: &Update) {
+        let rev2 = self.rev2();
         let responses = &mut self.wire.responses;
         match update {
             Update::Expunge(number) => {
@@ -273,7 +298,7 @@ impl<S: MailStore> Session<S> {
             }
             Update::Exists(count) => {
                 responses.raw("* ").number(*count).raw(" EXISTS").crlf();
-                if !self.rev2 {
+                if !rev2 {
                     responses.raw("* 0 RECENT").crlf();
                 }
             }
@@ -324,10 +349,6 @@ impl<S: MailStore> Session<S> {
             }
         };
         Outcome::no(code, error.to_string())
-    }
-
-    fn encoding(&self) -> Encoding {
-        if self.rev2 { Encoding::Utf8 } else { Encoding::ModifiedUtf7 }
     }
 
     fn mailbox_name(&self, name: &[u8]) -> Result<MailboxName, Failure> {

@@ -116,7 +116,7 @@ impl<S: MailStore> Session<S> {
         let all = ReturnOptions { all: true, ..ReturnOptions::default() };
         let returns = match returns {
             Some(returns) => returns,
-            None if self.rev2 => all,
+            None if self.rev2() => all,
             None => return self.tell_found_rev1(numbers),
         };
         if !(returns.min || returns.max || returns.all || returns.count) {

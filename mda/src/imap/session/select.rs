@@ -29,7 +29,7 @@ impl<S: MailStore> Session<S> {
     fn tell_selected(&mut self, mailbox: &Mailbox, status: &MailboxStatus) {
         self.tell_keywords();
         let Some(Selected { view, .. }) = &self.selected else { return };
-        let encoding = self.encoding();
+        let (rev2, encoding) = (self.rev2(), self.encoding());
         let responses = &mut self.wire.responses;
         let permanent = if view.read_only {
             String::new()
@@ -41,7 +41,7 @@ impl<S: MailStore> Session<S> {
         responses
             .untagged(&Outcome::ok("flags that are kept").with_code(format!("PERMANENTFLAGS ({permanent})")));
         responses.raw("* ").number(view.exists()).raw(" EXISTS").crlf();
-        if !self.rev2 {
+        if !rev2 {
             responses.raw("* 0 RECENT").crlf();
             if let Some(number) = view.first_where(|flags| !flags.has(SystemFlag::Seen)) {
                 responses.untagged(&Outcome::ok("first unseen").with_code(format!("UNSEEN {number}")));
@@ -52,7 +52,7 @@ impl<S: MailStore> Session<S> {
         responses
             .untagged(&Outcome::ok("UIDs are valid").with_code(format!("UIDVALIDITY {}", view.uid_validity)));
         responses.untagged(&Outcome::ok("the next UID").with_code(format!("UIDNEXT {uid_next}")));
-        if self.rev2 {
+        if rev2 {
             let attributes = mailbox.special_use.map_or("", |special_use| special_use.as_str());
             responses.raw("* LIST (").raw(attributes).raw(") \"/\" ").mailbox(&mailbox.name, encoding).crlf();
         }

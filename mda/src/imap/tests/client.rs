@@ -43,6 +43,7 @@ impl Server {
             plaintext_auth: PlaintextAuth::Loopback,
             limits: Limits::default(),
             tls: None,
+            hide: Vec::new(),
             metrics: Metrics::default(),
         };
         change(&mut options);
@@ -59,11 +60,17 @@ impl Server {
 
     /// A connection, greeting read.
     pub(super) async fn connect(&self) -> Client<DuplexStream> {
+        let client = self.connect_quietly();
+        Client::greeted(client.stream, client.session).await
+    }
+
+    /// A connection whose greeting is still to be read.
+    pub(super) fn connect_quietly(&self) -> Client<DuplexStream> {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (imap, shutdown) = (self.imap.clone(), self.shutdown.clone());
         let peer = SocketAddr::from(([127, 0, 0, 1], 4000));
         let session = tokio::spawn(async move { imap.serve(theirs, peer, Beginning::Plain, shutdown).await });
-        Client::greeted(ours, Some(session)).await
+        Client::over(ours, Some(session))
     }
 
     /// A connection that is logged in.

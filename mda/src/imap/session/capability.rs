@@ -1,0 +1,218 @@
+//! What is announced (RFC 9051 §6.1.1), and what is hidden from clients that cannot bear it.
+//!
+//! What is hidden is not there at all: neither announced, nor enabled, nor is its command known.
+
+#[cfg(test)]
+mod tests;
+
+use super::{Outcome, Session};
+use crate::config::{HideConfig, Limits};
+use crate::imap::parse::Command;
+use crate::store::MailStore;
+
+/// Something that a client may rely on when it is announced.
+struct Capability {
+    name: &'static str,
+    when: When,
+}
+
+/// When a capability is announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// Always, and before all others: some clients look at the first word only.
+    Protocol,
+    Always,
+    BeforeLogin,
+    LoggedIn,
+    /// While TLS can be started.
+    TlsToCome,
+    /// While the client may log in: the SASL mechanisms.
+    LoginAllowed,
+    /// While it may not.
+    LoginDisabled,
+    /// While the other is hidden (RFC 7888 §5: never both).
+    InsteadOf(&'static str),
+}
+
+/// All that works, and nothing else; a line each, sorted by name.
+const CAPABILITIES: &[Capability] = &[
+    announced("APPENDLIMIT", When::LoggedIn),
+    announced("AUTH=PLAIN", When::LoginAllowed),
+    announced("CHILDREN", When::LoggedIn),
+    announced("CREATE-SPECIAL-USE", When::LoggedIn),
+    announced("ENABLE", When::Always),
+    announced("ESEARCH", When::LoggedIn),
+    announced("ID", When::Always),
+    announced("IDLE", When::LoggedIn),
+    announced("IMAP4rev1", When::Protocol),
+    announced("IMAP4rev2", When::Protocol),
+    announced("LIST-EXTENDED", When::LoggedIn),
+    announced("LIST-STATUS", When::LoggedIn),
+    announced("LITERAL+", When::Always),
+    announced("LITERAL-", When::InsteadOf("LITERAL+")),
+    announced("LOGINDISABLED", When::LoginDisabled),
+    announced("MOVE", When::LoggedIn),
+    announced("NAMESPACE", When::LoggedIn),
+    announced("SASL-IR", When::BeforeLogin),
+    announced("SEARCHRES", When::LoggedIn),
+    announced("SPECIAL-USE", When::LoggedIn),
+    announced("STARTTLS", When::TlsToCome),
+    announced("STATUS=SIZE", When::LoggedIn),
+    announced("UIDPLUS", When::LoggedIn),
+    announced("UNSELECT", When::LoggedIn),
+];
+
+const fn announced(name: &'static str, when: When) -> Capability {
+    Capability { name, when }
+}
+
+/// Without these there would be no session at all.
+const PERMANENT: [&str; 2] = ["IMAP4rev1", "LOGINDISABLED"];
+
+/// Whether an operator may hide a capability of this name.
+pub(crate) fn can_be_hidden(name: &str) -> bool {
+    place(name).is_some() && !PERMANENT.iter().any(|permanent| permanent.eq_ignore_ascii_case(name))
+}
+
+/// Where a capability stands in the table; names have no case (RFC 9051 §7.2.2).
+fn place(name: &str) -> Option<usize> {
+    CAPABILITIES.iter().position(|capability| capability.name.eq_ignore_ascii_case(name))
+}
+
+/// Capabilities that a session's client is not to see: a bit for each line of the table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Hidden(u128);
+
+// A bit for each line.
+const _: () = assert!(CAPABILITIES.len() <= u128::BITS as usize);
+
+impl Hidden {
+    fn hide(&mut self, name: &str) {
+        if let Some(place) = place(name) {
+            self.0 |= 1 << place;
+        }
+    }
+
+    /// What is not in the table is nobody's to hide.
+    fn hides(self, name: &str) -> bool {
+        self.0 != 0 && place(name).is_some_and(|place| self.has(place))
+    }
+
+    fn has(self, place: usize) -> bool {
+        self.0 & (1 << place) != 0
+    }
+}
+
+/// What a client says it is (RFC 2971), as far as something depends on it.
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    pub(super) name: Box<str>,
+    pub(super) version: Box<str>,
+}
+
+impl<S: MailStore> Session<S> {
+    pub(super) fn capability(&mut self) -> Outcome {
+        let capabilities = self.capabilities();
+        self.wire.responses.raw("* CAPABILITY ").raw(&capabilities).crlf();
+        Outcome::ok("CAPABILITY completed")
+    }
+
+    pub(super) fn capabilities(&self) -> String {
+        let (first, others): (Vec<_>, Vec<_>) = CAPABILITIES
+            .iter()
+            .enumerate()
+            .filter(|(place, capability)| !self.hidden.has(*place) && self.is_time_for(capability.when))
+            .map(|(_, capability)| capability)
+            .partition(|capability| capability.when == When::Protocol);
+        let limits = &self.shared.options.limits;
+        let names: Vec<String> = first.into_iter().chain(others).map(|one| text(one.name, limits)).collect();
+        names.join(" ")
+    }
+
+    /// The client may rely on this capability, or it is none of the table's.
+    pub(super) fn offers(&self, name: &str) -> bool {
+        !self.hidden.hides(name)
+    }
+
+    /// A command that came with a capability is unknown where that is hidden.
+    pub(super) fn knows(&self, command: &Command) -> bool {
+        match command {
+            Command::Authenticate { mechanism, .. } => self.offers(&format!("AUTH={mechanism}")),
+            command => came_with(command).is_none_or(|name| self.offers(name)),
+        }
+    }
+
+    fn is_time_for(&self, when: When) -> bool {
+        match when {
+            When::Protocol | When::Always => true,
+            When::BeforeLogin => self.account.is_none(),
+            When::LoggedIn => self.account.is_some(),
+            When::TlsToCome => self.may_start_tls(),
+            When::LoginAllowed => self.account.is_none() && self.may_log_in(),
+            When::LoginDisabled => self.account.is_none() && !self.may_log_in(),
+            When::InsteadOf(other) => !self.offers(other),
+        }
+    }
+
+    /// To be called whenever the client's network, its name for itself or its account has become known.
+    pub(super) fn choose_hidden(&mut self, account: Option<&str>) {
+        let mut hidden = Hidden::default();
+        for rule in self.shared.options.hide.iter().filter(|rule| self.concerns(rule, account)) {
+            rule.capabilities.iter().for_each(|name| hidden.hide(name));
+        }
+        self.hidden = hidden;
+    }
+
+    fn concerns(&self, rule: &HideConfig, account: Option<&str>) -> bool {
+        let named = |pattern: &str, name: &str| pattern.is_empty() || matches(pattern, name);
+        (rule.networks.is_empty() || rule.networks.iter().any(|network| network.contains(self.peer.ip())))
+            && (rule.accounts.is_empty()
+                || account
+                    .is_some_and(|name| rule.accounts.iter().any(|rule| rule.eq_ignore_ascii_case(name))))
+            && named(&rule.client, &self.client.name)
+            && named(&rule.version, &self.client.version)
+    }
+}
+
+fn text(name: &str, limits: &Limits) -> String {
+    match name {
+        // RFC 7889 §3: the same limit for all mailboxes.
+        "APPENDLIMIT" => format!("{name}={}", *limits.message_size),
+        name => name.to_owned(),
+    }
+}
+
+/// The capability that a command came with, unless it is IMAP4rev1's own.
+fn came_with(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Enable(_) => Some("ENABLE"),
+        Command::Expunge { set: Some(_) } => Some("UIDPLUS"),
+        Command::Id(_) => Some("ID"),
+        Command::Idle => Some("IDLE"),
+        Command::List(list) if list.selection.special_use || list.returns.special_use => Some("SPECIAL-USE"),
+        Command::List(list) if !list.returns.status.is_empty() => Some("LIST-STATUS"),
+        Command::List(list) if list.extended => Some("LIST-EXTENDED"),
+        Command::Move { .. } => Some("MOVE"),
+        Command::Namespace => Some("NAMESPACE"),
+        Command::Search { search, .. } if search.returns.is_some() => Some("ESEARCH"),
+        Command::StartTls => Some("STARTTLS"),
+        Command::Unselect => Some("UNSELECT"),
+        _ => None,
+    }
+}
+
+/// Whether a name fits a pattern with `*` for anything, in any case.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.to_ascii_lowercase(), name.to_ascii_lowercase());
+    let mut pieces = pattern.split('*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let Some(last) = pieces.next_back() else { return rest.is_empty() };
+    for piece in pieces {
+        match rest.split_once(piece) {
+            Some((_, behind)) => rest = behind,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
