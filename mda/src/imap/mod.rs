@@ -8,6 +8,7 @@
 //! recent (`0 RECENT`), which RFC 3501 leaves to the server.
 
 mod content;
+mod deflate;
 pub mod name;
 pub mod parse;
 mod response;
@@ -31,6 +32,7 @@ use crate::config::{HideConfig, Limits, PlaintextAuth};
 use crate::metrics::Metrics;
 use crate::store::MailStore;
 
+use deflate::Deflaters;
 use parse::FrameLimits;
 use session::Session;
 use wire::{Patience, Wire};
@@ -90,13 +92,15 @@ struct Shared<S> {
     options: Options,
     /// In KiB, see [`LOOK_INTO`].
     look_into: Arc<Semaphore>,
+    deflaters: Arc<Deflaters>,
 }
 
 impl<S: MailStore> Imap<S> {
     /// Serves the store's mail to those whom the authenticator lets in.
     pub fn new(store: S, authenticator: Authenticator, options: Options) -> Self {
         let look_into = Arc::new(Semaphore::new(LOOK_INTO / 1024));
-        Self { shared: Arc::new(Shared { store, authenticator, options, look_into }) }
+        let deflaters = Arc::default();
+        Self { shared: Arc::new(Shared { store, authenticator, options, look_into, deflaters }) }
     }
 
     /// Runs a connection to its end. When `shutdown` is given the command in progress is finished, and the client is

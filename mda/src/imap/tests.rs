@@ -1,4 +1,5 @@
 mod capabilities;
 mod client;
+mod connection;
 mod conversations;
 mod encryption;

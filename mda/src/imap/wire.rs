@@ -1,6 +1,7 @@
 //! The connection under a session: octets in through the framer, responses out in as few writes as can be.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::deflate::{Compression, Deflaters};
 use super::parse::{Event, FrameLimits, Framer};
 use super::response::Responses;
 
@@ -61,6 +63,8 @@ pub(super) enum Patience {
 pub(super) struct Wire {
     stream: Box<dyn Stream>,
     framer: Framer,
+    /// COMPRESS is in force.
+    compression: Option<Box<Compression>>,
     /// What is to be written, see [`Wire::flush`].
     pub(super) responses: Responses,
     patience: Patience,
@@ -77,7 +81,8 @@ impl Wire {
         shutdown: CancellationToken,
     ) -> Self {
         let responses = Responses::default();
-        Self { stream, framer: Framer::new(limits), responses, patience, write_timeout, shutdown }
+        let framer = Framer::new(limits);
+        Self { stream, framer, compression: None, responses, patience, write_timeout, shutdown }
     }
 
     /// Other limits and patience, once the client has logged in.
@@ -143,17 +148,30 @@ impl Wire {
             Patience::Until(deadline) => deadline,
             Patience::Each(silence) => Instant::now() + silence,
         };
-        let buffer = self.framer.buffer();
-        buffer.reserve(room);
-        tokio::select! {
-            biased;
-            () = self.shutdown.cancelled() => Err(Ended::Shutdown),
-            read = timeout_at(deadline, self.stream.read_buf(buffer)) => match read {
-                Err(_) => Err(Ended::Silent),
-                Ok(Ok(0)) => Err(Ended::Closed),
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(error.into()),
-            },
+        loop {
+            if let Some(compression) = &mut self.compression
+                && compression.inflate(self.framer.buffer(), room)? > 0
+            {
+                return Ok(());
+            }
+            let buffer = match &mut self.compression {
+                Some(compression) => &mut compression.received,
+                None => self.framer.buffer(),
+            };
+            buffer.reserve(room);
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return Err(Ended::Shutdown),
+                read = timeout_at(deadline, self.stream.read_buf(buffer)) => match read {
+                    Err(_) => return Err(Ended::Silent),
+                    Ok(Ok(0)) => return Err(Ended::Closed),
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => return Err(error.into()),
+                },
+            }
+            if self.compression.is_none() {
+                return Ok(());
+            }
         }
     }
 
@@ -162,7 +180,10 @@ impl Wire {
         if self.responses.len() == 0 {
             return Ok(());
         }
-        let octets = self.responses.take();
+        let mut octets = self.responses.take();
+        if let Some(compression) = &self.compression {
+            octets = compression.deflate(&octets)?;
+        }
         let write = async {
             self.stream.write_all(&octets).await?;
             self.stream.flush().await
@@ -182,6 +203,21 @@ impl Wire {
     /// Octets came behind the last command: in clear behind STARTTLS someone may have put them there.
     pub(super) fn has_more_input(&self) -> bool {
         !self.framer.is_empty()
+            || self.compression.as_ref().is_some_and(|compression| !compression.received.is_empty())
+    }
+
+    pub(super) fn is_compressed(&self) -> bool {
+        self.compression.is_some()
+    }
+
+    /// Compresses from the next octet on, in both directions.
+    pub(super) fn compress(&mut self, deflaters: &Arc<Deflaters>) {
+        self.compression = Some(Box::new(Compression::new(Arc::clone(deflaters))));
+    }
+
+    /// Ends the compression with the octets that were written last.
+    pub(super) fn stop_compressing(&mut self) {
+        self.compression = None;
     }
 
     /// Goes on over TLS. The framer is as new: what was said before counts no more.

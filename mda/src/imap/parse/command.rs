@@ -41,6 +41,13 @@ pub enum Command {
     },
     /// RFC 9051 §6.3.1, the names in upper case.
     Enable(Vec<String>),
+    /// RFC 4978 §3.
+    Compress {
+        /// In upper case.
+        mechanism: String,
+    },
+    /// RFC 8437 §3.
+    Unauthenticate,
     /// RFC 2971 §3.1.
     Id(Vec<(Bytes, Option<Bytes>)>),
     /// RFC 9051 §6.3.2.

@@ -122,6 +122,11 @@ fn other_command(verb: &[u8], cursor: &mut Cursor) -> Result<Command, Reason> {
         }
         b"AUTHENTICATE" => authenticate(cursor)?,
         b"ENABLE" => Command::Enable(capabilities(cursor)?),
+        b"COMPRESS" => {
+            cursor.space()?;
+            Command::Compress { mechanism: cursor.atom_string()?.to_ascii_uppercase() }
+        }
+        b"UNAUTHENTICATE" => Command::Unauthenticate,
         b"ID" => identification(cursor)?,
         b"NAMESPACE" => Command::Namespace,
         b"LIST" => Command::List(list::arguments(cursor)?),

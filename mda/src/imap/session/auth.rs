@@ -139,7 +139,7 @@ impl<S: MailStore> Session<S> {
     }
 
     pub(super) fn may_start_tls(&self) -> bool {
-        !self.tls && self.account.is_none() && self.shared.options.tls.is_some()
+        !self.tls && !self.wire.is_compressed() && self.account.is_none() && self.shared.options.tls.is_some()
     }
 }
 

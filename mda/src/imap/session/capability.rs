@@ -39,6 +39,7 @@ const CAPABILITIES: &[Capability] = &[
     announced("APPENDLIMIT", When::LoggedIn),
     announced("AUTH=PLAIN", When::LoginAllowed),
     announced("CHILDREN", When::LoggedIn),
+    announced("COMPRESS=DEFLATE", When::LoggedIn),
     announced("CREATE-SPECIAL-USE", When::LoggedIn),
     announced("ENABLE", When::Always),
     announced("ESEARCH", When::LoggedIn),
@@ -59,6 +60,7 @@ const CAPABILITIES: &[Capability] = &[
     announced("STARTTLS", When::TlsToCome),
     announced("STATUS=SIZE", When::LoggedIn),
     announced("UIDPLUS", When::LoggedIn),
+    announced("UNAUTHENTICATE", When::LoggedIn),
     announced("UNSELECT", When::LoggedIn),
 ];
 
@@ -185,6 +187,7 @@ fn text(name: &str, limits: &Limits) -> String {
 /// The capability that a command came with, unless it is IMAP4rev1's own.
 fn came_with(command: &Command) -> Option<&'static str> {
     match command {
+        Command::Compress { .. } => Some("COMPRESS=DEFLATE"),
         Command::Enable(_) => Some("ENABLE"),
         Command::Expunge { set: Some(_) } => Some("UIDPLUS"),
         Command::Id(_) => Some("ID"),
@@ -196,6 +199,7 @@ fn came_with(command: &Command) -> Option<&'static str> {
         Command::Namespace => Some("NAMESPACE"),
         Command::Search { search, .. } if search.returns.is_some() => Some("ESEARCH"),
         Command::StartTls => Some("STARTTLS"),
+        Command::Unauthenticate => Some("UNAUTHENTICATE"),
         Command::Unselect => Some("UNSELECT"),
         _ => None,
     }

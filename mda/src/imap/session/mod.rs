@@ -3,6 +3,7 @@
 mod append;
 mod auth;
 mod capability;
+mod compress;
 mod copy;
 mod enable;
 mod expunge;
@@ -14,6 +15,7 @@ mod pattern;
 mod search;
 mod select;
 mod store;
+mod unauthenticate;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -225,6 +227,8 @@ impl<S: MailStore> Session<S> {
     async fn execute_authenticated(&mut self, tag: &str, account: AccountId, command: Command) -> Done {
         match command {
             Command::Enable(names) => Ok(self.enable(&names)),
+            Command::Compress { mechanism } => self.compress(tag, &mechanism).await,
+            Command::Unauthenticate => self.unauthenticate(tag).await,
             Command::Namespace => Ok(self.namespace()),
             Command::List(list) => self.list(account, list).await,
             Command::Lsub { reference, pattern } => self.lsub(account, &reference, &pattern),

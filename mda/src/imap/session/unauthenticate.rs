@@ -1,0 +1,31 @@
+//! UNAUTHENTICATE (RFC 8437): the connection is somebody else's now.
+
+use super::enable::Enabled;
+use super::{Done, Failure, Outcome, Session};
+use crate::imap::LIMITS_BEFORE_LOGIN;
+use crate::imap::wire::{Ended, Patience};
+use crate::store::MailStore;
+use tokio::time::Instant;
+
+impl<S: MailStore> Session<S> {
+    /// All is as before login, save TLS and what the client said of itself. The compression ends with the tagged OK
+    /// (RFC 8437 §4.1); what was inflated behind the command may have been meant otherwise.
+    pub(super) async fn unauthenticate(&mut self, tag: &str) -> Done {
+        if self.wire.is_compressed() && self.wire.has_more_input() {
+            return Err(Failure::Ended(Ended::Bye(
+                "wait for the answer where the connection was compressed",
+            )));
+        }
+        self.account = None;
+        self.selected = None;
+        self.enabled = Enabled::default();
+        self.errors = 0;
+        self.choose_hidden(None);
+        let login = Instant::now() + *self.shared.options.limits.login_timeout;
+        self.wire.trust(LIMITS_BEFORE_LOGIN, Patience::Until(login));
+        self.wire.responses.tagged(tag, &Outcome::ok("log in anew"));
+        self.wire.flush().await?;
+        self.wire.stop_compressing();
+        Err(Failure::Answered)
+    }
+}
