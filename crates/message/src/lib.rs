@@ -20,6 +20,7 @@ pub mod id;
 pub mod lines;
 pub mod mime;
 pub mod parameters;
+pub mod preview;
 pub mod received;
 pub mod unitext;
 pub mod urgency;

@@ -6,6 +6,7 @@
 mod content;
 mod encode;
 mod lines;
+mod pack;
 mod parser;
 mod section;
 mod structure;
