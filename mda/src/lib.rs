@@ -15,6 +15,7 @@ mod directory;
 pub mod imap;
 mod mailbox;
 pub mod metrics;
+pub mod outline;
 mod pop3;
 mod program;
 mod recipients;

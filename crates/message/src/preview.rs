@@ -36,7 +36,8 @@ pub fn preview(message: &[u8], structure: &Structure) -> String {
 fn readable(structure: &Structure) -> Option<&Part> {
     let texts = || {
         structure.parts().iter().filter(|part| {
-            let attached = part.disposition.as_ref().is_some_and(|disposition| disposition.kind == "attachment");
+            let attached =
+                part.disposition.as_ref().is_some_and(|disposition| disposition.kind == "attachment");
             matches!(part.content, Body::Leaf) && part.media_type == "text" && !attached
         })
     };

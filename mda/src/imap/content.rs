@@ -4,20 +4,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use message::header;
 use message::mime::Structure;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::store::{EmailId, MailStore, Row, StoreError};
+use crate::outline::Outline;
+use crate::store::{EmailId, MailStore, StoreError};
 
 /// Octets that are read at once; a message up to this size takes one read.
 const PIECE: u64 = 128 * 1024;
-/// Octets in which most headers end.
-const FIRST_OF_HEADER: u64 = 16 * 1024;
 /// A header longer than this is cut: no mail program writes one, and it must be held in memory.
 const HEADER: u64 = 1 << 20;
-/// Messages above this size are parsed on a thread of their own.
-const PARSE_INLINE: u64 = 32 * 1024;
 
 /// What was read of a message. Of a large one that is never more than its header and a piece, save in [`Whole`].
 pub(super) struct Content<S> {
@@ -25,9 +21,11 @@ pub(super) struct Content<S> {
     look_into: Arc<Semaphore>,
     email: EmailId,
     size: u64,
+    /// None: nobody asks for what is in it.
+    outline: Option<Outline>,
     /// The first octets of the message.
     prefix: Bytes,
-    structure: Option<Arc<Structure>>,
+    structure: Option<Structure>,
 }
 
 /// All octets of a message, counted against what all sessions together may hold while it lives.
@@ -37,12 +35,29 @@ pub(super) struct Whole {
 }
 
 impl<S: MailStore> Content<S> {
-    pub(super) fn new(store: S, look_into: Arc<Semaphore>, row: &Row) -> Self {
-        Self { store, look_into, email: row.email, size: row.size, prefix: Bytes::new(), structure: None }
+    /// A message of which nothing but the outline was read.
+    pub(super) fn new(
+        store: S,
+        look_into: Arc<Semaphore>,
+        email: EmailId,
+        size: u64,
+        outline: Option<Outline>,
+    ) -> Self {
+        Self { store, look_into, email, size, outline, prefix: Bytes::new(), structure: None }
     }
 
     pub(super) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Octets of the header with its blank line, of one that is too long as many as are shown.
+    pub(super) fn header_length(&self) -> u64 {
+        self.outline.as_ref().map_or(0, Outline::header_length).min(HEADER)
+    }
+
+    /// The first words of the message.
+    pub(super) fn preview(&self) -> &str {
+        self.outline.as_ref().map_or("", Outline::preview)
     }
 
     /// Reads the first piece, so that it is known that the message can be read.
@@ -50,51 +65,48 @@ impl<S: MailStore> Content<S> {
         self.extend(PIECE).await
     }
 
-    /// Reads as far as the header goes.
+    /// Reads the header.
     pub(super) async fn load_header(&mut self) -> Result<(), StoreError> {
-        let mut end = header::EndFinder::default();
-        let mut searched = 0;
-        loop {
-            self.extend((searched as u64 * 4).max(FIRST_OF_HEADER)).await?;
-            let found = end.push(&self.prefix[searched..]);
-            searched = self.prefix.len();
-            if found.is_some() || searched as u64 >= self.size.min(HEADER) {
-                return Ok(());
-            }
+        self.extend(self.header_length()).await
+    }
+
+    /// Reads the header if the outline has not the fields that mail programs list.
+    pub(super) async fn load_fields(&mut self) -> Result<(), StoreError> {
+        match self.outline.as_ref().and_then(Outline::fields) {
+            Some(_) => Ok(()),
+            None => self.load_header().await,
         }
     }
 
-    /// The header with its blank line, as far as it was loaded.
-    pub(super) fn header(&self) -> Bytes {
-        let length = header::length(&self.prefix).min(HEADER as usize);
-        self.prefix.slice(..length)
+    /// A header block with the fields of the message that an outline knows, and perhaps more.
+    pub(super) fn fields(&self) -> Bytes {
+        self.outline.as_ref().and_then(Outline::fields).cloned().unwrap_or_else(|| self.header())
     }
 
-    /// Reads all of the message once, and keeps its header and structure.
+    /// The header with its blank line, as far as it was read.
+    pub(super) fn header(&self) -> Bytes {
+        self.prefix.slice(..self.prefix.len().min(self.header_length() as usize))
+    }
+
+    /// Finds the structure: in the outline, or if it is too large for that in the message.
     pub(super) async fn load_structure(&mut self) -> Result<(), StoreError> {
+        if let Some(structure) = self.outline.as_ref().and_then(Outline::structure) {
+            self.structure = Some(structure);
+            return Ok(());
+        }
         let whole = self.whole().await?;
-        self.prefix = if self.size <= PIECE {
-            whole.octets.clone()
-        } else {
-            let header = header::length(&whole.octets).min(HEADER as usize);
-            Bytes::copy_from_slice(&whole.octets[..header])
-        };
-        let structure = if self.size <= PARSE_INLINE {
-            Structure::parse(&whole.octets)
-        } else {
-            let parse = tokio::task::spawn_blocking(move || Structure::parse(&whole.octets));
-            parse.await.map_err(|error| StoreError::Io {
-                what: "the structure of a message was not parsed".into(),
-                reason: error.to_string(),
-            })?
-        };
-        self.structure = Some(Arc::new(structure));
+        let parse = tokio::task::spawn_blocking(move || Structure::parse(&whole.octets));
+        let structure = parse.await.map_err(|error| StoreError::Io {
+            what: "the structure of a message was not parsed".into(),
+            reason: error.to_string(),
+        })?;
+        self.structure = Some(structure);
         Ok(())
     }
 
     /// The structure, if it was loaded.
-    pub(super) fn structure(&self) -> Option<Arc<Structure>> {
-        self.structure.clone()
+    pub(super) fn structure(&self) -> Option<&Structure> {
+        self.structure.as_ref()
     }
 
     /// All of the message in memory. Waits while all sessions together hold too much: let go of it before waiting for

@@ -166,6 +166,14 @@ pub(super) fn body(email: u64) -> Vec<u8> {
     key(b'b', &[&email.to_be_bytes()])
 }
 
+/// Body → where the record of its outline stands, if that is not the body's own.
+pub(super) fn outline(email: u64) -> Vec<u8> {
+    key(b'h', &[&email.to_be_bytes()])
+}
+
+/// Prefix of [`outline`].
+pub(super) const OUTLINES: &[u8] = b"h";
+
 /// Message id and recipient → the first placement.
 pub(super) fn delivered(message_id: &[u8], recipient: &str) -> Vec<u8> {
     key(b'k', &[message_id, recipient.as_bytes()])

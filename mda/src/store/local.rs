@@ -6,6 +6,7 @@ mod change;
 mod housekeeping;
 mod mailboxes;
 mod open;
+mod outlines;
 mod place;
 mod read;
 mod reclaim;
@@ -38,6 +39,7 @@ use super::{
     Placement, Receipt, Result, Row, Snapshot, SpecialUse, StagedBody, StoreConfig, StoreError, Uid,
     UidRange, UidSet, Usage,
 };
+use crate::outline::Outline;
 use housekeeping::Housekeeper;
 
 /// Mail in a folder of this machine. Clones are one store.
@@ -67,6 +69,8 @@ struct Inner {
     /// Held, until it is applied, by every change to which accounts there are.
     accounts: tokio::sync::Mutex<()>,
     housekeeper: Housekeeper,
+    /// Held while a message is read to make its outline: one at a time, for it may be large.
+    outlining: Mutex<()>,
     /// Let go of last.
     _lock: Arc<FolderLock>,
 }
@@ -276,6 +280,14 @@ impl MailStore for LocalStore {
 
     async fn read(&self, email: EmailId, range: std::ops::Range<u64>) -> Result<Bytes> {
         self.read_aside(move |store| store.read_body(email, range)).await
+    }
+
+    async fn outlines(&self, emails: Vec<EmailId>) -> Vec<Result<Outline>> {
+        let number = emails.len();
+        let read = move |store: &Self| {
+            Ok(emails.into_iter().map(|email| store.noting(store.read_outline(email))).collect())
+        };
+        self.read_aside(read).await.unwrap_or_else(|error| vec![Err(error); number])
     }
 
     fn locate(&self, message_id: MessageId) -> Result<Vec<Located>> {

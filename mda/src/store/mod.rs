@@ -29,6 +29,8 @@ use bytes::Bytes;
 use message::MessageId;
 use tokio::sync::watch;
 
+use crate::outline::Outline;
+
 pub use config::StoreConfig;
 pub use error::{Result, StoreError};
 pub use flags::{FlagChange, Flags, SystemFlag};
@@ -182,6 +184,10 @@ pub trait MailStore: Clone + Send + Sync + 'static {
 
     /// Octets of a body, `range` cut to its size. Read large bodies piece by piece.
     fn read(&self, email: EmailId, range: Range<u64>) -> impl Future<Output = Result<Bytes>> + Send;
+
+    /// What is to be known of messages without reading them, in the order asked for; bodies are not read, save that of
+    /// a message so new and large that its outline is not made yet.
+    fn outlines(&self, emails: Vec<EmailId>) -> impl Future<Output = Vec<Result<Outline>>> + Send;
 
     /// Where a message was delivered to, over all accounts, by recipient.
     fn locate(&self, message_id: MessageId) -> Result<Vec<Located>>;

@@ -7,6 +7,7 @@
 //! Fields may be added; a field's meaning never changes. What an older program would misread gets a new
 //! [`RECORD_KIND`].
 
+use bytes::Bytes;
 use journal::Position;
 
 /// The kind of journal record that holds a [`Change`].
@@ -43,6 +44,8 @@ pub(super) struct Change {
     pub delivered: Vec<Delivered>,
     #[prost(message, repeated, tag = "13")]
     pub aliases: Vec<AliasState>,
+    #[prost(message, repeated, tag = "14")]
+    pub outlines: Vec<Outlined>,
 }
 
 /// The greatest numbers taken so far.
@@ -219,6 +222,17 @@ pub(super) struct Delivered {
     pub uid_validity: u32,
     #[prost(uint32, tag = "7")]
     pub uid: u32,
+}
+
+/// What is to be known of a body without reading it: of the body beside the record, or of an earlier one.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(super) struct Outlined {
+    /// The number of the body.
+    #[prost(uint64, tag = "1")]
+    pub email: u64,
+    /// In [`crate::outline::Outline::encode`]'s form.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub outline: Bytes,
 }
 
 /// A mailbox's counts: rows only, never logged.

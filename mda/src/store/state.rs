@@ -152,9 +152,12 @@ impl State {
         self.settle_quietly()
     }
 
-    /// Flags that waited for their message are of no use once a replay is over: the message is gone.
+    /// Flags and outlines that waited for their message are of no use once a replay is over: the message is gone.
     pub(super) fn end_replay(&mut self) -> Result<()> {
-        self.step(|state| state.pending.delete_within(keys::EARLY_FLAGS, usize::MAX))?;
+        self.step(|state| {
+            state.pending.delete_within(keys::EARLY_FLAGS, usize::MAX)?;
+            state.forget_dead_outlines()
+        })?;
         self.settle_quietly()
     }
 

@@ -7,6 +7,7 @@ mod deliveries;
 mod mailboxes;
 mod messages;
 mod model;
+mod outlines;
 mod reclaim;
 mod watching;
 
@@ -174,6 +175,17 @@ async fn text_of(store: &LocalStore, email: EmailId) -> String {
     String::from_utf8(store.read(email, 0..u64::MAX).await.unwrap().to_vec()).unwrap()
 }
 
+async fn outline_of(store: &LocalStore, email: EmailId) -> Outline {
+    store.outlines(vec![email]).await.pop().unwrap().unwrap()
+}
+
+/// A body that comes in pieces.
+async fn staged(store: &LocalStore, text: &str) -> BodySource {
+    let mut staged = store.stage().await.unwrap();
+    staged.write(Bytes::copy_from_slice(text.as_bytes())).await.unwrap();
+    BodySource::Staged(staged)
+}
+
 /// All that a user can see of an account.
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {
@@ -198,6 +210,7 @@ async fn seen_by(store: &LocalStore, account: AccountId) -> Seen {
         let mut with_text = Vec::new();
         for row in rows(store, mailbox.id).await {
             let text = text_of(store, row.email).await;
+            assert_eq!(outline_of(store, row.email).await, Outline::of(text.as_bytes()));
             with_text.push((row, text));
         }
         seen.rows.insert(mailbox.name.to_string(), with_text);

@@ -22,9 +22,35 @@ const VERSION: u8 = 1;
 
 /// Texts that most messages have. The order is part of the form: new ones come last.
 const WORDS: [&str; 29] = [
-    "text", "plain", "html", "multipart", "alternative", "mixed", "related", "signed", "report", "application",
-    "octet-stream", "pdf", "image", "jpeg", "png", "gif", "message", "rfc822", "charset", "utf-8", "us-ascii",
-    "iso-8859-1", "boundary", "name", "filename", "inline", "attachment", "format", "flowed",
+    "text",
+    "plain",
+    "html",
+    "multipart",
+    "alternative",
+    "mixed",
+    "related",
+    "signed",
+    "report",
+    "application",
+    "octet-stream",
+    "pdf",
+    "image",
+    "jpeg",
+    "png",
+    "gif",
+    "message",
+    "rfc822",
+    "charset",
+    "utf-8",
+    "us-ascii",
+    "iso-8859-1",
+    "boundary",
+    "name",
+    "filename",
+    "inline",
+    "attachment",
+    "format",
+    "flowed",
 ];
 
 /// What a part has beside what all have.

@@ -15,7 +15,8 @@ fn the_first_words_of_a_text_are_shown() {
 
 #[test]
 fn encodings_and_charsets_are_taken_off() {
-    let head = "Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n";
+    let head =
+        "Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n";
     assert_eq!(of(&format!("{head}\r\ncaf=E9 =\r\nau lait\r\n")), "café au lait");
 }
 
@@ -29,7 +30,10 @@ fn what_is_quoted_is_left_out_if_there_is_more() {
 fn html_is_read_where_there_is_no_text() {
     let html = "<html><head><title>News</title></head><style>p{color:red}</style><!-- a > b -->\
         <p>Tom &amp; J&#233;r&ocirc;me<br>a < b</p><script>alert('</p>')</script>&#x1F600;&bogus;&#99999999;";
-    assert_eq!(of(&format!("Content-Type: text/html\r\n\r\n{html}")), "Tom & Jér&ocirc;me a < b 😀&bogus;&#99999999;");
+    assert_eq!(
+        of(&format!("Content-Type: text/html\r\n\r\n{html}")),
+        "Tom & Jér&ocirc;me a < b 😀&bogus;&#99999999;"
+    );
     let both = "Content-Type: multipart/alternative; boundary=x\r\n\r\n--x\r\nContent-Type: text/html\r\n\r\n\
         <b>rich</b>\r\n--x\r\n\r\nplain\r\n--x--\r\n";
     assert_eq!(of(both), "plain");

@@ -54,6 +54,8 @@ pub enum FetchItem {
     },
     /// `BINARY.SIZE[…]`
     BinarySize(Vec<u32>),
+    /// `PREVIEW` (RFC 8970 §3.1)
+    Preview,
 }
 
 impl FetchItem {
@@ -76,6 +78,13 @@ pub struct Section {
     pub part: Vec<u32>,
     /// None: all of it.
     pub text: Option<SectionText>,
+}
+
+impl Section {
+    /// `BODY[]`: all of the message.
+    pub fn is_whole(&self) -> bool {
+        self.part.is_empty() && self.text.is_none()
+    }
 }
 
 /// `section-text`
@@ -162,6 +171,11 @@ fn item(cursor: &mut Cursor) -> Result<FetchItem, Invalid> {
         b"BODY.PEEK" => body(cursor, true),
         b"BINARY" => binary(cursor, false),
         b"BINARY.PEEK" => binary(cursor, true),
+        b"PREVIEW" => {
+            // LAZY asks for one that costs nothing: ours never cost more.
+            cursor.keyword(" (LAZY)");
+            Ok(FetchItem::Preview)
+        }
         b"BINARY.SIZE" => Ok(FetchItem::BinarySize(section_binary(cursor)?)),
         _ => Err(invalid),
     }

@@ -9,14 +9,17 @@ use super::{Done, Failure, Outcome, Session};
 use crate::imap::content::Content;
 use crate::imap::parse::{FetchItem, MessageSet};
 use crate::imap::wire::Ended;
+use crate::outline::Outline;
 use crate::store::{FlagChange, Flags, MailStore, MailboxId, Row, StoreError, SystemFlag, Uid, UidSet};
 
-use item::Need;
+use item::Needs;
 
 /// Messages whose rows are read at once.
 const ROWS: usize = 4_096;
 /// Messages that are marked as seen at once, before they are sent.
 const SEEN: usize = 64;
+/// Messages whose outlines are read at once.
+const OUTLINES: usize = 64;
 /// Up to so many rows are read one by one, instead of all that lie between them.
 const SINGLE: usize = 16;
 
@@ -46,9 +49,7 @@ impl<S: MailStore> Session<S> {
             let mut rows = self.rows_of(mailbox, batch).await?;
             tally.gone += batch.len() - rows.len();
             let seen = if mark_seen { self.mark_seen(mailbox, &mut rows).await? } else { UidSet::default() };
-            for row in &rows {
-                self.fetch_row(row, &items, seen.contains(row.uid), &mut tally).await?;
-            }
+            self.fetch_rows(&rows, &items, &seen, &mut tally).await?;
         }
         fetch_outcome(tally, uid)
     }
@@ -82,16 +83,43 @@ impl<S: MailStore> Session<S> {
         Ok(unseen)
     }
 
+    async fn fetch_rows(
+        &mut self,
+        rows: &[Row],
+        items: &[FetchItem],
+        seen: &UidSet,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let needs = Needs::of(items);
+        for rows in rows.chunks(OUTLINES) {
+            let mut outlines = Vec::new();
+            if needs.outline {
+                outlines = self.shared.store.outlines(rows.iter().map(|row| row.email).collect()).await;
+            }
+            let mut outlines = outlines.into_iter();
+            for row in rows {
+                let outline = outlines.next().transpose();
+                self.fetch_row(row, outline, items, seen.contains(row.uid), tally).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn fetch_row(
         &mut self,
         row: &Row,
+        outline: Result<Option<Outline>, StoreError>,
         items: &[FetchItem],
         newly_seen: bool,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         let Some(number) = self.view()?.number(row.uid) else { return Ok(()) };
         // All that may fail is done before the response begins.
-        let content = match self.load(row, items).await {
+        let loaded = match outline {
+            Ok(outline) => self.load(row, outline, Needs::of(items)).await,
+            Err(error) => Err(error),
+        };
+        let content = match loaded {
             Ok(content) => content,
             Err(StoreError::Expunged) => {
                 tally.gone += 1;
@@ -123,14 +151,25 @@ impl<S: MailStore> Session<S> {
         Ok(self.wire.relieve().await?)
     }
 
-    async fn load(&self, row: &Row, items: &[FetchItem]) -> Result<Content<S>, StoreError> {
+    async fn load(
+        &self,
+        row: &Row,
+        outline: Option<Outline>,
+        needs: Needs,
+    ) -> Result<Content<S>, StoreError> {
         let look_into = Arc::clone(&self.shared.look_into);
-        let mut content = Content::new(self.shared.store.clone(), look_into, row);
-        match items.iter().map(item::need).max().unwrap_or(Need::Row) {
-            Need::Row => {}
-            Need::Octets => content.begin().await?,
-            Need::Header => content.load_header().await?,
-            Need::Structure => content.load_structure().await?,
+        let mut content = Content::new(self.shared.store.clone(), look_into, row.email, row.size, outline);
+        if needs.octets {
+            content.begin().await?;
+        }
+        if needs.header {
+            content.load_header().await?;
+        }
+        if needs.fields {
+            content.load_fields().await?;
+        }
+        if needs.structure {
+            content.load_structure().await?;
         }
         Ok(content)
     }

@@ -9,6 +9,7 @@ use super::{Done, Failure, Outcome, Session, bad};
 use crate::imap::content::Content;
 use crate::imap::parse::{MessageSet, ReturnOptions, Search};
 use crate::imap::response::uid_set;
+use crate::outline::Outline;
 use crate::store::{MailStore, Row, StoreError, Uid, UidSet};
 
 use test::{Candidate, Test};
@@ -16,6 +17,8 @@ use text::DecodedText;
 
 /// Messages whose rows are read at once.
 const ROWS: usize = 4_096;
+/// Messages whose outlines are read at once.
+const OUTLINES: usize = 256;
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn search(&mut self, tag: &str, uid: bool, search: Search) -> Done {
@@ -54,51 +57,68 @@ impl<S: MailStore> Session<S> {
         let known: Vec<Uid> = view.uids().filter(|uid| test.may_match(*uid)).collect();
         let mut found = Vec::new();
         for batch in known.chunks(ROWS) {
-            for row in self.rows_of(view.mailbox, batch).await? {
-                if self.matches(&test, row.clone()).await? {
-                    found.push(row.uid);
-                }
+            let rows = self.rows_of(view.mailbox, batch).await?;
+            for rows in rows.chunks(OUTLINES) {
+                found.extend(self.matching(&test, rows).await?);
             }
         }
         Ok(found)
     }
 
-    /// Reads of the message only what the question needs: nothing, its header, or all of it.
-    async fn matches(&self, test: &Arc<Test>, row: Row) -> Result<bool, Failure> {
-        if let Some(answer) = test.answer(&Candidate { row: &row, header: None, text: None }) {
-            return Ok(answer);
-        }
-        let look_into = Arc::clone(&self.shared.look_into);
-        let mut content = Content::new(self.shared.store.clone(), look_into, &row);
-        match self.look_into(test, row, &mut content).await {
-            Ok(answer) => Ok(answer),
-            Err(StoreError::Expunged) => Ok(false),
-            Err(error @ StoreError::CorruptBody { .. }) => {
-                // One damaged message must not hide all others from every search.
-                tracing::error!(%error, "a message cannot be searched");
-                Ok(false)
+    /// Those that match, ascending. Reads of the messages only what the question needs: nothing, their outlines, their
+    /// headers, or all of them.
+    async fn matching(&self, test: &Arc<Test>, rows: &[Row]) -> Result<Vec<Uid>, Failure> {
+        let mut found = Vec::new();
+        let mut open = Vec::new();
+        for row in rows {
+            match test.answer(&Candidate::of(row)) {
+                Some(true) => found.push(row.uid),
+                Some(false) => {}
+                None => open.push(row),
             }
-            Err(error) => Err(error.into()),
         }
+        if open.is_empty() {
+            return Ok(found);
+        }
+        let outlines = self.shared.store.outlines(open.iter().map(|row| row.email).collect()).await;
+        for (row, outline) in open.into_iter().zip(outlines) {
+            let looked = match outline {
+                Ok(outline) => self.look_into(test, row, outline).await,
+                Err(error) => Err(error),
+            };
+            match looked {
+                Ok(true) => found.push(row.uid),
+                Ok(false) | Err(StoreError::Expunged) => {}
+                // One damaged message must not hide all others from every search.
+                Err(error @ StoreError::CorruptBody { .. }) => {
+                    tracing::error!(%error, "a message cannot be searched");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
     }
 
-    async fn look_into(
-        &self,
-        test: &Arc<Test>,
-        row: Row,
-        content: &mut Content<S>,
-    ) -> Result<bool, StoreError> {
+    async fn look_into(&self, test: &Arc<Test>, row: &Row, outline: Outline) -> Result<bool, StoreError> {
+        let fields = outline.fields().cloned();
+        let known = Candidate { fields: fields.as_deref(), ..Candidate::of(row) };
+        if let Some(answer) = test.answer(&known) {
+            return Ok(answer);
+        }
+        let (store, look_into) = (self.shared.store.clone(), Arc::clone(&self.shared.look_into));
+        let mut content = Content::new(store, look_into, row.email, row.size, Some(outline));
         content.load_header().await?;
         let header = content.header();
-        if let Some(answer) = test.answer(&Candidate { row: &row, header: Some(&header), text: None }) {
+        if let Some(answer) = test.answer(&Candidate { header: Some(&header), ..Candidate::of(row) }) {
             return Ok(answer);
         }
         let whole = content.whole().await?;
-        let test = Arc::clone(test);
+        let (test, row) = (Arc::clone(test), row.clone());
         // Decoding may take long.
         let answer = tokio::task::spawn_blocking(move || {
             let text = DecodedText::new(&whole.octets);
-            test.answer(&Candidate { row: &row, header: Some(&header), text: Some(&text) })
+            test.answer(&Candidate { header: Some(&header), text: Some(&text), ..Candidate::of(&row) })
         });
         let answer = answer.await.map_err(|error| StoreError::Io {
             what: "a message was not searched".into(),

@@ -419,6 +419,37 @@ mod messages {
     }
 
     #[tokio::test]
+    async fn the_first_words_of_a_message_are_shown_beside_its_other_data() {
+        let server = Server::start().await;
+        let mut client = server.inbox().await;
+        client.append("INBOX (\\Seen)", MESSAGE).await;
+        client.append("INBOX (\\Seen)", "Content-Type: text/plain; charset=utf-8\r\n\r\nÜber\r\n").await;
+        assert!(client.ok("CAPABILITY").await[0].contains(" PREVIEW"));
+        assert_eq!(
+            client.ok("FETCH 1 (PREVIEW RFC822.SIZE)").await,
+            [format!("* 1 FETCH (PREVIEW \"How are you?\" RFC822.SIZE {})", MESSAGE.len())]
+        );
+        assert_eq!(client.ok("FETCH 2 (PREVIEW (LAZY))").await, ["* 2 FETCH (PREVIEW {5}\r\nÜber)"]);
+        assert!(client.fails("FETCH 1 (PREVIEW (EAGER))").await.starts_with("BAD"));
+    }
+
+    #[tokio::test]
+    async fn a_header_too_long_for_its_outline_is_read_and_searched_all_the_same() {
+        let server = Server::start().await;
+        let mut client = server.inbox().await;
+        let to = "someone@example.test,\r\n ".repeat(2_000);
+        let message = format!("To: {to}last@example.test\r\nSubject: Hello\r\nX-Odd: very\r\n\r\nbody\r\n");
+        client.append("INBOX (\\Seen)", &message).await;
+        let fetched = client.ok("FETCH 1 BODY[HEADER.FIELDS (Subject)]").await;
+        assert_eq!(fetched, ["* 1 FETCH (BODY[HEADER.FIELDS (Subject)] {18}\r\nSubject: Hello\r\n\r\n)"]);
+        assert!(client.ok("FETCH 1 ENVELOPE").await[0].contains("\"last\" \"example.test\""));
+        for found in ["TO last@example.test", "SUBJECT hello", "HEADER X-Odd very", "BODY body"] {
+            assert_eq!(client.ok(&format!("SEARCH {found}")).await, ["* SEARCH 1"], "{found}");
+        }
+        assert_eq!(client.ok("SEARCH HEADER X-Odd rarely").await, ["* SEARCH"]);
+    }
+
+    #[tokio::test]
     async fn no_literal_holds_nul_and_sizes_stay_true() {
         let server = Server::start().await;
         let mut client = server.inbox().await;

@@ -1,11 +1,11 @@
-//! Work that nobody waits for: rows of removed mailboxes, and space of dead messages.
+//! Work that nobody waits for: rows of removed mailboxes, outlines of large messages, and space of dead ones.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
 use std::thread;
 
 use super::{Inner, LocalStore};
-use crate::store::{Result, StoreError};
+use crate::store::{EmailId, Result, StoreError};
 
 /// Rows that are removed at once while deliveries wait.
 const PURGE_BATCH: usize = 500;
@@ -21,6 +21,8 @@ pub(super) struct Housekeeper {
 pub(super) enum Work {
     /// Remove the rows of a mailbox that is gone.
     Purge(u64),
+    /// Make the outline of a message that came in too large to be held in memory.
+    Outline(EmailId),
     /// End, and say so by dropping this.
     Stop(#[allow(dead_code, reason = "its drop is the message")] Sender<()>),
 }
@@ -34,6 +36,11 @@ impl Housekeeper {
     pub(super) fn purge(&self, mailbox: u64) {
         // Without the thread the store is closing: the next start purges.
         let _ = self.work.send(Work::Purge(mailbox));
+    }
+
+    pub(super) fn outline(&self, email: EmailId) {
+        // If it is not made now, it is when it is first asked for.
+        let _ = self.work.send(Work::Outline(email));
     }
 
     /// Waits until the thread is done with what it was doing.
@@ -53,6 +60,7 @@ pub(super) fn start(store: &LocalStore, work: Receiver<Work>) -> Result<()> {
         loop {
             let result = match work.recv_timeout(every) {
                 Ok(Work::Purge(mailbox)) => with(&weak, |store| store.purge(mailbox)),
+                Ok(Work::Outline(email)) => with(&weak, |store| store.make_outline(email)),
                 Err(RecvTimeoutError::Timeout) => with(&weak, LocalStore::reclaim),
                 Ok(Work::Stop(_)) | Err(RecvTimeoutError::Disconnected) => return,
             };

@@ -141,6 +141,7 @@ fn open_once(
             in_flight: Mutex::default(),
             accounts: tokio::sync::Mutex::default(),
             housekeeper,
+            outlining: Mutex::default(),
             _lock: Arc::clone(lock),
         }),
     };

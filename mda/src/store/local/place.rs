@@ -3,26 +3,33 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use message::MessageId;
 use tokio::sync::watch;
 
 use super::LocalStore;
+use crate::outline::Outline;
 use crate::store::gate::Gate;
-use crate::store::record::{Change, Delivered, Placed};
+use crate::store::record::{Change, Delivered, Outlined, Placed};
 use crate::store::{
-    AccountId, Append, BodySource, Delivery, Flags, Mailbox, MailboxName, Placement, Receipt, Result,
-    StoreError,
+    AccountId, Append, BodySource, Delivery, EmailId, Flags, Mailbox, MailboxName, Placement, Receipt,
+    Result, StoreError,
 };
 
 /// The most recipients of one delivery: a record lists them all.
 const MAX_RECIPIENTS: usize = 1_000;
+
+/// Messages above this size are parsed on a thread that may block.
+const OUTLINE_INLINE: usize = 64 * 1024;
 
 /// A message to be placed.
 struct New {
     message_id: MessageId,
     internal_date: Timestamp,
     size: u64,
+    /// Empty if it is made later.
+    outline: Bytes,
 }
 
 /// Where a message goes.
@@ -37,8 +44,8 @@ struct Target {
 enum Attempt {
     /// Mailboxes of this account are coming and going.
     Wait(Arc<Gate>),
-    /// One result for each target, and the record if any was placed.
-    Proposed(Vec<Result<Placement>>, Option<journal::Append<()>>),
+    /// One result for each target, and the body and its record if any was placed.
+    Proposed(Vec<Result<Placement>>, Option<(EmailId, journal::Append<()>)>),
 }
 
 impl LocalStore {
@@ -50,6 +57,7 @@ impl LocalStore {
             message_id: delivery.message_id,
             internal_date: delivery.internal_date,
             size: octets(&delivery.body),
+            outline: outline(&delivery.body).await,
         };
         let mut addresses: Vec<String> = delivery.recipients.iter().map(|to| to.address.clone()).collect();
         let _claim = self.claim(new.message_id, addresses.clone()).await;
@@ -89,6 +97,7 @@ impl LocalStore {
             message_id: append.message_id,
             internal_date: append.internal_date,
             size: octets(&append.body),
+            outline: outline(&append.body).await,
         };
         let target = Target { account, mailbox: append.mailbox, flags: append.flags, recipient: None };
         let placed = self.place(&new, &[target], append.body).await?;
@@ -104,8 +113,11 @@ impl LocalStore {
             match self.try_place(&gates, new, targets, &mut body)? {
                 Attempt::Wait(gate) => drop(gate.changes.lock().await),
                 Attempt::Proposed(placements, append) => {
-                    if let Some(append) = append {
+                    if let Some((email, append)) = append {
                         append.await?;
+                        if new.outline.is_empty() {
+                            self.inner.housekeeper.outline(email);
+                        }
                     }
                     return Ok(placements);
                 }
@@ -160,8 +172,11 @@ impl LocalStore {
             marks.email
         });
         change.placed.iter_mut().for_each(|placed| placed.email = change.body);
+        if !new.outline.is_empty() {
+            change.outlines.push(Outlined { email: change.body, outline: new.outline.clone() });
+        }
         let append = self.propose_with(&change, body);
-        Ok(Attempt::Proposed(placements, Some(append)))
+        Ok(Attempt::Proposed(placements, Some((EmailId(change.body), append))))
     }
 
     fn target_mailbox(&self, target: &Target) -> Result<Mailbox> {
@@ -224,6 +239,18 @@ pub(super) fn check_flags(flags: &Flags) -> Result<()> {
         return Err(StoreError::OverLimit { what: "octets of one keyword", limit });
     }
     Ok(())
+}
+
+/// The outline of a message in memory. Of one that is not, the store makes it when the message is in.
+async fn outline(body: &BodySource) -> Bytes {
+    let BodySource::Bytes(message) = body else { return Bytes::new() };
+    if message.len() <= OUTLINE_INLINE {
+        return Outline::of(message).encode();
+    }
+    let message = message.clone();
+    let outline = tokio::task::spawn_blocking(move || Outline::of(&message).encode()).await;
+    // It is made when it is first asked for.
+    outline.unwrap_or_default()
 }
 
 fn octets(body: &BodySource) -> u64 {

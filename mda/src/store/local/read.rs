@@ -12,6 +12,7 @@ use crate::store::record::{
     AccountState, BodyRow, Counters, Delivered, Expunged, MailboxState, Nothing, Placed, SubscriptionState,
 };
 use crate::store::state::place_of;
+use crate::store::table::Stored;
 use crate::store::{
     Account, AccountId, Changes, EmailId, Flags, Located, Mailbox, MailboxId, MailboxName, MailboxStatus,
     ModSeq, Placement, Result, Row, Snapshot, SpecialUse, StoreError, Uid, UidRange, UidSet, Usage, keys,
@@ -182,10 +183,7 @@ impl LocalStore {
     pub(super) fn read_body(&self, email: EmailId, range: Range<u64>) -> Result<Bytes> {
         let key = keys::body(email.0);
         loop {
-            let Some(body) = self.inner.table.get::<BodyRow>(&key)?.filter(|body| body.value.references > 0)
-            else {
-                return Err(StoreError::Expunged);
-            };
+            let body = self.body_row(email)?;
             let place = place_of(&body.value)?;
             let end = range.end.min(place.len()).min(range.start.saturating_add(MAX_READ));
             if range.start >= end {
@@ -203,6 +201,12 @@ impl LocalStore {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The row of a body that is shown.
+    pub(super) fn body_row(&self, email: EmailId) -> Result<Stored<BodyRow>> {
+        let body = self.inner.table.get::<BodyRow>(&keys::body(email.0))?;
+        body.filter(|body| body.value.references > 0).ok_or(StoreError::Expunged)
     }
 
     pub(super) fn read_located(&self, message_id: MessageId) -> Result<Vec<Located>> {

@@ -174,6 +174,12 @@ impl LocalStore {
             let lives = body.is_some_and(|body| body.at == at && body.value.references > 0);
             needed.body = if lives { change.body } else { 0 };
         }
+        for outlined in change.outlines {
+            let beside = outlined.email == needed.body;
+            if beside || self.is_at::<Nothing>(&keys::outline(outlined.email), at)? {
+                needed.outlines.push(outlined);
+            }
+        }
         for placed in change.placed {
             let row = self.inner.table.get::<Placed>(&keys::row(placed.mailbox, placed.uid))?;
             let row = row.filter(|row| row.value.placed_at() == Some(at));
@@ -247,4 +253,5 @@ fn add(gathered: &mut Change, needed: Change) {
     gathered.flagged.extend(needed.flagged);
     gathered.expunged.extend(needed.expunged);
     gathered.delivered.extend(needed.delivered);
+    gathered.outlines.extend(needed.outlines);
 }

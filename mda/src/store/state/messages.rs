@@ -25,6 +25,21 @@ impl State {
         for delivered in &change.delivered {
             self.delivered(at, delivered)?;
         }
+        for outlined in change.outlines.iter().filter(|outlined| outlined.email != change.body) {
+            self.outlined(at, outlined.email)?;
+        }
+        Ok(())
+    }
+
+    /// Drops outlines of bodies that nothing shows: their bodies' records are gone, and took no row with them.
+    pub(super) fn forget_dead_outlines(&mut self) -> Result<()> {
+        for (key, _) in self.pending.rows::<Nothing>(prefixed(keys::OUTLINES), usize::MAX)? {
+            let email = keys::last_u64(&key);
+            let body = self.pending.get::<BodyRow>(&keys::body(email))?;
+            if body.is_none_or(|body| body.value.references == 0) {
+                self.forget_outline(email)?;
+            }
+        }
         Ok(())
     }
 
@@ -251,6 +266,24 @@ impl State {
         let body = self.pending.get::<BodyRow>(&key)?;
         if body.is_some_and(|body| body.value.references == 0 && body.at.segment == segment) {
             self.pending.delete(key);
+            self.forget_outline(email)?;
+        }
+        Ok(())
+    }
+
+    /// The outline of a body stands in the record at `at`, which is not the body's own.
+    fn outlined(&mut self, at: Position, email: u64) -> Result<()> {
+        self.forget_outline(email)?;
+        self.pending.put(keys::outline(email), at, &Nothing {});
+        self.note(at, &BodyRef::default(), 1);
+        Ok(())
+    }
+
+    fn forget_outline(&mut self, email: u64) -> Result<()> {
+        let key = keys::outline(email);
+        if let Some(old) = self.pending.get::<Nothing>(&key)? {
+            self.pending.delete(key);
+            self.note(old.at, &BodyRef::default(), -1);
         }
         Ok(())
     }

@@ -47,7 +47,12 @@ async fn run(bed: Bed, alice: AccountId, step: &Step) -> Bed {
         Step::Deliver(to) => {
             let mut to_alice = recipient(alice, "alice@example.test");
             to_alice.mailbox = place(to);
-            drop(store.deliver(delivery(MessageId::new(), &"x".repeat(700), vec![to_alice])).await.unwrap());
+            let text = "x".repeat(700);
+            let mut delivery = delivery(MessageId::new(), &text, vec![to_alice]);
+            if to % 2 == 1 {
+                delivery.body = staged(store, &text).await;
+            }
+            drop(store.deliver(delivery).await.unwrap());
         }
         Step::Flag(uid, on) => {
             let change = if on { FlagChange::Add(seen()) } else { FlagChange::Remove(seen()) };

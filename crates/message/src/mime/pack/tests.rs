@@ -27,7 +27,8 @@ fn another_version_is_not_read() {
 
 #[test]
 fn a_part_that_leads_back_is_refused() {
-    let message = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\na\r\n--x\r\n\r\nb\r\n--x--\r\n";
+    let message =
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\na\r\n--x\r\n\r\nb\r\n--x--\r\n";
     let mut structure = Structure::parse(message);
     assert_eq!(structure.parts[1].next, Some(2));
     structure.parts[1].next = Some(0);

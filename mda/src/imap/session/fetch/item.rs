@@ -11,37 +11,62 @@ use crate::imap::content::Content;
 use crate::imap::parse::{FetchItem, Partial, Section, SectionText};
 use crate::imap::response::Responses;
 use crate::imap::session::{Failure, Session};
+use crate::outline::Outline;
 use crate::store::{MailStore, Row};
 
 use super::broken_off;
 
-/// What must be read for an item; each includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Need {
-    /// Nothing of the message itself.
-    Row,
-    /// Octets that can be sent as they are read.
-    Octets,
-    Header,
-    /// All of it, in memory.
-    Structure,
+/// What must be known of a message, beside its row, to answer some items.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Needs {
+    /// What was made of it at delivery; all that follows but `octets` needs it.
+    pub(super) outline: bool,
+    /// The fields that mail programs list, of which the outline may say nothing.
+    pub(super) fields: bool,
+    /// What the message is made of.
+    pub(super) structure: bool,
+    /// All of its header.
+    pub(super) header: bool,
+    /// Octets of it that are sent as they are read.
+    pub(super) octets: bool,
 }
 
-pub(super) fn need(item: &FetchItem) -> Need {
-    match item {
-        FetchItem::Flags | FetchItem::InternalDate | FetchItem::Size | FetchItem::Uid => Need::Row,
-        FetchItem::Rfc822 => Need::Octets,
-        FetchItem::Envelope | FetchItem::Rfc822Header | FetchItem::Rfc822Text => Need::Header,
-        FetchItem::Section { section, .. } if section.part.is_empty() => match section.text {
-            None => Need::Octets,
-            Some(_) => Need::Header,
-        },
-        FetchItem::Body
-        | FetchItem::BodyStructure
-        | FetchItem::Section { .. }
-        | FetchItem::Binary { .. }
-        | FetchItem::BinarySize(_) => Need::Structure,
+impl Needs {
+    pub(super) fn of(items: &[FetchItem]) -> Self {
+        let mut needs = Self::default();
+        for item in items {
+            needs.add(item);
+        }
+        needs
     }
+
+    fn add(&mut self, item: &FetchItem) {
+        match item {
+            FetchItem::Flags | FetchItem::InternalDate | FetchItem::Size | FetchItem::Uid => return,
+            FetchItem::Rfc822 => return self.octets = true,
+            FetchItem::Section { section, .. } if section.is_whole() => return self.octets = true,
+            FetchItem::Preview => {}
+            FetchItem::Envelope => self.fields = true,
+            FetchItem::Body | FetchItem::BodyStructure => self.structure = true,
+            FetchItem::Rfc822Header => self.header = true,
+            FetchItem::Rfc822Text => self.octets = true,
+            FetchItem::Section { section, .. } if section.part.is_empty() => match &section.text {
+                Some(SectionText::Text) => self.octets = true,
+                Some(SectionText::Fields { names, not: false }) if are_known(names) => self.fields = true,
+                _ => self.header = true,
+            },
+            FetchItem::Section { .. } | FetchItem::Binary { .. } | FetchItem::BinarySize(_) => {
+                self.structure = true;
+                self.octets = true;
+            }
+        }
+        self.outline = true;
+    }
+}
+
+/// The outline has these fields if the message has them.
+fn are_known(names: &[Bytes]) -> bool {
+    names.iter().all(|name| Outline::knows(name))
 }
 
 /// What an item's value is.
@@ -77,7 +102,7 @@ impl<S: MailStore> Session<S> {
                 responses.raw("UID ").number(row.uid);
             }
             FetchItem::Envelope => {
-                responses.raw("ENVELOPE ").envelope(&Envelope::parse(&content.header()));
+                responses.raw("ENVELOPE ").envelope(&Envelope::parse(&content.fields()));
             }
             FetchItem::Body => {
                 responses.raw("BODY ");
@@ -86,6 +111,9 @@ impl<S: MailStore> Session<S> {
             FetchItem::BodyStructure => {
                 responses.raw("BODYSTRUCTURE ");
                 self.structure(content, true);
+            }
+            FetchItem::Preview => {
+                responses.raw("PREVIEW ").string(content.preview().as_bytes());
             }
             FetchItem::Rfc822 => {
                 responses.raw("RFC822");
@@ -97,7 +125,7 @@ impl<S: MailStore> Session<S> {
             }
             FetchItem::Rfc822Text => {
                 responses.raw("RFC822.TEXT");
-                self.send(content, Value::Range(content.header().len() as u64..content.size()), None).await?;
+                self.send(content, Value::Range(content.header_length()..content.size()), None).await?;
             }
             FetchItem::Section { section, partial, .. } => {
                 responses.raw("BODY").section(section);
@@ -112,7 +140,7 @@ impl<S: MailStore> Session<S> {
 
     fn structure(&mut self, content: &Content<S>, extended: bool) {
         match content.structure() {
-            Some(structure) => self.wire.responses.structure(&structure, extended),
+            Some(structure) => self.wire.responses.structure(structure, extended),
             None => self.wire.responses.raw("NIL"),
         };
     }
@@ -201,7 +229,10 @@ async fn section_value<S: MailStore>(content: &Content<S>, section: &Section) ->
     if section.part.is_empty() {
         return Ok(match &section.text {
             None => Value::Range(0..content.size()),
-            Some(SectionText::Text) => Value::Range(content.header().len() as u64..content.size()),
+            Some(SectionText::Text) => Value::Range(content.header_length()..content.size()),
+            Some(SectionText::Fields { names, not: false }) if are_known(names) => {
+                Value::Made(fields(&content.fields(), names, false))
+            }
             Some(SectionText::Fields { names, not }) => Value::Made(fields(&content.header(), names, *not)),
             Some(SectionText::Header | SectionText::Mime) => Value::Made(content.header()),
         });

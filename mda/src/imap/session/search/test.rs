@@ -12,6 +12,7 @@ use message::header;
 use super::text::{DecodedText, Needle, decode_field};
 use crate::imap::parse::{MessageSet, SearchKey};
 use crate::imap::session::{Failure, bad};
+use crate::outline::Outline;
 use crate::store::{Row, SystemFlag, Uid, UidSet};
 
 /// What is asked of each message.
@@ -28,7 +29,12 @@ pub(super) enum Test {
     Sent(Day),
     Larger(u64),
     Smaller(u64),
-    Header { name: Bytes, needle: Needle },
+    Header {
+        name: Bytes,
+        /// Outlines have the field.
+        in_outline: bool,
+        needle: Needle,
+    },
     Body(Needle),
     Text(Needle),
 }
@@ -54,8 +60,18 @@ impl Day {
 /// What is known of a message so far.
 pub(super) struct Candidate<'a> {
     pub(super) row: &'a Row,
+    /// Of the header the fields that outlines have.
+    pub(super) fields: Option<&'a [u8]>,
+    /// All of the header.
     pub(super) header: Option<&'a [u8]>,
     pub(super) text: Option<&'a DecodedText>,
+}
+
+impl<'a> Candidate<'a> {
+    /// A message of which nothing but its row is known.
+    pub(super) fn of(row: &'a Row) -> Self {
+        Self { row, fields: None, header: None, text: None }
+    }
 }
 
 impl Test {
@@ -90,7 +106,9 @@ impl Test {
             SearchKey::SentSince(date) => Self::Sent(Day::Since(date)),
             SearchKey::Larger(size) => Self::Larger(size),
             SearchKey::Smaller(size) => Self::Smaller(size),
-            SearchKey::Header(name, words) => Self::Header { name, needle: needle(&words)? },
+            SearchKey::Header(name, words) => {
+                Self::Header { in_outline: Outline::knows(&name), name, needle: needle(&words)? }
+            }
             SearchKey::Body(words) => Self::Body(needle(&words)?),
             SearchKey::Text(words) => Self::Text(needle(&words)?),
         })
@@ -125,9 +143,13 @@ impl Test {
             Self::Larger(size) => Some(row.size > *size),
             Self::Smaller(size) => Some(row.size < *size),
             Self::Sent(day) => {
-                candidate.header.map(|header| sent(header).is_some_and(|date| day.holds(date)))
+                let fields = candidate.header.or(candidate.fields);
+                fields.map(|fields| sent(fields).is_some_and(|date| day.holds(date)))
             }
-            Self::Header { name, needle } => candidate.header.map(|header| has_field(header, name, needle)),
+            Self::Header { name, in_outline, needle } => {
+                let fields = candidate.fields.filter(|_| *in_outline);
+                candidate.header.or(fields).map(|fields| has_field(fields, name, needle))
+            }
             Self::Body(needle) => candidate.text.map(|text| needle.is_in(text.body())),
             Self::Text(needle) => {
                 candidate.text.map(|text| needle.is_in(text.header()) || needle.is_in(text.body()))
