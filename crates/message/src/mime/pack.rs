@@ -9,12 +9,14 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use super::parser::MAX_PARTS;
 use super::structure::{Body, Disposition, Encoding, Part, Structure};
 use crate::address_list::{Entry, Mailbox};
 use crate::envelope::Envelope;
 use crate::parameters::Parameter;
-use reader::Reader;
+use reader::{Malformed, Read, Reader};
 use writer::Writer;
 
 /// The version of the form.
@@ -78,15 +80,22 @@ impl Structure {
 
     /// The structure that [`Structure::pack`] gave; `None` if the octets are of another version or damaged.
     pub fn unpack(octets: &[u8]) -> Option<Self> {
-        let mut input = Reader::new(octets, VERSION)?;
-        let count = input.number().filter(|count| (1..=MAX_PARTS).contains(count))?;
-        // Each part takes some octets: what is announced and not there takes no memory.
-        let mut parts = Vec::with_capacity(count.min(octets.len()));
-        for index in 0..count {
-            parts.push(unpack_part(&mut input, index, count)?);
-        }
-        input.is_empty().then_some(Self { parts })
+        unpack(octets).ok()
     }
+}
+
+fn unpack(octets: &[u8]) -> Read<Structure> {
+    let mut input = Reader::new(octets, VERSION)?;
+    let count = input.number()?;
+    if !(1..=MAX_PARTS).contains(&count) {
+        return Err(Malformed);
+    }
+    // Each part takes some octets: what is announced and not there takes no memory.
+    let mut parts = Vec::with_capacity(count.min(octets.len()));
+    for index in 0..count {
+        parts.push(unpack_part(&mut input, index, count)?);
+    }
+    if input.is_empty() { Ok(Structure { parts }) } else { Err(Malformed) }
 }
 
 fn pack_part(out: &mut Writer, part: &Part) {
@@ -137,18 +146,14 @@ fn pack_part(out: &mut Writer, part: &Part) {
     }
 }
 
-fn unpack_part(input: &mut Reader<'_>, index: usize, count: usize) -> Option<Part> {
+fn unpack_part(input: &mut Reader<'_>, index: usize, count: usize) -> Read<Part> {
     let flags = input.octet()?;
     let has = |flag: u8| flags & flag != 0;
-    let header_start = input.number()?;
-    let header = header_start..header_start.checked_add(input.number()?)?;
-    let body_start = input.number()?;
-    let body = body_start..body_start.checked_add(input.number()?)?;
     // A part is tied to later ones only, so that following the ties ends.
-    let later = |number: usize| (index < number && number < count).then_some(number);
-    Some(Part {
-        header,
-        body,
+    let later = |number: usize| if index < number && number < count { Ok(number) } else { Err(Malformed) };
+    Ok(Part {
+        header: unpack_range(input)?,
+        body: unpack_range(input)?,
         lines: input.number()?,
         media_type: input.text()?,
         subtype: input.text()?,
@@ -170,9 +175,14 @@ fn unpack_part(input: &mut Reader<'_>, index: usize, count: usize) -> Option<Par
                 message: later(input.number()?)?,
                 envelope: Box::new(unpack_envelope(input)?),
             },
-            _ => return None,
+            _ => return Err(Malformed),
         },
     })
+}
+
+fn unpack_range(input: &mut Reader<'_>) -> Read<Range<usize>> {
+    let start = input.number()?;
+    Ok(start..start.checked_add(input.number()?).ok_or(Malformed)?)
 }
 
 fn pack_encoding(out: &mut Writer, encoding: &Encoding) {
@@ -189,15 +199,15 @@ fn pack_encoding(out: &mut Writer, encoding: &Encoding) {
     }
 }
 
-fn unpack_encoding(input: &mut Reader<'_>) -> Option<Encoding> {
-    Some(match input.octet()? {
+fn unpack_encoding(input: &mut Reader<'_>) -> Read<Encoding> {
+    Ok(match input.octet()? {
         0 => Encoding::SevenBit,
         1 => Encoding::EightBit,
         2 => Encoding::Binary,
         3 => Encoding::QuotedPrintable,
         4 => Encoding::Base64,
         5 => Encoding::Other(input.text()?),
-        _ => return None,
+        _ => return Err(Malformed),
     })
 }
 
@@ -207,13 +217,13 @@ fn pack_parameter(out: &mut Writer, parameter: &Parameter) {
     out.text(&parameter.value);
 }
 
-fn unpack_parameter(input: &mut Reader<'_>) -> Option<Parameter> {
+fn unpack_parameter(input: &mut Reader<'_>) -> Read<Parameter> {
     let extended = input.octet()? != 0;
-    Some(Parameter { extended, name: input.text()?, value: input.text()? })
+    Ok(Parameter { extended, name: input.text()?, value: input.text()? })
 }
 
-fn unpack_disposition(input: &mut Reader<'_>) -> Option<Disposition> {
-    Some(Disposition { kind: input.text()?, parameters: input.list(unpack_parameter)? })
+fn unpack_disposition(input: &mut Reader<'_>) -> Read<Disposition> {
+    Ok(Disposition { kind: input.text()?, parameters: input.list(unpack_parameter)? })
 }
 
 fn pack_envelope(out: &mut Writer, envelope: &Envelope) {
@@ -226,8 +236,8 @@ fn pack_envelope(out: &mut Writer, envelope: &Envelope) {
     }
 }
 
-fn unpack_envelope(input: &mut Reader<'_>) -> Option<Envelope> {
-    Some(Envelope {
+fn unpack_envelope(input: &mut Reader<'_>) -> Read<Envelope> {
+    Ok(Envelope {
         date: input.optional_text()?,
         subject: input.optional_text()?,
         in_reply_to: input.optional_text()?,
@@ -258,8 +268,8 @@ fn pack_entry(out: &mut Writer, entry: &Entry) {
     }
 }
 
-fn unpack_entry(input: &mut Reader<'_>) -> Option<Entry> {
-    Some(match input.octet()? {
+fn unpack_entry(input: &mut Reader<'_>) -> Read<Entry> {
+    Ok(match input.octet()? {
         0 => Entry::Mailbox(Mailbox {
             name: input.optional_text()?,
             route: input.optional_text()?,
@@ -268,6 +278,6 @@ fn unpack_entry(input: &mut Reader<'_>) -> Option<Entry> {
         }),
         1 => Entry::GroupStart(input.text()?),
         2 => Entry::GroupEnd,
-        _ => return None,
+        _ => return Err(Malformed),
     })
 }

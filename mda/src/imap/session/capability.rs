@@ -54,6 +54,7 @@ const CAPABILITIES: &[Capability] = &[
     announced("LOGINDISABLED", When::LoginDisabled),
     announced("MOVE", When::LoggedIn),
     announced("NAMESPACE", When::LoggedIn),
+    announced("PREVIEW", When::LoggedIn),
     announced("SASL-IR", When::BeforeLogin),
     announced("SEARCHRES", When::LoggedIn),
     announced("SPECIAL-USE", When::LoggedIn),

@@ -1,6 +1,12 @@
-//! Reads the packed form; gives `None` at the first octet that is not as it was written.
+//! Reads the packed form.
 
 use super::WORDS;
+
+/// An octet is not as it was written.
+#[derive(Debug)]
+pub(super) struct Malformed;
+
+pub(super) type Read<T> = Result<T, Malformed>;
 
 /// Octets that are left.
 pub(super) struct Reader<'a> {
@@ -8,45 +14,45 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// `None` if the octets are of another version.
-    pub(super) fn new(octets: &'a [u8], version: u8) -> Option<Self> {
-        let (first, octets) = octets.split_first()?;
-        (*first == version).then_some(Self { octets })
+    /// Fails if the octets are of another version.
+    pub(super) fn new(octets: &'a [u8], version: u8) -> Read<Self> {
+        let mut reader = Self { octets };
+        if reader.octet()? == version { Ok(reader) } else { Err(Malformed) }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.octets.is_empty()
     }
 
-    pub(super) fn octet(&mut self) -> Option<u8> {
-        let (first, rest) = self.octets.split_first()?;
+    pub(super) fn octet(&mut self) -> Read<u8> {
+        let (first, rest) = self.octets.split_first().ok_or(Malformed)?;
         self.octets = rest;
-        Some(*first)
+        Ok(*first)
     }
 
-    pub(super) fn number(&mut self) -> Option<usize> {
+    pub(super) fn number(&mut self) -> Read<usize> {
         let mut number = 0;
         for shift in (0..usize::BITS).step_by(7) {
             let octet = usize::from(self.octet()?);
-            number |= (octet & 0x7f).checked_shl(shift)?;
+            number |= (octet & 0x7f) << shift;
             if octet & 0x80 == 0 {
-                return Some(number);
+                return Ok(number);
             }
         }
-        None
+        Err(Malformed)
     }
 
-    pub(super) fn text(&mut self) -> Option<String> {
+    pub(super) fn text(&mut self) -> Read<String> {
         let number = self.number()?;
         if number & 1 == 1 {
-            return WORDS.get(number >> 1).map(|word| (*word).to_owned());
+            return WORDS.get(number >> 1).map(|word| (*word).to_owned()).ok_or(Malformed);
         }
-        let (text, rest) = self.octets.split_at_checked(number >> 1)?;
+        let (text, rest) = self.octets.split_at_checked(number >> 1).ok_or(Malformed)?;
         self.octets = rest;
-        String::from_utf8(text.to_vec()).ok()
+        String::from_utf8(text.to_vec()).map_err(|_| Malformed)
     }
 
-    pub(super) fn optional_text(&mut self) -> Option<Option<String>> {
+    pub(super) fn optional_text(&mut self) -> Read<Option<String>> {
         let is_there = self.octet()? != 0;
         self.optional(is_there, Self::text)
     }
@@ -55,18 +61,18 @@ impl<'a> Reader<'a> {
     pub(super) fn optional<T>(
         &mut self,
         is_there: bool,
-        read: impl FnOnce(&mut Self) -> Option<T>,
-    ) -> Option<Option<T>> {
-        if is_there { read(self).map(Some) } else { Some(None) }
+        read: impl FnOnce(&mut Self) -> Read<T>,
+    ) -> Read<Option<T>> {
+        is_there.then(|| read(self)).transpose()
     }
 
-    pub(super) fn list<T>(&mut self, item: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+    pub(super) fn list<T>(&mut self, item: impl Fn(&mut Self) -> Read<T>) -> Read<Vec<T>> {
         let count = self.number()?;
         // Each item takes an octet at least.
         let mut items = Vec::with_capacity(count.min(self.octets.len()).min(64));
         for _ in 0..count {
             items.push(item(self)?);
         }
-        Some(items)
+        Ok(items)
     }
 }
