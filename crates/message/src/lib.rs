@@ -8,6 +8,7 @@
 pub mod address;
 pub mod address_list;
 pub mod charset;
+pub mod collation;
 pub mod completion;
 pub mod conversion;
 #[cfg(test)]
@@ -22,6 +23,8 @@ pub mod mime;
 pub mod parameters;
 pub mod preview;
 pub mod received;
+pub mod subject;
+pub mod thread;
 pub mod unitext;
 pub mod urgency;
 pub mod words;
