@@ -3,3 +3,4 @@ mod client;
 mod connection;
 mod conversations;
 mod encryption;
+mod ordering;

@@ -51,7 +51,7 @@ impl Forest {
     }
 
     /// All nodes below the roots and the roots themselves, each before what is below it.
-    pub(super) fn from_the_top(&self) -> Vec<NodeId> {
+    pub(super) fn top_down(&self) -> Vec<NodeId> {
         let mut order = Vec::with_capacity(self.nodes.len());
         let mut open: Vec<NodeId> = self.roots.clone();
         while let Some(node) = open.pop() {

@@ -96,7 +96,7 @@ impl<'a> Linker<'a> {
 
     /// Step 3: nodes without a message go; what is below them moves up, save to the top where it would be many.
     pub(super) fn prune(&mut self) {
-        for node in self.forest.from_the_top().into_iter().rev() {
+        for node in self.forest.top_down().into_iter().rev() {
             let children = std::mem::take(self.forest.children_mut(node));
             let kept = self.without_dummies(children, false);
             *self.forest.children_mut(node) = kept;
@@ -151,7 +151,7 @@ impl<'a> Linker<'a> {
 
     /// Step 6: the siblings farthest down first.
     pub(super) fn sort_all(&mut self) {
-        for node in self.forest.from_the_top().into_iter().rev() {
+        for node in self.forest.top_down().into_iter().rev() {
             self.sort_children(node);
         }
         let roots = std::mem::take(&mut self.forest.roots);
@@ -164,7 +164,7 @@ impl<'a> Linker<'a> {
             linker.forest.message(node).map_or((i64::MIN, 0), |index| (linker.messages[index].date, index))
         };
         let mut newest: Vec<(i64, usize)> = (0..self.parents.len()).map(|at| own(self, NodeId(at))).collect();
-        for node in self.forest.from_the_top().into_iter().rev() {
+        for node in self.forest.top_down().into_iter().rev() {
             let below = self.forest.children(node).iter().map(|child| newest[child.0]).max();
             newest[node.0] = newest[node.0].max(below.unwrap_or((i64::MIN, 0)));
         }

@@ -8,8 +8,8 @@ use super::*;
 fn messages(specs: &[&str]) -> Vec<Threadable> {
     specs
         .iter()
-        .enumerate()
-        .map(|(date, spec)| {
+        .zip(0..)
+        .map(|(spec, date)| {
             let mut parts = spec.split('/');
             let id = parts.next().unwrap_or_default();
             let references: Vec<String> =
@@ -18,7 +18,7 @@ fn messages(specs: &[&str]) -> Vec<Threadable> {
             let references = references.join("\r\n ");
             let block =
                 format!("Message-ID: <{id}@x>\r\nReferences: {references}\r\nSubject: {subject}\r\n\r\n");
-            Threadable::new(block.as_bytes(), date as i64)
+            Threadable::new(block.as_bytes(), date)
         })
         .collect()
 }
@@ -144,7 +144,7 @@ fn a_thread_may_be_as_deep_as_it_is_long() {
     let specs: Vec<&str> = specs.iter().map(String::as_str).collect();
     let messages = messages(&specs);
     let forest = thread(&messages, Algorithm::References);
-    assert_eq!(forest.from_the_top().iter().filter(|node| forest.message(**node).is_some()).count(), 20_000);
+    assert_eq!(forest.top_down().iter().filter(|node| forest.message(**node).is_some()).count(), 20_000);
 }
 
 proptest! {
@@ -164,7 +164,7 @@ proptest! {
         let messages = messages(&specs);
         for algorithm in [Algorithm::OrderedSubject, Algorithm::References, Algorithm::Refs] {
             let forest = thread(&messages, algorithm);
-            let nodes = forest.from_the_top();
+            let nodes = forest.top_down();
             let mut there: Vec<usize> = nodes.iter().filter_map(|node| forest.message(*node)).collect();
             there.sort_unstable();
             prop_assert_eq!(there, (0..messages.len()).collect::<Vec<_>>());

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{FetchItem, List, MessageSet, Search, StatusItem, Store};
+use super::{FetchItem, List, MessageSet, Search, Sort, StatusItem, Store, Thread};
 
 /// A command and its tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +120,20 @@ pub enum Command {
         set: MessageSet,
         /// What of them.
         items: Vec<FetchItem>,
+    },
+    /// RFC 5256 §3.
+    Sort {
+        /// The results are UIDs.
+        uid: bool,
+        /// What is sought, and its order.
+        sort: Sort,
+    },
+    /// RFC 5256 §3.
+    Thread {
+        /// The results are UIDs.
+        uid: bool,
+        /// What is sought, and how it is put together.
+        thread: Thread,
     },
     /// RFC 9051 §6.4.6.
     Store {

@@ -13,6 +13,7 @@ mod frame;
 mod list;
 mod search;
 mod set;
+mod sort;
 mod store;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use frame::{Event, FrameLimits, Framer, Literal};
 pub use list::{List, ListReturn, ListSelection, StatusItem};
 pub use search::{ReturnOptions, Search, SearchKey};
 pub use set::{MessageSet, SequenceSet, SetEnd};
+pub use sort::{Sort, SortCriterion, SortKey, Thread};
 pub use store::{Store, StoreMode};
 
 use cursor::Cursor;
@@ -92,6 +94,8 @@ fn message_command(verb: &[u8], uid: bool, cursor: &mut Cursor) -> Result<Option
             Command::Fetch { uid, set, items }
         }
         b"SEARCH" => Command::Search { uid, search: search::arguments(cursor)? },
+        b"SORT" => Command::Sort { uid, sort: sort::sort(cursor)? },
+        b"THREAD" => Command::Thread { uid, thread: sort::thread(cursor)? },
         b"STORE" => Command::Store { uid, store: store::arguments(cursor)? },
         b"COPY" => {
             let (set, target) = set_and_mailbox(cursor)?;

@@ -83,14 +83,7 @@ pub enum SearchKey {
 
 pub(super) fn arguments(cursor: &mut Cursor) -> Result<Search, Invalid> {
     cursor.space()?;
-    let returns = if cursor.keyword("RETURN") {
-        cursor.space()?;
-        let returns = return_options(cursor)?;
-        cursor.space()?;
-        Some(returns)
-    } else {
-        None
-    };
+    let returns = returns(cursor)?;
     let charset = if cursor.keyword("CHARSET") {
         cursor.space()?;
         let name = cursor.astring()?;
@@ -99,9 +92,23 @@ pub(super) fn arguments(cursor: &mut Cursor) -> Result<Search, Invalid> {
     } else {
         None
     };
-    let mut keys = Keys { left: KEYS };
-    let key = keys.list(cursor, 0)?;
-    Ok(Search { returns, charset, key })
+    Ok(Search { returns, charset, key: key(cursor)? })
+}
+
+/// `[RETURN SP search-return-opts SP]`
+pub(super) fn returns(cursor: &mut Cursor) -> Result<Option<ReturnOptions>, Invalid> {
+    if !cursor.keyword("RETURN") {
+        return Ok(None);
+    }
+    cursor.space()?;
+    let returns = return_options(cursor)?;
+    cursor.space()?;
+    Ok(Some(returns))
+}
+
+/// `search-key *(SP search-key)`
+pub(super) fn key(cursor: &mut Cursor) -> Result<SearchKey, Invalid> {
+    Keys { left: KEYS }.list(cursor, 0)
 }
 
 fn return_options(cursor: &mut Cursor) -> Result<ReturnOptions, Invalid> {

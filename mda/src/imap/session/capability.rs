@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod tests;
 
+use message::thread::Algorithm;
+
 use super::{Outcome, Session};
 use crate::config::{HideConfig, Limits};
 use crate::imap::parse::Command;
@@ -43,6 +45,7 @@ const CAPABILITIES: &[Capability] = &[
     announced("CREATE-SPECIAL-USE", When::LoggedIn),
     announced("ENABLE", When::Always),
     announced("ESEARCH", When::LoggedIn),
+    announced("ESORT", When::LoggedIn),
     announced("ID", When::Always),
     announced("IDLE", When::LoggedIn),
     announced("IMAP4rev1", When::Protocol),
@@ -57,9 +60,14 @@ const CAPABILITIES: &[Capability] = &[
     announced("PREVIEW", When::LoggedIn),
     announced("SASL-IR", When::BeforeLogin),
     announced("SEARCHRES", When::LoggedIn),
+    announced("SORT", When::LoggedIn),
+    announced("SORT=DISPLAY", When::LoggedIn),
     announced("SPECIAL-USE", When::LoggedIn),
     announced("STARTTLS", When::TlsToCome),
     announced("STATUS=SIZE", When::LoggedIn),
+    announced("THREAD=ORDEREDSUBJECT", When::LoggedIn),
+    announced("THREAD=REFERENCES", When::LoggedIn),
+    announced("THREAD=REFS", When::LoggedIn),
     announced("UIDPLUS", When::LoggedIn),
     announced("UNAUTHENTICATE", When::LoggedIn),
     announced("UNSELECT", When::LoggedIn),
@@ -199,7 +207,14 @@ fn came_with(command: &Command) -> Option<&'static str> {
         Command::Move { .. } => Some("MOVE"),
         Command::Namespace => Some("NAMESPACE"),
         Command::Search { search, .. } if search.returns.is_some() => Some("ESEARCH"),
+        Command::Sort { sort, .. } if sort.search.returns.is_some() => Some("ESORT"),
+        Command::Sort { .. } => Some("SORT"),
         Command::StartTls => Some("STARTTLS"),
+        Command::Thread { thread, .. } => Some(match thread.algorithm {
+            Algorithm::OrderedSubject => "THREAD=ORDEREDSUBJECT",
+            Algorithm::References => "THREAD=REFERENCES",
+            Algorithm::Refs => "THREAD=REFS",
+        }),
         Command::Unauthenticate => Some("UNAUTHENTICATE"),
         Command::Unselect => Some("UNSELECT"),
         _ => None,

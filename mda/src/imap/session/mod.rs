@@ -14,7 +14,9 @@ mod mailbox;
 mod pattern;
 mod search;
 mod select;
+mod sort;
 mod store;
+mod thread;
 mod unauthenticate;
 
 use std::net::SocketAddr;
@@ -255,6 +257,8 @@ impl<S: MailStore> Session<S> {
             Command::Unselect => Ok(self.unselect()),
             Command::Expunge { set } => self.expunge(set.as_ref()).await,
             Command::Search { uid, search } => self.search(tag, uid, search).await,
+            Command::Sort { uid, sort } => self.sort(tag, uid, sort).await,
+            Command::Thread { uid, thread } => self.thread(uid, thread).await,
             Command::Fetch { uid, set, items } => self.fetch(uid, &set, items).await,
             Command::Store { uid, store } => self.store(uid, store).await,
             Command::Copy { uid, set, target } => self.copy(uid, &set, &target).await,
@@ -385,7 +389,9 @@ fn tidings_after(command: &Command) -> Tidings {
     match command {
         Command::Fetch { uid: false, .. }
         | Command::Store { uid: false, .. }
-        | Command::Search { uid: false, .. } => Tidings::AllButExpunge,
+        | Command::Search { uid: false, .. }
+        | Command::Sort { uid: false, .. }
+        | Command::Thread { uid: false, .. } => Tidings::AllButExpunge,
         _ => Tidings::All,
     }
 }

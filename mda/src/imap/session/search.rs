@@ -5,6 +5,8 @@ mod text;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{Done, Failure, Outcome, Session, bad};
 use crate::imap::content::Content;
 use crate::imap::parse::{MessageSet, ReturnOptions, Search};
@@ -18,7 +20,7 @@ use text::DecodedText;
 /// Messages whose rows are read at once.
 const ROWS: usize = 4_096;
 /// Messages whose outlines are read at once.
-const OUTLINES: usize = 256;
+pub(super) const OUTLINES: usize = 256;
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn search(&mut self, tag: &str, uid: bool, search: Search) -> Done {
@@ -43,7 +45,7 @@ impl<S: MailStore> Session<S> {
     }
 
     /// The UIDs of all messages that match, ascending.
-    async fn find(&self, search: Search) -> Result<Vec<Uid>, Failure> {
+    pub(super) async fn find(&self, search: Search) -> Result<Vec<Uid>, Failure> {
         if let Some(charset) = &search.charset
             && !matches!(charset.as_str(), "US-ASCII" | "UTF-8")
         {
@@ -125,6 +127,32 @@ impl<S: MailStore> Session<S> {
             reason: error.to_string(),
         })?;
         Ok(answer.unwrap_or(false))
+    }
+
+    /// The fields that outlines have, of each of these messages that is still there.
+    pub(super) async fn fields_of(&self, rows: &[Row]) -> Result<Vec<Option<Bytes>>, Failure> {
+        let outlines = self.shared.store.outlines(rows.iter().map(|row| row.email).collect()).await;
+        let mut fields = Vec::with_capacity(rows.len());
+        for (row, outline) in rows.iter().zip(outlines) {
+            let (store, look_into) = (self.shared.store.clone(), Arc::clone(&self.shared.look_into));
+            let content =
+                outline.map(|outline| Content::new(store, look_into, row.email, row.size, Some(outline)));
+            let loaded = match content {
+                Ok(mut content) => content.load_fields().await.map(|()| content.fields()),
+                Err(error) => Err(error),
+            };
+            fields.push(match loaded {
+                Ok(fields) => Some(fields),
+                Err(StoreError::Expunged) => None,
+                // One damaged message must not hide all others.
+                Err(error @ StoreError::CorruptBody { .. }) => {
+                    tracing::error!(%error, "the header of a message cannot be read");
+                    Some(Bytes::new())
+                }
+                Err(error) => return Err(error.into()),
+            });
+        }
+        Ok(fields)
     }
 
     fn numbers_of(&self, uids: &[Uid]) -> Result<Vec<u32>, Failure> {

@@ -349,3 +349,38 @@ proptest! {
         let _ = parse(&format!("a {verb} {arguments}"));
     }
 }
+
+#[test]
+fn sort_and_thread() {
+    let by = |key, reverse| SortCriterion { key, reverse };
+    let sort = |line: &str| match parse(line) {
+        Ok(Command::Sort { uid, sort }) => (uid, sort),
+        other => panic!("{line}: {other:?}"),
+    };
+    let (uid, sorted) = sort("a SORT (SUBJECT REVERSE DATE) UTF-8 UNSEEN SMALLER 5");
+    assert!(!uid);
+    assert_eq!(sorted.criteria, [by(SortKey::Subject, false), by(SortKey::Date, true)]);
+    assert_eq!(sorted.search.charset.as_deref(), Some("UTF-8"));
+    assert_eq!(sorted.search.key, search("a SEARCH UNSEEN SMALLER 5"));
+    let (uid, sorted) = sort("a UID SORT RETURN (MIN COUNT) (REVERSE displayfrom) us-ascii ALL");
+    assert!(uid);
+    assert!(sorted.search.returns.is_some_and(|returns| returns.min && returns.count && !returns.all));
+    match parse("a UID THREAD references UTF-8 SINCE 5-MAR-2000") {
+        Ok(Command::Thread { uid: true, thread }) => {
+            assert_eq!(thread.algorithm, message::thread::Algorithm::References);
+        }
+        other => panic!("{other:?}"),
+    }
+    for bad in [
+        "a SORT () UTF-8 ALL",
+        "a SORT (REVERSE) UTF-8 ALL",
+        "a SORT (REVERSE REVERSE DATE) UTF-8 ALL",
+        "a SORT (COLOUR) UTF-8 ALL",
+        "a SORT (DATE) UTF-8",
+        "a SORT (DATE)",
+        "a THREAD JWZ UTF-8 ALL",
+        "a THREAD REFERENCES UTF-8",
+    ] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}

@@ -1,0 +1,172 @@
+//! SORT and UID SORT (RFC 5256 §3), by names as they are shown (RFC 5957), with results as ESEARCH (RFC 5267 §3).
+
+use std::cmp::Ordering;
+
+use message::address_list::{Entry, Mailbox};
+use message::collation::casemap;
+use message::date::DateTime;
+use message::envelope::Envelope;
+use message::header;
+use message::subject::BaseSubject;
+use message::words;
+
+use super::search::OUTLINES;
+use super::{Done, Failure, Outcome, Session, bad};
+use crate::imap::parse::{ReturnOptions, Sort, SortCriterion, SortKey};
+use crate::store::{MailStore, Row, Uid};
+
+/// What a message is put in order by, one value for each criterion.
+struct Sortable {
+    uid: Uid,
+    values: Vec<Value>,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Value {
+    Number(i64),
+    Text(String),
+}
+
+impl<S: MailStore> Session<S> {
+    pub(super) async fn sort(&mut self, tag: &str, uid: bool, sort: Sort) -> Done {
+        let returns = sort.search.returns;
+        if returns.is_some_and(|returns| returns.save) {
+            return Err(bad("SORT cannot save its result"));
+        }
+        let found = self.find(sort.search).await?;
+        let sortable = self.sortable(&found, &sort.criteria).await?;
+        let sorted = in_order(sortable, sort.criteria).await?;
+        let view = self.view()?;
+        let numbers: Vec<u32> =
+            if uid { sorted } else { sorted.into_iter().filter_map(|uid| view.number(uid)).collect() };
+        match returns {
+            Some(returns) => self.tell_sorted(tag, uid, &numbers, returns),
+            None => {
+                self.wire.responses.raw("* SORT");
+                for number in numbers {
+                    self.wire.responses.raw(" ").number(number);
+                }
+                self.wire.responses.crlf();
+            }
+        }
+        Ok(Outcome::ok("SORT completed"))
+    }
+
+    /// Reads what the criteria ask for, of each message that is still there.
+    async fn sortable(&self, uids: &[Uid], criteria: &[SortCriterion]) -> Result<Vec<Sortable>, Failure> {
+        let by_row = criteria.iter().all(|by| matches!(by.key, SortKey::Arrival | SortKey::Size));
+        let mailbox = self.view()?.mailbox;
+        let mut sortable = Vec::with_capacity(uids.len());
+        for batch in uids.chunks(OUTLINES) {
+            let rows = self.rows_of(mailbox, batch).await?;
+            if by_row {
+                sortable.extend(rows.iter().map(|row| Sortable::new(row, b"", criteria)));
+                continue;
+            }
+            let fields = self.fields_of(&rows).await?;
+            let there = rows.iter().zip(&fields).filter_map(|(row, fields)| Some((row, fields.as_ref()?)));
+            sortable.extend(there.map(|(row, fields)| Sortable::new(row, fields, criteria)));
+        }
+        Ok(sortable)
+    }
+
+    /// RFC 5267 §3: the same results as those of SEARCH, in the order of the criteria.
+    fn tell_sorted(&mut self, tag: &str, uid: bool, numbers: &[u32], returns: ReturnOptions) {
+        let responses = &mut self.wire.responses;
+        responses.raw("* ESEARCH (TAG ").string(tag.as_bytes()).raw(if uid { ") UID" } else { ")" });
+        if let (true, Some(first)) = (returns.min, numbers.first()) {
+            responses.raw(" MIN ").number(*first);
+        }
+        if let (true, Some(last)) = (returns.max, numbers.last()) {
+            responses.raw(" MAX ").number(*last);
+        }
+        if returns.all && !numbers.is_empty() {
+            responses.raw(" ALL ");
+            let mut separator = "";
+            for run in numbers.chunk_by(|one, next| one.checked_add(1) == Some(*next)) {
+                responses.raw(separator).number(run[0]);
+                if let [_, .., last] = run {
+                    responses.raw(":").number(*last);
+                }
+                separator = ",";
+            }
+        }
+        if returns.count {
+            responses.raw(" COUNT ").number(numbers.len() as u64);
+        }
+        responses.crlf();
+    }
+}
+
+/// Sorts on a thread that may block: there may be very many.
+async fn in_order(mut sortable: Vec<Sortable>, criteria: Vec<SortCriterion>) -> Result<Vec<Uid>, Failure> {
+    let sorted = tokio::task::spawn_blocking(move || {
+        // Where nothing else tells them apart, the order of the mailbox does (RFC 5256 §3): the sort is stable.
+        sortable.sort_by(|one, other| one.compare(other, &criteria));
+        sortable.into_iter().map(|sortable| sortable.uid).collect()
+    });
+    sorted.await.map_err(|error| {
+        tracing::error!(%error, "a result was not sorted");
+        Failure::Refused(Outcome::no("UNAVAILABLE", "the result cannot be sorted now"))
+    })
+}
+
+impl Sortable {
+    fn new(row: &Row, fields: &[u8], criteria: &[SortCriterion]) -> Self {
+        let envelope = Envelope::parse(fields);
+        let values = criteria.iter().map(|by| value(by.key, row, fields, &envelope)).collect();
+        Self { uid: row.uid, values }
+    }
+
+    fn compare(&self, other: &Self, criteria: &[SortCriterion]) -> Ordering {
+        let mut orders = self.values.iter().zip(&other.values).zip(criteria).map(|((one, other), by)| {
+            let order = one.cmp(other);
+            if by.reverse { order.reverse() } else { order }
+        });
+        orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    }
+}
+
+fn value(key: SortKey, row: &Row, fields: &[u8], envelope: &Envelope) -> Value {
+    match key {
+        SortKey::Arrival => Value::Number(row.internal_date.as_second()),
+        SortKey::Size => Value::Number(row.size.cast_signed()),
+        SortKey::Date => Value::Number(sent(fields, row)),
+        SortKey::Subject => {
+            let subject = header::first(fields, "Subject").unwrap_or_default();
+            Value::Text(casemap(&BaseSubject::of(subject).text))
+        }
+        SortKey::Cc => Value::Text(local_part(&envelope.cc)),
+        SortKey::From => Value::Text(local_part(&envelope.from)),
+        SortKey::To => Value::Text(local_part(&envelope.to)),
+        SortKey::DisplayFrom => Value::Text(display(&envelope.from)),
+        SortKey::DisplayTo => Value::Text(display(&envelope.to)),
+    }
+}
+
+/// The date sent (RFC 5256 §2.2), in seconds since 1970.
+pub(super) fn sent(fields: &[u8], row: &Row) -> i64 {
+    let date = header::first(fields, "Date").and_then(DateTime::parse);
+    date.map_or(row.internal_date, |date| date.timestamp()).as_second()
+}
+
+/// `addr-mailbox` of the first address; of a group its name (RFC 9051 §7.5.2).
+fn local_part(list: &[Entry]) -> String {
+    casemap(match list.first() {
+        Some(Entry::Mailbox(mailbox)) => &mailbox.local_part,
+        Some(Entry::GroupStart(name)) => name,
+        Some(Entry::GroupEnd) | None => "",
+    })
+}
+
+/// RFC 5957 §3.
+fn display(list: &[Entry]) -> String {
+    match list.first() {
+        Some(Entry::Mailbox(Mailbox { name, local_part, domain, .. })) => {
+            let name = name.as_deref().map(|name| words::decode(name.as_bytes())).unwrap_or_default();
+            if name.is_empty() { casemap(&format!("{local_part}@{domain}")) } else { casemap(&name) }
+        }
+        Some(Entry::GroupStart(name)) => casemap(name),
+        Some(Entry::GroupEnd) | None => String::new(),
+    }
+}

@@ -1,0 +1,99 @@
+//! THREAD and UID THREAD (RFC 5256 §3).
+
+use message::thread::{Algorithm, Forest, NodeId, Threadable, thread};
+
+use super::search::OUTLINES;
+use super::sort::sent;
+use super::{Done, Failure, Outcome, Session};
+use crate::imap::parse::Thread;
+use crate::store::{MailStore, Uid};
+
+/// What is left to be written of a thread.
+enum Rest {
+    /// A message and what is below it; the text before it is its separator.
+    Node(&'static str, NodeId),
+    /// The end of a list.
+    Close,
+}
+
+impl<S: MailStore> Session<S> {
+    pub(super) async fn thread(&mut self, uid: bool, command: Thread) -> Done {
+        let algorithm = command.algorithm;
+        let found = self.find(command.search).await?;
+        let (uids, messages) = self.threadable(&found, algorithm).await?;
+        // Linking may take long.
+        let forest = tokio::task::spawn_blocking(move || thread(&messages, algorithm)).await;
+        let forest = forest.map_err(|error| {
+            tracing::error!(%error, "messages were not threaded");
+            Failure::Refused(Outcome::no("UNAVAILABLE", "the messages cannot be threaded now"))
+        })?;
+        let mut numbers = uids;
+        if !uid {
+            let view = self.view()?;
+            for number in &mut numbers {
+                *number = view.number(*number).unwrap_or(0);
+            }
+        }
+        self.wire.responses.raw("* THREAD");
+        let mut separator = " ";
+        for root in forest.roots() {
+            self.wire.responses.raw(std::mem::take(&mut separator));
+            self.tell_thread(&forest, *root, &numbers);
+            self.wire.relieve().await?;
+        }
+        self.wire.responses.crlf();
+        Ok(Outcome::ok("THREAD completed"))
+    }
+
+    /// What threads are made of, with the UIDs of the messages, which are still there.
+    async fn threadable(
+        &self,
+        uids: &[Uid],
+        algorithm: Algorithm,
+    ) -> Result<(Vec<Uid>, Vec<Threadable>), Failure> {
+        let mailbox = self.view()?.mailbox;
+        let (mut there, mut messages) = (Vec::with_capacity(uids.len()), Vec::with_capacity(uids.len()));
+        for batch in uids.chunks(OUTLINES) {
+            let rows = self.rows_of(mailbox, batch).await?;
+            let fields = self.fields_of(&rows).await?;
+            for (row, fields) in rows.iter().zip(fields) {
+                let Some(fields) = fields else { continue };
+                let date = match algorithm {
+                    Algorithm::Refs => row.internal_date.as_second(),
+                    Algorithm::OrderedSubject | Algorithm::References => sent(&fields, row),
+                };
+                there.push(row.uid);
+                messages.push(Threadable::new(&fields, date));
+            }
+        }
+        Ok((there, messages))
+    }
+
+    /// `thread-list`. A thread may be as deep as it is long, so this does not recurse.
+    fn tell_thread(&mut self, forest: &Forest, root: NodeId, numbers: &[u32]) {
+        let responses = &mut self.wire.responses;
+        let mut rest = vec![Rest::Close, Rest::Node("(", root)];
+        while let Some(next) = rest.pop() {
+            let Rest::Node(before, node) = next else {
+                responses.raw(")");
+                continue;
+            };
+            responses.raw(before);
+            let message = forest.message(node);
+            if let Some(message) = message {
+                responses.number(numbers[message]);
+            }
+            match forest.children(node) {
+                [] => {}
+                [only] => rest.push(Rest::Node(" ", *only)),
+                several => {
+                    responses.raw(if message.is_some() { " " } else { "" });
+                    for child in several.iter().rev() {
+                        rest.push(Rest::Close);
+                        rest.push(Rest::Node("(", *child));
+                    }
+                }
+            }
+        }
+    }
+}
