@@ -39,6 +39,13 @@ impl TestStore {
         Self { store, dir }
     }
 
+    /// The same store, closed and opened again.
+    pub(crate) async fn reopen(self) -> Self {
+        self.store.close().await.unwrap();
+        let (store, _) = LocalStore::open(store_config(&self.dir)).unwrap();
+        Self { store, dir: self.dir }
+    }
+
     /// The same store on a disk that has less free space than must be left.
     pub(crate) async fn reopen_without_space(self) -> Self {
         self.store.close().await.unwrap();

@@ -1,3 +1,4 @@
+mod appending;
 mod capabilities;
 mod client;
 mod connection;

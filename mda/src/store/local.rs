@@ -10,6 +10,7 @@ mod outlines;
 mod place;
 mod read;
 mod reclaim;
+mod together;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -264,6 +265,27 @@ impl MailStore for LocalStore {
 
     async fn append(&self, account: AccountId, append: Append) -> Result<Placement> {
         self.carry_out(move |store| async move { store.message_append(account, append).await }).await
+    }
+
+    async fn append_together(
+        &self,
+        account: AccountId,
+        mailbox: MailboxName,
+        appends: Vec<Append>,
+    ) -> Result<Vec<Placement>> {
+        self.carry_out(move |store| async move { store.messages_append(account, &mailbox, appends).await })
+            .await
+    }
+
+    async fn replace(
+        &self,
+        account: AccountId,
+        append: Append,
+        mailbox: MailboxId,
+        uid: Uid,
+    ) -> Result<Placement> {
+        self.carry_out(move |store| async move { store.message_replace(account, append, mailbox, uid).await })
+            .await
     }
 
     async fn rows(&self, mailbox: MailboxId, uids: UidRange) -> Result<Snapshot> {

@@ -167,6 +167,25 @@ pub trait MailStore: Clone + Send + Sync + 'static {
     /// Puts a client's message into a mailbox.
     fn append(&self, account: AccountId, append: Append) -> impl Future<Output = Result<Placement>> + Send;
 
+    /// Puts several messages into `mailbox`, in order, all of them or none (RFC 3502); what they say of mailboxes
+    /// themselves is passed over.
+    fn append_together(
+        &self,
+        account: AccountId,
+        mailbox: MailboxName,
+        appends: Vec<Append>,
+    ) -> impl Future<Output = Result<Vec<Placement>>> + Send;
+
+    /// Puts a message into a mailbox and expunges another one, in one step (RFC 8508). [`StoreError::Expunged`] if
+    /// that one is there no more.
+    fn replace(
+        &self,
+        account: AccountId,
+        append: Append,
+        mailbox: MailboxId,
+        uid: Uid,
+    ) -> impl Future<Output = Result<Placement>> + Send;
+
     // --- Messages: look ---
 
     /// The messages of a mailbox whose UID is in a range, ascending; runs on a thread of its own.

@@ -9,6 +9,7 @@ mod messages;
 mod model;
 mod outlines;
 mod reclaim;
+mod together;
 mod watching;
 
 use std::collections::BTreeMap;

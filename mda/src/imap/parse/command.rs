@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{FetchItem, List, MessageSet, Search, Sort, StatusItem, Store, Thread};
+use super::{AppendHead, FetchItem, List, MessageSet, Search, Sort, StatusItem, Store, Thread};
 
 /// A command and its tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +92,8 @@ pub enum Command {
         /// What of it.
         items: Vec<StatusItem>,
     },
+    /// RFC 4469 §3: an APPEND or REPLACE that sends nothing itself; others the framer takes apart.
+    Append(AppendHead),
     /// RFC 9051 §6.3.13.
     Idle,
     /// RFC 3501 §6.4.1.

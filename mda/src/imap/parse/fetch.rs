@@ -206,7 +206,7 @@ fn section_binary(cursor: &mut Cursor) -> Result<Vec<u32>, Invalid> {
     Ok(part)
 }
 
-fn section(cursor: &mut Cursor) -> Result<Section, Invalid> {
+pub(super) fn section(cursor: &mut Cursor) -> Result<Section, Invalid> {
     let mut section = Section::default();
     if cursor.peek() == Some(b']') {
         return Ok(section);

@@ -11,7 +11,7 @@ const LITERALS: usize = 256;
 /// What the framer accepts at most; changed as the session proceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameLimits {
-    /// Octets of one command, its literals included, but not the message of an APPEND.
+    /// Octets of one command, its literals included, but not the messages of an APPEND.
     pub command: usize,
     /// Octets of a message in APPEND; 0 if messages are not taken yet.
     pub message: u64,
@@ -34,11 +34,12 @@ pub enum Event {
     /// A whole command without its line end.
     Command(Bytes),
     /// An APPEND up to its message. Answer with [`Framer::accept_message`] or [`Framer::refuse_message`].
-    Append(AppendHead, Literal),
+    Append(Box<AppendHead>, Literal),
     /// Octets of an accepted message.
     Chunk(Bytes),
-    /// The message and its command are complete; false: more followed than the grammar allows.
-    AppendEnd(bool),
+    /// What stands behind such a literal, up to the next one or the end of the command. The next is accepted or refused
+    /// as the first was.
+    AppendMore(Bytes, Option<Literal>),
     /// A literal beyond the limits. A synchronising one is refused by a tagged response, and its command with it;
     /// after one that is not, the connection cannot go on.
     LiteralTooLarge {
@@ -76,7 +77,7 @@ enum State {
     Announced {
         literal: Literal,
     },
-    /// The message of an APPEND.
+    /// A literal of an APPEND.
     Message {
         left: u64,
     },
@@ -137,10 +138,7 @@ impl Framer {
                 }
                 State::AfterMessage => {
                     return match self.line()? {
-                        Ok(rest) => {
-                            self.state = State::Line;
-                            Some(self.after_message(&rest))
-                        }
+                        Ok(rest) => Some(self.after_message(&rest)),
                         Err(too_long) => Some(too_long),
                     };
                 }
@@ -150,7 +148,15 @@ impl Framer {
                     self.state = State::Discard { left: left - chunk.len() as u64 };
                 }
                 State::DiscardLine => match self.line()? {
-                    Ok(_) => self.state = State::Line,
+                    // What was announced without waiting comes too.
+                    Ok(rest) => {
+                        self.state = match announced(&rest) {
+                            Some((_, Literal { size, synchronising: false })) => {
+                                State::Discard { left: size }
+                            }
+                            _ => State::Line,
+                        }
+                    }
                     Err(too_long) => return Some(too_long),
                 },
             }
@@ -171,6 +177,7 @@ impl Framer {
             State::Announced { literal } => self.state = State::Discard { left: literal.size },
             // Refused half-way: the rest still comes.
             State::Message { left } => self.state = State::Discard { left },
+            State::AfterMessage => self.state = State::DiscardLine,
             _ => {}
         }
     }
@@ -216,7 +223,7 @@ impl Framer {
                 return Some(self.too_large(Some(append.tag), literal));
             }
             self.state = State::Announced { literal };
-            return Some(Event::Append(append, literal));
+            return Some(Event::Append(Box::new(append), literal));
         }
         let end = usize::try_from(literal.size).ok().and_then(|size| start.checked_add(size));
         match end {
@@ -239,15 +246,17 @@ impl Framer {
         Event::LiteralTooLarge { tag, literal }
     }
 
-    /// RFC 3502's further messages are not offered: whatever follows the message is an error, and another literal
-    /// among it would come unasked.
     fn after_message(&mut self, rest: &Bytes) -> Event {
-        if let Some((_, literal)) = announced(rest)
-            && !literal.synchronising
-        {
+        let Some((announcement, literal)) = announced(rest) else {
+            self.state = State::Line;
+            return Event::AppendMore(rest.clone(), None);
+        };
+        if literal.size > self.limits.message {
+            self.state = State::Line;
             return self.too_large(None, literal);
         }
-        Event::AppendEnd(rest.is_empty())
+        self.state = State::Announced { literal };
+        Event::AppendMore(rest.slice(..rest.len() - announcement), Some(literal))
     }
 
     /// Where the current line's text ends, and where the next begins. A bare LF ends a line too, as it always did
@@ -298,7 +307,7 @@ impl Framer {
 }
 
 /// A literal at the end of a line: `["~"] "{" number64 ["+"] "}"`, and how many octets announce it. A `~` is left
-/// to the parser, which knows of no command that takes a literal8.
+/// to the parser, which knows where a literal8 may stand.
 fn announced(line: &[u8]) -> Option<(usize, Literal)> {
     let inner = line.strip_suffix(b"}")?;
     let (inner, synchronising) = match inner.strip_suffix(b"+") {

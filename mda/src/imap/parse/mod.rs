@@ -15,13 +15,15 @@ mod search;
 mod set;
 mod sort;
 mod store;
+mod url;
 
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
 
-pub use append::AppendHead;
+pub(super) use append::segment_behind;
+pub use append::{AppendHead, Piece, Replaced, Segment, Then, Use};
 pub use command::{Command, Request};
 pub use cursor::Invalid;
 pub(super) use cursor::is_atom;
@@ -32,6 +34,7 @@ pub use search::{ReturnOptions, Search, SearchKey};
 pub use set::{MessageSet, SequenceSet, SetEnd};
 pub use sort::{Sort, SortCriterion, SortKey, Thread};
 pub use store::{Store, StoreMode};
+pub use url::{MessageUrl, message_url};
 
 use cursor::Cursor;
 
@@ -105,6 +108,7 @@ fn message_command(verb: &[u8], uid: bool, cursor: &mut Cursor) -> Result<Option
             let (set, target) = set_and_mailbox(cursor)?;
             Command::Move { uid, set, target }
         }
+        b"REPLACE" => Command::Append(append::replace_by_urls(uid, cursor)?),
         b"EXPUNGE" if uid => {
             cursor.space()?;
             Command::Expunge { set: Some(set::message_set(cursor)?) }
@@ -160,8 +164,8 @@ fn other_command(verb: &[u8], cursor: &mut Cursor) -> Result<Command, Reason> {
         b"CLOSE" => Command::Close,
         b"UNSELECT" => Command::Unselect,
         b"IDLE" => Command::Idle,
-        // The framer takes a well-formed APPEND apart by itself: its literal is streamed. What comes here is not.
-        b"APPEND" => return Err(append::refusal(cursor).into()),
+        // The framer takes an APPEND apart by itself: its literals are streamed. What comes here has none.
+        b"APPEND" => Command::Append(append::append_of_urls(cursor)?),
         _ => return Err(Reason::UnknownCommand),
     })
 }

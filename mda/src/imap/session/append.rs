@@ -1,155 +1,233 @@
-//! APPEND (RFC 9051 §6.3.12): the message goes to the store as it comes.
+//! APPEND and REPLACE (RFC 9051 §6.3.12, RFC 3502, RFC 3516, RFC 4469, RFC 8508): messages go to the store as they come.
 
-#[cfg(test)]
-mod tests;
+mod body;
+mod url;
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use message::MessageId;
 
 use super::copy::try_create;
+use super::enable::Extension;
 use super::store::parse_flags;
 use super::{Done, Failure, Outcome, Session, bad};
-use crate::imap::parse::{AppendHead, Event, Literal};
+use crate::imap::parse::{AppendHead, Event, Literal, Piece, Replaced, Then, Use, segment_behind};
+use crate::imap::response::uid_set;
 use crate::imap::wire::Ended;
-use crate::store::{Append, BodySource, MailStore, MailboxName, StagedBody, StoreError};
+use crate::store::{AccountId, Append, Flags, MailStore, MailboxId, MailboxName, Placement, StoreError, Uid};
 
-/// Messages up to this size are held in memory until they are stored; larger ones are written as they come.
-const IN_MEMORY: u64 = 64 * 1024;
+use body::Incoming;
+
+/// Octets of a URL at most.
+const URL: u64 = 8 * 1024;
+
+/// Messages of one command at most.
+const MESSAGES: usize = 1_000;
+
+/// Where the messages go.
+struct Target {
+    account: AccountId,
+    mailbox: MailboxName,
+    /// What goes instead.
+    replaces: Option<(MailboxId, Uid)>,
+}
+
+/// Messages that are complete, and the one that is coming.
+#[derive(Default)]
+struct Arriving {
+    complete: Vec<Append>,
+    current: Option<Current>,
+}
+
+struct Current {
+    flags: Flags,
+    internal_date: Timestamp,
+    /// None until its first octets come.
+    body: Option<Incoming>,
+}
 
 impl<S: MailStore> Session<S> {
-    /// The literal is asked for only when the message can be taken.
-    pub(super) async fn append(&mut self, head: AppendHead, literal: Literal) -> Done {
-        let (account, mailbox, flags) = match self.append_target(&head) {
-            Ok(target) => target,
-            Err(failure) => {
-                self.wire.refuse_message();
-                return Err(failure);
-            }
-        };
-        self.wire.accept_message();
-        if literal.synchronising {
-            self.wire.responses.continuation("go on");
+    /// Each literal is asked for only when what is known until then is right.
+    pub(super) async fn append(&mut self, head: AppendHead, literal: Option<Literal>) -> Done {
+        let done = self.receive_and_store(head, literal).await;
+        if done.is_err() {
+            self.wire.refuse_message();
         }
-        let body = match self.receive(literal.size).await {
-            Ok(body) => body,
-            Err(failure) => {
-                self.wire.refuse_message();
-                return Err(failure);
-            }
-        };
-        let append = Append {
-            mailbox,
-            message_id: MessageId::new(),
-            flags,
-            internal_date: head.internal_date.unwrap_or_else(Timestamp::now),
-            body,
-        };
-        let placement = self.shared.store.append(account, append).await.map_err(try_create)?;
-        let code = format!("APPENDUID {} {}", placement.uid_validity, placement.uid);
-        Ok(Outcome::ok("APPEND completed").with_code(code))
+        done
     }
 
-    fn append_target(
-        &self,
-        head: &AppendHead,
-    ) -> Result<(crate::store::AccountId, MailboxName, crate::store::Flags), Failure> {
+    async fn receive_and_store(&mut self, head: AppendHead, literal: Option<Literal>) -> Done {
+        let target = self.append_target(&head)?;
+        let mut arriving = Arriving::default();
+        let (mut segment, mut literal) = (head.segment, literal);
+        loop {
+            for piece in segment.pieces {
+                self.take_piece(&target, &mut arriving, piece).await?;
+            }
+            match (segment.then, literal) {
+                (Then::End, None) => break,
+                (Then::Literal(usage), Some(announced)) => {
+                    self.check_use(usage)?;
+                    self.wire.accept_message();
+                    if announced.synchronising {
+                        self.wire.responses.continuation("go on");
+                    }
+                    let rest;
+                    (rest, literal) =
+                        self.take_literal(&target, &mut arriving, usage, announced.size).await?;
+                    segment = segment_behind(usage, rest).map_err(|invalid| bad(invalid.to_string()))?;
+                }
+                (Then::Literal(_), None) => return Err(bad("the message as a literal was expected")),
+                (Then::End, Some(_)) => return Err(bad("no literal was expected")),
+            }
+        }
+        self.end_message(&target, &mut arriving, false).await?;
+        self.store_all(target, arriving.complete).await
+    }
+
+    fn append_target(&self, head: &AppendHead) -> Result<Target, Failure> {
         let account = self.account.ok_or_else(|| bad("log in first"))?;
+        let replaces = head.replaces.as_ref().map(|replaced| self.replaced(replaced)).transpose()?;
         let mailbox = self.mailbox_name(&head.mailbox)?;
-        let flags = parse_flags(&head.flags)?;
         match self.shared.store.mailbox(account, &mailbox)? {
-            Some(_) => Ok((account, mailbox, flags)),
+            Some(_) => Ok(Target { account, mailbox, replaces }),
             None => Err(try_create(StoreError::NoSuchMailbox)),
         }
     }
 
-    async fn receive(&mut self, size: u64) -> Result<BodySource, Failure> {
-        let mut lines = LineEnds::default();
-        let mut body = if size <= IN_MEMORY {
-            Incoming::InMemory(BytesMut::new())
-        } else {
-            Incoming::Staged(self.shared.store.stage().await?)
-        };
+    fn replaced(&self, replaced: &Replaced) -> Result<(MailboxId, Uid), Failure> {
+        self.may_use("REPLACE")?;
+        let mailbox = self.writable_view()?.mailbox;
+        let uids = self.resolve(&replaced.message, replaced.uid)?;
+        let uid = uids.iter().next().ok_or(StoreError::Expunged)?;
+        Ok((mailbox, uid))
+    }
+
+    async fn take_piece(
+        &mut self,
+        target: &Target,
+        arriving: &mut Arriving,
+        piece: Piece,
+    ) -> Result<(), Failure> {
+        match piece {
+            Piece::Message { flags, internal_date } => {
+                let another = arriving.current.is_some();
+                if another {
+                    self.may_use("MULTIAPPEND")?;
+                    if target.replaces.is_some() {
+                        return Err(bad("one message takes the place of one"));
+                    }
+                    self.end_message(target, arriving, true).await?;
+                }
+                if arriving.complete.len() == MESSAGES {
+                    return Err(Failure::Refused(Outcome::no("LIMIT", "too many messages at once")));
+                }
+                let flags = parse_flags(&flags)?;
+                let internal_date = internal_date.unwrap_or_else(Timestamp::now);
+                arriving.current = Some(Current { flags, internal_date, body: None });
+                Ok(())
+            }
+            Piece::Url(url) => self.take_url(target.account, arriving, &url).await,
+        }
+    }
+
+    fn check_use(&self, usage: Use) -> Result<(), Failure> {
+        match usage {
+            Use::Message => Ok(()),
+            Use::Binary => self.may_use("BINARY"),
+            Use::Text | Use::Url => self.may_use("CATENATE"),
+            // RFC 6855 §4: not before it is enabled.
+            Use::Utf8 if self.enabled.has(Extension::Utf8) => Ok(()),
+            Use::Utf8 => Err(bad("UTF8=ACCEPT is not enabled")),
+        }
+    }
+
+    fn may_use(&self, capability: &str) -> Result<(), Failure> {
+        if self.offers(capability) { Ok(()) } else { Err(bad("unknown command")) }
+    }
+
+    /// Receives a literal; gives what stands behind it.
+    async fn take_literal(
+        &mut self,
+        target: &Target,
+        arriving: &mut Arriving,
+        usage: Use,
+        size: u64,
+    ) -> Result<(Bytes, Option<Literal>), Failure> {
+        if usage == Use::Url && size > URL {
+            return Err(bad("the URL is too long"));
+        }
+        let mut url = BytesMut::new();
         loop {
             match self.wire.message_event().await? {
-                Event::Chunk(chunk) => body.write(lines.normalise(chunk)).await?,
-                Event::AppendEnd(true) => break,
-                Event::AppendEnd(false) => return Err(bad("one message, and then the end of the command")),
+                Event::Chunk(chunk) if usage == Use::Url => url.extend_from_slice(&chunk),
+                Event::Chunk(chunk) => self.take_octets(arriving, chunk, usage == Use::Binary).await?,
+                Event::AppendMore(rest, literal) => {
+                    if usage == Use::Url {
+                        self.take_url(target.account, arriving, &url).await?;
+                    }
+                    return Ok((rest, literal));
+                }
+                Event::LiteralTooLarge { literal, .. } if literal.synchronising => return Err(too_big()),
                 Event::LiteralTooLarge { .. } | Event::LineTooLong => {
                     return Err(Failure::Ended(Ended::Bye("the command is too long")));
                 }
                 _ => return Err(Failure::Ended(Ended::Bye("out of step"))),
             }
         }
-        body.write(lines.end()).await?;
-        Ok(match body {
-            Incoming::InMemory(octets) => BodySource::Bytes(octets.freeze()),
-            Incoming::Staged(body) => BodySource::Staged(body),
-        })
     }
-}
 
-enum Incoming {
-    InMemory(BytesMut),
-    Staged(StagedBody),
-}
-
-impl Incoming {
-    async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError> {
-        match self {
-            Self::InMemory(octets) => octets.extend_from_slice(&chunk),
-            Self::Staged(body) if !chunk.is_empty() => body.write(chunk).await?,
-            Self::Staged(_) => {}
+    async fn take_octets(&self, arriving: &mut Arriving, chunk: Bytes, binary: bool) -> Result<(), Failure> {
+        let Some(current) = &mut arriving.current else { return Err(bad("no message was begun")) };
+        let body = current.body.get_or_insert_with(|| Incoming::new(binary));
+        // One literal was checked by the framer; here many come together.
+        if body.size + chunk.len() as u64 > *self.shared.options.limits.message_size {
+            return Err(too_big());
         }
+        Ok(body.write(&self.shared.store, chunk).await?)
+    }
+
+    async fn end_message(&self, target: &Target, arriving: &mut Arriving, many: bool) -> Result<(), Failure> {
+        let Some(Current { flags, internal_date, body }) = arriving.current.take() else { return Ok(()) };
+        let body = body.unwrap_or_else(|| Incoming::new(false));
+        let many = many || !arriving.complete.is_empty();
+        let body = body.end(&self.shared.store, many).await?;
+        let (mailbox, message_id) = (target.mailbox.clone(), MessageId::new());
+        arriving.complete.push(Append { mailbox, message_id, flags, internal_date, body });
         Ok(())
     }
-}
 
-/// Gives lines the ends that the store wants: a CR or LF alone becomes CRLF. Some clients append what they have on
-/// disk.
-#[derive(Debug, Default)]
-struct LineEnds {
-    /// The last octet was a CR, which is not given on yet.
-    carriage_return: bool,
-}
-
-impl LineEnds {
-    fn normalise(&mut self, chunk: Bytes) -> Bytes {
-        if !self.carriage_return && is_normal(&chunk) {
-            return chunk;
+    async fn store_all(&mut self, target: Target, mut messages: Vec<Append>) -> Done {
+        let Target { account, mailbox, replaces } = target;
+        let store = &self.shared.store;
+        let placed = match (messages.len(), messages.pop(), replaces) {
+            (1, Some(message), Some((from, uid))) => {
+                store.replace(account, message, from, uid).await.map(|placement| vec![placement])
+            }
+            (1, Some(message), None) => store.append(account, message).await.map(|placement| vec![placement]),
+            (_, last, _) => {
+                messages.extend(last);
+                store.append_together(account, mailbox, messages).await
+            }
+        };
+        let code = append_uid(&placed.map_err(try_create)?);
+        if replaces.is_none() {
+            let outcome = Outcome::ok("APPEND completed");
+            return Ok(code.into_iter().fold(outcome, Outcome::with_code));
         }
-        let mut normal = BytesMut::with_capacity(chunk.len() + chunk.len() / 16 + 2);
-        for &octet in &chunk {
-            if octet == b'\n' {
-                normal.extend_from_slice(b"\r\n");
-                self.carriage_return = false;
-                continue;
-            }
-            if std::mem::replace(&mut self.carriage_return, octet == b'\r') {
-                normal.extend_from_slice(b"\r\n");
-            }
-            if octet != b'\r' {
-                normal.extend_from_slice(&[octet]);
-            }
+        // RFC 8508 §4.3: untagged, before the EXPUNGE, which comes with the news.
+        if let Some(code) = code {
+            self.wire.responses.untagged(&Outcome::ok("the message is here").with_code(code));
         }
-        normal.freeze()
-    }
-
-    /// What was held back.
-    fn end(&mut self) -> Bytes {
-        let held_back = std::mem::take(&mut self.carriage_return);
-        Bytes::from_static(if held_back { b"\r\n" } else { b"" })
+        Ok(Outcome::ok("REPLACE completed"))
     }
 }
 
-/// Every CR is before an LF, every LF behind a CR.
-fn is_normal(chunk: &[u8]) -> bool {
-    let mut before = 0;
-    for &octet in chunk {
-        if (before == b'\r') != (octet == b'\n') {
-            return false;
-        }
-        before = octet;
-    }
-    before != b'\r'
+fn append_uid(placements: &[Placement]) -> Option<String> {
+    let uids = uid_set(&placements.iter().map(|placement| placement.uid).collect());
+    placements.first().map(|first| format!("APPENDUID {} {uids}", first.uid_validity))
+}
+
+fn too_big() -> Failure {
+    Failure::Refused(Outcome::no("TOOBIG", "the message is too large"))
 }

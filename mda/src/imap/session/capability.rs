@@ -40,6 +40,8 @@ enum When {
 const CAPABILITIES: &[Capability] = &[
     announced("APPENDLIMIT", When::LoggedIn),
     announced("AUTH=PLAIN", When::LoginAllowed),
+    announced("BINARY", When::LoggedIn),
+    announced("CATENATE", When::LoggedIn),
     announced("CHILDREN", When::LoggedIn),
     announced("COMPRESS=DEFLATE", When::LoggedIn),
     announced("CREATE-SPECIAL-USE", When::LoggedIn),
@@ -56,8 +58,10 @@ const CAPABILITIES: &[Capability] = &[
     announced("LITERAL-", When::InsteadOf("LITERAL+")),
     announced("LOGINDISABLED", When::LoginDisabled),
     announced("MOVE", When::LoggedIn),
+    announced("MULTIAPPEND", When::LoggedIn),
     announced("NAMESPACE", When::LoggedIn),
     announced("PREVIEW", When::LoggedIn),
+    announced("REPLACE", When::LoggedIn),
     announced("SASL-IR", When::BeforeLogin),
     announced("SEARCHRES", When::LoggedIn),
     announced("SORT", When::LoggedIn),
@@ -71,6 +75,7 @@ const CAPABILITIES: &[Capability] = &[
     announced("UIDPLUS", When::LoggedIn),
     announced("UNAUTHENTICATE", When::LoggedIn),
     announced("UNSELECT", When::LoggedIn),
+    announced("UTF8=ACCEPT", When::LoggedIn),
 ];
 
 const fn announced(name: &'static str, when: When) -> Capability {

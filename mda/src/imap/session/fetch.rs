@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Done, Failure, Outcome, Session};
+use crate::imap::Shared;
 use crate::imap::content::Content;
 use crate::imap::parse::{FetchItem, MessageSet};
 use crate::imap::wire::Ended;
@@ -13,6 +14,7 @@ use crate::outline::Outline;
 use crate::store::{FlagChange, Flags, MailStore, MailboxId, Row, StoreError, SystemFlag, Uid, UidSet};
 
 use item::Needs;
+pub(super) use item::{Value, section_value};
 
 /// Messages whose rows are read at once.
 const ROWS: usize = 4_096;
@@ -116,7 +118,7 @@ impl<S: MailStore> Session<S> {
         let Some(number) = self.view()?.number(row.uid) else { return Ok(()) };
         // All that may fail is done before the response begins.
         let loaded = match outline {
-            Ok(outline) => self.load(row, outline, Needs::of(items)).await,
+            Ok(outline) => load(&self.shared, row, outline, items).await,
             Err(error) => Err(error),
         };
         let content = match loaded {
@@ -151,29 +153,6 @@ impl<S: MailStore> Session<S> {
         Ok(self.wire.relieve().await?)
     }
 
-    async fn load(
-        &self,
-        row: &Row,
-        outline: Option<Outline>,
-        needs: Needs,
-    ) -> Result<Content<S>, StoreError> {
-        let look_into = Arc::clone(&self.shared.look_into);
-        let mut content = Content::new(self.shared.store.clone(), look_into, row.email, row.size, outline);
-        if needs.octets {
-            content.begin().await?;
-        }
-        if needs.header {
-            content.load_header().await?;
-        }
-        if needs.fields {
-            content.load_fields().await?;
-        }
-        if needs.structure {
-            content.load_structure().await?;
-        }
-        Ok(content)
-    }
-
     /// Sends a range of the message as the octets of a literal, which was announced: there is no way back.
     async fn send_octets(&mut self, content: &Content<S>, range: Range<u64>) -> Result<(), Failure> {
         let mut at = range.start;
@@ -185,6 +164,31 @@ impl<S: MailStore> Session<S> {
         }
         Ok(())
     }
+}
+
+/// Reads as much of a message as its items need.
+pub(super) async fn load<S: MailStore>(
+    shared: &Shared<S>,
+    row: &Row,
+    outline: Option<Outline>,
+    items: &[FetchItem],
+) -> Result<Content<S>, StoreError> {
+    let needs = Needs::of(items);
+    let look_into = Arc::clone(&shared.look_into);
+    let mut content = Content::new(shared.store.clone(), look_into, row.email, row.size, outline);
+    if needs.octets {
+        content.begin().await?;
+    }
+    if needs.header {
+        content.load_header().await?;
+    }
+    if needs.fields {
+        content.load_fields().await?;
+    }
+    if needs.structure {
+        content.load_structure().await?;
+    }
+    Ok(content)
 }
 
 /// The store failed when a part of the response was out.

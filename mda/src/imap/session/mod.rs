@@ -34,7 +34,7 @@ use crate::store::{AccountId, Flags, MailStore, MailboxName, ModSeq, StoreError,
 
 pub(crate) use capability::can_be_hidden;
 use capability::{Client, Hidden};
-use enable::Enabled;
+use enable::{Enabled, Extension};
 
 pub(super) struct Session<S> {
     shared: Arc<Shared<S>>,
@@ -132,12 +132,12 @@ impl<S: MailStore> Session<S> {
             Event::Command(frame) => self.command(frame).await?,
             Event::Append(head, literal) => {
                 let tag = head.tag.clone();
-                let done = self.append(head, literal).await;
+                let done = self.append(*head, Some(literal)).await;
                 self.finish(&tag, done, Tidings::All).await?;
             }
             Event::LiteralTooLarge { tag, literal } => self.refuse_literal(tag, literal)?,
             Event::LineTooLong => return Err(Ended::Bye("the command is too long")),
-            Event::Chunk(_) | Event::AppendEnd(_) => return Err(Ended::Bye("out of step")),
+            Event::Chunk(_) | Event::AppendMore(..) => return Err(Ended::Bye("out of step")),
         }
         Ok(())
     }
@@ -242,6 +242,7 @@ impl<S: MailStore> Session<S> {
             Command::Unsubscribe(mailbox) => self.subscribe(account, &mailbox, false).await,
             Command::Select(mailbox) => self.select(account, &mailbox, false).await,
             Command::Examine(mailbox) => self.select(account, &mailbox, true).await,
+            Command::Append(head) => self.append(head, None).await,
             Command::Idle => self.idle().await,
             command => match self.selected {
                 Some(_) => self.execute_selected(tag, command).await,
@@ -252,6 +253,12 @@ impl<S: MailStore> Session<S> {
 
     async fn execute_selected(&mut self, tag: &str, command: Command) -> Done {
         match command {
+            // RFC 6855 §3: the charset is UTF-8 then, and is not said.
+            Command::Search { search, .. }
+                if search.charset.is_some() && self.enabled.has(Extension::Utf8) =>
+            {
+                Err(bad("UTF8=ACCEPT is enabled: leave the charset out"))
+            }
             Command::Check => Ok(Outcome::ok("CHECK completed")),
             Command::Close => self.close().await,
             Command::Unselect => Ok(self.unselect()),

@@ -51,6 +51,13 @@ impl Server {
         Self { imap, store, shutdown: CancellationToken::new() }
     }
 
+    /// The same mail after the service has ended and begun again.
+    pub(super) async fn reopened(self) -> Self {
+        let Self { imap, store, .. } = self;
+        drop(imap);
+        Self::over(store.reopen().await, |_| {})
+    }
+
     /// The same mail on a disk without space.
     pub(super) async fn without_space(self) -> Self {
         let Self { imap, store, .. } = self;

@@ -188,7 +188,7 @@ impl LocalStore {
     }
 }
 
-fn copy_of(row: &Row, mailbox: MailboxId, uid: Uid, modseq: u64) -> Placed {
+pub(super) fn copy_of(row: &Row, mailbox: MailboxId, uid: Uid, modseq: u64) -> Placed {
     Placed {
         mailbox: mailbox.0,
         uid,

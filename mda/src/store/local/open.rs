@@ -145,6 +145,7 @@ fn open_once(
             _lock: Arc::clone(lock),
         }),
     };
+    store.drop_gatherings()?;
     for mailbox in store.removed_mailboxes()? {
         store.inner.housekeeper.purge(mailbox);
     }

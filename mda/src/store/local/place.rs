@@ -11,10 +11,10 @@ use tokio::sync::watch;
 use super::LocalStore;
 use crate::outline::Outline;
 use crate::store::gate::Gate;
-use crate::store::record::{Change, Delivered, Outlined, Placed};
+use crate::store::record::{Change, Delivered, Expunged, Outlined, Placed, Uids};
 use crate::store::{
-    AccountId, Append, BodySource, Delivery, EmailId, Flags, Mailbox, MailboxName, Placement, Receipt,
-    Result, StoreError,
+    AccountId, Append, BodySource, Delivery, EmailId, Flags, Mailbox, MailboxId, MailboxName, Placement,
+    Receipt, Result, StoreError, Uid,
 };
 
 /// The most recipients of one delivery: a record lists them all.
@@ -24,21 +24,40 @@ const MAX_RECIPIENTS: usize = 1_000;
 const OUTLINE_INLINE: usize = 64 * 1024;
 
 /// A message to be placed.
-struct New {
+pub(super) struct New {
     message_id: MessageId,
     internal_date: Timestamp,
     size: u64,
     /// Empty if it is made later.
     outline: Bytes,
+    /// The message that goes by the same record.
+    pub(super) replaces: Option<Replaced>,
+}
+
+/// A message that another takes the place of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Replaced {
+    pub(super) account: AccountId,
+    pub(super) mailbox: MailboxId,
+    pub(super) uid: Uid,
+}
+
+impl New {
+    /// A client's message, its flags and its octets.
+    pub(super) async fn of(append: Append) -> (Self, Flags, BodySource) {
+        let Append { mailbox: _, message_id, flags, internal_date, body } = append;
+        let outline = outline(&body).await;
+        (Self { message_id, internal_date, size: octets(&body), outline, replaces: None }, flags, body)
+    }
 }
 
 /// Where a message goes.
-struct Target {
-    account: AccountId,
-    mailbox: MailboxName,
-    flags: Flags,
+pub(super) struct Target {
+    pub(super) account: AccountId,
+    pub(super) mailbox: MailboxName,
+    pub(super) flags: Flags,
     /// For deliveries, the second part of the idempotency key.
-    recipient: Option<String>,
+    pub(super) recipient: Option<String>,
 }
 
 enum Attempt {
@@ -58,6 +77,7 @@ impl LocalStore {
             internal_date: delivery.internal_date,
             size: octets(&delivery.body),
             outline: outline(&delivery.body).await,
+            replaces: None,
         };
         let mut addresses: Vec<String> = delivery.recipients.iter().map(|to| to.address.clone()).collect();
         let _claim = self.claim(new.message_id, addresses.clone()).await;
@@ -93,21 +113,24 @@ impl LocalStore {
     }
 
     pub(super) async fn message_append(&self, account: AccountId, append: Append) -> Result<Placement> {
-        let new = New {
-            message_id: append.message_id,
-            internal_date: append.internal_date,
-            size: octets(&append.body),
-            outline: outline(&append.body).await,
-        };
-        let target = Target { account, mailbox: append.mailbox, flags: append.flags, recipient: None };
-        let placed = self.place(&new, &[target], append.body).await?;
+        let mailbox = append.mailbox.clone();
+        let (new, flags, body) = New::of(append).await;
+        let target = Target { account, mailbox, flags, recipient: None };
+        let placed = self.place(&new, &[target], body).await?;
         placed.into_iter().next().unwrap_or(Err(StoreError::NoSuchMailbox))
     }
 
-    async fn place(&self, new: &New, targets: &[Target], body: BodySource) -> Result<Vec<Result<Placement>>> {
+    pub(super) async fn place(
+        &self,
+        new: &New,
+        targets: &[Target],
+        body: BodySource,
+    ) -> Result<Vec<Result<Placement>>> {
         // Ascending, so that two deliveries to the same accounts do not wait for each other.
+        let accounts = targets.iter().map(|target| target.account);
+        let accounts = accounts.chain(new.replaces.map(|replaced| replaced.account));
         let gates: BTreeMap<AccountId, Arc<Gate>> =
-            targets.iter().map(|target| (target.account, self.inner.gates.of(target.account.0))).collect();
+            accounts.map(|account| (account, self.inner.gates.of(account.0))).collect();
         let mut body = Some(body);
         loop {
             match self.try_place(&gates, new, targets, &mut body)? {
@@ -167,6 +190,13 @@ impl LocalStore {
         let Some(body) = body.take().filter(|_| !change.placed.is_empty()) else {
             return Ok(Attempt::Proposed(placements, None));
         };
+        if let Some(Replaced { account, mailbox, uid }) = new.replaces
+            && let Some(heads) = heads.get_mut(&account)
+        {
+            let modseq = heads.of(&self.inner.table, mailbox.0)?.take_modseq();
+            let uids = vec![Uids { first: uid, last: uid }];
+            change.expunged.push(Expunged { mailbox: mailbox.0, modseq, uids });
+        }
         (change.body, change.marks) = self.take(|marks| {
             marks.email += 1;
             marks.email

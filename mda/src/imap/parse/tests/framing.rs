@@ -22,7 +22,7 @@ fn events(input: &[u8], pieces: &[usize]) -> Vec<Event> {
                     *chunk = [&chunk[..], &more].concat().into();
                 }
                 (event, _) => {
-                    if matches!(event, Event::Append(..)) {
+                    if matches!(event, Event::Append(..) | Event::AppendMore(_, Some(_))) {
                         framer.accept_message();
                     }
                     events.push(event);
@@ -98,9 +98,15 @@ fn a_line_beyond_the_limit_ends_it_all() {
 fn a_message_is_streamed() {
     let head = |mailbox: &'static str, flags: &[&str], internal_date: Option<&str>| AppendHead {
         tag: "a".into(),
+        replaces: None,
         mailbox: Bytes::from_static(mailbox.as_bytes()),
-        flags: flags.iter().map(|&flag| flag.into()).collect(),
-        internal_date: internal_date.map(|date| date.parse().unwrap()),
+        segment: Segment {
+            pieces: vec![Piece::Message {
+                flags: flags.iter().map(|&flag| flag.into()).collect(),
+                internal_date: internal_date.map(|date| date.parse().unwrap()),
+            }],
+            then: Then::Literal(Use::Message),
+        },
     };
     let chunk = Event::Chunk(Bytes::from_static(b"Hi\r\nyou"));
     for (line, head, synchronising) in [
@@ -116,25 +122,76 @@ fn a_message_is_streamed() {
         assert_eq!(
             whole(&format!("{line}\r\nHi\r\nyou\r\nb NOOP\r\n")),
             [
-                Event::Append(head, literal(7, synchronising)),
+                Event::Append(Box::new(head), literal(7, synchronising)),
                 chunk.clone(),
-                Event::AppendEnd(true),
+                Event::AppendMore(Bytes::new(), None),
                 command("b NOOP")
             ],
             "{line}"
         );
     }
-    let events = whole("a APPEND x {7+}\r\nHi\r\nyou (\\Seen) {3}\r\n");
-    assert_eq!(events.last(), Some(&Event::AppendEnd(false)));
-    let events = whole("a APPEND x {7+}\r\nHi\r\nyou (\\Seen) {3+}\r\nabc\r\n");
-    assert!(matches!(events.last(), Some(Event::LiteralTooLarge { .. })));
+    let more = |rest: &'static str, literal| Event::AppendMore(Bytes::from_static(rest.as_bytes()), literal);
+    let events = whole("a APPEND x {7+}\r\nHi\r\nyou (\\Seen) {3}\r\nabc )\r\n");
+    assert_eq!(
+        events[2..],
+        [more(" (\\Seen) ", Some(literal(3, true))), Event::Chunk("abc".into()), more(" )", None)]
+    );
+    let events = whole("a APPEND x {7+}\r\nHi\r\nyou {1001+}\r\n");
+    assert_eq!(events.last(), Some(&Event::LiteralTooLarge { tag: None, literal: literal(1_001, false) }));
+    let events = whole("a APPEND x {7+}\r\nHi\r\nyou {1001}\r\nb NOOP\r\n");
+    assert_eq!(events.last(), Some(&command("b NOOP")));
+}
+
+#[test]
+fn literals_of_messages_stand_in_many_places() {
+    for (line, usage, pieces) in [
+        ("a APPEND x ~{3}", Use::Binary, 1),
+        ("a APPEND x (\\Seen) UTF8 (~{3+}", Use::Utf8, 1),
+        ("a APPEND x CATENATE (TEXT {3}", Use::Text, 1),
+        ("a APPEND x CATENATE (URL \"/x/;UID=1\" URL /y/;UID=2 TEXT {3}", Use::Text, 3),
+        ("a APPEND x CATENATE (URL {3}", Use::Url, 1),
+        ("a APPEND x CATENATE (URL a) (b) {3}", Use::Message, 3),
+        ("a REPLACE 4 x {3}", Use::Message, 1),
+        ("a UID REPLACE * x ~{3}", Use::Binary, 1),
+    ] {
+        match whole(&format!("{line}\r\n")).as_slice() {
+            [Event::Append(head, _)] => {
+                assert_eq!(head.segment.then, Then::Literal(usage), "{line}");
+                assert_eq!(head.segment.pieces.len(), pieces, "{line}");
+            }
+            events => panic!("{line}: {events:?}"),
+        }
+    }
+    for line in
+        ["a APPEND x UTF8 ({3}", "a APPEND x CATENATE ({3}", "a REPLACE 1:2 x {3}", "a APPEND x TEXT {3}"]
+    {
+        assert_eq!(whole(&format!("{line}\r\n")), [Event::Continue], "{line}");
+    }
+}
+
+#[test]
+fn what_follows_a_message_is_read_by_what_it_was() {
+    let behind = |usage, rest: &'static str| segment_behind(usage, Bytes::from_static(rest.as_bytes()));
+    let then = |usage, rest| behind(usage, rest).map(|segment| segment.then).ok();
+    assert_eq!(then(Use::Message, ""), Some(Then::End));
+    assert_eq!(then(Use::Message, " (a) ~"), Some(Then::Literal(Use::Binary)));
+    assert_eq!(then(Use::Message, ")"), None);
+    assert_eq!(then(Use::Utf8, ")"), Some(Then::End));
+    assert_eq!(then(Use::Utf8, ""), None);
+    assert_eq!(then(Use::Text, ")"), Some(Then::End));
+    assert_eq!(then(Use::Text, " URL x TEXT "), Some(Then::Literal(Use::Text)));
+    assert_eq!(then(Use::Url, " URL x) \"7-Feb-1994 21:52:25 -0800\" "), None);
+    assert_eq!(then(Use::Url, " URL x) \" 7-Feb-1994 21:52:25 -0800\" "), Some(Then::Literal(Use::Message)));
+    assert_eq!(then(Use::Text, ""), None);
 }
 
 #[test]
 fn a_refused_message_is_not_taken_for_commands() {
-    for (input, comes) in
-        [("a APPEND x {8}\r\nb NOOP\r\n", true), ("a APPEND x {8+}\r\nz NOOP\r\n\r\nb NOOP\r\n", true)]
-    {
+    for (input, comes) in [
+        ("a APPEND x {8}\r\nb NOOP\r\n", true),
+        ("a APPEND x {8+}\r\nz NOOP\r\n\r\nb NOOP\r\n", true),
+        ("a APPEND x {2+}\r\nzz {4+}\r\n\r\nx\n {1}\r\nb NOOP\r\n", true),
+    ] {
         let mut framer = Framer::new(LIMITS);
         framer.buffer().extend_from_slice(input.as_bytes());
         assert!(matches!(framer.next_event(), Some(Event::Append(..))));

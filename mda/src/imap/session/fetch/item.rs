@@ -70,13 +70,27 @@ fn are_known(names: &[Bytes]) -> bool {
 }
 
 /// What an item's value is.
-enum Value {
+pub(in crate::imap::session) enum Value {
     /// There is no such part.
     Nil,
     /// Octets of the message as they are.
     Range(Range<u64>),
     /// Octets that were made of it.
     Made(Bytes),
+}
+
+impl Value {
+    /// The octets of it that are asked for.
+    pub(in crate::imap::session) fn cut(self, partial: Option<Partial>) -> Self {
+        match self {
+            Self::Nil => Self::Nil,
+            Self::Range(range) => Self::Range(cut(range, partial)),
+            Self::Made(octets) => {
+                let range = cut(0..octets.len() as u64, partial);
+                Self::Made(octets.slice(range.start as usize..range.end as usize))
+            }
+        }
+    }
 }
 
 impl<S: MailStore> Session<S> {
@@ -153,17 +167,15 @@ impl<S: MailStore> Session<S> {
     ) -> Result<(), Failure> {
         let responses = &mut self.wire.responses;
         responses.origin(partial).raw(" ");
-        match value {
+        match value.cut(partial) {
             Value::Nil => {
                 responses.raw("NIL");
             }
             Value::Made(octets) => {
-                let range = cut(0..octets.len() as u64, partial);
-                responses.literal_head(range.end - range.start);
-                responses.text_octets(&octets[range.start as usize..range.end as usize]);
+                responses.literal_head(octets.len() as u64);
+                responses.text_octets(&octets);
             }
             Value::Range(range) => {
-                let range = cut(range, partial);
                 responses.literal_head(range.end - range.start);
                 self.send_octets(content, range).await?;
             }
@@ -225,7 +237,10 @@ fn cut(range: Range<u64>, partial: Option<Partial>) -> Range<u64> {
     start..start.saturating_add(length).min(range.end)
 }
 
-async fn section_value<S: MailStore>(content: &Content<S>, section: &Section) -> Result<Value, Failure> {
+pub(in crate::imap::session) async fn section_value<S: MailStore>(
+    content: &Content<S>,
+    section: &Section,
+) -> Result<Value, Failure> {
     if section.part.is_empty() {
         return Ok(match &section.text {
             None => Value::Range(0..content.size()),

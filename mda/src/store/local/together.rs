@@ -1,0 +1,156 @@
+//! Messages that are appended together, all of them or none (RFC 3502), and one that takes another's place (RFC 8508).
+//!
+//! A record holds one body, so several messages are several records. They are gathered where nobody looks, in a
+//! mailbox that belongs to no account, and one last record puts them all where they belong and removes that mailbox. A
+//! crash before it leaves a mailbox of nobody's, which the next start removes.
+
+use std::thread;
+
+use super::LocalStore;
+use super::change::copy_of;
+use super::place::{New, Replaced, Target};
+use crate::store::record::{Change, Nothing, Placed, Removed};
+use crate::store::{
+    AccountId, Append, Mailbox, MailboxId, MailboxName, Placement, Result, StoreError, Uid, keys,
+};
+
+/// Whom mailboxes belong to in which messages are gathered: accounts' numbers begin at 1.
+const NOBODY: AccountId = AccountId(0);
+
+/// The most messages that are appended together: one record places them all.
+const MAX_TOGETHER: usize = 1_000;
+
+impl LocalStore {
+    pub(super) async fn messages_append(
+        &self,
+        account: AccountId,
+        mailbox: &MailboxName,
+        appends: Vec<Append>,
+    ) -> Result<Vec<Placement>> {
+        if appends.len() > MAX_TOGETHER {
+            let limit = MAX_TOGETHER as u64;
+            return Err(StoreError::OverLimit { what: "messages of one append", limit });
+        }
+        let gathering = self.new_gathering().await?;
+        let placed = match self.gather_messages(&gathering, appends).await {
+            Ok(()) => self.place_gathered(&gathering, account, mailbox).await,
+            Err(error) => Err(error),
+        };
+        if placed.is_err() {
+            self.drop_gathering(gathering.id).await?;
+        }
+        self.mailbox_is_gone(&self.inner.gates.of(NOBODY.0), gathering.id.0);
+        placed
+    }
+
+    async fn new_gathering(&self) -> Result<Mailbox> {
+        let mut state = self.new_mailbox(NOBODY.0, &MailboxName::inbox(), None);
+        state.name = state.id.to_string();
+        let id = MailboxId(state.id);
+        let change = Change { marks: self.take(|_| ()).1, mailboxes: vec![state], ..Change::default() };
+        self.propose(&change).await?;
+        self.read_mailbox_by_id(id)?.ok_or(StoreError::NoSuchMailbox)
+    }
+
+    async fn gather_messages(&self, gathering: &Mailbox, appends: Vec<Append>) -> Result<()> {
+        for append in appends {
+            let (new, flags, body) = New::of(append).await;
+            let target = Target { account: NOBODY, mailbox: gathering.name.clone(), flags, recipient: None };
+            self.place(&new, &[target], body).await?.into_iter().collect::<Result<Vec<_>>>()?;
+        }
+        Ok(())
+    }
+
+    /// One record that places them in their mailbox, in order, and ends the gathering.
+    async fn place_gathered(
+        &self,
+        gathering: &Mailbox,
+        account: AccountId,
+        name: &MailboxName,
+    ) -> Result<Vec<Placement>> {
+        let gate = self.inner.gates.of(account.0);
+        let id = gathering.id;
+        let rows = self.read_aside(move |store| store.rows_within(id, 1..=Uid::MAX)).await?;
+        loop {
+            let proposed = {
+                let mut heads = gate.heads.lock();
+                if heads.restructuring {
+                    None
+                } else {
+                    let mailbox = self.read_mailbox(account, name)?.ok_or(StoreError::NoSuchMailbox)?;
+                    let head = heads.of(&self.inner.table, mailbox.id.0)?;
+                    let mut placed: Vec<Placed> = Vec::with_capacity(rows.len());
+                    for row in &rows {
+                        placed.push(copy_of(row, mailbox.id, head.take_uid()?, head.take_modseq()));
+                    }
+                    let placements =
+                        placed.iter().map(|placed| placement(account, &mailbox, placed.uid)).collect();
+                    let removed_mailboxes = vec![Removed { id: id.0, last_segment: 0 }];
+                    let change = Change { removed_mailboxes, placed, ..Change::default() };
+                    Some((placements, self.propose(&change)))
+                }
+            };
+            match proposed {
+                Some((placements, append)) => {
+                    append.await?;
+                    return Ok(placements);
+                }
+                None => drop(gate.changes.lock().await),
+            }
+        }
+    }
+
+    async fn drop_gathering(&self, gathering: MailboxId) -> Result<()> {
+        let removed = Removed { id: gathering.0, last_segment: 0 };
+        let change = Change { removed_mailboxes: vec![removed], ..Change::default() };
+        self.propose_bookkeeping(&change).await?;
+        Ok(())
+    }
+
+    /// What a crash has left of messages that were being gathered: nobody was told of them.
+    pub(super) fn drop_gatherings(&self) -> Result<()> {
+        for id in self.gatherings()? {
+            let removed_mailboxes = vec![Removed { id, last_segment: 0 }];
+            let append = self.propose_bookkeeping(&Change { removed_mailboxes, ..Change::default() });
+            // Whoever opens a store may wait, but not in a way that a runtime forbids.
+            let waited = thread::scope(|scope| scope.spawn(|| append.wait()).join());
+            waited.unwrap_or(Err(journal::Error::Closed))?;
+            self.inner.housekeeper.purge(id);
+        }
+        Ok(())
+    }
+
+    pub(in crate::store) fn gatherings(&self) -> Result<Vec<u64>> {
+        let rows = self.inner.table.scan::<Nothing>(keys::within(&keys::listed_account(NOBODY.0)));
+        rows.map(|row| Ok(keys::last_u64(&row?.0))).collect()
+    }
+
+    pub(super) async fn message_replace(
+        &self,
+        account: AccountId,
+        append: Append,
+        mailbox: MailboxId,
+        uid: Uid,
+    ) -> Result<Placement> {
+        let owner = self.mailbox_state(mailbox)?.ok_or(StoreError::NoSuchMailbox)?.account;
+        let gate = self.inner.gates.of(owner);
+        let _changes = gate.changes.lock().await;
+        self.read_row(mailbox, uid)?.ok_or(StoreError::Expunged)?;
+        let to = append.mailbox.clone();
+        let (mut new, flags, body) = New::of(append).await;
+        new.replaces = Some(Replaced { account: AccountId(owner), mailbox, uid });
+        let target = Target { account, mailbox: to, flags, recipient: None };
+        let placed = self.place(&new, &[target], body).await?;
+        placed.into_iter().next().unwrap_or(Err(StoreError::NoSuchMailbox))
+    }
+}
+
+fn placement(account: AccountId, mailbox: &Mailbox, uid: Uid) -> Placement {
+    Placement {
+        account,
+        mailbox: mailbox.id,
+        mailbox_name: mailbox.name.clone(),
+        uid_validity: mailbox.uid_validity,
+        uid,
+    }
+}
