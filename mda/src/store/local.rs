@@ -304,6 +304,20 @@ impl MailStore for LocalStore {
         self.read_aside(move |store| store.read_body(email, range)).await
     }
 
+    async fn read_each(
+        &self,
+        emails: Vec<EmailId>,
+        mut visit: impl FnMut(usize, Result<Bytes>) + Send + 'static,
+    ) -> Result<()> {
+        self.read_aside(move |store| {
+            for (place, email) in emails.into_iter().enumerate() {
+                visit(place, store.read_body(email, 0..u64::MAX));
+            }
+            Ok(())
+        })
+        .await
+    }
+
     async fn outlines(&self, emails: Vec<EmailId>) -> Vec<Result<Outline>> {
         let number = emails.len();
         let read = move |store: &Self| {

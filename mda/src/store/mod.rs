@@ -204,6 +204,14 @@ pub trait MailStore: Clone + Send + Sync + 'static {
     /// Octets of a body, `range` cut to its size. Read large bodies piece by piece.
     fn read(&self, email: EmailId, range: Range<u64>) -> impl Future<Output = Result<Bytes>> + Send;
 
+    /// Reads whole bodies one after the other, and gives each to `visit` with its place in `emails`, on a thread that may
+    /// block. For many small messages: one is in memory at a time.
+    fn read_each(
+        &self,
+        emails: Vec<EmailId>,
+        visit: impl FnMut(usize, Result<Bytes>) + Send + 'static,
+    ) -> impl Future<Output = Result<()>> + Send;
+
     /// What is to be known of messages without reading them, in the order asked for; bodies are not read, save that of
     /// a message so new and large that its outline is not made yet.
     fn outlines(&self, emails: Vec<EmailId>) -> impl Future<Output = Vec<Result<Outline>>> + Send;

@@ -6,6 +6,7 @@ mod text;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use message::mime::Structure;
 
 use super::{Done, Failure, Outcome, Session, bad};
 use crate::imap::content::Content;
@@ -21,6 +22,8 @@ use text::DecodedText;
 const ROWS: usize = 4_096;
 /// Messages whose outlines are read at once.
 pub(super) const OUTLINES: usize = 256;
+/// Messages up to this size are read one behind the other; larger ones wait for memory.
+const SMALL: u64 = 128 * 1024;
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn search(&mut self, tag: &str, uid: bool, search: Search) -> Done {
@@ -83,33 +86,55 @@ impl<S: MailStore> Session<S> {
             return Ok(found);
         }
         let outlines = self.shared.store.outlines(open.iter().map(|row| row.email).collect()).await;
+        let mut unread = Vec::new();
         for (row, outline) in open.into_iter().zip(outlines) {
-            let looked = match outline {
-                Ok(outline) => self.look_into(test, row, outline).await,
-                Err(error) => Err(error),
-            };
-            match looked {
-                Ok(true) => found.push(row.uid),
-                Ok(false) | Err(StoreError::Expunged) => {}
-                // One damaged message must not hide all others from every search.
-                Err(error @ StoreError::CorruptBody { .. }) => {
-                    tracing::error!(%error, "a message cannot be searched");
-                }
-                Err(error) => return Err(error.into()),
+            let Some(outline) = readable(outline)? else { continue };
+            let fields = outline.fields().cloned();
+            match test.answer(&Candidate { fields: fields.as_deref(), ..Candidate::of(row) }) {
+                Some(true) => found.push(row.uid),
+                Some(false) => {}
+                None => unread.push((row.clone(), outline)),
+            }
+        }
+        let (small, large) = unread.into_iter().partition(|(row, _)| row.size <= SMALL);
+        found.extend(self.read_small(test, small).await?);
+        for (row, outline) in large {
+            if readable(self.read_large(test, &row, outline).await)? == Some(true) {
+                found.push(row.uid);
             }
         }
         found.sort_unstable();
         Ok(found)
     }
 
-    async fn look_into(&self, test: &Arc<Test>, row: &Row, outline: Outline) -> Result<bool, StoreError> {
-        let fields = outline.fields().cloned();
-        let known = Candidate { fields: fields.as_deref(), ..Candidate::of(row) };
-        if let Some(answer) = test.answer(&known) {
-            return Ok(answer);
+    /// Reads small messages one after the other.
+    async fn read_small(&self, test: &Arc<Test>, messages: Vec<(Row, Outline)>) -> Result<Vec<Uid>, Failure> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
         }
+        let emails = messages.iter().map(|(row, _)| row.email).collect();
+        let (answers, mut answered) = tokio::sync::mpsc::unbounded_channel();
+        let test = Arc::clone(test);
+        let visit = move |place: usize, octets: Result<Bytes, StoreError>| {
+            let Some((row, outline)) = messages.get(place) else { return };
+            let answer = octets.map(|octets| matches(&test, row, outline, &octets));
+            // Nobody listens if the client is gone.
+            let _ = answers.send((row.uid, answer));
+        };
+        self.shared.store.read_each(emails, visit).await?;
+        let mut found = Vec::new();
+        while let Some((uid, answer)) = answered.recv().await {
+            if readable(answer)? == Some(true) {
+                found.push(uid);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads of a large message only the header, if that answers the question.
+    async fn read_large(&self, test: &Arc<Test>, row: &Row, outline: Outline) -> Result<bool, StoreError> {
         let (store, look_into) = (self.shared.store.clone(), Arc::clone(&self.shared.look_into));
-        let mut content = Content::new(store, look_into, row.email, row.size, Some(outline));
+        let mut content = Content::new(store, look_into, row.email, row.size, Some(outline.clone()));
         content.load_header().await?;
         let header = content.header();
         if let Some(answer) = test.answer(&Candidate { header: Some(&header), ..Candidate::of(row) }) {
@@ -118,18 +143,14 @@ impl<S: MailStore> Session<S> {
         let whole = content.whole().await?;
         let (test, row) = (Arc::clone(test), row.clone());
         // Decoding may take long.
-        let answer = tokio::task::spawn_blocking(move || {
-            let text = DecodedText::new(&whole.octets);
-            test.answer(&Candidate { header: Some(&header), text: Some(&text), ..Candidate::of(&row) })
-        });
-        let answer = answer.await.map_err(|error| StoreError::Io {
+        let answer = tokio::task::spawn_blocking(move || matches(&test, &row, &outline, &whole.octets));
+        answer.await.map_err(|error| StoreError::Io {
             what: "a message was not searched".into(),
             reason: error.to_string(),
-        })?;
-        Ok(answer.unwrap_or(false))
+        })
     }
 
-    /// The fields that outlines have, of each of these messages that is still there.
+    /// The fields that outlines have, of each of these messages; `None` of one that is gone or damaged.
     pub(super) async fn fields_of(&self, rows: &[Row]) -> Result<Vec<Option<Bytes>>, Failure> {
         let outlines = self.shared.store.outlines(rows.iter().map(|row| row.email).collect()).await;
         let mut fields = Vec::with_capacity(rows.len());
@@ -141,16 +162,7 @@ impl<S: MailStore> Session<S> {
                 Ok(mut content) => content.load_fields().await.map(|()| content.fields()),
                 Err(error) => Err(error),
             };
-            fields.push(match loaded {
-                Ok(fields) => Some(fields),
-                Err(StoreError::Expunged) => None,
-                // One damaged message must not hide all others.
-                Err(error @ StoreError::CorruptBody { .. }) => {
-                    tracing::error!(%error, "the header of a message cannot be read");
-                    Some(Bytes::new())
-                }
-                Err(error) => return Err(error.into()),
-            });
+            fields.push(readable(loaded)?);
         }
         Ok(fields)
     }
@@ -206,4 +218,30 @@ fn saved(found: &[Uid], returns: ReturnOptions) -> UidSet {
     let min = found.first().filter(|_| returns.min);
     let max = found.last().filter(|_| returns.max);
     min.into_iter().chain(max).copied().collect()
+}
+
+/// Asks a message that is in memory.
+fn matches(test: &Test, row: &Row, outline: &Outline, message: &[u8]) -> bool {
+    let length = usize::try_from(outline.header_length()).unwrap_or(usize::MAX);
+    let header = &message[..length.min(message.len())];
+    let known = Candidate { header: Some(header), ..Candidate::of(row) };
+    test.answer(&known).unwrap_or_else(|| {
+        let structure = outline.structure().unwrap_or_else(|| Structure::parse(message));
+        let text = DecodedText::new(message, &structure);
+        test.answer(&Candidate { text: Some(&text), ..known }).unwrap_or(false)
+    })
+}
+
+/// What was read of a message; `None` if it is gone, or damaged: one such message must not hide all others from every
+/// search.
+fn readable<T>(read: Result<T, StoreError>) -> Result<Option<T>, Failure> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(StoreError::Expunged) => Ok(None),
+        Err(error @ StoreError::CorruptBody { .. }) => {
+            tracing::error!(%error, "a message cannot be searched");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -1,22 +1,22 @@
 //! The text of a message as a reader sees it, for searching.
 
-use message::charset;
+use memchr::memmem::{self, Finder};
 use message::header::{self, Field};
-use message::mime::{Body, Decoder, Part, Structure};
-use message::words;
+use message::mime::{Body, Decoder, Encoding, Part, Structure};
+use message::{charset, parameters, words};
 
 /// What is sought: without regard to case.
 #[derive(Debug)]
-pub(super) struct Needle(String);
+pub(super) struct Needle(Finder<'static>);
 
 impl Needle {
     pub(super) fn new(words: &str) -> Self {
-        Self(words.to_lowercase())
+        Self(Finder::new(words.to_lowercase().as_bytes()).into_owned())
     }
 
     /// `text` is in lower case.
     pub(super) fn is_in(&self, text: &str) -> bool {
-        text.contains(&self.0)
+        self.0.find(text.as_bytes()).is_some()
     }
 }
 
@@ -27,8 +27,7 @@ pub(super) struct DecodedText {
 }
 
 impl DecodedText {
-    pub(super) fn new(message: &[u8]) -> Self {
-        let structure = Structure::parse(message);
+    pub(super) fn new(message: &[u8], structure: &Structure) -> Self {
         let octets = |range: &std::ops::Range<usize>| message.get(range.clone()).unwrap_or_default();
         let header = decode_header(octets(&structure.root().header));
         let mut body = String::new();
@@ -38,7 +37,7 @@ impl DecodedText {
                 body.push_str(&decode_header(octets(&message.header)));
             }
             if matches!(part.content, Body::Leaf) && part.media_type == "text" {
-                body.push_str(&decode_text(part, octets(&part.body)).to_lowercase());
+                decode_text(part, octets(&part.body), &mut body);
                 body.push('\n');
             }
         }
@@ -56,13 +55,18 @@ impl DecodedText {
 
 /// A field's value on one line, encoded-words decoded, in lower case.
 pub(super) fn decode_field(field: &Field<'_>) -> String {
-    words::decode(&field.unfolded()).to_lowercase()
+    let unfolded = field.unfolded();
+    // Most fields are plain, and most of the time of a search goes here.
+    if unfolded.is_ascii() && memmem::find(&unfolded, b"=?").is_none() {
+        return lowered(unfolded.into_owned());
+    }
+    words::decode(&unfolded).to_lowercase()
 }
 
 fn decode_header(block: &[u8]) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(block.len());
     for field in header::fields(block) {
-        text.push_str(&String::from_utf8_lossy(field.name).to_lowercase());
+        text.push_str(&lowered(field.name.to_vec()));
         text.push_str(": ");
         text.push_str(&decode_field(&field));
         text.push('\n');
@@ -70,8 +74,32 @@ fn decode_header(block: &[u8]) -> String {
     text
 }
 
-fn decode_text(part: &Part, octets: &[u8]) -> String {
-    let charset = part.parameters.iter().find(|parameter| parameter.name == "charset");
-    let charset = charset.map_or("utf-8", |parameter| &parameter.value);
-    charset::decode(charset, &Decoder::decode(&part.encoding, octets))
+fn decode_text(part: &Part, octets: &[u8], text: &mut String) {
+    let charset = parameters::find(&part.parameters, "charset").unwrap_or("utf-8");
+    let plain = matches!(part.encoding, Encoding::SevenBit | Encoding::EightBit | Encoding::Binary);
+    if plain && octets.is_ascii() && is_ascii_superset(charset) {
+        let start = text.len();
+        text.push_str(std::str::from_utf8(octets).unwrap_or_default());
+        text[start..].make_ascii_lowercase();
+        return;
+    }
+    text.push_str(&charset::decode(charset, &Decoder::decode(&part.encoding, octets)).to_lowercase());
+}
+
+/// Octets of ASCII mean in this charset what they mean in ASCII.
+fn is_ascii_superset(charset: &str) -> bool {
+    let charset = charset.trim();
+    ["us-ascii", "utf-8", "iso-8859-", "windows-125"]
+        .iter()
+        .any(|known| charset.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known)))
+}
+
+fn lowered(octets: Vec<u8>) -> String {
+    let mut text = String::from_utf8(octets)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    if text.is_ascii() {
+        text.make_ascii_lowercase();
+        return text;
+    }
+    text.to_lowercase()
 }

@@ -1,5 +1,6 @@
 use jiff::Timestamp;
 use message::MessageId;
+use message::mime::Structure;
 
 use super::*;
 use crate::imap::parse::{self, Command};
@@ -39,7 +40,7 @@ fn row() -> Row {
 }
 
 fn matches(keys: &str) -> bool {
-    let text = DecodedText::new(MESSAGE.as_bytes());
+    let text = DecodedText::new(MESSAGE.as_bytes(), &Structure::parse(MESSAGE.as_bytes()));
     let candidate =
         Candidate { row: &row(), fields: None, header: Some(MESSAGE.as_bytes()), text: Some(&text) };
     test(keys).answer(&candidate).expect("nothing more can be known")
