@@ -5,7 +5,7 @@ use std::{env, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 8] = [
+const PROTOS: [&str; 9] = [
     "waypost/mail/v1/envelope.proto",
     "waypost/msa/v1/submission.proto",
     "waypost/mta/v1/transfer.proto",
@@ -14,6 +14,7 @@ const PROTOS: [&str; 8] = [
     "waypost/mda/v1/delivery.proto",
     "waypost/mda/v1/directory.proto",
     "waypost/mda/v1/mailbox.proto",
+    "waypost/mda/v1/store.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -3,7 +3,7 @@
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{account, alias, events, mailbox, queue, send, service, trace, up};
+use crate::commands::{account, alias, events, mailbox, queue, send, service, store, trace, up};
 
 const LONG_ABOUT: &str = "Waypost: a mail pipeline of three services.
 
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Queue(queue::Arguments),
     /// Look into mailboxes
     Mailbox(mailbox::Arguments),
+    /// Verify the mail store
+    Store(store::Arguments),
     /// Run one service; `waypost up` starts its services so
     #[command(hide = true)]
     Service(service::Arguments),

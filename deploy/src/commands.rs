@@ -7,5 +7,6 @@ pub(crate) mod mailbox;
 pub(crate) mod queue;
 pub(crate) mod send;
 pub(crate) mod service;
+pub(crate) mod store;
 pub(crate) mod trace;
 pub(crate) mod up;

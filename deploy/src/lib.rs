@@ -24,7 +24,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Command, CommandLine, Unparsed};
-use crate::commands::{account, alias, events, mailbox, queue, send, service as service_command, trace, up};
+use crate::commands::{
+    account, alias, events, mailbox, queue, send, service as service_command, store, trace, up,
+};
 use crate::console::Console;
 use crate::failure::{Explain, Failure};
 
@@ -62,6 +64,7 @@ fn run(command: Command, console: Console) -> Result<ExitCode, Failure> {
         Command::Events(arguments) => wait_for(events::run(arguments, console))?,
         Command::Queue(arguments) => wait_for(queue::run(arguments, console))?,
         Command::Mailbox(arguments) => wait_for(mailbox::run(arguments, console))?,
+        Command::Store(arguments) => wait_for(store::run(arguments, console))?,
         Command::Service(arguments) => return service_command::run(&arguments),
     }
     Ok(ExitCode::SUCCESS)

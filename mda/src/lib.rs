@@ -15,6 +15,7 @@ mod directory;
 pub mod imap;
 mod mailbox;
 pub mod metrics;
+mod operations;
 pub mod outline;
 mod pop3;
 mod program;
@@ -25,6 +26,7 @@ pub mod store;
 
 #[cfg(test)]
 mod testing;
+mod tools;
 
 pub use config::Config;
 pub use program::{main, main_from};

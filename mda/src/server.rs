@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use prometheus_client::registry::Registry;
 use proto::mda::{
     delivery_server::DeliveryServer, directory_server::DirectoryServer, mailbox_server::MailboxServer,
+    store_server::StoreServer,
 };
 use service::{
     cli::Reload,
@@ -27,6 +28,7 @@ use crate::{
     imap::{self, Imap},
     mailbox::MailboxService,
     metrics::Metrics,
+    operations::StoreService,
     pop3::{self, Pop3},
     recipients::Recipients,
     store::{LocalStore, StoreError},
@@ -128,7 +130,8 @@ pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> R
     let directory = DirectoryService::new(store.clone(), recipients, authenticator.clone(), metrics.clone());
     let routes = Routes::new(DeliveryServer::new(delivery))
         .add_service(DirectoryServer::new(directory))
-        .add_service(MailboxServer::new(MailboxService::new(store.clone())));
+        .add_service(MailboxServer::new(MailboxService::new(store.clone())))
+        .add_service(StoreServer::new(StoreService::new(store.clone())));
     let imap = Imap::new(
         store.clone(),
         authenticator.clone(),
@@ -188,6 +191,7 @@ fn access() -> Access {
         ("/waypost.mda.v1.Mailbox/List", OPERATOR),
         ("/waypost.mda.v1.Mailbox/Status", OPERATOR),
         ("/waypost.mda.v1.Mailbox/Locate", OPERATOR),
+        ("/waypost.mda.v1.Store/Check", OPERATOR),
     ])
 }
 
@@ -208,7 +212,7 @@ impl Service {
         let Self { listeners, grpc, http, routes, imap, pop3, store, registry, addresses, drain_timeout } =
             self;
         let health = grpc.health();
-        for service in ["", DELIVERY, DIRECTORY, MAILBOX] {
+        for service in ["", DELIVERY, DIRECTORY, MAILBOX, STORE] {
             health.set_serving(service, true);
         }
         info!(?addresses, "serving");
@@ -261,3 +265,4 @@ async fn end_sessions(sessions: &Shutdown, drain_timeout: Duration) {
 const DELIVERY: &str = "waypost.mda.v1.Delivery";
 const DIRECTORY: &str = "waypost.mda.v1.Directory";
 const MAILBOX: &str = "waypost.mda.v1.Mailbox";
+const STORE: &str = "waypost.mda.v1.Store";

@@ -4,7 +4,7 @@ use std::{fs, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use proto::mda::{
     CreateAccountRequest, delivery_client::DeliveryClient, directory_client::DirectoryClient,
-    mailbox_client::MailboxClient,
+    mailbox_client::MailboxClient, store_client::StoreClient,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
@@ -26,9 +26,10 @@ use crate::{
     store::{Account, MailStore as _, NewAccount, StoreConfig},
 };
 
-/// The real store in a folder of its own.
+/// The real store in a folder of its own. At the end of its test everything in it must fit together.
 pub(crate) struct TestStore {
     pub(crate) store: LocalStore,
+    sound_at_end: SoundAtEnd,
     dir: TempDir,
 }
 
@@ -36,22 +37,24 @@ impl TestStore {
     pub(crate) fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (store, _) = LocalStore::open(store_config(&dir)).unwrap();
-        Self { store, dir }
+        Self { sound_at_end: SoundAtEnd(store.clone()), store, dir }
     }
 
     /// The same store, closed and opened again.
     pub(crate) async fn reopen(self) -> Self {
+        drop(self.sound_at_end);
         self.store.close().await.unwrap();
         let (store, _) = LocalStore::open(store_config(&self.dir)).unwrap();
-        Self { store, dir: self.dir }
+        Self { sound_at_end: SoundAtEnd(store.clone()), store, dir: self.dir }
     }
 
     /// The same store on a disk that has less free space than must be left.
     pub(crate) async fn reopen_without_space(self) -> Self {
+        drop(self.sound_at_end);
         self.store.close().await.unwrap();
         let config = StoreConfig { min_free_bytes: u64::MAX, ..store_config(&self.dir) };
         let (store, _) = LocalStore::open(config).unwrap();
-        Self { store, dir: self.dir }
+        Self { sound_at_end: SoundAtEnd(store.clone()), store, dir: self.dir }
     }
 
     /// An account that nobody can log in to.
@@ -63,6 +66,16 @@ impl TestStore {
         let (_, domain) = name.rsplit_once('@').unwrap();
         let account = NewAccount { name: name.to_owned(), password_hash, domain: domain.to_owned() };
         self.store.create_account(account).await.unwrap()
+    }
+}
+
+struct SoundAtEnd(LocalStore);
+
+impl Drop for SoundAtEnd {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            crate::store::tests::assert_sound(&self.0);
+        }
     }
 }
 
@@ -132,6 +145,10 @@ impl TestService {
 
     pub(crate) async fn mailbox(&self, role: Role) -> MailboxClient<PeerChannel> {
         MailboxClient::new(self.channel(role).await)
+    }
+
+    pub(crate) async fn store(&self, role: Role) -> StoreClient<PeerChannel> {
+        StoreClient::new(self.channel(role).await)
     }
 
     pub(crate) async fn create_account(&self, address: &str, password: &str) {

@@ -32,7 +32,7 @@ mod waypost {
 
 /// Envelopes, recipients and replies: what all services share.
 pub use waypost::mail::v1 as mail;
-/// The MDA: `Delivery`, `Directory` and `Mailbox`.
+/// The MDA: `Delivery`, `Directory`, `Mailbox` and `Store`.
 pub use waypost::mda::v1 as mda;
 /// The MSA: `Submission`.
 pub use waypost::msa::v1 as msa;

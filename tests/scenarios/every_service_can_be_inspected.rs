@@ -118,11 +118,17 @@ fn reflection_tells_every_service_and_health_that_it_serves() {
         ),
         (
             "mda",
-            &["waypost.mda.v1.Delivery", "waypost.mda.v1.Directory", "waypost.mda.v1.Mailbox"],
+            &[
+                "waypost.mda.v1.Delivery",
+                "waypost.mda.v1.Directory",
+                "waypost.mda.v1.Mailbox",
+                "waypost.mda.v1.Store",
+            ],
             &[
                 "waypost.mda.v1.Delivery.Deliver",
                 "waypost.mda.v1.Directory.CreateAccount",
                 "waypost.mda.v1.Mailbox.Status",
+                "waypost.mda.v1.Store.Check",
             ],
         ),
     ] {

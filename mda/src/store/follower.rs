@@ -1,5 +1,6 @@
 //! Joins the journal to the rows.
 
+use std::fmt;
 use std::sync::Arc;
 
 use journal::{Entry, Follower, FollowerError, Liveness, Position};
@@ -22,6 +23,34 @@ pub(super) struct Applier {
     pub(super) news: Arc<News>,
     pub(super) damage: DamageMark,
     pub(super) failure: Failure,
+    /// Taken away when the replay is over.
+    pub(super) replayed: Arc<Mutex<Option<Replayed>>>,
+}
+
+/// Hears how many records were applied.
+pub(super) type ReplayListener = Box<dyn FnMut(u64) + Send>;
+
+/// How far a replay has come, and who hears it.
+pub(super) struct Replayed {
+    records: u64,
+    tell: ReplayListener,
+}
+
+impl Replayed {
+    pub(super) fn told_to(tell: ReplayListener) -> Self {
+        Self { records: 0, tell }
+    }
+
+    fn add(&mut self) {
+        self.records += 1;
+        (self.tell)(self.records);
+    }
+}
+
+impl fmt::Debug for Replayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replayed").field("records", &self.records).finish_non_exhaustive()
+    }
 }
 
 impl Applier {
@@ -47,6 +76,9 @@ impl Follower for Applier {
     }
 
     fn apply(&mut self, entry: &Entry) -> Result<(), FollowerError> {
+        if let Some(replayed) = self.replayed.lock().as_mut() {
+            replayed.add();
+        }
         let applied = self.state.lock().apply(entry);
         applied.map_err(|error| self.report(error))
     }

@@ -34,6 +34,9 @@ pub(super) fn account(id: u64) -> Vec<u8> {
     key(b'a', &[&id.to_be_bytes()])
 }
 
+/// Prefix of all accounts.
+pub(super) const ACCOUNTS: &[u8] = b"a";
+
 /// Address and account: who gets an address' mail. Two accounts may hold one only while old records are replayed.
 pub(super) fn address(address: &str, account: u64) -> Vec<u8> {
     key(b'n', &[address.as_bytes(), &[0], &account.to_be_bytes()])
@@ -73,10 +76,16 @@ pub(super) fn alias_targets(target: &str) -> Vec<u8> {
     key(b'w', &[target.as_bytes(), &[0]])
 }
 
+/// Prefix of all targets.
+pub(super) const ALIAS_TARGETS: &[u8] = b"w";
+
 /// Mailbox → its state.
 pub(super) fn mailbox(id: u64) -> Vec<u8> {
     key(b'm', &[&id.to_be_bytes()])
 }
+
+/// Prefix of all mailboxes.
+pub(super) const MAILBOXES: &[u8] = b"m";
 
 /// Account, name and mailbox: the list of an account's mailboxes.
 pub(super) fn listed(account: u64, name: &str, mailbox: u64) -> Vec<u8> {
@@ -93,6 +102,9 @@ pub(super) fn listed_account(account: u64) -> Vec<u8> {
     key(b'l', &[&account.to_be_bytes()])
 }
 
+/// Prefix of [`listed`] for all accounts.
+pub(super) const LISTED: &[u8] = b"l";
+
 /// Account and name → whether it is subscribed.
 pub(super) fn subscription(account: u64, name: &str) -> Vec<u8> {
     key(b'u', &[&account.to_be_bytes(), name.as_bytes()])
@@ -103,10 +115,16 @@ pub(super) fn subscriptions(account: u64) -> Vec<u8> {
     key(b'u', &[&account.to_be_bytes()])
 }
 
+/// Prefix of all subscriptions.
+pub(super) const SUBSCRIPTIONS: &[u8] = b"u";
+
 /// Mailbox → its counters.
 pub(super) fn counters(mailbox: u64) -> Vec<u8> {
     key(b'c', &[&mailbox.to_be_bytes()])
 }
+
+/// Prefix of all counters.
+pub(super) const COUNTERS: &[u8] = b"c";
 
 /// Mailbox and UID → the message's row.
 pub(super) fn row(mailbox: u64, uid: u32) -> Vec<u8> {
@@ -118,6 +136,9 @@ pub(super) fn rows(mailbox: u64) -> Vec<u8> {
     key(b'r', &[&mailbox.to_be_bytes()])
 }
 
+/// Prefix of all rows of messages.
+pub(super) const ROWS: &[u8] = b"r";
+
 /// Mailbox, modseq and UID: each message once, at its last change.
 pub(super) fn changed(mailbox: u64, modseq: u64, uid: u32) -> Vec<u8> {
     key(b'q', &[&mailbox.to_be_bytes(), &modseq.to_be_bytes(), &uid.to_be_bytes()])
@@ -127,6 +148,9 @@ pub(super) fn changed(mailbox: u64, modseq: u64, uid: u32) -> Vec<u8> {
 pub(super) fn changes(mailbox: u64) -> Vec<u8> {
     key(b'q', &[&mailbox.to_be_bytes()])
 }
+
+/// Prefix of all changes.
+pub(super) const CHANGES: &[u8] = b"q";
 
 /// Mailbox and modseq → what was expunged then.
 pub(super) fn vanished(mailbox: u64, modseq: u64) -> Vec<u8> {
@@ -138,6 +162,9 @@ pub(super) fn vanished_all(mailbox: u64) -> Vec<u8> {
     key(b'v', &[&mailbox.to_be_bytes()])
 }
 
+/// Prefix of all that was expunged, by mailbox and modseq.
+pub(super) const VANISHED: &[u8] = b"v";
+
 /// Mailbox and first UID of a range of expunged ones → its last UID.
 pub(super) fn expunged(mailbox: u64, first: u32) -> Vec<u8> {
     key(b'e', &[&mailbox.to_be_bytes(), &first.to_be_bytes()])
@@ -147,6 +174,9 @@ pub(super) fn expunged(mailbox: u64, first: u32) -> Vec<u8> {
 pub(super) fn expunged_all(mailbox: u64) -> Vec<u8> {
     key(b'e', &[&mailbox.to_be_bytes()])
 }
+
+/// Prefix of all expunged ranges.
+pub(super) const EXPUNGED: &[u8] = b"e";
 
 /// Mailbox and UID → flags that came before their message, in a replay whose order reclaim has changed.
 pub(super) fn early_flags(mailbox: u64, uid: u32) -> Vec<u8> {
@@ -166,6 +196,9 @@ pub(super) fn body(email: u64) -> Vec<u8> {
     key(b'b', &[&email.to_be_bytes()])
 }
 
+/// Prefix of all bodies.
+pub(super) const BODIES: &[u8] = b"b";
+
 /// Body → where the record of its outline stands, if that is not the body's own.
 pub(super) fn outline(email: u64) -> Vec<u8> {
     key(b'h', &[&email.to_be_bytes()])
@@ -184,6 +217,9 @@ pub(super) fn delivered_all(message_id: &[u8]) -> Vec<u8> {
     key(b'k', &[message_id])
 }
 
+/// Prefix of all deliveries.
+pub(super) const DELIVERED: &[u8] = b"k";
+
 /// An account that is gone for good.
 pub(super) fn removed_account(id: u64) -> Vec<u8> {
     key(b'x', &[b"a", &id.to_be_bytes()])
@@ -196,6 +232,12 @@ pub(super) fn removed_mailbox(id: u64) -> Vec<u8> {
 
 /// Prefix of [`removed_mailbox`].
 pub(super) const REMOVED_MAILBOXES: &[u8] = b"xm";
+
+/// Prefix of [`removed_account`].
+pub(super) const REMOVED_ACCOUNTS: &[u8] = b"xa";
+
+/// Prefix of all that is gone for good.
+pub(super) const REMOVED: &[u8] = b"x";
 
 /// Journal segment → octets in it that are needed.
 pub(super) fn segment(id: u64) -> Vec<u8> {

@@ -3,6 +3,7 @@
 mod accounts;
 mod aliases;
 mod change;
+mod check;
 mod housekeeping;
 mod mailboxes;
 mod open;
@@ -25,6 +26,8 @@ use tokio::sync::watch;
 use tokio::task::JoinError;
 
 pub use open::Opened;
+pub(super) use read::left_of_removed_mailboxes;
+pub(super) use together::NOBODY;
 
 use super::damage::DamageMark;
 use super::failure::Failure;
@@ -61,6 +64,8 @@ struct Inner {
     state: Arc<Mutex<State>>,
     news: Arc<News>,
     damage: DamageMark,
+    /// Damaged stretches of the journal that opening it met, as text.
+    lost: Vec<String>,
     failure: Failure,
     gates: Gates,
     /// The greatest numbers taken, those in flight included.

@@ -23,10 +23,12 @@ pub(super) use messages::place_of;
 /// What the journal's entries have made so far.
 #[derive(Debug)]
 pub(super) struct State {
+    table: Table,
     pending: Pending,
     /// An entry was applied in part, or a commit failed: what is pending must not reach the rows any more.
     spoilt: bool,
     applied: Option<Position>,
+    commits: u64,
     marks: Marks,
     liveness: Liveness,
     /// Octets needed per segment, as [`State::liveness`] knows them, to be known again after a restart.
@@ -56,9 +58,11 @@ impl State {
             needed.insert(SegmentId(keys::last_u64(&key)), octets.value.value.cast_signed());
         }
         Ok(Self {
-            pending: Pending::new(table),
+            pending: Pending::new(table.clone()),
+            table,
             spoilt: false,
             applied,
+            commits: 0,
             marks,
             liveness: Liveness::default(),
             needed,
@@ -130,6 +134,7 @@ impl State {
             self.pending.put(keys::segment(segment.0), at, &Number { value: octets.cast_unsigned() });
         }
         self.pending.commit()?;
+        self.commits += 1;
         Ok(std::mem::take(&mut self.news))
     }
 
@@ -143,6 +148,11 @@ impl State {
         self.applied
     }
 
+    /// Counts the commits: as long as it stays the same, so do the rows.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits
+    }
+
     /// Drops what is kept about a segment that is no more, and the bodies that were in it without being shown.
     pub(super) fn forget_segment(&mut self, segment: SegmentId, bodies: &[u64]) -> Result<()> {
         self.needed.remove(&segment);
@@ -150,6 +160,21 @@ impl State {
         self.pending.delete(keys::segment(segment.0));
         self.step(|state| bodies.iter().try_for_each(|email| state.forget_body(*email, segment)))?;
         self.settle_quietly()
+    }
+
+    /// Drops what is kept about segments that `exists` does not know: a crash came between their removal and
+    /// [`State::forget_segment`].
+    pub(super) fn forget_missing(&mut self, exists: impl Fn(SegmentId) -> bool) -> Result<()> {
+        let missing: Vec<_> = self.needed.keys().copied().filter(|segment| !exists(*segment)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let unused = self.unused_bodies(&missing)?;
+        for segment in missing {
+            let bodies = unused.iter().filter(|(_, at)| *at == segment).map(|(email, _)| *email);
+            self.forget_segment(segment, &bodies.collect::<Vec<_>>())?;
+        }
+        Ok(())
     }
 
     /// Flags and outlines that waited for their message are of no use once a replay is over: the message is gone.
@@ -162,7 +187,7 @@ impl State {
     }
 
     /// Commits, and leaves the news to the next [`State::settle`].
-    fn settle_quietly(&mut self) -> Result<()> {
+    pub(super) fn settle_quietly(&mut self) -> Result<()> {
         self.news = self.settle()?;
         Ok(())
     }
@@ -187,7 +212,7 @@ impl State {
 }
 
 /// What a record without body counts; roughly what it takes on disk.
-const RECORD_WEIGHT: i64 = 128;
+pub(super) const RECORD_WEIGHT: i64 = 128;
 
 /// A record that weighs about as much as all that a segment holds: the journal's counts start from it.
 fn stand_in(segment: SegmentId, octets: i64) -> Option<(Position, BodyRef)> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
+use std::path::Path;
 
 use journal::Position;
 use prost::Message;
@@ -19,8 +20,11 @@ pub(super) struct Stored<T> {
 /// Bounds of a scan.
 pub(super) type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
-/// Octets before a row's message: CRC32C of key, position and message; the position.
-const HEADER: usize = 4 + Position::ENCODED_LEN;
+/// Octets that begin a row: the CRC32C of key, position and message.
+pub(super) const CHECKSUM: usize = 4;
+
+/// Octets before a row's message: the checksum and the position.
+pub(super) const HEADER: usize = CHECKSUM + Position::ENCODED_LEN;
 
 /// The committed rows. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -31,6 +35,13 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn new(tree: sled::Tree) -> Self {
         Self { tree }
+    }
+
+    /// The rows of a folder of its own, made if it is missing.
+    pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self> {
+        let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None);
+        let tree = config.open().and_then(|db| db.open_tree("rows")).map_err(sled_error)?;
+        Ok(Self::new(tree))
     }
 
     pub(super) fn get<T: Message + Default>(&self, key: &[u8]) -> Result<Option<Stored<T>>> {
@@ -51,6 +62,16 @@ impl Table {
             let stored = decode(&key, &bytes)?;
             Ok((key, stored))
         })
+    }
+
+    /// A row as its octets.
+    pub(super) fn raw(&self, key: &[u8]) -> Result<Option<sled::IVec>> {
+        self.tree.get(key).map_err(sled_error)
+    }
+
+    /// All rows as their octets, in key order.
+    pub(super) fn all_raw(&self) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec)>> {
+        self.tree.iter().map(|pair| pair.map_err(sled_error))
     }
 
     /// Makes durable all that was written.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod aliases;
+mod check;
 pub(crate) mod crash;
 mod deliveries;
 mod mailboxes;
@@ -197,7 +198,20 @@ struct Seen {
     changes: Vec<(Vec<Row>, UidSet)>,
 }
 
+/// Every invariant holds, and the journal says the same as the rows.
+pub(crate) fn assert_sound(store: &LocalStore) {
+    let options = CheckOptions { bodies: true, rebuild: true };
+    let report = store.check(options, &mut |_| Ok(())).unwrap();
+    assert!(report.is_sound() && report.unchecked.is_empty(), "{report:#?}");
+}
+
+async fn assert_sound_aside(store: &LocalStore) {
+    let store = store.clone();
+    tokio::task::spawn_blocking(move || assert_sound(&store)).await.unwrap();
+}
+
 async fn seen_by(store: &LocalStore, account: AccountId) -> Seen {
+    assert_sound_aside(store).await;
     let mailboxes = store.mailboxes(account).unwrap();
     let mut seen = Seen {
         subscriptions: store.subscriptions(account).unwrap(),

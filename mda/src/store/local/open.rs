@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use journal::{Journal, OnCorruption, Recovery};
+use journal::{Journal, OnCorruption, Recovery, Stretch};
 use parking_lot::Mutex;
 
 use super::housekeeping::{self, Housekeeper};
@@ -16,7 +16,7 @@ use super::{Inner, LocalStore};
 use crate::store::damage::DamageMark;
 use crate::store::failure::Failure;
 use crate::store::folder_lock::FolderLock;
-use crate::store::follower::Applier;
+use crate::store::follower::{Applier, ReplayListener, Replayed};
 use crate::store::gate::Gates;
 use crate::store::news::News;
 use crate::store::state::State;
@@ -29,6 +29,9 @@ const FORMAT: u32 = 1;
 /// How often and how far apart the lock is tried: half a second in all.
 const LOCK_ATTEMPTS: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Longer than any store is open.
+const NEVER: Duration = Duration::from_hours(24 * 365);
 
 /// What opening a store found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,12 +64,12 @@ impl LocalStore {
         }
         let dir = config.dir.clone();
         let lock = Arc::new(lock);
-        let opened = match open_once(config.clone(), &damage, &lock) {
+        let opened = match open_once(config.clone(), &damage, &lock, None) {
             Err(error @ StoreError::CorruptState { .. }) => {
                 tracing::error!(%error, "rows are damaged: making them anew from the journal, losing no message");
                 rebuilt = true;
                 set_aside(&dir)?;
-                open_once(config, &damage, &lock)
+                open_once(config, &damage, &lock, None)
             }
             opened => opened,
         };
@@ -75,14 +78,30 @@ impl LocalStore {
         Ok((store, report(&recovery, rebuilt)))
     }
 
+    /// Opens a store to look at it: rows that are damaged are neither set aside nor made anew, and no space is reclaimed.
+    /// What a crash has taken from the rows is replayed all the same.
+    pub fn open_as_it_is(config: StoreConfig) -> Result<(Self, Opened)> {
+        let lock = FolderLock::acquire(&config.dir)?;
+        check_format(&config.dir)?;
+        let damage = DamageMark::new(&config.dir);
+        let config = StoreConfig { reclaim_every: NEVER, ..config };
+        let (store, recovery) = open_once(config, &damage, &Arc::new(lock), None)?;
+        Ok((store, report(&recovery, false)))
+    }
+
     /// Makes all rows anew from the journal, for a store that nobody has open; one that is open is left untouched.
-    pub fn rebuild(config: StoreConfig) -> Result<Opened> {
+    ///
+    /// `tell` hears how many records of the journal have been applied.
+    pub fn rebuild(config: StoreConfig, tell: impl FnMut(u64) + Send + 'static) -> Result<Opened> {
         let lock = FolderLock::acquire(&config.dir)?;
         check_format(&config.dir)?;
         set_aside(&config.dir)?;
-        let (store, opened) = Self::open_locked(config, lock)?;
+        let damage = DamageMark::new(&config.dir);
+        let (store, recovery) = open_once(config, &damage, &Arc::new(lock), Some(Box::new(tell)))?;
+        damage.clear().map_err(io_error("cannot remove the mark of damaged rows"))?;
+        let opened = report(&recovery, true);
         store.close_blocking()?;
-        Ok(Opened { rebuilt: true, ..opened })
+        Ok(opened)
     }
 
     /// Finishes what was begun and gives the folder free. What is asked of other clones later fails with
@@ -104,17 +123,20 @@ fn open_once(
     config: StoreConfig,
     damage: &DamageMark,
     lock: &Arc<FolderLock>,
+    tell: Option<ReplayListener>,
 ) -> Result<(LocalStore, Recovery)> {
     let table = open_rows(&config)?;
     let state = Arc::new(Mutex::new(State::load(table.clone())?));
     let news = Arc::new(News::default());
     let failure = Failure::none_yet();
+    let replayed = Arc::new(Mutex::new(tell.map(Replayed::told_to)));
     let applier = Applier {
         state: Arc::clone(&state),
         table: table.clone(),
         news: Arc::clone(&news),
         damage: damage.clone(),
         failure: failure.clone(),
+        replayed: Arc::clone(&replayed),
     };
     let journal_config = journal::Config {
         segment_bytes: config.segment_bytes,
@@ -124,7 +146,9 @@ fn open_once(
         ..journal::Config::new(config.dir.join("journal"))
     };
     let (journal, recovery) = Journal::open(journal_config, applier).map_err(replay_error)?;
+    replayed.lock().take();
     state.lock().end_replay()?;
+    state.lock().forget_missing(|segment| journal.segment_exists(segment))?;
     let marks = state.lock().marks();
     let (housekeeper, work) = Housekeeper::new();
     let store = LocalStore {
@@ -135,6 +159,7 @@ fn open_once(
             state,
             news,
             damage: damage.clone(),
+            lost: stretches(&recovery),
             failure,
             gates: Gates::default(),
             marks: Mutex::new(marks),
@@ -201,11 +226,7 @@ fn replay_error(error: journal::Error) -> StoreError {
 }
 
 fn report(recovery: &Recovery, rebuilt: bool) -> Opened {
-    let damaged: Vec<String> = recovery
-        .quarantined
-        .iter()
-        .map(|stretch| format!("{} octets at {}: {}", stretch.bytes, stretch.start, stretch.reason))
-        .collect();
+    let damaged = stretches(recovery);
     for stretch in &damaged {
         tracing::error!(%stretch, "a part of the mail store's journal is damaged: what was in it is lost");
     }
@@ -213,6 +234,13 @@ fn report(recovery: &Recovery, rebuilt: bool) -> Opened {
         tracing::warn!(records = recovery.replayed, "rows were made anew from the journal");
     }
     Opened { replayed: recovery.replayed, rebuilt, damaged }
+}
+
+/// The damaged stretches of the journal, as text.
+fn stretches(recovery: &Recovery) -> Vec<String> {
+    let text =
+        |stretch: &Stretch| format!("{} octets at {}: {}", stretch.bytes, stretch.start, stretch.reason);
+    recovery.quarantined.iter().map(text).collect()
 }
 
 /// Refuses a folder of a newer program, and marks a new one as ours.

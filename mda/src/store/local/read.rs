@@ -1,7 +1,7 @@
 //! Looking at what is committed.
 
 use std::collections::BTreeSet;
-use std::ops::{Bound, Range};
+use std::ops::Range;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use crate::store::record::{
     AccountState, BodyRow, Counters, Delivered, Expunged, MailboxState, Nothing, Placed, SubscriptionState,
 };
 use crate::store::state::place_of;
-use crate::store::table::Stored;
+use crate::store::table::{Stored, Table};
 use crate::store::{
     Account, AccountId, Changes, EmailId, Flags, Located, Mailbox, MailboxId, MailboxName, MailboxStatus,
     ModSeq, Placement, Result, Row, Snapshot, SpecialUse, StoreError, Uid, UidRange, UidSet, Usage, keys,
@@ -239,21 +239,24 @@ impl LocalStore {
     }
 
     /// The mailboxes that were removed and may have rows left.
-    pub(super) fn removed_mailboxes(&self) -> Result<Vec<u64>> {
-        let mut left = Vec::new();
-        for row in self.inner.table.scan::<Nothing>(keys::within(keys::REMOVED_MAILBOXES)) {
-            let mailbox = keys::last_u64(&row?.0);
-            for prefix in [keys::rows(mailbox), keys::vanished_all(mailbox), keys::expunged_all(mailbox)] {
-                let range = keys::within(&prefix);
-                let bounds = (Bound::Included(range.start), Bound::Excluded(range.end));
-                if self.inner.table.scan::<Nothing>(bounds).next().is_some() {
-                    left.push(mailbox);
-                    break;
-                }
+    pub(in crate::store) fn removed_mailboxes(&self) -> Result<Vec<u64>> {
+        left_of_removed_mailboxes(&self.inner.table)
+    }
+}
+
+/// The mailboxes that were removed and may have rows left.
+pub(in crate::store) fn left_of_removed_mailboxes(table: &Table) -> Result<Vec<u64>> {
+    let mut left = Vec::new();
+    for row in table.scan::<Nothing>(keys::within(keys::REMOVED_MAILBOXES)) {
+        let mailbox = keys::last_u64(&row?.0);
+        for prefix in [keys::rows(mailbox), keys::vanished_all(mailbox), keys::expunged_all(mailbox)] {
+            if table.scan::<Nothing>(keys::within(&prefix)).next().is_some() {
+                left.push(mailbox);
+                break;
             }
         }
-        Ok(left)
     }
+    Ok(left)
 }
 
 fn account_of(state: AccountState) -> Account {

@@ -15,7 +15,7 @@ use crate::store::{
 };
 
 /// Whom mailboxes belong to in which messages are gathered: accounts' numbers begin at 1.
-const NOBODY: AccountId = AccountId(0);
+pub(in crate::store) const NOBODY: AccountId = AccountId(0);
 
 /// The most messages that are appended together: one record places them all.
 const MAX_TOGETHER: usize = 1_000;

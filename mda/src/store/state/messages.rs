@@ -59,9 +59,12 @@ impl State {
             self.pending.delete(keys::changed(mailbox, row.value.modseq, row.value.uid));
             self.release(&row)?;
         }
-        for prefix in
-            [keys::vanished_all(mailbox), keys::expunged_all(mailbox), keys::early_flags_all(mailbox)]
-        {
+        for (key, row) in self.pending.rows::<Nothing>(prefixed(&keys::vanished_all(mailbox)), left)? {
+            self.pending.delete(key);
+            self.note(row.at, &BodyRef::default(), -1);
+            left -= 1;
+        }
+        for prefix in [keys::expunged_all(mailbox), keys::early_flags_all(mailbox)] {
             left -= self.pending.delete_within(&prefix, left)?;
         }
         Ok(left)
@@ -286,6 +289,18 @@ impl State {
             self.note(old.at, &BodyRef::default(), -1);
         }
         Ok(())
+    }
+
+    /// The bodies of some segments that nothing shows, with their segments.
+    pub(super) fn unused_bodies(&self, segments: &[SegmentId]) -> Result<Vec<(u64, SegmentId)>> {
+        let mut unused = Vec::new();
+        for row in self.table.scan::<BodyRow>(keys::within(keys::BODIES)) {
+            let (key, row) = row?;
+            if row.value.references == 0 && segments.contains(&row.at.segment) {
+                unused.push((keys::last_u64(&key), row.at.segment));
+            }
+        }
+        Ok(unused)
     }
 
     /// A row that is gone needs neither its records nor its body.

@@ -80,6 +80,6 @@ async fn aliases_outlive_a_crash_a_rebuild_and_reclaim() {
     check(&bed);
     let crashed = bed.crashed();
     crashed.store.close().await.unwrap();
-    LocalStore::rebuild(config(crashed.dir.path())).unwrap();
+    LocalStore::rebuild(config(crashed.dir.path()), |_| ()).unwrap();
     check(&Bed { store: open(crashed.dir.path()), dir: crashed.dir });
 }

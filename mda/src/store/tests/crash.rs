@@ -41,6 +41,27 @@ async fn whatever_was_promised_is_there_after_a_crash_at_any_moment() {
 }
 
 #[tokio::test]
+async fn what_was_known_of_a_segment_goes_although_a_crash_came_when_it_was_removed() {
+    let (bed, alice) = Bed::with_account().await;
+    deliver(&bed.store, alice, "text").await;
+    bed.store.expunge(inbox(&bed.store, alice).id, UidSet::all(), false).await.unwrap();
+    let bed = bed.reopened().await;
+    bed.store.set_subscribed(alice, name("x"), true).await.unwrap();
+    // As after the crash: the rows of before, and the segment is gone.
+    let before = TempDir::new().unwrap();
+    copy_dir(&bed.dir.path().join("state"), before.path());
+    let (store, segment) = (bed.store.clone(), bed.store.segments()[0]);
+    assert!(tokio::task::spawn_blocking(move || store.reclaim_segment(segment).unwrap()).await.unwrap());
+    bed.store.close().await.unwrap();
+    std::fs::remove_dir_all(bed.dir.path().join("state")).unwrap();
+    copy_dir(before.path(), &bed.dir.path().join("state"));
+
+    let store = open(bed.dir.path());
+    assert_sound_aside(&store).await;
+    assert!(!store.table().contains(&keys::body(1)).unwrap());
+}
+
+#[tokio::test]
 async fn rows_that_are_lost_are_made_anew_from_the_journal() {
     let (bed, alice) = Bed::with_account().await;
     deliver(&bed.store, alice, "text").await;
@@ -90,7 +111,7 @@ pub(crate) fn damage_body(dir: &Path, email: EmailId) {
 }
 
 /// Changes one bit of a row behind the store's back.
-fn damage_row(dir: &Path, key: &[u8]) {
+pub(crate) fn damage_row(dir: &Path, key: &[u8]) {
     let tree = sled::open(dir.join("state")).unwrap().open_tree("rows").unwrap();
     let mut bytes = tree.get(key).unwrap().unwrap().to_vec();
     *bytes.last_mut().unwrap() ^= 1;
@@ -110,7 +131,7 @@ async fn a_rebuild_gives_what_was_there() {
     bed.store.rename_mailbox(alice, name("Archive"), name("A/B")).await.unwrap();
     let before = seen_by(&bed.store, alice).await;
     bed.store.close().await.unwrap();
-    let opened = LocalStore::rebuild(config(bed.dir.path())).unwrap();
+    let opened = LocalStore::rebuild(config(bed.dir.path()), |_| ()).unwrap();
     assert!(opened.rebuilt);
     assert_eq!(seen_by(&open(bed.dir.path()), alice).await, before);
 }
@@ -118,7 +139,7 @@ async fn a_rebuild_gives_what_was_there() {
 #[tokio::test]
 async fn a_rebuild_leaves_a_store_alone_that_is_open() {
     let (bed, alice) = Bed::with_account().await;
-    assert!(LocalStore::rebuild(config(bed.dir.path())).is_err());
+    assert!(LocalStore::rebuild(config(bed.dir.path()), |_| ()).is_err());
     assert!(!bed.dir.path().join("state.damaged").exists());
     deliver(&bed.store, alice, "undisturbed").await;
     assert_eq!(rows(&bed.store, inbox(&bed.store, alice).id).await.len(), 1);
@@ -161,7 +182,7 @@ async fn a_journal_that_was_restored_from_an_older_copy_is_not_gone_on_with_unas
 
     let refused = LocalStore::open(config(bed.dir.path())).unwrap_err().to_string();
     assert!(refused.contains("mda rebuild"), "{refused}");
-    LocalStore::rebuild(config(bed.dir.path())).unwrap();
+    LocalStore::rebuild(config(bed.dir.path()), |_| ()).unwrap();
     let store = open(bed.dir.path());
     assert_eq!(rows(&store, inbox(&store, alice).id).await.len(), 1);
 }
@@ -174,7 +195,10 @@ async fn a_newer_format_is_refused_untouched() {
     writeln!(format, "2").unwrap();
     let refused = LocalStore::open(config(bed.dir.path())).unwrap_err();
     assert!(matches!(refused, StoreError::NewerFormat { found: 2, known: 1 }));
-    assert!(matches!(LocalStore::rebuild(config(bed.dir.path())), Err(StoreError::NewerFormat { .. })));
+    assert!(matches!(
+        LocalStore::rebuild(config(bed.dir.path()), |_| ()),
+        Err(StoreError::NewerFormat { .. })
+    ));
     assert!(bed.dir.path().join("state").is_dir());
 }
 

@@ -97,7 +97,7 @@ proptest! {
             let crashed = bed.crashed();
             assert_eq!(seen_by(&crashed.store, alice).await, live);
             bed.store.close().await.unwrap();
-            LocalStore::rebuild(config(bed.dir.path())).unwrap();
+            LocalStore::rebuild(config(bed.dir.path()), |_| ()).unwrap();
             assert_eq!(seen_by(&open(bed.dir.path()), alice).await, live);
         });
     }

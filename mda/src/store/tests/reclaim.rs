@@ -47,7 +47,7 @@ async fn reclaim_keeps_all_that_lives_and_frees_the_rest() {
     let bed = bed.reopened().await;
     assert_eq!((seen_by(&bed.store, alice).await, seen_by(&bed.store, bob).await), before);
     bed.store.close().await.unwrap();
-    LocalStore::rebuild(config(bed.dir.path())).unwrap();
+    LocalStore::rebuild(config(bed.dir.path()), |_| ()).unwrap();
     let store = open(bed.dir.path());
     assert_eq!((seen_by(&store, alice).await, seen_by(&store, bob).await), before);
     assert_eq!(rows(&store, keep.mailbox).await.len(), 1);
@@ -111,7 +111,7 @@ async fn numbers_stay_taken_when_their_records_are_reclaimed() {
     let reclaimed = reclaim_aside(&store).await;
     assert!(reclaimed > 1, "{reclaimed} of {:?}", store.segments());
     store.close().await.unwrap();
-    LocalStore::rebuild(config(dir.path())).unwrap();
+    LocalStore::rebuild(config(dir.path()), |_| ()).unwrap();
     let store = open(dir.path());
     let new = store.create_mailbox(alice, name("x"), None).await.unwrap();
     assert!(new.id > gone.id && new.uid_validity > gone.uid_validity);
@@ -140,7 +140,7 @@ async fn what_was_removed_does_not_come_back() {
         reclaimed += usize::from(tokio::task::spawn_blocking(reclaim).await.unwrap());
         let crashed = bed.crashed();
         crashed.store.close().await.unwrap();
-        LocalStore::rebuild(config(crashed.dir.path())).unwrap();
+        LocalStore::rebuild(config(crashed.dir.path()), |_| ()).unwrap();
         let store = open(crashed.dir.path());
         assert!(matches!(store.account(bob), Err(StoreError::NoSuchAccount)));
         assert_eq!(store.account_by_address("bob@example.test").unwrap(), None);
@@ -173,6 +173,6 @@ async fn reclaim_beside_changes_loses_none_in_a_crash() {
     changer.await.unwrap();
     let live = seen_by(&bed.store, alice).await;
     bed.store.close().await.unwrap();
-    LocalStore::rebuild(config(bed.dir.path())).unwrap();
+    LocalStore::rebuild(config(bed.dir.path()), |_| ()).unwrap();
     assert_eq!(seen_by(&open(bed.dir.path()), alice).await, live);
 }

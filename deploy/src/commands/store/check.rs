@@ -1,0 +1,137 @@
+//! `waypost store check`.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use proto::mda::{CheckReport, CheckRequest, check_response::Response};
+use serde::Serialize;
+
+use super::store;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::pipeline::{self, Pipeline, status};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  waypost store check
+  waypost store check --bodies --rebuild --json
+
+The mda goes on serving meanwhile. The exit code is 1 if something is wrong; `mda check` does the same without the \
+service.")]
+pub(super) struct Arguments {
+    /// Also read every message, and everything in the journal, against the checksums
+    #[arg(long)]
+    bodies: bool,
+    /// Also make all rows anew from the journal, beside the others, and compare
+    #[arg(long)]
+    rebuild: bool,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pipeline: pipeline::Arguments,
+}
+
+/// A report as programs read it.
+#[derive(Debug, Serialize)]
+struct Shown {
+    sound: bool,
+    found: u64,
+    problems: Vec<String>,
+    unchecked: Vec<String>,
+    accounts: u64,
+    mailboxes: u64,
+    messages: u64,
+    records: u64,
+    bodies: u64,
+    octets: u64,
+}
+
+pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Failure> {
+    let pipeline = Pipeline::find(&arguments.pipeline)?;
+    let Arguments { bodies, rebuild, json, .. } = arguments;
+    let failed = |error| status("cannot check the store", &error);
+    let request = CheckRequest { bodies, rebuild };
+    let mut answers = store(&pipeline).await?.check(request).await.map_err(failed)?.into_inner();
+    let live = io::stderr().is_terminal();
+    let mut report = None;
+    while let Some(answer) = answers.message().await.map_err(failed)? {
+        match answer.response {
+            Some(Response::Progress(now)) if live => tell(&format!("{}: {}", now.stage, now.done)),
+            Some(Response::Progress(_)) | None => {}
+            Some(Response::Report(told)) => report = Some(told),
+        }
+    }
+    if live {
+        tell("");
+    }
+    let report = report.ok_or_else(|| Failure::new("cannot check the store", "it ended without a report"))?;
+    let found = report.found;
+    if json {
+        console.print_json(&Shown::from(report));
+    } else {
+        print(&report, console);
+    }
+    if found == 0 {
+        return Ok(());
+    }
+    Err(Failure::new("the store is not sound", format!("{found} found"))
+        .advise("`mda rebuild` mends its rows"))
+}
+
+/// One line that changes.
+fn tell(line: &str) {
+    let mut terminal = io::stderr().lock();
+    let _ = write!(terminal, "\r{line}\x1b[K");
+    let _ = terminal.flush();
+}
+
+fn print(report: &CheckReport, console: Console) {
+    let CheckReport { problems, found, unchecked, accounts, mailboxes, messages, records, bodies, octets } =
+        report;
+    for problem in problems {
+        console.print(problem);
+    }
+    if *found > problems.len() as u64 {
+        console.print(format_args!("… and {} more", found - problems.len() as u64));
+    }
+    for unchecked in unchecked {
+        console.warn(format_args!("not verified: {unchecked}"));
+    }
+    console.print(format_args!(
+        "{accounts} accounts, {mailboxes} mailboxes, {messages} messages, {records} journal records"
+    ));
+    if *bodies > 0 {
+        console.print(format_args!("{bodies} bodies of {octets} octets read"));
+    }
+    if *found == 0 {
+        console.print("nothing is wrong");
+    }
+}
+
+impl From<CheckReport> for Shown {
+    fn from(report: CheckReport) -> Self {
+        let CheckReport {
+            problems,
+            found,
+            unchecked,
+            accounts,
+            mailboxes,
+            messages,
+            records,
+            bodies,
+            octets,
+        } = report;
+        Self {
+            sound: found == 0,
+            found,
+            problems,
+            unchecked,
+            accounts,
+            mailboxes,
+            messages,
+            records,
+            bodies,
+            octets,
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What only counting over all rows can tell: how often each body is shown, and what each journal segment is needed for.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use journal::{BodyRef, Position, SegmentId};
+
+use super::accounts::recorded;
+use super::{Check, Findings, found, marks};
+use crate::store::record::{BodyRow, Delivered, Expunged, Nothing, Number, Placed};
+use crate::store::state::{RECORD_WEIGHT, place_of};
+use crate::store::table::Table;
+use crate::store::{LocalStore, Result, keys};
+
+/// Bodies whose references are counted at once: this bounds the memory, a larger store is gone through more often.
+const WINDOW: u64 = 16 << 20;
+
+/// How often it is tried to count while nothing changes by chance.
+const ATTEMPTS: u32 = 3;
+
+/// How long changes may be held up to count while nothing changes for certain.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+impl Check<'_> {
+    pub(super) fn totals(&mut self) -> Result<()> {
+        let mut took = Duration::ZERO;
+        for _ in 0..ATTEMPTS {
+            let before = self.store.state().lock().commits();
+            let began = Instant::now();
+            let mut findings = Findings::default();
+            let rows = count(self.store, self.table, &mut findings)?;
+            took = began.elapsed();
+            self.tell("rows counted", rows)?;
+            if findings.is_empty() || self.store.state().lock().commits() == before {
+                self.findings.append(&findings);
+                return Ok(());
+            }
+        }
+        if took > LONGEST_PAUSE {
+            let why = "references to bodies and needs of segments: the store changed all the time";
+            self.report.unchecked.push(why.to_owned());
+            return Ok(());
+        }
+        let _nothing_changes = self.store.state().lock();
+        count(self.store, self.table, &mut self.findings).map(drop)
+    }
+
+    /// Reads every body that is shown.
+    pub(super) fn bodies(&mut self) -> Result<()> {
+        for row in self.table.scan::<BodyRow>(keys::within(keys::BODIES)) {
+            // What cannot be read was found when they were counted.
+            let Ok((key, row)) = row else { continue };
+            if row.value.references == 0 {
+                continue;
+            }
+            let email = keys::last_u64(&key);
+            match self.store.verify_body(email) {
+                Ok(Some(octets)) => {
+                    self.report.bodies += 1;
+                    self.report.octets += octets;
+                }
+                Ok(None) => {}
+                Err(error) => self.findings.add(format!("body {email}: {error}")),
+            }
+            if self.report.bodies.is_multiple_of(1_000) {
+                self.tell("bodies read", self.report.bodies)?;
+            }
+        }
+        self.tell("bodies read", self.report.bodies)
+    }
+}
+
+/// Counts all rows, window by window; gives how many there were.
+fn count(store: &LocalStore, table: &Table, findings: &mut Findings) -> Result<u64> {
+    let mut totals = Totals { store, table, needed: HashMap::new(), rows: 0 };
+    let last = marks(table)?.email;
+    let mut first = 0_u64;
+    loop {
+        let end = first.saturating_add(WINDOW);
+        totals.references(first..end.min(last + 1), first == 0, findings)?;
+        if end > last {
+            break;
+        }
+        first = end;
+    }
+    totals.beyond(last, findings)?;
+    totals.records(findings)?;
+    totals.segments(findings)?;
+    Ok(totals.rows)
+}
+
+struct Totals<'a> {
+    store: &'a LocalStore,
+    table: &'a Table,
+    needed: HashMap<SegmentId, i64>,
+    rows: u64,
+}
+
+impl Totals<'_> {
+    /// Counts the references to the bodies of a window; on the first walk also what rows need of the journal.
+    fn references(
+        &mut self,
+        emails: std::ops::Range<u64>,
+        weigh: bool,
+        findings: &mut Findings,
+    ) -> Result<()> {
+        let length = usize::try_from(emails.end - emails.start).unwrap_or(0);
+        let mut counted = vec![0_u32; length];
+        let index = |email: u64| usize::try_from(email - emails.start).unwrap_or(0);
+        for row in self.table.scan::<Placed>(keys::within(keys::ROWS)) {
+            let Some((_, row)) = found(findings, row)? else { continue };
+            if emails.contains(&row.value.email) {
+                counted[index(row.value.email)] += 1;
+            }
+            if weigh {
+                let which = || format!("message {} of mailbox {}", row.value.uid, row.value.mailbox);
+                let placed_at = row.value.placed_at().unwrap_or_default();
+                self.needs(placed_at, &BodyRef::default());
+                recorded(self.store, findings, placed_at, which);
+                if row.at != placed_at {
+                    self.needs(row.at, &BodyRef::default());
+                    recorded(self.store, findings, row.at, which);
+                }
+            }
+        }
+        let window = keys::body(emails.start)..keys::body(emails.end);
+        for row in self.table.scan::<BodyRow>(window) {
+            let Some((key, row)) = found(findings, row)? else { continue };
+            let email = keys::last_u64(&key);
+            let shown = std::mem::take(&mut counted[index(email)]);
+            let references = row.value.references;
+            findings.expect(references == u64::from(shown), || {
+                format!("body {email}: {references} references, {shown} messages show it")
+            });
+            if references > 0 && row.value.stored {
+                let Some(place) = found(findings, place_of(&row.value))? else { continue };
+                self.needs(row.at, &place);
+                self.lies_in_journal(email, row.at, &place, findings);
+            }
+        }
+        for (at, shown) in counted.iter().enumerate().filter(|(_, shown)| **shown > 0) {
+            findings.add(format!("body {}: is missing, {shown} messages show it", emails.start + at as u64));
+        }
+        Ok(())
+    }
+
+    fn lies_in_journal(&self, email: u64, at: Position, place: &BodyRef, findings: &mut Findings) {
+        recorded(self.store, findings, at, || format!("body {email}"));
+        for extent in place.extents() {
+            let there = Position { segment: extent.segment, offset: extent.offset };
+            recorded(self.store, findings, there, || format!("body {email}: a piece of it"));
+        }
+    }
+
+    /// No body has a number that was never taken.
+    fn beyond(&self, last: u64, findings: &mut Findings) -> Result<()> {
+        let beyond = keys::body(last.saturating_add(1))..keys::within(keys::BODIES).end;
+        for row in self.table.scan::<Nothing>(beyond) {
+            let Some((key, _)) = found(findings, row)? else { continue };
+            findings.add(format!("body {}: its number was never taken", keys::last_u64(&key)));
+        }
+        Ok(())
+    }
+
+    /// The records that say what vanished, what was delivered, and what is to be known of a body.
+    fn records(&mut self, findings: &mut Findings) -> Result<()> {
+        for row in self.table.scan::<Expunged>(keys::within(keys::VANISHED)) {
+            let Some((_, row)) = found(findings, row)? else { continue };
+            self.needs(row.at, &BodyRef::default());
+            recorded(self.store, findings, row.at, || {
+                format!("what vanished from mailbox {} at {}", row.value.mailbox, row.value.modseq)
+            });
+        }
+        for row in self.table.scan::<Delivered>(keys::within(keys::DELIVERED)) {
+            let Some((key, row)) = found(findings, row)? else { continue };
+            self.needs(row.at, &BodyRef::default());
+            let Delivered { message_id, recipient, .. } = &row.value;
+            let which = || format!("delivery to {recipient}");
+            findings.expect(key[..] == keys::delivered(message_id, recipient), || {
+                format!("{}: stands under another key", which())
+            });
+            recorded(self.store, findings, row.at, which);
+        }
+        for row in self.table.scan::<Nothing>(keys::within(keys::OUTLINES)) {
+            let Some((key, row)) = found(findings, row)? else { continue };
+            self.needs(row.at, &BodyRef::default());
+            let email = keys::last_u64(&key);
+            recorded(self.store, findings, row.at, || format!("outline of body {email}"));
+            findings.expect(self.table.contains(&keys::body(email))?, || {
+                format!("outline of body {email}: no such body")
+            });
+        }
+        Ok(())
+    }
+
+    /// The segments' rows say what was counted.
+    fn segments(&mut self, findings: &mut Findings) -> Result<()> {
+        for row in self.table.scan::<Number>(keys::within(keys::SEGMENTS)) {
+            let Some((key, row)) = found(findings, row)? else { continue };
+            let segment = SegmentId(keys::last_u64(&key));
+            let counted = self.needed.remove(&segment).unwrap_or(0);
+            let known = row.value.value.cast_signed();
+            findings.expect(counted == known, || {
+                format!("segment {segment}: {known} octets are said to be needed, counting gives {counted}")
+            });
+        }
+        for (segment, counted) in self.needed.drain().filter(|(_, counted)| *counted != 0) {
+            findings.add(format!("segment {segment}: {counted} octets are needed, and it has no row"));
+        }
+        Ok(())
+    }
+
+    /// Adds what a record and its body take.
+    fn needs(&mut self, at: Position, body: &BodyRef) {
+        self.rows += 1;
+        *self.needed.entry(at.segment).or_default() += RECORD_WEIGHT;
+        for extent in body.extents() {
+            *self.needed.entry(extent.segment).or_default() += i64::from(extent.length);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::{LocalStore, MailStore as _, NewAccount, StoreConfig};
+
+fn run(dir: &TempDir, words: &[&str]) -> Result<Outcome, String> {
+    let config = dir.path().join("mda.toml");
+    fs::write(&config, format!("data_dir = {:?}\n", dir.path().join("mail"))).unwrap();
+    let mut line = vec![OsString::from("mda")];
+    line.extend(words.iter().map(Into::into));
+    line.extend([OsString::from("--config"), config.into()]);
+    assert!(is_tool(&line[1]));
+    let tool = CommandLine::try_parse_from(line).unwrap().tool;
+    let config = tool.load().unwrap();
+    tool.run(&config).map_err(|error| error.to_string())
+}
+
+async fn furnished() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = LocalStore::open(StoreConfig::new(dir.path().join("mail"))).unwrap();
+    let account = NewAccount {
+        name: "alice@example.test".to_owned(),
+        password_hash: "*".to_owned(),
+        domain: "example.test".to_owned(),
+    };
+    store.create_account(account).await.unwrap();
+    store.close().await.unwrap();
+    dir
+}
+
+#[test]
+fn only_tools_are_tools() {
+    assert!(is_tool(&"check".into()));
+    assert!(!is_tool(&"--check".into()));
+    assert!(!is_tool(&"--config".into()));
+}
+
+#[tokio::test]
+async fn a_sound_store_is_checked_and_rebuilt() {
+    let dir = furnished().await;
+    assert_eq!(run(&dir, &["check", "--bodies", "--rebuild"]), Ok(Outcome::Well));
+    fs::remove_dir_all(dir.path().join("mail/state")).unwrap();
+    assert_eq!(run(&dir, &["rebuild"]), Ok(Outcome::Well));
+    assert_eq!(run(&dir, &["check", "--rebuild"]), Ok(Outcome::Well));
+}
+
+#[tokio::test]
+async fn a_folder_without_a_store_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(run(&dir, &["check"]).unwrap_err().contains("holds no mail store"));
+    assert!(run(&dir, &["rebuild"]).unwrap_err().contains("holds no mail store"));
+    assert!(!dir.path().join("mail").exists());
+}
