@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use journal::{Journal, Record};
 use mda::store::{
     AccountId, BodySource, Delivery, DeliveryRecipient, Flags, LocalStore, MailStore as _, MailboxName,
-    NewAccount, StoreConfig,
+    NewAccount, Password, StoreConfig,
 };
 use message::MessageId;
 
@@ -125,7 +125,7 @@ async fn create_accounts(store: &LocalStore) -> Result<Vec<(AccountId, String)>>
         let name = format!("user{number}@example.test");
         let new = NewAccount {
             name: name.clone(),
-            password_hash: "*".to_owned(),
+            password: Password { hash: "*".to_owned(), scram: None },
             domain: "example.test".to_owned(),
         };
         accounts.push((store.create_account(new).await?.id, name));

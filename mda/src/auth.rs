@@ -1,37 +1,69 @@
-//! Who is who: checks passwords for IMAP, POP3 and, through `Directory`, for the MSA.
+//! Who is who: lets people in by IMAP, POP3 and, through `Directory`, by submission.
 //!
-//! Guessing is made slow and useless: passwords are kept as Argon2id hashes; an unknown user takes as long as a known
-//! one; each failure holds its answer back for longer; and at a limit per user and per network further attempts are
-//! refused unseen. What a polling client proved a short while ago is remembered, so that it does not pay Argon2 again.
+//! Guessing is made slow and useless: passwords are kept as Argon2id hashes and as keys for SCRAM; an unknown user takes
+//! as long as a known one and is told of a salt as good as any; each failure holds its answer back for longer; and at a
+//! limit per user and per network further attempts are refused unseen. What a polling client proved a short while ago
+//! is remembered, so that it does not pay Argon2 again.
+//!
+//! [`Authenticator::authenticate`] checks a password, [`Authenticator::begin`] begins an exchange of any mechanism.
+//! Whatever fails is logged here, in one line.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use parking_lot::Mutex;
+use sasl::Mechanism;
+use subtle::ConstantTimeEq as _;
 use tokio::time::{Instant, sleep};
 
 use self::{
     hasher::{Hasher, Turn},
+    offer::{Offers, Possible},
     remembered::{Login, Remembered},
+    secret::Salt,
     throttle::Throttle,
+    uses::Uses,
 };
 use crate::{
-    config::PasswordsConfig,
-    store::{self, Account, MailStore},
+    config::{PasswordsConfig, SaslConfig},
+    metrics::Protocol,
+    store::{self, Account, AccountId, AppPassword, MailStore, Password, Protocols},
 };
 
+pub use self::{
+    client::{Client, Tls, decode, decode_initial, encode},
+    decoy::Decoy,
+    exchange::{Exchange, Progress, SaslError},
+};
+
+mod client;
+mod decoy;
+mod exchange;
 mod hasher;
 mod network;
-pub mod plain;
+mod offer;
 mod remembered;
+mod secret;
 mod throttle;
+mod uses;
 
 #[cfg(test)]
 mod tests;
 
 /// Octets of a password at most.
-pub const MAX_PASSWORD: usize = 1024;
+pub const MAX_PASSWORD: usize = sasl::MAX_FIELD;
 
-/// Checks passwords. Cheap to clone; all clones share their limits and their memory.
+/// Accounts that are read at a time to see whether any has keys for SCRAM.
+const PAGE: usize = 1000;
+
+/// Lets people in. Cheap to clone; all clones share their limits and their memory.
 #[derive(Clone)]
 pub struct Authenticator {
     inner: Arc<Inner>,
@@ -42,17 +74,40 @@ struct Inner {
     hasher: Hasher,
     throttle: Mutex<Throttle>,
     remembered: Mutex<Remembered>,
+    decoy: Decoy,
+    offers: Offers,
+    iterations: u32,
+    /// Some account has keys for SCRAM.
+    any_keys: AtomicBool,
+    uses: Mutex<Uses>,
 }
 
-/// Where accounts and their password hashes stand: the mail store.
+/// Where accounts and their passwords stand: the mail store.
 trait Accounts: Send + Sync {
     /// The account of an address, which must be in the form that addresses are compared in.
     fn by_address(&self, key: &str) -> store::Result<Option<Account>>;
+
+    /// Replaces a password that is still the one of this hash.
+    fn renew(
+        &self,
+        account: AccountId,
+        password: Password,
+        instead_of: String,
+    ) -> BoxFuture<'_, store::Result<bool>>;
 }
 
 impl<S: MailStore> Accounts for S {
     fn by_address(&self, key: &str) -> store::Result<Option<Account>> {
         self.account_by_address(key)
+    }
+
+    fn renew(
+        &self,
+        account: AccountId,
+        password: Password,
+        instead_of: String,
+    ) -> BoxFuture<'_, store::Result<bool>> {
+        Box::pin(self.set_password(account, password, Some(instead_of)))
     }
 }
 
@@ -74,16 +129,26 @@ pub enum AuthError {
 }
 
 impl Authenticator {
-    /// Checks passwords of the store's accounts. Fails if the Argon2 costs are out of bounds.
-    pub fn new(store: impl MailStore, config: &PasswordsConfig) -> Result<Self, AuthError> {
+    /// Lets the accounts of a store in. Fails if the Argon2 costs are out of bounds, or the store cannot be read.
+    pub fn new(
+        store: impl MailStore,
+        passwords: &PasswordsConfig,
+        sasl: &SaslConfig,
+        decoy: Decoy,
+    ) -> Result<Self, AuthError> {
         let now = Instant::now();
-        let remembered = Remembered::new(*config.remember, now)
-            .ok_or_else(|| AuthError::Unavailable("the system gives no randomness".to_owned()))?;
+        let remembered = Remembered::new(*passwords.remember, now).ok_or_else(secret::no_randomness)?;
+        let any_keys = AtomicBool::new(any_keys(&store).map_err(|error| unavailable(&error))?);
         let inner = Inner {
             accounts: Box::new(store),
-            hasher: Hasher::new(config)?,
-            throttle: Mutex::new(Throttle::new(config, now)),
+            hasher: Hasher::new(passwords)?,
+            throttle: Mutex::new(Throttle::new(passwords, now)),
             remembered: Mutex::new(remembered),
+            decoy,
+            offers: Offers::new(sasl),
+            iterations: passwords.scram_iterations,
+            any_keys,
+            uses: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -93,37 +158,98 @@ impl Authenticator {
         Hasher::new(config).map(|_| ())
     }
 
-    /// Checks a user's password. `client` is where the attempt comes from, if known.
+    /// The mechanisms that this client can use, the strongest first.
+    pub fn mechanisms(&self, client: &Client) -> Vec<Mechanism> {
+        let possible = Possible { scram: self.inner.any_keys.load(Ordering::Relaxed) };
+        self.inner.offers.to(client, possible)
+    }
+
+    /// Checks a user's password.
     ///
     /// A failure is answered late, more so with each: callers just pass on what they get.
     pub async fn authenticate(
         &self,
         username: &str,
         password: &str,
-        client: Option<IpAddr>,
+        client: &Client,
+    ) -> Result<Account, AuthError> {
+        self.check_password(Mechanism::Plain, username, password, client).await
+    }
+
+    async fn check_password(
+        &self,
+        mechanism: Mechanism,
+        username: &str,
+        password: &str,
+        client: &Client,
     ) -> Result<Account, AuthError> {
         match self.check(username, password, client).await {
             Ok(authenticated) => Ok(authenticated),
-            Err(Refusal { error, delay }) => {
-                // No turn at a core is held any more: waiting costs the client, not the others.
-                sleep(delay).await;
-                Err(error)
-            }
+            Err(refusal) => Err(self.refuse(mechanism, username, client, refusal).await),
         }
     }
 
-    /// Hashes a password for storing.
-    pub async fn hash(&self, password: &str) -> Result<String, AuthError> {
-        let turn = self.inner.hasher.turn().await?;
-        self.inner.hasher.hash(&turn, password.to_owned()).await
+    /// Logs that a client was not let in, and holds the answer back.
+    async fn refuse(
+        &self,
+        mechanism: Mechanism,
+        username: &str,
+        client: &Client,
+        refusal: Refusal,
+    ) -> AuthError {
+        let Refusal { error, reason, delay } = refusal;
+        let address = client.address.map(|address| address.to_string()).unwrap_or_default();
+        let protocol = client.protocol.as_str();
+        match &error {
+            AuthError::Unavailable(reason) => {
+                tracing::error!(client = address, protocol, %mechanism, username, reason, "login cannot be checked");
+            }
+            AuthError::Wrong | AuthError::Throttled { .. } => {
+                tracing::info!(client = address, protocol, %mechanism, username, reason, "login failed");
+            }
+        }
+        // No turn at a core is held any more: waiting costs the client, not the others.
+        sleep(delay).await;
+        error
     }
 
-    async fn check(
+    /// Makes what is kept of a new password, of this account if it exists already.
+    pub async fn make_password(
         &self,
-        username: &str,
+        account: Option<&Account>,
         password: &str,
-        client: Option<IpAddr>,
-    ) -> Result<Account, Refusal> {
+    ) -> Result<Password, AuthError> {
+        let salt = Salt::beside(account.and_then(secret::of_programs), self.inner.iterations)?;
+        let turn = self.inner.hasher.turn().await?;
+        let made = self.inner.hasher.make(&turn, password.to_owned(), salt, None).await?;
+        self.inner.any_keys.store(true, Ordering::Relaxed);
+        Ok(made)
+    }
+
+    /// Makes up a password for one program: the password, and what is kept of it.
+    pub async fn make_app_password(
+        &self,
+        account: &Account,
+        name: String,
+        protocols: Protocols,
+    ) -> Result<(String, AppPassword), AuthError> {
+        let password = secret::generate()?;
+        let beside = account.password.scram.as_deref().or_else(|| secret::of_programs(account));
+        let salt = Salt::beside(beside, self.inner.iterations)?;
+        let turn = self.inner.hasher.turn().await?;
+        let scram = self.inner.hasher.keys(&turn, password.clone(), salt).await?;
+        self.inner.any_keys.store(true, Ordering::Relaxed);
+        let digest = secret::digest(&password);
+        let kept = AppPassword { name, digest, scram, protocols, created_at: Timestamp::now() };
+        Ok((password, kept))
+    }
+
+    /// When a program's password was last used, as far as is remembered.
+    pub fn app_password_last_used(&self, account: AccountId, name: &str) -> Option<Timestamp> {
+        self.inner.uses.lock().last(account, name)
+    }
+
+    async fn check(&self, username: &str, password: &str, client: &Client) -> Result<Account, Refusal> {
         let user = fold(username);
         self.check_network(client)?;
         let account = self.account(&user)?;
@@ -133,15 +259,21 @@ impl Authenticator {
             return Ok(account.clone());
         }
         self.check_user(&user)?;
+        if let Some(account) = &account
+            && let Some(known) = app_password(account, password, client.protocol)
+        {
+            self.inner.uses.lock().note(account.id, &known.name);
+            return Ok(account.clone());
+        }
         let turn = self.inner.hasher.turn().await?;
         // Again, now that it is our turn: of a thousand attempts sent at once, all but a few have failed meanwhile.
         self.check_network(client)?;
         self.check_user(&user)?;
         let right = self.verify(&turn, password, account.as_ref()).await?;
         let Some(account) = account.filter(|_| right) else {
-            let delay = self.inner.throttle.lock().failed(&user, client, Instant::now());
-            return Err(Refusal { error: AuthError::Wrong, delay });
+            return Err(self.failed(&user, client, "wrong user name or password"));
         };
+        let account = self.renew(&turn, account, password).await;
         self.inner.remembered.lock().insert(&login(&account, password, client), Instant::now());
         Ok(account)
     }
@@ -155,43 +287,115 @@ impl Authenticator {
         if password.len() > MAX_PASSWORD {
             return Ok(false);
         }
-        let stored = account.map(|account| Arc::from(account.password_hash.as_str()));
+        let stored = account.map(|account| Arc::from(account.password.hash.as_str()));
         self.inner.hasher.verify(turn, password.to_owned(), stored).await
     }
 
-    fn check_network(&self, client: Option<IpAddr>) -> Result<(), Refusal> {
+    /// Now that the password is known, makes what should be kept of it, if that is not there yet. The login does not
+    /// fail if this does.
+    async fn renew(&self, turn: &Turn, account: Account, password: &str) -> Account {
+        if account.password.scram.is_some() {
+            return account;
+        }
+        let renewed = async {
+            let salt = Salt::beside(secret::of_programs(&account), self.inner.iterations)?;
+            let old = account.password.hash.clone();
+            let password = self.inner.hasher.make(turn, password.to_owned(), salt, Some(old.clone())).await?;
+            let renewed = self.inner.accounts.renew(account.id, password.clone(), old).await;
+            Ok::<_, AuthError>(renewed.map_err(|error| unavailable(&error))?.then_some(password))
+        };
+        match renewed.await {
+            Ok(Some(password)) => {
+                self.inner.any_keys.store(true, Ordering::Relaxed);
+                tracing::info!(account = account.name, "password can be proved by SCRAM from now on");
+                Account { password, ..account }
+            }
+            // It was changed meanwhile: what was proved is the old one, which was right when we looked.
+            Ok(None) => account,
+            Err(error) => {
+                tracing::warn!(account = account.name, %error, "cannot keep a password in its new form");
+                account
+            }
+        }
+    }
+
+    /// Counts a failure.
+    fn failed(&self, user: &str, client: &Client, reason: &'static str) -> Refusal {
+        let delay = self.inner.throttle.lock().failed(user, client.address, Instant::now());
+        Refusal { error: AuthError::Wrong, reason, delay }
+    }
+
+    fn check_network(&self, client: &Client) -> Result<(), Refusal> {
         let throttle = self.inner.throttle.lock();
-        throttle.check_network(client, Instant::now()).map_err(|wait| refuse(&throttle, wait))
+        throttle.check_network(client.address, Instant::now()).map_err(|wait| throttled(&throttle, wait))
     }
 
     fn check_user(&self, user: &str) -> Result<(), Refusal> {
         let throttle = self.inner.throttle.lock();
-        throttle.check_user(user, Instant::now()).map_err(|wait| refuse(&throttle, wait))
+        throttle.check_user(user, Instant::now()).map_err(|wait| throttled(&throttle, wait))
     }
 
     fn account(&self, key: &str) -> Result<Option<Account>, AuthError> {
-        self.inner.accounts.by_address(key).map_err(|error| AuthError::Unavailable(error.to_string()))
+        self.inner.accounts.by_address(key).map_err(|error| unavailable(&error))
     }
 }
 
-/// An error, and how long its answer is held back.
+/// An error, why it is one, and how long its answer is held back.
+#[derive(Debug)]
 struct Refusal {
     error: AuthError,
+    /// For the log.
+    reason: &'static str,
     delay: Duration,
 }
 
 impl From<AuthError> for Refusal {
     fn from(error: AuthError) -> Self {
-        Self { error, delay: Duration::ZERO }
+        Self { error, reason: "", delay: Duration::ZERO }
     }
 }
 
-fn refuse(throttle: &Throttle, retry_after: Duration) -> Refusal {
-    Refusal { error: AuthError::Throttled { retry_after }, delay: throttle.refusal_delay() }
+fn throttled(throttle: &Throttle, retry_after: Duration) -> Refusal {
+    let reason = "too many failed logins";
+    Refusal { error: AuthError::Throttled { retry_after }, reason, delay: throttle.refusal_delay() }
 }
 
-fn login<'a>(account: &'a Account, password: &'a str, client: Option<IpAddr>) -> Login<'a> {
-    Login { account: &account.name, password, hash: &account.password_hash, client }
+fn unavailable(error: &store::StoreError) -> AuthError {
+    AuthError::Unavailable(error.to_string())
+}
+
+fn any_keys(store: &impl MailStore) -> store::Result<bool> {
+    let mut after = None;
+    loop {
+        let page = store.accounts(after.as_deref(), PAGE)?;
+        let Some(last) = page.last() else { return Ok(false) };
+        if page.iter().any(|account| account.password.scram.is_some() || !account.app_passwords.is_empty()) {
+            return Ok(true);
+        }
+        after = Some(last.name.clone());
+    }
+}
+
+/// The program's password that this is, where it may be used.
+fn app_password<'a>(account: &'a Account, password: &str, protocol: Protocol) -> Option<&'a AppPassword> {
+    if account.app_passwords.is_empty() {
+        return None;
+    }
+    let digest = secret::digest(password);
+    let usable = account.app_passwords.iter().filter(|known| allows(known.protocols, protocol));
+    usable.into_iter().find(|known| bool::from(known.digest.ct_eq(&digest)))
+}
+
+fn allows(protocols: Protocols, protocol: Protocol) -> bool {
+    match protocol {
+        Protocol::Imap => protocols.imap,
+        Protocol::Pop3 => protocols.pop3,
+        Protocol::Grpc => protocols.submission,
+    }
+}
+
+fn login<'a>(account: &'a Account, password: &'a str, client: &Client) -> Login<'a> {
+    Login { account: &account.name, password, hash: &account.password.hash, client: client.address }
 }
 
 /// The form that addresses are compared in; a name that is none is counted by its lower case.

@@ -14,6 +14,10 @@ use service::{
 
 use crate::{imap, store};
 
+pub use self::sasl_config::{Exception, MechanismName, SaslConfig};
+
+mod sasl_config;
+
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +63,8 @@ pub struct Config {
     pub passwords: PasswordsConfig,
     /// Capabilities of IMAP that some clients cannot bear: what is hidden from whom.
     pub imap_hide: Vec<HideConfig>,
+    /// In which ways clients may say who they are.
+    pub sasl: SaslConfig,
 }
 
 impl Default for Config {
@@ -82,6 +88,7 @@ impl Default for Config {
             limits: Limits::default(),
             passwords: PasswordsConfig::default(),
             imap_hide: Vec::new(),
+            sasl: SaslConfig::default(),
         }
     }
 }
@@ -104,6 +111,9 @@ impl Config {
         }
         if !self.postmaster.is_empty() {
             Address::parse(&self.postmaster).map_err(ConfigProblem::Postmaster)?;
+        }
+        if self.passwords.scram_iterations < sasl::scram::MIN_ITERATIONS {
+            return Err(ConfigProblem::Iterations);
         }
         if self.limits.deliveries == 0 || self.limits.recipients == 0 || self.limits.session_errors == 0 {
             return Err(ConfigProblem::ZeroLimit);
@@ -145,6 +155,9 @@ pub enum ConfigProblem {
     /// Nothing of IMAP that could be hidden has this name.
     #[error("`imap_hide`: `{0}` is no capability that can be hidden")]
     Capability(String),
+    /// Passwords would be found too easily.
+    #[error("`passwords.scram_iterations` is less than {}", sasl::scram::MIN_ITERATIONS)]
+    Iterations,
     /// Nothing would work.
     #[error("a limit of 0 in [limits]: nothing could be delivered, and no session served")]
     ZeroLimit,
@@ -297,6 +310,9 @@ pub struct PasswordsConfig {
     pub passes: u32,
     /// Lanes (Argon2id, p). Default: 1.
     pub lanes: u32,
+    /// Rounds of hashing for SCRAM, 4,096 or more (RFC 7677 §4). A program pays for them each time it logs in, and
+    /// whoever steals the store for each guess. Default: 10,000.
+    pub scram_iterations: u32,
     /// How long a password that was right is taken again from the same network without the cost of Argon2; 0s for not
     /// at all. Default: 5m.
     pub remember: HumanDuration,
@@ -319,6 +335,7 @@ impl Default for PasswordsConfig {
             memory: ByteSize::mib(19),
             passes: 2,
             lanes: 1,
+            scram_iterations: 10_000,
             remember: HumanDuration::from_mins(5),
             failures_per_user: 10,
             failures_per_network: 60,

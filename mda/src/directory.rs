@@ -4,23 +4,26 @@ use std::net::IpAddr;
 
 use message::{Address, Domain};
 use proto::mda::{
-    Account, AddDomainRequest, AddDomainResponse, AuthenticateRequest, AuthenticateResponse,
-    CreateAccountRequest, ListAccountsRequest, ListAccountsResponse, ListAliasesRequest, ListAliasesResponse,
-    PutAliasRequest, PutAliasResponse, RemoveAccountRequest, RemoveAccountResponse, RemoveAliasRequest,
-    RemoveAliasResponse, Resolution, ResolutionKind, ResolveRequest, ResolveResponse, SetPasswordRequest,
-    SetPasswordResponse, directory_server::Directory,
+    Account, AddAppPasswordRequest, AddAppPasswordResponse, AddDomainRequest, AddDomainResponse,
+    AuthenticateRequest, AuthenticateResponse, CreateAccountRequest, ListAccountsRequest,
+    ListAccountsResponse, ListAliasesRequest, ListAliasesResponse, ListAppPasswordsRequest,
+    ListAppPasswordsResponse, PutAliasRequest, PutAliasResponse, RemoveAccountRequest, RemoveAccountResponse,
+    RemoveAliasRequest, RemoveAliasResponse, RemoveAppPasswordRequest, RemoveAppPasswordResponse, Resolution,
+    ResolutionKind, ResolveRequest, ResolveResponse, SetPasswordRequest, SetPasswordResponse,
+    directory_server::Directory,
 };
 use tonic::{Request, Response, Status};
 
 use crate::{
-    auth::{AuthError, Authenticator, MAX_PASSWORD},
+    auth::{AuthError, Authenticator, Client, MAX_PASSWORD},
     metrics::{Metrics, Protocol},
     recipients::{self, Recipients, ResolveError},
     status::status,
-    store::{self, MailStore, NewAccount},
+    store::{self, MailStore, NewAccount, Password},
 };
 
 mod aliases;
+mod app_passwords;
 #[cfg(test)]
 mod tests;
 
@@ -92,7 +95,7 @@ impl<S: MailStore> DirectoryService<S> {
         })
     }
 
-    async fn hash(&self, password: &str) -> Result<String, Status> {
+    async fn password(&self, account: Option<&store::Account>, password: &str) -> Result<Password, Status> {
         if password.is_empty() {
             return Err(Status::invalid_argument("the password is empty"));
         }
@@ -104,7 +107,8 @@ impl<S: MailStore> DirectoryService<S> {
         if password.contains('\0') {
             return Err(Status::invalid_argument("the password holds a NUL, which no client could send"));
         }
-        self.authenticator.hash(password).await.map_err(|error| Status::unavailable(error.to_string()))
+        let made = self.authenticator.make_password(account, password).await;
+        made.map_err(|error| Status::unavailable(error.to_string()))
     }
 }
 
@@ -125,8 +129,8 @@ impl<S: MailStore> Directory for DirectoryService<S> {
         request: Request<AuthenticateRequest>,
     ) -> Result<Response<AuthenticateResponse>, Status> {
         let AuthenticateRequest { username, password, client_address } = request.into_inner();
-        let client = client_ip(&client_address)?;
-        let checked = self.authenticator.authenticate(&username, &password, client).await;
+        let client = Client { address: client_ip(&client_address)?, protocol: Protocol::Grpc, tls: None };
+        let checked = self.authenticator.authenticate(&username, &password, &client).await;
         self.metrics.login(Protocol::Grpc, (&checked).into());
         let answer = match checked {
             Ok(account) => AuthenticateResponse {
@@ -134,16 +138,11 @@ impl<S: MailStore> Directory for DirectoryService<S> {
                 addresses: self.recipients.addresses_of(&account).map_err(|error| status(&error))?,
                 account: account.name,
             },
-            Err(AuthError::Wrong) => {
-                tracing::info!(client = client_address, username, "login failed");
-                AuthenticateResponse::default()
-            }
+            Err(AuthError::Wrong) => AuthenticateResponse::default(),
             Err(error @ AuthError::Throttled { .. }) => {
-                tracing::info!(client = client_address, username, "login refused: too many failures");
                 return Err(Status::resource_exhausted(error.to_string()));
             }
-            Err(AuthError::Unavailable(reason)) => {
-                tracing::error!(client = client_address, reason, "cannot check a password");
+            Err(AuthError::Unavailable(_)) => {
                 return Err(Status::unavailable("authentication is not available now"));
             }
         };
@@ -160,11 +159,11 @@ impl<S: MailStore> Directory for DirectoryService<S> {
         if self.store.account_by_address(&name).map_err(|error| status(&error))?.is_some() {
             return Err(Status::already_exists(format!("there is an account {name} already")));
         }
-        let password_hash = self.hash(&password).await?;
+        let password = self.password(None, &password).await?;
         let domain = address.domain().ascii().to_owned();
         let account = self
             .store
-            .create_account(NewAccount { name, password_hash, domain })
+            .create_account(NewAccount { name, password, domain })
             .await
             .map_err(|error| status(&error))?;
         self.recipients.account_created();
@@ -198,10 +197,50 @@ impl<S: MailStore> Directory for DirectoryService<S> {
     ) -> Result<Response<SetPasswordResponse>, Status> {
         let SetPasswordRequest { address, password } = request.into_inner();
         let account = self.account(&address)?;
-        let hash = self.hash(&password).await?;
-        self.store.set_password(account.id, hash).await.map_err(|error| status(&error))?;
+        let password = self.password(Some(&account), &password).await?;
+        self.store.set_password(account.id, password, None).await.map_err(|error| status(&error))?;
         tracing::info!(account = account.name, "password changed");
         Ok(Response::new(SetPasswordResponse {}))
+    }
+
+    async fn add_app_password(
+        &self,
+        request: Request<AddAppPasswordRequest>,
+    ) -> Result<Response<AddAppPasswordResponse>, Status> {
+        let AddAppPasswordRequest { address, name, protocols } = request.into_inner();
+        let account = self.account(&address)?;
+        let (name, protocols) = app_passwords::parse(&name, &protocols)?;
+        let made = self.authenticator.make_app_password(&account, name, protocols).await;
+        let (password, kept) = made.map_err(|error| Status::unavailable(error.to_string()))?;
+        let name = kept.name.clone();
+        self.store.add_app_password(account.id, kept).await.map_err(|error| status(&error))?;
+        tracing::info!(account = account.name, name, "app password made");
+        Ok(Response::new(AddAppPasswordResponse { password }))
+    }
+
+    async fn list_app_passwords(
+        &self,
+        request: Request<ListAppPasswordsRequest>,
+    ) -> Result<Response<ListAppPasswordsResponse>, Status> {
+        let account = self.account(&request.into_inner().address)?;
+        let used = |name: &str| self.authenticator.app_password_last_used(account.id, name);
+        let listed =
+            account.app_passwords.iter().map(|known| app_passwords::describe(known, used(&known.name)));
+        Ok(Response::new(ListAppPasswordsResponse { app_passwords: listed.collect() }))
+    }
+
+    async fn remove_app_password(
+        &self,
+        request: Request<RemoveAppPasswordRequest>,
+    ) -> Result<Response<RemoveAppPasswordResponse>, Status> {
+        let RemoveAppPasswordRequest { address, name } = request.into_inner();
+        let account = self.account(&address)?;
+        let removed = self.store.remove_app_password(account.id, name.clone()).await;
+        if !removed.map_err(|error| status(&error))? {
+            return Err(Status::not_found(format!("{} has no app password `{name}`", account.name)));
+        }
+        tracing::info!(account = account.name, name, "app password removed");
+        Ok(Response::new(RemoveAppPasswordResponse {}))
     }
 
     async fn remove_account(

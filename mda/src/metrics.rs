@@ -68,12 +68,13 @@ pub enum Protocol {
     Imap,
     /// POP3, both ports.
     Pop3,
-    /// `Directory.Authenticate`, on behalf of the MSA's clients.
+    /// `Directory`, on behalf of the MSA's clients.
     Grpc,
 }
 
 impl Protocol {
-    fn as_str(self) -> &'static str {
+    /// Its name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Imap => "imap",
             Self::Pop3 => "pop3",
@@ -145,11 +146,16 @@ pub struct LoginLabels {
 
 impl<T> From<&Result<T, AuthError>> for LoginOutcome {
     fn from(login: &Result<T, AuthError>) -> Self {
-        match login {
-            Ok(_) => Self::Ok,
-            Err(AuthError::Wrong) => Self::Wrong,
-            Err(AuthError::Throttled { .. }) => Self::Throttled,
-            Err(AuthError::Unavailable(_)) => Self::Unavailable,
+        login.as_ref().map_or_else(Self::from, |_| Self::Ok)
+    }
+}
+
+impl From<&AuthError> for LoginOutcome {
+    fn from(error: &AuthError) -> Self {
+        match error {
+            AuthError::Wrong => Self::Wrong,
+            AuthError::Throttled { .. } => Self::Throttled,
+            AuthError::Unavailable(_) => Self::Unavailable,
         }
     }
 }

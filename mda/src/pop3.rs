@@ -7,9 +7,11 @@
 
 use std::{io, net::SocketAddr};
 
-use service::drain::Shutdown;
+use service::{
+    drain::Shutdown,
+    tls::{Accepted, Acceptor},
+};
 use tokio::{net::TcpStream, time::timeout};
-use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
 use self::{
@@ -18,9 +20,9 @@ use self::{
     session::{Policy, Session},
 };
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, Client, Tls},
     config::{Limits, PlaintextAuth},
-    metrics::Metrics,
+    metrics::{Metrics, Protocol},
     store::MailStore,
 };
 
@@ -55,7 +57,7 @@ pub(crate) struct Options {
     /// What a client may take.
     pub(crate) limits: Limits,
     /// For STLS, and for connections under TLS from the first octet.
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Acceptor>,
     pub(crate) metrics: Metrics,
 }
 
@@ -92,29 +94,33 @@ impl<S: MailStore> Pop3<S> {
     }
 
     async fn secret(&self, stream: TcpStream, peer: SocketAddr, shutdown: &Shutdown) -> io::Result<()> {
-        let stream = self.handshake(stream).await?;
-        let session = Session::new(self.policy(peer), true);
-        let mut connection = Connection::new(self, stream, session, peer, shutdown);
+        let accepted = self.handshake(stream).await?;
+        let client = Client { tls: Some(Tls::from(&accepted)), ..client(peer) };
+        let session = Session::new(self.policy(peer), true, self.authenticator.mechanisms(&client));
+        let mut connection = Connection::new(self, accepted.stream, session, client, peer, shutdown);
         connection.greet();
         connection.run().await.map(|_| ())
     }
 
     async fn clear(&self, stream: TcpStream, peer: SocketAddr, shutdown: &Shutdown) -> io::Result<()> {
-        let session = Session::new(self.policy(peer), false);
-        let mut connection = Connection::new(self, stream, session, peer, shutdown);
+        let client = client(peer);
+        let session = Session::new(self.policy(peer), false, self.authenticator.mechanisms(&client));
+        let mut connection = Connection::new(self, stream, session, client, peer, shutdown);
         connection.greet();
         match connection.run().await? {
             End::Closed => Ok(()),
             End::StartTls => {
-                let (stream, mut session) = connection.into_parts();
-                let stream = self.handshake(stream).await?;
-                session.secured();
-                Connection::new(self, stream, session, peer, shutdown).run().await.map(|_| ())
+                let (stream, mut session, client) = connection.into_parts();
+                let accepted = self.handshake(stream).await?;
+                let client = Client { tls: Some(Tls::from(&accepted)), ..client };
+                session.secured(self.authenticator.mechanisms(&client));
+                let mut connection = Connection::new(self, accepted.stream, session, client, peer, shutdown);
+                connection.run().await.map(|_| ())
             }
         }
     }
 
-    async fn handshake(&self, stream: TcpStream) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
+    async fn handshake(&self, stream: TcpStream) -> io::Result<Accepted<TcpStream>> {
         let acceptor =
             self.options.tls.as_ref().ok_or_else(|| io::Error::other("there is no certificate"))?;
         // No one has logged in: the time for that counts.
@@ -128,4 +134,9 @@ impl<S: MailStore> Pop3<S> {
             max_errors: self.options.limits.session_errors,
         }
     }
+}
+
+/// A client that is not under TLS yet.
+fn client(peer: SocketAddr) -> Client {
+    Client { address: Some(peer.ip()), protocol: Protocol::Pop3, tls: None }
 }

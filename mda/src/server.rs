@@ -15,13 +15,12 @@ use service::{
     telemetry::HttpServer,
     tls::{PublicIdentity, Role, TlsError},
 };
-use tokio_rustls::TlsAcceptor;
 use tonic::service::Routes;
 use tracing::{error, info, warn};
 
 use self::listeners::Listeners;
 use crate::{
-    auth::{AuthError, Authenticator},
+    auth::{AuthError, Authenticator, Decoy},
     config::{Config, ConfigProblem},
     delivery::DeliveryService,
     directory::DirectoryService,
@@ -120,10 +119,11 @@ pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> R
 
     let metrics = Metrics::register(&mut registry);
     let store = open_store(&config).await?;
-    let authenticator = Authenticator::new(store.clone(), &config.passwords)?;
+    let decoy = Decoy::load(&config.data_dir).map_err(|error| AuthError::Unavailable(error.to_string()))?;
+    let authenticator = Authenticator::new(store.clone(), &config.passwords, &config.sasl, decoy)?;
     let recipients = Recipients::new(store.clone(), &config.postmaster).map_err(ConfigProblem::Postmaster)?;
     let recipients = recipients.separated_by(&config.subaddress.separator);
-    let acceptor = tls.as_ref().map(|identity| TlsAcceptor::from(identity.server_config()));
+    let acceptor = tls.as_ref().map(PublicIdentity::acceptor);
 
     let delivery = DeliveryService::new(store.clone(), recipients.clone(), &config.limits, metrics.clone())
         .into_detail_folders(config.subaddress.folders);
@@ -183,6 +183,9 @@ fn access() -> Access {
         ("/waypost.mda.v1.Directory/CreateAccount", OPERATOR),
         ("/waypost.mda.v1.Directory/ListAccounts", OPERATOR),
         ("/waypost.mda.v1.Directory/SetPassword", OPERATOR),
+        ("/waypost.mda.v1.Directory/AddAppPassword", OPERATOR),
+        ("/waypost.mda.v1.Directory/ListAppPasswords", OPERATOR),
+        ("/waypost.mda.v1.Directory/RemoveAppPassword", OPERATOR),
         ("/waypost.mda.v1.Directory/RemoveAccount", OPERATOR),
         ("/waypost.mda.v1.Directory/AddDomain", OPERATOR),
         ("/waypost.mda.v1.Directory/PutAlias", OPERATOR),

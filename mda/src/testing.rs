@@ -22,8 +22,9 @@ use tokio::task::JoinHandle;
 pub(crate) use crate::store::LocalStore;
 use crate::{
     Addresses, Config, RunError,
-    config::{PasswordsConfig, PlaintextAuth},
-    store::{Account, MailStore as _, NewAccount, StoreConfig},
+    auth::{Authenticator, Decoy},
+    config::{PasswordsConfig, PlaintextAuth, SaslConfig},
+    store::{Account, MailStore as _, NewAccount, Password, StoreConfig},
 };
 
 /// The real store in a folder of its own. At the end of its test everything in it must fit together.
@@ -62,9 +63,13 @@ impl TestStore {
         self.create_account_with_hash(name, "*".to_owned()).await
     }
 
-    pub(crate) async fn create_account_with_hash(&self, name: &str, password_hash: String) -> Account {
+    pub(crate) async fn create_account_with_hash(&self, name: &str, hash: String) -> Account {
+        self.create_account_with(name, Password { hash, scram: None }).await
+    }
+
+    pub(crate) async fn create_account_with(&self, name: &str, password: Password) -> Account {
         let (_, domain) = name.rsplit_once('@').unwrap();
-        let account = NewAccount { name: name.to_owned(), password_hash, domain: domain.to_owned() };
+        let account = NewAccount { name: name.to_owned(), password, domain: domain.to_owned() };
         self.store.create_account(account).await.unwrap()
     }
 }
@@ -83,9 +88,27 @@ fn store_config(dir: &TempDir) -> StoreConfig {
     StoreConfig { min_free_bytes: 0, cache_bytes: 1 << 20, ..StoreConfig::new(dir.path()) }
 }
 
+/// Lets the accounts of a store in.
+pub(crate) fn authenticator(store: &TestStore) -> Authenticator {
+    authenticator_with(store, &cheap_passwords(), &SaslConfig::default())
+}
+
+pub(crate) fn authenticator_with(
+    store: &TestStore,
+    passwords: &PasswordsConfig,
+    sasl: &SaslConfig,
+) -> Authenticator {
+    Authenticator::new(store.store.clone(), passwords, sasl, Decoy::fleeting().unwrap()).unwrap()
+}
+
 /// Costs that are too low for anything but tests.
 pub(crate) fn cheap_passwords() -> PasswordsConfig {
-    PasswordsConfig { memory: ByteSize::kib(64), passes: 1, ..PasswordsConfig::default() }
+    PasswordsConfig {
+        memory: ByteSize::kib(64),
+        passes: 1,
+        scram_iterations: 4096,
+        ..PasswordsConfig::default()
+    }
 }
 
 /// The whole service on ports of loopback that the kernel chose.

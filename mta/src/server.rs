@@ -428,7 +428,7 @@ fn bind_smtp(
 
 fn security(config: &Config, context: &Context) -> Result<Security, TlsError> {
     match &config.tls {
-        Some(tls) => acceptor(tls, &context.reload).map(Security::StartTls),
+        Some(tls) => acceptor(tls, None, &context.reload).map(Security::StartTls),
         None => Ok(Security::Plain),
     }
 }

@@ -1,9 +1,10 @@
 //! TLS: identities that are read again without dropping a connection, and the roles that certificates name.
 //!
 //! There are two kinds of identity. [`PublicIdentity`] is what mail clients and other mail servers see: TLS 1.2 and
-//! 1.3, no client certificate. [`PeerIdentity`] is what the services show each other: TLS 1.3 only, both sides with
+//! 1.3, with a client certificate if authorities for those are configured. [`PeerIdentity`] is what the services show each other: TLS 1.3 only, both sides with
 //! a certificate of the same authority.
 
+mod client;
 mod peer;
 mod pem;
 mod public;
@@ -11,8 +12,9 @@ mod role;
 
 use std::path::PathBuf;
 
+pub use client::ClientCertificate;
 pub use peer::PeerIdentity;
-pub use public::{PublicIdentity, acceptor};
+pub use public::{Accepted, Acceptor, ChannelBindings, PublicIdentity, acceptor};
 pub(crate) use role::subject;
 pub use role::{Role, UnknownRole};
 

@@ -14,10 +14,13 @@ use crate::local::accounts_file::AccountsFile;
 use crate::pipeline::{self, Pipeline, status};
 use crate::{secrets, times};
 
+mod app_password;
+
 const EXAMPLES: &str = "Examples:
   waypost account add carol@example.test                   a password is made and printed
   waypost account password carol@example.test              asks for the new one
   echo \"$SECRET\" | waypost account password carol@example.test
+  waypost account app-password add carol@example.test phone
   waypost account list --json";
 
 /// What the command line says.
@@ -36,6 +39,8 @@ enum AccountCommand {
     List(List),
     /// Set a new password
     Password(SetPassword),
+    /// Make, list and revoke passwords for single programs
+    AppPassword(app_password::Arguments),
     /// Remove an account and all its mail
     Remove(Remove),
 }
@@ -101,6 +106,7 @@ pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
         AccountCommand::Add(arguments) => add(arguments, console).await,
         AccountCommand::List(arguments) => list(arguments, console).await,
         AccountCommand::Password(arguments) => set_password(arguments, console).await,
+        AccountCommand::AppPassword(arguments) => app_password::run(arguments, console).await,
         AccountCommand::Remove(arguments) => remove(arguments, console).await,
     }
 }

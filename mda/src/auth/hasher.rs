@@ -11,8 +11,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::AuthError;
+use super::{AuthError, secret::Salt};
 use crate::config::PasswordsConfig;
+use crate::store::{Password, ScramKeys};
 
 /// How long a login waits for its turn. Longer, and its client has given up.
 const MAX_WAIT: Duration = Duration::from_secs(15);
@@ -48,14 +49,37 @@ impl Hasher {
         }
     }
 
-    /// Hashes a new password.
-    pub(super) async fn hash(&self, turn: &Turn, password: String) -> Result<String, AuthError> {
+    /// Makes what is kept of a password; of one that is kept as it should be already the hash stays.
+    pub(super) async fn make(
+        &self,
+        turn: &Turn,
+        password: String,
+        salt: Salt,
+        hashed: Option<String>,
+    ) -> Result<Password, AuthError> {
         let argon2 = self.argon2.clone();
-        blocking(turn, move || hash(&argon2, &password)).await?
+        let work = move || {
+            let hash = match hashed {
+                Some(hash) => hash,
+                None => hash(&argon2, &sasl::prepare(&password))?,
+            };
+            Ok(Password { hash, scram: Some(Box::new(salt.keys(&password))) })
+        };
+        blocking(turn, work).await?
+    }
+
+    /// The keys of a password for SCRAM alone.
+    pub(super) async fn keys(
+        &self,
+        turn: &Turn,
+        password: String,
+        salt: Salt,
+    ) -> Result<ScramKeys, AuthError> {
+        blocking(turn, move || salt.keys(&password)).await
     }
 
     /// Checks a password against a stored hash, with the costs that it was made with; without one it takes as long, and
-    /// is wrong.
+    /// is wrong. Hashes of before passwords were prepared are of the password as it came.
     pub(super) async fn verify(
         &self,
         turn: &Turn,
@@ -65,7 +89,12 @@ impl Hasher {
         let argon2 = self.argon2.clone();
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| Arc::clone(&self.dummy));
-        let right = blocking(turn, move || verify(&argon2, &password, &stored)).await??;
+        let work = move || {
+            let prepared = sasl::prepare(&password);
+            Ok(verify(&argon2, &prepared, &stored)?
+                || (*prepared != password && verify(&argon2, &password, &stored)?))
+        };
+        let right = blocking(turn, work).await??;
         Ok(right && known)
     }
 }

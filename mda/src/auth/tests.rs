@@ -1,9 +1,12 @@
+mod app_passwords;
+mod scram;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::*;
-use crate::testing::{TestStore, cheap_passwords};
+use crate::testing::{TestStore, authenticator_with, cheap_passwords};
 
 const ALICE: &str = "alice@example.test";
 const HOME: &str = "192.0.2.7";
@@ -12,15 +15,19 @@ const ELSEWHERE: &str = "198.51.100.9";
 /// A store with one account, and what checks its password. From here on time passes only when everyone waits.
 async fn setup(config: PasswordsConfig) -> (TestStore, Authenticator) {
     let store = TestStore::open();
-    let authenticator = Authenticator::new(store.store.clone(), &config).unwrap();
-    let hash = authenticator.hash("right").await.unwrap();
-    store.create_account_with_hash(ALICE, hash).await;
+    let authenticator = authenticator_with(&store, &config, &SaslConfig::default());
+    let password = authenticator.make_password(None, "right").await.unwrap();
+    store.create_account_with(ALICE, password).await;
     tokio::time::pause();
     (store, authenticator)
 }
 
-fn ip(address: &str) -> IpAddr {
-    address.parse().unwrap()
+fn nowhere() -> Client {
+    Client { address: None, ..from(HOME) }
+}
+
+fn from(address: &str) -> Client {
+    Client { address: Some(address.parse().unwrap()), protocol: Protocol::Imap, tls: None }
 }
 
 fn config() -> PasswordsConfig {
@@ -31,7 +38,7 @@ fn config() -> PasswordsConfig {
 async fn the_right_password_gives_the_account_however_the_name_is_spelt() {
     let (_store, authenticator) = setup(config()).await;
     for name in [ALICE, "Alice@EXAMPLE.test"] {
-        let account = authenticator.authenticate(name, "right", Some(ip(HOME))).await.unwrap();
+        let account = authenticator.authenticate(name, "right", &from(HOME)).await.unwrap();
         assert_eq!(account.name, ALICE);
     }
 }
@@ -42,7 +49,7 @@ async fn wrong_password_and_unknown_user_look_and_cost_the_same() {
     for name in [ALICE, "nobody@example.test", "no address"] {
         let start = Instant::now();
         assert_eq!(
-            authenticator.authenticate(name, "wrong", Some(ip(HOME))).await,
+            authenticator.authenticate(name, "wrong", &from(HOME)).await,
             Err(AuthError::Wrong),
             "{name}"
         );
@@ -54,7 +61,7 @@ async fn wrong_password_and_unknown_user_look_and_cost_the_same() {
 async fn passwords_that_cannot_be_are_wrong() {
     let (_store, authenticator) = setup(config()).await;
     for password in ["", &"a".repeat(MAX_PASSWORD + 1)] {
-        assert_eq!(authenticator.authenticate(ALICE, password, Some(ip(HOME))).await, Err(AuthError::Wrong));
+        assert_eq!(authenticator.authenticate(ALICE, password, &from(HOME)).await, Err(AuthError::Wrong));
     }
 }
 
@@ -64,26 +71,25 @@ async fn failures_are_answered_later_and_later_and_then_unseen() {
     let mut last = Duration::ZERO;
     for _ in 0..config().failures_per_user {
         let start = Instant::now();
-        assert_eq!(authenticator.authenticate(ALICE, "wrong", Some(ip(HOME))).await, Err(AuthError::Wrong));
+        assert_eq!(authenticator.authenticate(ALICE, "wrong", &from(HOME)).await, Err(AuthError::Wrong));
         assert!(start.elapsed() > last);
         last = start.elapsed();
     }
-    let refused = authenticator.authenticate(ALICE, "right", Some(ip(ELSEWHERE))).await;
+    let refused = authenticator.authenticate(ALICE, "right", &from(ELSEWHERE)).await;
     let Err(AuthError::Throttled { retry_after }) = refused else { panic!("{refused:?}") };
     tokio::time::advance(retry_after).await;
-    assert!(authenticator.authenticate(ALICE, "right", Some(ip(ELSEWHERE))).await.is_ok());
+    assert!(authenticator.authenticate(ALICE, "right", &from(ELSEWHERE)).await.is_ok());
 }
 
 #[tokio::test]
 async fn one_network_is_limited_over_all_users() {
     let (_store, authenticator) = setup(config()).await;
     for user in 0..=config().failures_per_network {
-        let _ =
-            authenticator.authenticate(&format!("user{user}@example.test"), "wrong", Some(ip(HOME))).await;
+        let _ = authenticator.authenticate(&format!("user{user}@example.test"), "wrong", &from(HOME)).await;
     }
-    let refused = authenticator.authenticate(ALICE, "right", Some(ip(HOME))).await;
+    let refused = authenticator.authenticate(ALICE, "right", &from(HOME)).await;
     assert!(matches!(refused, Err(AuthError::Throttled { .. })), "{refused:?}");
-    assert!(authenticator.authenticate(ALICE, "right", Some(ip(ELSEWHERE))).await.is_ok());
+    assert!(authenticator.authenticate(ALICE, "right", &from(ELSEWHERE)).await.is_ok());
 }
 
 #[tokio::test]
@@ -91,9 +97,9 @@ async fn attempts_sent_all_at_once_do_not_pass_the_limit() {
     let (_store, authenticator) = setup(config()).await;
     let attempts = (0..100).map(|guess| {
         let authenticator = authenticator.clone();
-        tokio::spawn(async move {
-            authenticator.authenticate(ALICE, &format!("guess{guess}"), Some(ip(HOME))).await
-        })
+        tokio::spawn(
+            async move { authenticator.authenticate(ALICE, &format!("guess{guess}"), &from(HOME)).await },
+        )
     });
     let attempts: Vec<_> = attempts.collect();
     let mut looked_at = 0;
@@ -108,38 +114,38 @@ async fn attempts_sent_all_at_once_do_not_pass_the_limit() {
 #[tokio::test]
 async fn a_client_that_polls_gets_in_while_others_guess_elsewhere() {
     let (_store, authenticator) = setup(config()).await;
-    assert!(authenticator.authenticate(ALICE, "right", Some(ip(HOME))).await.is_ok());
+    assert!(authenticator.authenticate(ALICE, "right", &from(HOME)).await.is_ok());
     for _ in 0..=config().failures_per_user {
-        let _ = authenticator.authenticate(ALICE, "wrong", Some(ip(ELSEWHERE))).await;
+        let _ = authenticator.authenticate(ALICE, "wrong", &from(ELSEWHERE)).await;
     }
-    assert!(authenticator.authenticate(ALICE, "right", Some(ip(HOME))).await.is_ok());
-    let refused = authenticator.authenticate(ALICE, "right", Some(ip(ELSEWHERE))).await;
+    assert!(authenticator.authenticate(ALICE, "right", &from(HOME)).await.is_ok());
+    let refused = authenticator.authenticate(ALICE, "right", &from(ELSEWHERE)).await;
     assert!(matches!(refused, Err(AuthError::Throttled { .. })), "{refused:?}");
 }
 
 #[tokio::test]
 async fn a_new_password_counts_at_once_and_the_old_one_no_more() {
     let (store, authenticator) = setup(config()).await;
-    let account = authenticator.authenticate(ALICE, "right", Some(ip(HOME))).await.unwrap();
-    let hash = authenticator.hash("new").await.unwrap();
-    store.store.set_password(account.id, hash).await.unwrap();
-    assert_eq!(authenticator.authenticate(ALICE, "right", Some(ip(HOME))).await, Err(AuthError::Wrong));
-    assert!(authenticator.authenticate(ALICE, "new", Some(ip(HOME))).await.is_ok());
+    let account = authenticator.authenticate(ALICE, "right", &from(HOME)).await.unwrap();
+    let password = authenticator.make_password(Some(&account), "new").await.unwrap();
+    store.store.set_password(account.id, password, None).await.unwrap();
+    assert_eq!(authenticator.authenticate(ALICE, "right", &from(HOME)).await, Err(AuthError::Wrong));
+    assert!(authenticator.authenticate(ALICE, "new", &from(HOME)).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_removed_account_is_locked_out_at_once() {
     let (store, authenticator) = setup(config()).await;
-    let account = authenticator.authenticate(ALICE, "right", Some(ip(HOME))).await.unwrap();
+    let account = authenticator.authenticate(ALICE, "right", &from(HOME)).await.unwrap();
     store.store.remove_account(account.id).await.unwrap();
-    assert_eq!(authenticator.authenticate(ALICE, "right", Some(ip(HOME))).await, Err(AuthError::Wrong));
+    assert_eq!(authenticator.authenticate(ALICE, "right", &from(HOME)).await, Err(AuthError::Wrong));
 }
 
 #[tokio::test]
 async fn a_stored_hash_that_cannot_be_read_is_our_fault_not_the_clients() {
     let (store, authenticator) = setup(config()).await;
     store.create_account_with_hash("bob@example.test", "not a hash".to_owned()).await;
-    let refused = authenticator.authenticate("bob@example.test", "right", Some(ip(HOME))).await;
+    let refused = authenticator.authenticate("bob@example.test", "right", &from(HOME)).await;
     assert!(matches!(refused, Err(AuthError::Unavailable(_))), "{refused:?}");
 }
 
@@ -147,7 +153,9 @@ async fn a_stored_hash_that_cannot_be_read_is_our_fault_not_the_clients() {
 async fn costs_out_of_bounds_are_refused_when_starting() {
     let store = TestStore::open();
     let config = PasswordsConfig { passes: 0, ..config() };
-    assert!(matches!(Authenticator::new(store.store.clone(), &config), Err(AuthError::Unavailable(_))));
+    let decoy = Decoy::fleeting().unwrap();
+    let refused = Authenticator::new(store.store.clone(), &config, &SaslConfig::default(), decoy);
+    assert!(matches!(refused, Err(AuthError::Unavailable(_))));
 }
 
 #[tokio::test]
@@ -159,13 +167,13 @@ async fn failures_that_are_held_back_keep_nobody_else_waiting() {
         .map(|user| {
             let authenticator = authenticator.clone();
             let name = format!("user{user}@example.test");
-            tokio::spawn(async move { authenticator.authenticate(&name, "wrong", None).await })
+            tokio::spawn(async move { authenticator.authenticate(&name, "wrong", &nowhere()).await })
         })
         .collect();
     // They queue for the cores first.
     tokio::task::yield_now().await;
     let start = Instant::now();
-    assert!(authenticator.authenticate(ALICE, "right", Some(ip(HOME))).await.is_ok());
+    assert!(authenticator.authenticate(ALICE, "right", &from(HOME)).await.is_ok());
     assert_eq!(start.elapsed(), Duration::ZERO);
     for failure in failures {
         assert_eq!(failure.await.unwrap(), Err(AuthError::Wrong));

@@ -1,14 +1,14 @@
 use tonic::Code;
 
 use super::*;
-use crate::testing::{LocalStore, TestStore, cheap_passwords};
+use crate::testing::{LocalStore, TestStore, authenticator, cheap_passwords};
 
 fn setup() -> (TestStore, DirectoryService<LocalStore>) {
     let store = TestStore::open();
     let directory = DirectoryService::new(
         store.store.clone(),
         Recipients::new(store.store.clone(), "").unwrap(),
-        Authenticator::new(store.store.clone(), &cheap_passwords()).unwrap(),
+        authenticator(&store),
         Metrics::default(),
     );
     (store, directory)

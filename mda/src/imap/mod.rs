@@ -22,9 +22,9 @@ mod tests;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use service::tls::Acceptor;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
@@ -70,7 +70,7 @@ pub struct Options {
     /// What a client may take.
     pub limits: Limits,
     /// For STARTTLS, and for connections under TLS from the first octet.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Acceptor>,
     /// What is hidden from whom.
     pub hide: Vec<HideConfig>,
     /// What is counted.
@@ -120,17 +120,20 @@ impl<S: MailStore> Imap<S> {
             *limits.write_timeout,
             shutdown,
         );
+        let mut tls = None;
         if beginning == Beginning::ImplicitTls {
-            let Some(tls) = &self.shared.options.tls else {
+            let Some(acceptor) = &self.shared.options.tls else {
                 tracing::error!(%peer, "no certificate for a listener under tls");
                 return;
             };
-            if let Err(error) = wire.upgrade(tls, LIMITS_BEFORE_LOGIN).await {
-                tracing::debug!(%peer, %error, "tls handshake failed");
-                return;
+            match wire.upgrade(acceptor, LIMITS_BEFORE_LOGIN).await {
+                Ok(begun) => tls = Some(begun),
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "tls handshake failed");
+                    return;
+                }
             }
         }
-        let tls = beginning == Beginning::ImplicitTls;
         Session::new(Arc::clone(&self.shared), wire, peer, tls).run().await;
     }
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use service::tls::Acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::deflate::{Compression, Deflaters};
 use super::parse::{Event, FrameLimits, Framer};
 use super::response::Responses;
+use crate::auth::Tls;
 
 /// Octets of responses that may wait in memory before they are written.
 const HIGH_WATER: usize = 128 * 1024;
@@ -221,16 +222,17 @@ impl Wire {
     }
 
     /// Goes on over TLS. The framer is as new: what was said before counts no more.
-    pub(super) async fn upgrade(&mut self, tls: &TlsAcceptor, limits: FrameLimits) -> Result<(), Ended> {
+    pub(super) async fn upgrade(&mut self, tls: &Acceptor, limits: FrameLimits) -> Result<Tls, Ended> {
         let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
         let deadline = match self.patience {
             Patience::Until(deadline) => deadline,
             Patience::Each(silence) => Instant::now() + silence,
         };
-        let stream = timeout_at(deadline, tls.accept(plain)).await.map_err(|_| Ended::Silent)??;
-        self.stream = Box::new(stream);
+        let accepted = timeout_at(deadline, tls.accept(plain)).await.map_err(|_| Ended::Silent)??;
+        let tls = Tls::from(&accepted);
+        self.stream = Box::new(accepted.stream);
         self.framer = Framer::new(limits);
-        Ok(())
+        Ok(tls)
     }
 
     /// The last words, and the end of the stream; nobody waits long for it.

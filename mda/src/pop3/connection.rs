@@ -18,9 +18,9 @@ use super::{
     session::{Action, LoginFailure, Session},
 };
 use crate::{
-    auth::{AuthError, plain::Plain},
-    metrics::Protocol,
-    store::{MailStore, MailboxId, MailboxName, Row, StoreError, Uid, UidSet},
+    auth::{AuthError, Client, Exchange, Progress, SaslError},
+    metrics::{LoginOutcome, Protocol},
+    store::{Account, MailStore, MailboxId, MailboxName, Row, StoreError, Uid, UidSet},
 };
 
 /// Octets that are read from a client at a time.
@@ -37,8 +37,11 @@ pub(super) struct Connection<'a, S, T> {
     server: &'a Pop3<S>,
     shutdown: &'a Shutdown,
     stream: T,
+    client: Client,
     peer: SocketAddr,
     session: Session,
+    /// An AUTH that is under way.
+    exchange: Option<Exchange>,
     lines: Lines,
     /// Replies not yet sent.
     out: Vec<u8>,
@@ -65,20 +68,33 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
         server: &'a Pop3<S>,
         stream: T,
         session: Session,
+        client: Client,
         peer: SocketAddr,
         shutdown: &'a Shutdown,
     ) -> Self {
         let login_deadline = Instant::now() + *server.options.limits.login_timeout;
         let (lines, out) = (Lines::default(), Vec::new());
-        Self { server, shutdown, stream, peer, session, lines, out, open: None, login_deadline }
+        Self {
+            server,
+            shutdown,
+            stream,
+            client,
+            peer,
+            session,
+            exchange: None,
+            lines,
+            out,
+            open: None,
+            login_deadline,
+        }
     }
 
     pub(super) fn greet(&mut self) {
         self.out.extend_from_slice(Session::greeting(&self.server.options.hostname).as_bytes());
     }
 
-    pub(super) fn into_parts(self) -> (T, Session) {
-        (self.stream, self.session)
+    pub(super) fn into_parts(self) -> (T, Session, Client) {
+        (self.stream, self.session, self.client)
     }
 
     /// Serves the client until it leaves, is sent away, or wants TLS.
@@ -133,10 +149,27 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
                 return self.close().await.map(Some);
             }
             Action::StartTls(text) => return self.start_tls(&text).await.map(Some),
-            Action::LogIn(credentials) => {
-                let outcome = self.log_in(&credentials).await;
-                let action = self.session.logged_in(outcome);
-                return Box::pin(self.perform(action)).await;
+            Action::LogIn { username, password } => {
+                let authenticator = &self.server.authenticator;
+                let checked = authenticator.authenticate(&username, &password, &self.client).await;
+                let progress = checked.map(|account| Progress::Done(Box::new(account)));
+                return self.proceed(progress.map_err(Into::into)).await;
+            }
+            Action::Begin { mechanism, initial } => {
+                let client = self.client.clone();
+                let begun = self.server.authenticator.begin(&mechanism, client, initial.as_deref()).await;
+                let progress = begun.map(|(exchange, progress)| {
+                    self.exchange = Some(exchange);
+                    progress
+                });
+                return self.proceed(progress).await;
+            }
+            Action::Respond(response) => {
+                let progress = match &mut self.exchange {
+                    Some(exchange) => exchange.respond(&response).await,
+                    None => Err(SaslError::Protocol(sasl::Error::Malformed)),
+                };
+                return self.proceed(progress).await;
             }
             Action::Send { message, lines } => {
                 if let Some(refused) = self.send(message, lines).await? {
@@ -169,11 +202,26 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
         Ok(End::StartTls)
     }
 
-    async fn log_in(&mut self, credentials: &Plain) -> Result<Maildrop, LoginFailure> {
-        let Plain { username, password } = credentials;
-        let checked = self.server.authenticator.authenticate(username, password, Some(self.peer.ip())).await;
-        self.server.options.metrics.login(Protocol::Pop3, (&checked).into());
-        let account = checked.map_err(|error| self.login_failed(username, &error))?;
+    /// Goes on with a login.
+    async fn proceed(&mut self, progress: Result<Progress, SaslError>) -> io::Result<Option<End>> {
+        let action = match progress {
+            Ok(Progress::Challenge(challenge)) => self.session.challenge(&challenge),
+            Ok(Progress::Done(account)) => {
+                self.exchange = None;
+                self.server.options.metrics.login(Protocol::Pop3, LoginOutcome::Ok);
+                let opened = self.open(&account).await;
+                self.session.logged_in(opened)
+            }
+            Err(error) => {
+                self.exchange = None;
+                let failure = self.login_failed(error);
+                self.session.logged_in(Err(failure))
+            }
+        };
+        Box::pin(self.perform(action)).await
+    }
+
+    async fn open(&mut self, account: &Account) -> Result<Maildrop, LoginFailure> {
         info!(peer = %self.peer, account = account.name, "pop3 login");
         let lock = self.server.locks.lock(account.id).ok_or(LoginFailure::InUse)?;
         let store = &self.server.store;
@@ -186,20 +234,13 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
         Ok(Maildrop::new(inbox.uid_validity, messages.rows.iter().map(|row| (row.uid, row.size))))
     }
 
-    fn login_failed(&self, username: &str, error: &AuthError) -> LoginFailure {
-        match error {
-            AuthError::Wrong => {
-                info!(peer = %self.peer, username, "pop3 login failed");
-                LoginFailure::Credentials
-            }
-            AuthError::Throttled { .. } => {
-                info!(peer = %self.peer, username, "pop3 login refused: too many failures");
-                LoginFailure::Throttled
-            }
-            AuthError::Unavailable(reason) => {
-                error!(peer = %self.peer, reason, "cannot check a password");
-                LoginFailure::Temporary
-            }
+    fn login_failed(&self, error: SaslError) -> LoginFailure {
+        let SaslError::Refused(refused) = error else { return LoginFailure::Exchange(error) };
+        self.server.options.metrics.login(Protocol::Pop3, (&refused).into());
+        match refused {
+            AuthError::Wrong => LoginFailure::Credentials,
+            AuthError::Throttled { .. } => LoginFailure::Throttled,
+            AuthError::Unavailable(_) => LoginFailure::Temporary,
         }
     }
 

@@ -2,15 +2,19 @@
 
 use std::fmt::{Display, Write as _};
 
+use sasl::Mechanism;
+
 use super::{
     command::{Command, Number},
     line::Line,
     maildrop::{Maildrop, Message},
 };
-use crate::auth::plain::Plain;
+use crate::auth::{self, SaslError};
 
 #[cfg(test)]
 mod tests;
+
+const NOT_BASE64: &str = "the response is not valid base64";
 
 /// What a session may do and must respect.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +35,8 @@ pub(crate) struct Policy {
 pub(crate) struct Session {
     policy: Policy,
     tls: bool,
+    /// What the client can log in with.
+    mechanisms: Vec<Mechanism>,
     errors: u32,
     state: State,
 }
@@ -39,7 +45,7 @@ pub(crate) struct Session {
 enum State {
     /// AUTHORIZATION (RFC 1939 §4), with the name that USER gave.
     Authorization { user: Option<String> },
-    /// AUTH PLAIN waits for the client's response.
+    /// AUTH waits for the client's response.
     Sasl,
     /// TRANSACTION (RFC 1939 §5).
     Transaction(Maildrop),
@@ -55,7 +61,11 @@ pub(crate) enum Action {
     /// Send this, then begin TLS, then call [`Session::secured`].
     StartTls(String),
     /// Check the password, lock and list the maildrop, then call [`Session::logged_in`].
-    LogIn(Plain),
+    LogIn { username: String, password: String },
+    /// Begin an exchange of a mechanism, and call [`Session::challenge`] or [`Session::logged_in`].
+    Begin { mechanism: String, initial: Option<Vec<u8>> },
+    /// Take this response to the exchange, and go on as with [`Action::Begin`].
+    Respond(Vec<u8>),
     /// Send the message, or its header and so many lines; an error if it is gone meanwhile.
     Send { message: Message, lines: Option<u32> },
     /// Remove these messages of the maildrop, all at once, reply how that went, and close.
@@ -63,7 +73,7 @@ pub(crate) enum Action {
 }
 
 /// Why a login failed, in the words of RFC 2449 §8 and RFC 3206.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LoginFailure {
     /// Wrong name or password.
     Credentials,
@@ -73,24 +83,28 @@ pub(crate) enum LoginFailure {
     InUse,
     /// It may work later.
     Temporary,
+    /// The client does not keep to the mechanism, or was not offered it.
+    Exchange(SaslError),
 }
 
 impl LoginFailure {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Credentials => "-ERR [AUTH] wrong user name or password\r\n",
+    fn text(&self) -> String {
+        let text = match self {
+            Self::Credentials => "[AUTH] wrong user name or password",
             // Not [AUTH]: a client would ask for another password.
-            Self::Throttled => "-ERR [SYS/TEMP] too many failed logins, try again later\r\n",
-            Self::InUse => "-ERR [IN-USE] another session has this maildrop open\r\n",
-            Self::Temporary => "-ERR [SYS/TEMP] mail is not available now, try again later\r\n",
-        }
+            Self::Throttled => "[SYS/TEMP] too many failed logins, try again later",
+            Self::InUse => "[IN-USE] another session has this maildrop open",
+            Self::Temporary => "[SYS/TEMP] mail is not available now, try again later",
+            Self::Exchange(error) => return format!("-ERR {error}\r\n"),
+        };
+        format!("-ERR {text}\r\n")
     }
 }
 
 impl Session {
     /// A session over a connection that is, or is not yet, under TLS.
-    pub(crate) fn new(policy: Policy, tls: bool) -> Self {
-        Self { policy, tls, errors: 0, state: State::Authorization { user: None } }
+    pub(crate) fn new(policy: Policy, tls: bool, mechanisms: Vec<Mechanism>) -> Self {
+        Self { policy, tls, mechanisms, errors: 0, state: State::Authorization { user: None } }
     }
 
     /// What the server says first.
@@ -123,8 +137,9 @@ impl Session {
     }
 
     /// TLS has begun. What came before it counts no more (RFC 2595 §4).
-    pub(crate) fn secured(&mut self) {
+    pub(crate) fn secured(&mut self, mechanisms: Vec<Mechanism>) {
         self.tls = true;
+        self.mechanisms = mechanisms;
         self.state = State::Authorization { user: None };
     }
 
@@ -136,8 +151,14 @@ impl Session {
                 self.state = State::Transaction(maildrop);
                 ok(format_args!("{count} messages ({octets} octets)"))
             }
-            Err(failure) => self.failed(failure.text().to_owned()),
+            Err(failure) => self.failed(failure.text()),
         }
+    }
+
+    /// An exchange goes on with this; the next line is the client's response.
+    pub(crate) fn challenge(&mut self, challenge: &[u8]) -> Action {
+        self.state = State::Sasl;
+        Action::Reply(format!("+ {}\r\n", auth::encode(challenge)))
     }
 
     /// A message that was to be sent is gone, or cannot be read.
@@ -161,20 +182,20 @@ impl Session {
             Command::User(_) | Command::Pass(_) | Command::Auth { .. } if !self.may_log_in() => {
                 self.error("TLS is needed to log in: use STLS, or the port for POP3 over TLS")
             }
+            Command::User(_) | Command::Pass(_) if !self.takes_passwords() => {
+                self.error("use AUTH to log in")
+            }
             Command::User(name) => {
                 self.state = State::Authorization { user: Some(name) };
                 // The same for users who do not exist (RFC 1939 §7 allows it, and says why).
                 ok("send the password")
             }
             Command::Pass(password) => self.pass(password),
-            Command::Auth { mechanism, initial } if mechanism == "PLAIN" => match initial {
-                Some(response) => self.sasl_response(&response),
-                None => {
-                    self.state = State::Sasl;
-                    Action::Reply("+ \r\n".to_owned())
-                }
+            Command::Auth { mechanism, initial } => match initial.map(|word| auth::decode_initial(&word)) {
+                Some(None) => self.error(NOT_BASE64),
+                Some(initial) => Action::Begin { mechanism, initial },
+                None => Action::Begin { mechanism, initial: None },
             },
-            Command::Auth { .. } => self.error("unknown authentication mechanism"),
             _ => self.error("log in first"),
         }
     }
@@ -213,7 +234,7 @@ impl Session {
     fn pass(&mut self, password: String) -> Action {
         // Another try begins with USER again (RFC 1939 §7).
         match std::mem::replace(&mut self.state, State::Authorization { user: None }) {
-            State::Authorization { user: Some(username) } => Action::LogIn(Plain { username, password }),
+            State::Authorization { user: Some(username) } => Action::LogIn { username, password },
             _ => self.error("send USER first"),
         }
     }
@@ -222,9 +243,9 @@ impl Session {
         if response == b"*" {
             return self.error("authentication cancelled");
         }
-        match Plain::decode(response) {
-            Ok(plain) => Action::LogIn(plain),
-            Err(error) => self.error(error),
+        match auth::decode(response) {
+            Some(response) => Action::Respond(response),
+            None => self.error(NOT_BASE64),
         }
     }
 
@@ -248,13 +269,26 @@ impl Session {
         self.tls || self.policy.plaintext_auth
     }
 
+    /// USER and PASS are PLAIN by another name.
+    fn takes_passwords(&self) -> bool {
+        self.mechanisms.contains(&Mechanism::Plain)
+    }
+
     /// RFC 2449 §5 and §6, RFC 2595 §4, RFC 5034 §3. May differ before and after STLS, and after logging in.
     fn capabilities(&self) -> Action {
         let mut text = "+OK capabilities follow\r\n\
              TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\n"
             .to_owned();
-        if self.may_log_in() {
-            text.push_str("USER\r\nSASL PLAIN\r\n");
+        if self.may_log_in() && self.takes_passwords() {
+            text.push_str("USER\r\n");
+        }
+        if self.may_log_in() && !self.mechanisms.is_empty() {
+            text.push_str("SASL");
+            for mechanism in &self.mechanisms {
+                // Writing to a string cannot fail.
+                let _ = write!(text, " {mechanism}");
+            }
+            text.push_str("\r\n");
         }
         if self.policy.tls_available && !self.tls && !self.is_logged_in() {
             text.push_str("STLS\r\n");

@@ -187,7 +187,9 @@ async fn stls_secures_the_session() {
     client.err(&format!("USER {ALICE}")).await;
     let mut client = client.start_tls(&service).await;
     let capabilities = client.multiline("CAPA").await;
-    assert!(!capabilities.contains("STLS\r\n") && capabilities.contains("SASL PLAIN\r\n"));
+    assert!(
+        !capabilities.contains("STLS\r\n") && capabilities.contains("SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 ")
+    );
     client.log_in(ALICE, PASSWORD).await;
     client.ok("QUIT").await;
     client.closed().await;

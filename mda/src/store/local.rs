@@ -38,10 +38,10 @@ use super::record::{Change, Marks, RECORD_KIND};
 use super::state::State;
 use super::table::Table;
 use super::{
-    Account, AccountId, Alias, Append, BodySource, Changes, Copied, Delivery, EmailId, FlagChange,
-    FlagsStored, Located, MailStore, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq, NewAccount,
-    Placement, Receipt, Result, Row, Snapshot, SpecialUse, StagedBody, StoreConfig, StoreError, Uid,
-    UidRange, UidSet, Usage,
+    Account, AccountId, Alias, AppPassword, Append, BodySource, Changes, Copied, Delivery, EmailId,
+    FlagChange, FlagsStored, Located, MailStore, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq,
+    NewAccount, Password, Placement, Receipt, Result, Row, Snapshot, SpecialUse, StagedBody, StoreConfig,
+    StoreError, Uid, UidRange, UidSet, Usage,
 };
 use crate::outline::Outline;
 use housekeeping::Housekeeper;
@@ -161,8 +161,26 @@ impl MailStore for LocalStore {
         self.carry_out(|store| async move { store.account_create(account).await }).await
     }
 
-    async fn set_password(&self, account: AccountId, hash: String) -> Result<()> {
-        self.carry_out(move |store| async move { store.account_set_password(account, hash).await }).await
+    async fn set_password(
+        &self,
+        account: AccountId,
+        password: Password,
+        instead_of: Option<String>,
+    ) -> Result<bool> {
+        self.carry_out(
+            move |store| async move { store.account_set_password(account, password, instead_of).await },
+        )
+        .await
+    }
+
+    async fn add_app_password(&self, account: AccountId, password: AppPassword) -> Result<()> {
+        self.carry_out(move |store| async move { store.account_add_app_password(account, password).await })
+            .await
+    }
+
+    async fn remove_app_password(&self, account: AccountId, name: String) -> Result<bool> {
+        self.carry_out(move |store| async move { store.account_remove_app_password(account, name).await })
+            .await
     }
 
     async fn remove_account(&self, account: AccountId) -> Result<()> {

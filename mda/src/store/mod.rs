@@ -5,6 +5,7 @@
 
 mod check;
 mod config;
+mod credentials;
 mod damage;
 mod error;
 mod failure;
@@ -58,8 +59,28 @@ pub trait MailStore: Clone + Send + Sync + 'static {
     /// [`StoreError::AlreadyExists`] if an account has this name among its addresses, or it is an alias.
     fn create_account(&self, account: NewAccount) -> impl Future<Output = Result<Account>> + Send;
 
-    /// Replaces the password hash.
-    fn set_password(&self, account: AccountId, hash: String) -> impl Future<Output = Result<()>> + Send;
+    /// Replaces the password; with `instead_of` only as long as that is its hash. Says whether it did.
+    fn set_password(
+        &self,
+        account: AccountId,
+        password: Password,
+        instead_of: Option<String>,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Adds a password for one program. [`StoreError::AlreadyExists`] if the account has one of this name;
+    /// [`StoreError::OverLimit`] if it has very many.
+    fn add_app_password(
+        &self,
+        account: AccountId,
+        password: AppPassword,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes the program's password of this name. Says whether there was one.
+    fn remove_app_password(
+        &self,
+        account: AccountId,
+        name: String,
+    ) -> impl Future<Output = Result<bool>> + Send;
 
     /// Removes the account, its mailboxes and its mail.
     fn remove_account(&self, account: AccountId) -> impl Future<Output = Result<()>> + Send;

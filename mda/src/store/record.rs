@@ -78,6 +78,47 @@ pub(super) struct AccountState {
     /// Seconds since 1970.
     #[prost(int64, tag = "6")]
     pub created_at: i64,
+    /// Made of the password.
+    #[prost(message, optional, tag = "7")]
+    pub scram: Option<ScramState>,
+    #[prost(message, repeated, tag = "8")]
+    pub app_passwords: Vec<AppPasswordState>,
+}
+
+/// What is kept of a password for SCRAM, for both of its hash functions.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ScramState {
+    #[prost(bytes = "vec", tag = "1")]
+    pub salt: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    pub iterations: u32,
+    #[prost(bytes = "vec", tag = "3")]
+    pub sha1_stored: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub sha1_server: Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub sha256_stored: Vec<u8>,
+    #[prost(bytes = "vec", tag = "6")]
+    pub sha256_server: Vec<u8>,
+}
+
+/// A password for one program.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct AppPasswordState {
+    /// Which of the account's.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// SHA-256 of it.
+    #[prost(bytes = "vec", tag = "2")]
+    pub digest: Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pub scram: Option<ScramState>,
+    /// Bits: 1 IMAP, 2 POP3, 4 submission.
+    #[prost(uint32, tag = "4")]
+    pub protocols: u32,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "5")]
+    pub created_at: i64,
 }
 
 /// What an address stands for. One that stands for nothing any more is kept so, for older states of it may stand in the

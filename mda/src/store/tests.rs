@@ -105,7 +105,7 @@ fn copy_dir(from: &Path, to: &Path) {
 async fn create_account(store: &LocalStore, address: &str) -> AccountId {
     let account = NewAccount {
         name: address.to_owned(),
-        password_hash: "$argon2id$…".to_owned(),
+        password: Password { hash: "$argon2id$…".to_owned(), scram: None },
         domain: "example.test".to_owned(),
     };
     store.create_account(account).await.unwrap().id

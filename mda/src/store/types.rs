@@ -51,10 +51,70 @@ impl fmt::Display for AccountId {
 pub struct NewAccount {
     /// The login name: the account's address in the form that addresses are compared in (the caller folds case).
     pub name: String,
-    /// Opaque here: a PHC string that someone else made and checks.
-    pub password_hash: String,
+    /// Its password.
+    pub password: Password,
     /// The domain of the name; it becomes local with the account.
     pub domain: String,
+}
+
+/// What is kept of a password. Opaque here: someone else makes and checks it.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Password {
+    /// A PHC string, or what another system has made.
+    pub hash: String,
+    /// What SCRAM needs. None where the password itself has not been seen, but a hash of it only.
+    pub scram: Option<Box<ScramKeys>>,
+}
+
+/// What is kept of a password for SCRAM (RFC 5802 §3).
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct ScramKeys {
+    /// What the password was salted with.
+    pub salt: Vec<u8>,
+    /// Rounds of hashing.
+    pub iterations: u32,
+    /// For SCRAM-SHA-1.
+    pub sha1: sasl::scram::Keys,
+    /// For SCRAM-SHA-256.
+    pub sha256: sasl::scram::Keys,
+}
+
+/// A password that was made for one program, beside the account's own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AppPassword {
+    /// Which of the account's.
+    pub name: String,
+    /// SHA-256 of the password, which is random and long: nobody finds it by trying.
+    pub digest: Vec<u8>,
+    /// What SCRAM needs.
+    pub scram: ScramKeys,
+    /// Where it can be used.
+    pub protocols: Protocols,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl fmt::Debug for AppPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppPassword").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// A set of protocols.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Protocols {
+    /// Reading mail by IMAP.
+    pub imap: bool,
+    /// Reading mail by POP3.
+    pub pop3: bool,
+    /// Sending mail.
+    pub submission: bool,
 }
 
 /// An account.
@@ -67,7 +127,9 @@ pub struct Account {
     /// The addresses whose mail it gets and that it may send as, its name first.
     pub addresses: Vec<String>,
     /// As given to [`super::MailStore::create_account`] or [`super::MailStore::set_password`].
-    pub password_hash: String,
+    pub password: Password,
+    /// Passwords for single programs, in the order in which they were made.
+    pub app_passwords: Vec<AppPassword>,
     /// When it was made.
     pub created_at: Timestamp,
 }

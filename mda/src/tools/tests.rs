@@ -3,7 +3,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::{LocalStore, MailStore as _, NewAccount, StoreConfig};
+use crate::store::{LocalStore, MailStore as _, NewAccount, Password, StoreConfig};
 
 fn run(dir: &TempDir, words: &[&str]) -> Result<Outcome, String> {
     let config = dir.path().join("mda.toml");
@@ -22,7 +22,7 @@ async fn furnished() -> TempDir {
     let (store, _) = LocalStore::open(StoreConfig::new(dir.path().join("mail"))).unwrap();
     let account = NewAccount {
         name: "alice@example.test".to_owned(),
-        password_hash: "*".to_owned(),
+        password: Password { hash: "*".to_owned(), scram: None },
         domain: "example.test".to_owned(),
     };
     store.create_account(account).await.unwrap();

@@ -67,8 +67,8 @@ impl Host {
         let address = listener.local_address();
         let security = match offers.tls {
             None => Security::Plain,
-            Some(acceptor) if offers.implicit => Security::Implicit(acceptor),
-            Some(acceptor) => Security::StartTls(acceptor),
+            Some(acceptor) if offers.implicit => Security::Implicit(acceptor.into()),
+            Some(acceptor) => Security::StartTls(acceptor.into()),
         };
         let session = Config {
             starttls: matches!(security, Security::StartTls(_)),

@@ -11,12 +11,12 @@ use ::smtp::{Reply, XClient};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use super::{TlsFacts, minutes, read_now};
 use crate::listen::Network;
+use crate::tls::{Accepted, Acceptor};
 
 mod handler;
 mod listener;
@@ -90,9 +90,9 @@ pub enum Security {
     /// Never.
     Plain,
     /// When the client asks for it (RFC 3207).
-    StartTls(TlsAcceptor),
+    StartTls(Acceptor),
     /// Before anything else (RFC 8314).
-    Implicit(TlsAcceptor),
+    Implicit(Acceptor),
 }
 
 /// How a connection ended.
@@ -352,7 +352,7 @@ impl<H: Handler> Driver<'_, '_, H> {
     }
 
     /// Nothing is under way yet, so a service that stops does not wait for it; nor can it say so, before there is TLS.
-    async fn handshake<S>(&mut self, acceptor: &TlsAcceptor, stream: S) -> Result<TlsStream<S>, End>
+    async fn handshake<S>(&mut self, acceptor: &Acceptor, stream: S) -> Result<TlsStream<S>, End>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -361,9 +361,11 @@ impl<H: Handler> Driver<'_, '_, H> {
             () = self.clock.shutdown.as_mut() => return Err(End::ShutDown),
             handshake = timeout(self.clock.timeouts.handshake, acceptor.accept(stream)) => handshake,
         };
-        let stream = handshake.map_err(io::Error::from).flatten().map_err(End::Handshake)?;
+        let accepted = handshake.map_err(io::Error::from).flatten().map_err(End::Handshake)?;
+        let Accepted { stream, bindings } = accepted;
         let (_, connection) = stream.get_ref();
-        self.context.tls = Some(TlsFacts::new(connection, connection.server_name()));
+        let facts = TlsFacts::new(connection, connection.server_name());
+        self.context.tls = Some(TlsFacts { bindings, ..facts });
         if !self.session.is_tls() {
             self.session.tls_established();
         }

@@ -12,9 +12,10 @@ use smtp::{Credentials, Mail, Rcpt, Reply};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::server::{Context, Handler};
+use crate::tls::Acceptor;
 
 /// Both sides of TLS, with a certificate for `localhost` that the client trusts.
-pub(super) fn tls() -> (TlsAcceptor, TlsConnector) {
+pub(super) fn tls() -> (Acceptor, TlsConnector) {
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()).into();
     let mut roots = RootCertStore::empty();
@@ -30,7 +31,7 @@ pub(super) fn tls() -> (TlsAcceptor, TlsConnector) {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    (Arc::new(server).into(), Arc::new(client).into())
+    (TlsAcceptor::from(Arc::new(server)).into(), Arc::new(client).into())
 }
 
 /// Takes everything but `nobody@…`, from whoever knows the secret.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use rustls::{CommonState, ProtocolVersion};
 
+use crate::tls::ChannelBindings;
+
 /// What two sides agreed on in a TLS handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFacts {
@@ -16,6 +18,8 @@ pub struct TlsFacts {
     pub server_name: Option<String>,
     /// What the other side showed, its own certificate first; empty if it showed none.
     pub certificates: Arc<[CertificateDer<'static>]>,
+    /// On the server's side: by which a client can tell that nobody stands in between.
+    pub bindings: ChannelBindings,
 }
 
 impl TlsFacts {
@@ -27,7 +31,8 @@ impl TlsFacts {
         };
         let cipher =
             state.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())).unwrap_or_default();
+        let bindings = ChannelBindings::default();
         let certificates = state.peer_certificates().unwrap_or_default().into();
-        Self { version, cipher, server_name: server_name.map(str::to_owned), certificates }
+        Self { version, cipher, server_name: server_name.map(str::to_owned), certificates, bindings }
     }
 }

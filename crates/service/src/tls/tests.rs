@@ -7,7 +7,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsConnector;
 
 use super::{testing::Authority, *};
 use crate::config::TlsConfig;
@@ -126,13 +126,13 @@ impl Server {
     async fn start(identity: &PublicIdentity, authority: &Authority) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let config = identity.server_config();
+        let acceptor = identity.acceptor();
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let acceptor = TlsAcceptor::from(config.clone());
+                let acceptor = acceptor.clone();
                 tokio::spawn(async move {
-                    let stream = acceptor.accept(stream).await.unwrap();
+                    let Accepted { stream, .. } = acceptor.accept(stream).await.unwrap();
                     let (mut reader, mut writer) = tokio::io::split(stream);
                     let _ = tokio::io::copy(&mut reader, &mut writer).await;
                 });

@@ -1,16 +1,18 @@
 //! Who is there: ID, STARTTLS, LOGIN, AUTHENTICATE, LOGOUT.
 
 use bytes::Bytes;
+use sasl::Mechanism;
 
 use super::capability::Client;
 use super::{Done, Failure, Outcome, Session, bad};
-use crate::auth::AuthError;
-use crate::auth::plain::{Plain, PlainError};
+use crate::auth::{self, AuthError, Progress, SaslError};
 use crate::config::HideConfig;
 use crate::imap::LIMITS_BEFORE_LOGIN;
 use crate::imap::wire::{Ended, Patience};
 use crate::metrics::{LoginOutcome, Protocol};
 use crate::store::{Account, MailStore};
+
+const NOT_BASE64: &str = "the response is not valid base64";
 
 impl<S: MailStore> Session<S> {
     /// RFC 2971: who we are, without a version that would tell attackers more than clients.
@@ -47,64 +49,87 @@ impl<S: MailStore> Session<S> {
         }
         self.wire.responses.tagged(tag, &Outcome::ok("begin TLS"));
         self.wire.flush().await?;
-        self.wire.upgrade(&tls, LIMITS_BEFORE_LOGIN).await?;
-        self.tls = true;
+        self.tls = Some(self.wire.upgrade(&tls, LIMITS_BEFORE_LOGIN).await?);
         self.errors = 0;
         Err(Failure::Answered)
     }
 
     pub(super) async fn login(&mut self, username: &Bytes, password: &Bytes) -> Done {
         self.check_may_log_in()?;
-        match (std::str::from_utf8(username), std::str::from_utf8(password)) {
-            (Ok(username), Ok(password)) => self.check_password(username, password).await,
-            _ => self.failed("AUTHENTICATIONFAILED", AuthError::Wrong.to_string()),
+        // LOGIN is PLAIN by another name.
+        if !self.may_log_in_by(Mechanism::Plain) {
+            return Err(Failure::Refused(Outcome::no("CANNOT", "use AUTHENTICATE to log in")));
         }
-    }
-
-    /// RFC 9051 §6.2.2; PLAIN (RFC 4616) is the only mechanism.
-    pub(super) async fn authenticate(&mut self, mechanism: &str, initial: Option<Bytes>) -> Done {
-        self.check_may_log_in()?;
-        if mechanism != "PLAIN" {
-            return Err(Failure::Refused(Outcome::no("CANNOT", "the mechanism is not supported")));
-        }
-        let response = match initial {
-            Some(response) => response,
-            None => {
-                self.wire.responses.continuation("");
-                self.wire.line().await?
+        let client = self.login_client();
+        let checked = match (std::str::from_utf8(username), std::str::from_utf8(password)) {
+            (Ok(username), Ok(password)) => {
+                self.shared.authenticator.authenticate(username, password, &client).await
             }
+            _ => Err(AuthError::Wrong),
         };
-        match &response[..] {
-            b"*" => return Err(bad("AUTHENTICATE was cancelled")),
-            // An empty message is no PLAIN message, and says so.
-            b"=" => return Err(bad(PlainError::Malformed.to_string())),
-            _ => {}
-        }
-        match Plain::decode(&response) {
-            Ok(plain) => self.check_password(&plain.username, &plain.password).await,
-            Err(error @ PlainError::Proxy) => self.failed("AUTHORIZATIONFAILED", error.to_string()),
-            Err(error) => Err(bad(error.to_string())),
-        }
-    }
-
-    async fn check_password(&mut self, username: &str, password: &str) -> Done {
-        let client = Some(self.peer.ip());
-        let checked = self.shared.authenticator.authenticate(username, password, client).await;
-        self.shared.options.metrics.login(Protocol::Imap, login_outcome(&checked));
+        self.shared.options.metrics.login(Protocol::Imap, (&checked).into());
         match checked {
             Ok(account) => Ok(self.logged_in(&account)),
-            Err(error @ AuthError::Wrong) => {
-                tracing::info!(peer = %self.peer, username, "imap login failed");
-                self.failed("AUTHENTICATIONFAILED", error.to_string())
+            Err(error) => self.refused(&error),
+        }
+    }
+
+    /// RFC 9051 §6.2.2.
+    pub(super) async fn authenticate(&mut self, mechanism: &str, initial: Option<Bytes>) -> Done {
+        self.check_may_log_in()?;
+        let initial = match initial.map(|response| auth::decode_initial(&response)) {
+            Some(None) => return Err(bad(NOT_BASE64)),
+            Some(response) => response,
+            None => None,
+        };
+        let authenticator = self.shared.authenticator.clone();
+        let (mut exchange, mut progress) =
+            match authenticator.begin(mechanism, self.login_client(), initial.as_deref()).await {
+                Ok(begun) => begun,
+                Err(error) => return self.exchange_failed(error),
+            };
+        loop {
+            let challenge = match progress {
+                Progress::Challenge(challenge) => challenge,
+                Progress::Done(account) => {
+                    self.shared.options.metrics.login(Protocol::Imap, LoginOutcome::Ok);
+                    return Ok(self.logged_in(&account));
+                }
+            };
+            self.wire.responses.continuation(&auth::encode(&challenge));
+            let line = self.wire.line().await?;
+            if &line[..] == b"*" {
+                return Err(bad("AUTHENTICATE was cancelled"));
             }
-            Err(error @ AuthError::Throttled { .. }) => {
-                tracing::info!(peer = %self.peer, username, "imap login refused: too many failures");
-                self.failed("LIMIT", error.to_string())
+            let Some(response) = auth::decode(&line) else { return Err(bad(NOT_BASE64)) };
+            progress = match exchange.respond(&response).await {
+                Ok(progress) => progress,
+                Err(error) => return self.exchange_failed(error),
+            };
+        }
+    }
+
+    fn exchange_failed(&mut self, error: SaslError) -> Done {
+        match error {
+            SaslError::Refused(error) => {
+                self.shared.options.metrics.login(Protocol::Imap, (&error).into());
+                self.refused(&error)
             }
-            Err(AuthError::Unavailable(reason)) => {
-                tracing::error!(peer = %self.peer, reason, "cannot check a password");
-                Err(Failure::Refused(Outcome::no("UNAVAILABLE", "try again later")))
+            SaslError::Mechanism => {
+                Err(Failure::Refused(Outcome::no("CANNOT", "the mechanism is not offered")))
             }
+            SaslError::Protocol(error @ sasl::Error::Proxy) => {
+                self.failed("AUTHORIZATIONFAILED", error.to_string())
+            }
+            SaslError::Protocol(error) => Err(bad(error.to_string())),
+        }
+    }
+
+    fn refused(&mut self, error: &AuthError) -> Done {
+        match error {
+            AuthError::Wrong => self.failed("AUTHENTICATIONFAILED", error.to_string()),
+            AuthError::Throttled { .. } => self.failed("LIMIT", error.to_string()),
+            AuthError::Unavailable(_) => Err(Failure::Refused(Outcome::no("UNAVAILABLE", "try again later"))),
         }
     }
 
@@ -135,11 +160,23 @@ impl<S: MailStore> Session<S> {
     }
 
     pub(super) fn may_log_in(&self) -> bool {
-        self.shared.options.plaintext_auth.allows(self.tls, self.peer)
+        self.shared.options.plaintext_auth.allows(self.tls.is_some(), self.peer)
+    }
+
+    /// The mechanism can be used now.
+    pub(super) fn may_log_in_by(&self, mechanism: Mechanism) -> bool {
+        self.may_log_in() && self.shared.authenticator.mechanisms(&self.login_client()).contains(&mechanism)
+    }
+
+    fn login_client(&self) -> auth::Client {
+        auth::Client { address: Some(self.peer.ip()), protocol: Protocol::Imap, tls: self.tls.clone() }
     }
 
     pub(super) fn may_start_tls(&self) -> bool {
-        !self.tls && !self.wire.is_compressed() && self.account.is_none() && self.shared.options.tls.is_some()
+        self.tls.is_none()
+            && !self.wire.is_compressed()
+            && self.account.is_none()
+            && self.shared.options.tls.is_some()
     }
 }
 
@@ -148,13 +185,4 @@ fn value(fields: &[(Bytes, Option<Bytes>)], name: &str) -> Box<str> {
     let field = fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes()));
     let value = field.and_then(|(_, value)| value.as_deref()).unwrap_or_default();
     String::from_utf8_lossy(value).into()
-}
-
-fn login_outcome(checked: &Result<Account, AuthError>) -> LoginOutcome {
-    match checked {
-        Ok(_) => LoginOutcome::Ok,
-        Err(AuthError::Wrong) => LoginOutcome::Wrong,
-        Err(AuthError::Throttled { .. }) => LoginOutcome::Throttled,
-        Err(AuthError::Unavailable(_)) => LoginOutcome::Unavailable,
-    }
 }

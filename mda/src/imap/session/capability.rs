@@ -6,6 +6,7 @@
 mod tests;
 
 use message::thread::Algorithm;
+use sasl::Mechanism;
 
 use super::{Outcome, Session};
 use crate::config::{HideConfig, Limits};
@@ -28,9 +29,9 @@ enum When {
     LoggedIn,
     /// While TLS can be started.
     TlsToCome,
-    /// While the client may log in: the SASL mechanisms.
-    LoginAllowed,
-    /// While it may not.
+    /// While the client may log in by this mechanism.
+    LoginBy(Mechanism),
+    /// While it may not by its password.
     LoginDisabled,
     /// While the other is hidden (RFC 7888 §5: never both).
     InsteadOf(&'static str),
@@ -39,7 +40,15 @@ enum When {
 /// All that works, and nothing else; a line each, sorted by name.
 const CAPABILITIES: &[Capability] = &[
     announced("APPENDLIMIT", When::LoggedIn),
-    announced("AUTH=PLAIN", When::LoginAllowed),
+    announced("AUTH=EXTERNAL", When::LoginBy(Mechanism::External)),
+    announced("AUTH=LOGIN", When::LoginBy(Mechanism::Login)),
+    announced("AUTH=OAUTHBEARER", When::LoginBy(Mechanism::OAuthBearer)),
+    announced("AUTH=PLAIN", When::LoginBy(Mechanism::Plain)),
+    announced("AUTH=SCRAM-SHA-1", When::LoginBy(Mechanism::ScramSha1)),
+    announced("AUTH=SCRAM-SHA-1-PLUS", When::LoginBy(Mechanism::ScramSha1Plus)),
+    announced("AUTH=SCRAM-SHA-256", When::LoginBy(Mechanism::ScramSha256)),
+    announced("AUTH=SCRAM-SHA-256-PLUS", When::LoginBy(Mechanism::ScramSha256Plus)),
+    announced("AUTH=XOAUTH2", When::LoginBy(Mechanism::XOAuth2)),
     announced("BINARY", When::LoggedIn),
     announced("CATENATE", When::LoggedIn),
     announced("CHILDREN", When::LoggedIn),
@@ -164,8 +173,8 @@ impl<S: MailStore> Session<S> {
             When::BeforeLogin => self.account.is_none(),
             When::LoggedIn => self.account.is_some(),
             When::TlsToCome => self.may_start_tls(),
-            When::LoginAllowed => self.account.is_none() && self.may_log_in(),
-            When::LoginDisabled => self.account.is_none() && !self.may_log_in(),
+            When::LoginBy(mechanism) => self.account.is_none() && self.may_log_in_by(mechanism),
+            When::LoginDisabled => self.account.is_none() && !self.may_log_in_by(Mechanism::Plain),
             When::InsteadOf(other) => !self.offers(other),
         }
     }

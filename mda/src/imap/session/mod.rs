@@ -30,6 +30,7 @@ use super::parse::{self, Command, Event, Literal, MessageSet, Reason, Request};
 use super::response::{Condition, Outcome};
 use super::view::{Update, View};
 use super::wire::{Ended, Wire};
+use crate::auth::Tls;
 use crate::store::{AccountId, Flags, MailStore, MailboxName, ModSeq, StoreError, UidSet};
 
 pub(crate) use capability::can_be_hidden;
@@ -40,7 +41,8 @@ pub(super) struct Session<S> {
     shared: Arc<Shared<S>>,
     wire: Wire,
     peer: SocketAddr,
-    tls: bool,
+    /// TLS, once it is in use.
+    tls: Option<Tls>,
     /// Who logged in.
     account: Option<AccountId>,
     selected: Option<Selected>,
@@ -82,7 +84,7 @@ enum Tidings {
 }
 
 impl<S: MailStore> Session<S> {
-    pub(super) fn new(shared: Arc<Shared<S>>, wire: Wire, peer: SocketAddr, tls: bool) -> Self {
+    pub(super) fn new(shared: Arc<Shared<S>>, wire: Wire, peer: SocketAddr, tls: Option<Tls>) -> Self {
         let mut session = Self {
             shared,
             wire,

@@ -6,11 +6,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::Authenticator;
 use crate::config::{Limits, PlaintextAuth};
 use crate::imap::{Beginning, Imap, Options, Stream};
 use crate::metrics::Metrics;
-use crate::testing::{LocalStore, TestStore, cheap_passwords};
+use crate::testing::{LocalStore, TestStore, authenticator};
 
 pub(super) const USER: &str = "alice@example.test";
 pub(super) const PASSWORD: &str = "correct horse";
@@ -29,15 +28,14 @@ impl Server {
 
     pub(super) async fn with(change: impl FnOnce(&mut Options)) -> Self {
         let store = TestStore::open();
-        let authenticator = Authenticator::new(store.store.clone(), &cheap_passwords()).unwrap();
-        let hash = authenticator.hash(PASSWORD).await.unwrap();
-        store.create_account_with_hash(USER, hash).await;
+        let password = authenticator(&store).make_password(None, PASSWORD).await.unwrap();
+        store.create_account_with(USER, password).await;
         Self::over(store, change)
     }
 
     /// Over a store that has the account.
     fn over(store: TestStore, change: impl FnOnce(&mut Options)) -> Self {
-        let authenticator = Authenticator::new(store.store.clone(), &cheap_passwords()).unwrap();
+        let authenticator = authenticator(&store);
         let mut options = Options {
             hostname: "mail.example.test".into(),
             plaintext_auth: PlaintextAuth::Loopback,

@@ -1,4 +1,3 @@
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use proptest::prelude::*;
 
 use super::*;
@@ -22,27 +21,31 @@ fn maildrop() -> Maildrop {
 }
 
 fn logged_in() -> Session {
-    let mut session = Session::new(OPEN, false);
+    let mut session = new_session(OPEN, false);
     session.logged_in(Ok(maildrop()));
     session
 }
 
-fn plain(username: &str, password: &str) -> Plain {
-    Plain { username: username.to_owned(), password: password.to_owned() }
+fn new_session(policy: Policy, tls: bool) -> Session {
+    Session::new(policy, tls, vec![Mechanism::ScramSha256, Mechanism::Plain])
+}
+
+fn log_in(username: &str, password: &str) -> Action {
+    Action::LogIn { username: username.to_owned(), password: password.to_owned() }
 }
 
 #[test]
 fn user_and_pass_log_in() {
-    let mut session = Session::new(OPEN, false);
+    let mut session = new_session(OPEN, false);
     assert!(reply(&mut session, "USER bob@example.test").starts_with("+OK"));
-    assert_eq!(say(&mut session, "PASS a b "), Action::LogIn(plain("bob@example.test", "a b ")));
+    assert_eq!(say(&mut session, "PASS a b "), log_in("bob@example.test", "a b "));
     assert_eq!(session.logged_in(Ok(maildrop())), Action::Reply("+OK 3 messages (370 octets)\r\n".into()));
     assert!(session.is_logged_in());
 }
 
 #[test]
 fn pass_without_user_is_refused_also_after_a_failure() {
-    let mut session = Session::new(OPEN, false);
+    let mut session = new_session(OPEN, false);
     assert!(reply(&mut session, "PASS secret").starts_with("-ERR"));
     say(&mut session, "USER bob@example.test");
     say(&mut session, "PASS wrong");
@@ -52,64 +55,90 @@ fn pass_without_user_is_refused_also_after_a_failure() {
 }
 
 #[test]
-fn auth_plain_with_and_without_initial_response() {
-    let response = BASE64_STANDARD.encode("\0bob\0secret");
-    let mut session = Session::new(OPEN, false);
-    assert_eq!(say(&mut session, &format!("AUTH PLAIN {response}")), Action::LogIn(plain("bob", "secret")));
-    assert_eq!(reply(&mut session, "AUTH PLAIN"), "+ \r\n");
-    assert_eq!(say(&mut session, &response), Action::LogIn(plain("bob", "secret")));
+fn auth_begins_with_or_without_a_response_and_goes_on_by_challenges() {
+    let begin = |initial: Option<&[u8]>| Action::Begin {
+        mechanism: "PLAIN".to_owned(),
+        initial: initial.map(<[u8]>::to_vec),
+    };
+    let mut session = new_session(OPEN, false);
+    assert_eq!(say(&mut session, "AUTH PLAIN AGJvYgBi"), begin(Some(b"\0bob\0b")));
+    assert_eq!(say(&mut session, "AUTH PLAIN ="), begin(Some(b"")));
+    assert_eq!(say(&mut session, "AUTH plain"), begin(None));
+    assert_eq!(session.challenge(b""), Action::Reply("+ \r\n".into()));
+    assert_eq!(say(&mut session, "AGJvYgBi"), Action::Respond(b"\0bob\0b".to_vec()));
+    assert_eq!(session.challenge(b"more"), Action::Reply("+ bW9yZQ==\r\n".into()));
+    assert_eq!(say(&mut session, ""), Action::Respond(Vec::new()));
 }
 
 #[test]
 fn auth_that_is_cancelled_or_malformed_is_an_error_for_that_attempt_alone() {
-    let mut session = Session::new(OPEN, false);
-    for response in ["*", "!!!", "", "=", "AGJvYg=="] {
+    let mut session = new_session(OPEN, false);
+    for response in ["*", "!!!", "="] {
         session.errors = 0;
-        assert_eq!(reply(&mut session, "AUTH PLAIN"), "+ \r\n");
+        say(&mut session, "AUTH PLAIN");
+        session.challenge(b"");
         assert!(reply(&mut session, response).starts_with("-ERR"), "{response:?}");
         assert!(reply(&mut session, "CAPA").starts_with("+OK"), "a command again after {response:?}");
     }
-    reply(&mut session, "AUTH PLAIN");
+    say(&mut session, "AUTH PLAIN");
+    session.challenge(b"");
     let Action::Reply(text) = session.line(&Line::TooLong) else { panic!() };
     assert!(text.starts_with("-ERR"));
     assert!(reply(&mut session, "CAPA").starts_with("+OK"));
-    assert!(reply(&mut session, "AUTH CRAM-MD5").starts_with("-ERR"));
+    assert!(reply(&mut session, "AUTH PLAIN !").starts_with("-ERR"));
+    say(&mut session, "AUTH CRAM-MD5");
+    let Action::Reply(text) = session.logged_in(Err(LoginFailure::Exchange(SaslError::Mechanism))) else {
+        panic!()
+    };
+    assert_eq!(text, "-ERR the mechanism is not offered\r\n");
+}
+
+#[test]
+fn where_no_password_is_taken_there_is_no_user_command() {
+    let mut session = Session::new(OPEN, true, vec![Mechanism::ScramSha256]);
+    let text = reply(&mut session, "CAPA");
+    assert!(text.contains("\r\nSASL SCRAM-SHA-256\r\n") && !text.contains("USER"), "{text}");
+    assert!(reply(&mut session, "USER bob").starts_with("-ERR"));
 }
 
 #[test]
 fn a_password_in_clear_is_refused_where_the_policy_says_so() {
-    let mut session = Session::new(STRICT, false);
+    let mut session = new_session(STRICT, false);
     for line in ["USER bob", "PASS secret", "AUTH PLAIN", "AUTH PLAIN AGJvYgBi"] {
         session.errors = 0;
         assert!(reply(&mut session, line).starts_with("-ERR TLS"), "{line}");
     }
     assert_eq!(say(&mut session, "STLS"), Action::StartTls("+OK begin TLS\r\n".into()));
-    session.secured();
+    session.secured(vec![Mechanism::Plain]);
     assert!(reply(&mut session, "USER bob").starts_with("+OK"));
 }
 
 #[test]
 fn tls_begins_once_and_forgets_what_came_before() {
-    let mut session = Session::new(OPEN, false);
+    let mut session = new_session(OPEN, false);
     reply(&mut session, "USER mallory");
     say(&mut session, "STLS");
-    session.secured();
+    session.secured(vec![Mechanism::Plain]);
     assert!(reply(&mut session, "PASS secret").starts_with("-ERR"), "USER came before TLS");
     assert!(reply(&mut session, "STLS").starts_with("-ERR"));
     let mut session = logged_in();
     assert!(reply(&mut session, "STLS").starts_with("-ERR"), "not after logging in");
-    let mut session = Session::new(Policy { tls_available: false, ..OPEN }, false);
+    let mut session = new_session(Policy { tls_available: false, ..OPEN }, false);
     assert!(reply(&mut session, "STLS").starts_with("-ERR"));
 }
 
 #[test]
 fn capabilities_tell_what_works_now() {
-    let mut clear = Session::new(STRICT, false);
+    let mut clear = new_session(STRICT, false);
     let text = reply(&mut clear, "CAPA");
     assert!(text.contains("\r\nSTLS\r\n") && !text.contains("SASL") && !text.contains("USER"), "{text}");
-    let mut secure = Session::new(STRICT, true);
+    let mut secure = new_session(STRICT, true);
     let text = reply(&mut secure, "CAPA");
-    assert!(!text.contains("STLS") && text.contains("\r\nSASL PLAIN\r\n") && text.contains("\r\nUSER\r\n"));
+    assert!(
+        !text.contains("STLS")
+            && text.contains("\r\nSASL SCRAM-SHA-256 PLAIN\r\n")
+            && text.contains("\r\nUSER\r\n")
+    );
     for capability in ["TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE"] {
         assert!(text.contains(&format!("\r\n{capability}\r\n")), "{capability}");
     }
@@ -159,12 +188,12 @@ fn quit_commits_what_was_deleted() {
     say(&mut session, "DELE 1");
     say(&mut session, "DELE 3");
     assert_eq!(say(&mut session, "QUIT"), Action::Commit { uids: vec![4, 9] });
-    assert!(matches!(say(&mut Session::new(OPEN, false), "QUIT"), Action::Close(_)));
+    assert!(matches!(say(&mut new_session(OPEN, false), "QUIT"), Action::Close(_)));
 }
 
 #[test]
 fn commands_of_the_other_state_are_refused() {
-    let mut session = Session::new(OPEN, false);
+    let mut session = new_session(OPEN, false);
     for line in ["STAT", "LIST", "UIDL", "RETR 1", "TOP 1 1", "DELE 1", "RSET", "NOOP"] {
         session.errors = 0;
         assert!(reply(&mut session, line).starts_with("-ERR"), "{line}");
@@ -177,7 +206,7 @@ fn commands_of_the_other_state_are_refused() {
 
 #[test]
 fn too_many_errors_end_the_session() {
-    let mut session = Session::new(OPEN, false);
+    let mut session = new_session(OPEN, false);
     for _ in 1..OPEN.max_errors {
         assert!(reply(&mut session, "XYZZY").starts_with("-ERR"));
     }
@@ -187,7 +216,7 @@ fn too_many_errors_end_the_session() {
 #[test]
 fn failures_that_pass_do_not_make_clients_ask_for_another_password() {
     for failure in [LoginFailure::Throttled, LoginFailure::Temporary, LoginFailure::InUse] {
-        let Action::Reply(text) = Session::new(OPEN, false).logged_in(Err(failure)) else { panic!() };
+        let Action::Reply(text) = new_session(OPEN, false).logged_in(Err(failure)) else { panic!() };
         assert!(text.starts_with("-ERR [") && !text.contains("[AUTH]"), "{text}");
     }
 }
@@ -206,15 +235,18 @@ fn lines() -> impl Strategy<Value = Vec<String>> {
 proptest! {
     #[test]
     fn every_line_gets_one_answer_and_only_marked_messages_go(lines in lines()) {
-        let mut session = Session::new(Policy { max_errors: u32::MAX, ..OPEN }, false);
+        let mut session = new_session(Policy { max_errors: u32::MAX, ..OPEN }, false);
         for line in lines {
             match say(&mut session, &line) {
                 Action::Reply(text) | Action::Close(text) | Action::StartTls(text) => {
                     let valid = text.starts_with("+OK ") || text.starts_with("-ERR ") || text == "+ \r\n";
                     prop_assert!(valid && text.ends_with("\r\n"), "{}", text);
                 }
-                Action::LogIn(_) => {
+                Action::LogIn { .. } | Action::Respond(_) => {
                     session.logged_in(Ok(maildrop()));
+                }
+                Action::Begin { .. } => {
+                    session.challenge(b"");
                 }
                 Action::Send { message, .. } => prop_assert!(!message.deleted),
                 Action::Commit { uids } => {

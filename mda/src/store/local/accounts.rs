@@ -4,7 +4,12 @@ use jiff::Timestamp;
 
 use super::LocalStore;
 use crate::store::record::{AccountState, Change, MailboxState, Removed, SubscriptionState};
-use crate::store::{Account, AccountId, MailboxName, NewAccount, Result, SpecialUse, StoreError};
+use crate::store::{
+    Account, AccountId, AppPassword, MailboxName, NewAccount, Password, Result, SpecialUse, StoreError,
+};
+
+/// Passwords for single programs that an account may have.
+const MAX_APP_PASSWORDS: usize = 100;
 
 impl LocalStore {
     pub(super) async fn account_create(&self, new: NewAccount) -> Result<Account> {
@@ -21,8 +26,10 @@ impl LocalStore {
             revision: 1,
             addresses: vec![new.name.clone()],
             name: new.name,
-            password_hash: new.password_hash,
+            password_hash: new.password.hash,
             created_at: Timestamp::now().as_second(),
+            scram: new.password.scram.map(|keys| (*keys).into()),
+            app_passwords: Vec::new(),
         };
         let mailboxes =
             standard_mailboxes().map(|(name, special_use)| self.new_mailbox(id, &name, special_use));
@@ -38,13 +45,66 @@ impl LocalStore {
         self.read_account(AccountId(id))
     }
 
-    pub(super) async fn account_set_password(&self, account: AccountId, hash: String) -> Result<()> {
+    pub(super) async fn account_set_password(
+        &self,
+        account: AccountId,
+        password: Password,
+        instead_of: Option<String>,
+    ) -> Result<bool> {
+        self.change_account(account, |state| {
+            if instead_of.is_some_and(|hash| hash != state.password_hash) {
+                return Ok(false);
+            }
+            state.password_hash = password.hash;
+            state.scram = password.scram.map(|keys| (*keys).into());
+            Ok(true)
+        })
+        .await
+    }
+
+    pub(super) async fn account_add_app_password(
+        &self,
+        account: AccountId,
+        password: AppPassword,
+    ) -> Result<()> {
+        self.change_account(account, |state| {
+            if state.app_passwords.iter().any(|known| known.name == password.name) {
+                return Err(StoreError::AlreadyExists);
+            }
+            if state.app_passwords.len() >= MAX_APP_PASSWORDS {
+                let limit = MAX_APP_PASSWORDS as u64;
+                return Err(StoreError::OverLimit { what: "app passwords", limit });
+            }
+            state.app_passwords.push(password.into());
+            Ok(true)
+        })
+        .await?;
+        Ok(())
+    }
+
+    pub(super) async fn account_remove_app_password(&self, account: AccountId, name: String) -> Result<bool> {
+        self.change_account(account, |state| {
+            let before = state.app_passwords.len();
+            state.app_passwords.retain(|known| known.name != name);
+            Ok(state.app_passwords.len() < before)
+        })
+        .await
+    }
+
+    /// Changes an account's state, if `change` says that it did.
+    async fn change_account(
+        &self,
+        account: AccountId,
+        change: impl FnOnce(&mut AccountState) -> Result<bool>,
+    ) -> Result<bool> {
         let _accounts = self.inner.accounts.lock().await;
         let mut state = self.account_state(account)?.ok_or(StoreError::NoSuchAccount)?;
-        state.revision += 1;
-        state.password_hash = hash;
-        self.propose(&Change { accounts: vec![state], ..Change::default() }).await?;
-        Ok(())
+        let changed = change(&mut state)?;
+        if changed {
+            state.revision += 1;
+            self.propose(&Change { accounts: vec![state], ..Change::default() }).await?;
+        }
+        Ok(changed)
     }
 
     pub(super) async fn account_remove(&self, account: AccountId) -> Result<()> {

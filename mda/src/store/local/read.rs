@@ -15,7 +15,8 @@ use crate::store::state::place_of;
 use crate::store::table::{Stored, Table};
 use crate::store::{
     Account, AccountId, Changes, EmailId, Flags, Located, Mailbox, MailboxId, MailboxName, MailboxStatus,
-    ModSeq, Placement, Result, Row, Snapshot, SpecialUse, StoreError, Uid, UidRange, UidSet, Usage, keys,
+    ModSeq, Password, Placement, Result, Row, Snapshot, SpecialUse, StoreError, Uid, UidRange, UidSet, Usage,
+    keys,
 };
 
 /// The most octets that one [`super::MailStore::read`] gives.
@@ -264,7 +265,11 @@ fn account_of(state: AccountState) -> Account {
         id: AccountId(state.id),
         name: state.name,
         addresses: state.addresses,
-        password_hash: state.password_hash,
+        password: Password {
+            hash: state.password_hash,
+            scram: state.scram.map(|keys| Box::new(keys.into())),
+        },
+        app_passwords: state.app_passwords.into_iter().map(Into::into).collect(),
         created_at: Timestamp::from_second(state.created_at).unwrap_or(Timestamp::MIN),
     }
 }

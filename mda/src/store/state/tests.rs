@@ -23,7 +23,7 @@ fn account(id: u64, name: &str, revision: u64) -> Change {
         name: name.to_owned(),
         addresses: vec![name.to_owned()],
         password_hash: revision.to_string(),
-        created_at: 0,
+        ..AccountState::default()
     };
     Change { accounts: vec![account], ..Change::default() }
 }

@@ -20,7 +20,7 @@ async fn a_name_is_one_accounts_even_when_two_ask_at_once() {
     let bed = Bed::new();
     let new = || NewAccount {
         name: "bob@example.test".to_owned(),
-        password_hash: String::new(),
+        password: Password::default(),
         domain: "example.test".to_owned(),
     };
     let (first, second) = tokio::join!(bed.store.create_account(new()), bed.store.create_account(new()));
@@ -46,12 +46,72 @@ async fn accounts_are_listed_by_name_in_pages() {
 #[tokio::test]
 async fn a_password_is_replaced_and_stays_so() {
     let (bed, alice) = Bed::with_account().await;
-    bed.store.set_password(alice, "new".to_owned()).await.unwrap();
-    assert_eq!(bed.store.account(alice).unwrap().password_hash, "new");
+    let password = Password { hash: "new".to_owned(), scram: Some(Box::new(scram_keys())) };
+    assert!(bed.store.set_password(alice, password.clone(), None).await.unwrap());
+    assert_eq!(bed.store.account(alice).unwrap().password, password);
     let bed = bed.reopened().await;
-    assert_eq!(bed.store.account(alice).unwrap().password_hash, "new");
-    let unknown = bed.store.set_password(AccountId(99), "new".to_owned()).await;
+    assert_eq!(bed.store.account(alice).unwrap().password, password);
+    let unknown = bed.store.set_password(AccountId(99), password, None).await;
     assert!(matches!(unknown, Err(StoreError::NoSuchAccount)));
+}
+
+#[tokio::test]
+async fn a_password_that_was_changed_meanwhile_is_not_replaced() {
+    let (bed, alice) = Bed::with_account().await;
+    let password = |hash: &str| Password { hash: hash.to_owned(), scram: None };
+    let old = bed.store.account(alice).unwrap().password.hash;
+    assert!(bed.store.set_password(alice, password("new"), Some(old.clone())).await.unwrap());
+    assert!(!bed.store.set_password(alice, password("newer"), Some(old)).await.unwrap());
+    assert_eq!(bed.store.account(alice).unwrap().password, password("new"));
+}
+
+#[tokio::test]
+async fn app_passwords_are_kept_beside_the_password_until_they_are_removed() {
+    let (bed, alice) = Bed::with_account().await;
+    let protocols = Protocols { imap: true, pop3: false, submission: true };
+    let phone = app_password("phone", protocols);
+    bed.store.add_app_password(alice, phone.clone()).await.unwrap();
+    bed.store.add_app_password(alice, app_password("laptop", Protocols::default())).await.unwrap();
+    let again = bed.store.add_app_password(alice, phone.clone()).await;
+    assert!(matches!(again, Err(StoreError::AlreadyExists)));
+    bed.store.set_password(alice, Password::default(), None).await.unwrap();
+    let bed = bed.reopened().await;
+    assert!(bed.store.account(alice).unwrap().app_passwords[0] == phone);
+    assert!(bed.store.remove_app_password(alice, "phone".to_owned()).await.unwrap());
+    assert!(!bed.store.remove_app_password(alice, "phone".to_owned()).await.unwrap());
+    let bed = bed.reopened().await;
+    let names = bed.store.account(alice).unwrap().app_passwords.into_iter().map(|password| password.name);
+    assert_eq!(names.collect::<Vec<_>>(), ["laptop"]);
+}
+
+#[tokio::test]
+async fn an_account_has_only_so_many_app_passwords() {
+    let (bed, alice) = Bed::with_account().await;
+    let mut made = 0;
+    let refused = loop {
+        let password = app_password(&made.to_string(), Protocols::default());
+        match bed.store.add_app_password(alice, password).await {
+            Ok(()) => made += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(made, 100);
+    assert!(matches!(refused, StoreError::OverLimit { limit: 100, .. }));
+}
+
+fn app_password(name: &str, protocols: Protocols) -> AppPassword {
+    AppPassword {
+        name: name.to_owned(),
+        digest: vec![7; 32],
+        scram: scram_keys(),
+        protocols,
+        created_at: Timestamp::from_second(1_700_000_000).unwrap(),
+    }
+}
+
+fn scram_keys() -> ScramKeys {
+    let keys = |octet| sasl::scram::Keys { stored: vec![octet; 32], server: vec![octet + 1; 32] };
+    ScramKeys { salt: b"salt".to_vec(), iterations: 10_000, sha1: keys(1), sha256: keys(3) }
 }
 
 #[tokio::test]

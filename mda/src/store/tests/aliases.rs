@@ -35,7 +35,7 @@ async fn an_address_is_an_accounts_or_an_alias() {
     bed.store.put_alias(alias("info@example.test", &["alice@example.test"])).await.unwrap();
     let new = NewAccount {
         name: "info@example.test".to_owned(),
-        password_hash: String::new(),
+        password: Password::default(),
         domain: "example.test".to_owned(),
     };
     assert!(matches!(bed.store.create_account(new).await, Err(StoreError::AlreadyExists)));

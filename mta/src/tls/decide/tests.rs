@@ -13,6 +13,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use service::dns::{Answer, DnsError, Tlsa};
 use service::smtp::TlsFacts;
+use service::tls::ChannelBindings;
 use smtp::client::StartTls;
 use tls_policy::mta_sts::{Cache, CacheLimits, FetchError, Source};
 use tls_policy::verifier::Fault;
@@ -384,6 +385,7 @@ fn facts(name: &str) -> TlsFacts {
     let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap();
     let certificate: CertificateDer<'static> = certificate.der().clone();
     TlsFacts {
+        bindings: ChannelBindings::default(),
         version: "TLSv1.3".into(),
         cipher: "TLS13_AES_256_GCM_SHA384".into(),
         server_name: Some(name.into()),

@@ -6,13 +6,13 @@ use smtp::server::Config;
 use smtp::{BodyType, Credentials, Mail, Password, Rcpt};
 use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::config::HumanDuration;
 use crate::smtp::server::{self, End, Security, serve_connection};
 use crate::smtp::testing::{Recorder, tls};
+use crate::tls::Acceptor;
 
 fn options() -> Options {
     let session = ::smtp::client::Options::new("client.test".parse().unwrap());
@@ -37,7 +37,7 @@ fn body(pieces: &[&'static str]) -> impl Stream<Item = io::Result<Bytes>> + Unpi
 }
 
 /// A server of ours on the other end of a pipe.
-fn served(handler: Recorder, acceptor: Option<TlsAcceptor>) -> (DuplexStream, tokio::task::JoinHandle<End>) {
+fn served(handler: Recorder, acceptor: Option<Acceptor>) -> (DuplexStream, tokio::task::JoinHandle<End>) {
     let (near, far) = duplex(16 * 1024);
     let server = tokio::spawn(async move {
         let mut session = Config::new("mx.example.test".parse().unwrap());
@@ -514,7 +514,7 @@ async fn what_was_said_before_tls_is_not_heard_under_it() {
         let _ = far.read(&mut buffer).await.unwrap();
         // In one segment with the reply to STARTTLS: an answer to the EHLO that comes under TLS.
         far.write_all(b"220 go\r\n250-mx\r\n250 AUTH PLAIN\r\n").await.unwrap();
-        let mut stream = acceptor.accept(far).await.unwrap();
+        let mut stream = acceptor.accept(far).await.unwrap().stream;
         let _ = stream.read(&mut buffer).await.unwrap();
         stream.write_all(b"250 mx\r\n").await.unwrap();
         stream
