@@ -130,6 +130,7 @@ impl Config {
     pub(crate) fn store_config(&self) -> store::StoreConfig {
         store::StoreConfig {
             cache_bytes: *self.store.cache_size,
+            index_bytes: *self.store.index_cache_size,
             segment_bytes: *self.store.segment_size,
             min_free_bytes: *self.store.min_free_space,
             ..store::StoreConfig::new(&self.data_dir)
@@ -244,6 +245,9 @@ pub struct StoreConfig {
     pub min_free_space: ByteSize,
     /// Memory for the cache of mailbox rows. Default: 64MiB.
     pub cache_size: ByteSize,
+    /// Memory for the indexes of mailboxes, some 50 octets for each message. An index is kept after its last session, for
+    /// the next, as far as there is room; those in use stay whatever they take. Default: 256MiB.
+    pub index_cache_size: ByteSize,
 }
 
 impl Default for StoreConfig {
@@ -252,6 +256,7 @@ impl Default for StoreConfig {
             segment_size: ByteSize::mib(256),
             min_free_space: ByteSize::mib(256),
             cache_size: ByteSize::mib(64),
+            index_cache_size: ByteSize::mib(256),
         }
     }
 }

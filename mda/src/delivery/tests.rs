@@ -140,21 +140,15 @@ async fn each_recipient_has_a_result_of_its_own() {
 #[tokio::test]
 async fn a_repeated_delivery_gives_the_first_receipt_and_adds_nothing() {
     let setup = Setup::new().await;
-    let first = setup.deliver(envelope(&[ALICE]), &[MESSAGE]).await.unwrap();
-    let again = mail::Envelope { message_id: first_id(&setup, ALICE), ..envelope(&[ALICE, BOB]) };
+    let to_alice = envelope(&[ALICE]);
+    let again = mail::Envelope { message_id: to_alice.message_id.clone(), ..envelope(&[ALICE, BOB]) };
+    let first = setup.deliver(to_alice, &[MESSAGE]).await.unwrap();
     let results = setup.deliver(again, &[MESSAGE]).await.unwrap();
     assert_eq!(results[0].placement, first[0].placement);
     assert!(results[0].duplicate && !results[1].duplicate);
     assert_eq!(codes(&results), [(250, "2.0.0"), (250, "2.0.0")]);
     assert_eq!(setup.inbox(ALICE).await.len(), 1);
     assert_eq!(setup.inbox(BOB).await.len(), 1);
-}
-
-fn first_id(setup: &Setup, name: &str) -> String {
-    let store = &setup.store.store;
-    let account = store.account_by_address(name).unwrap().unwrap();
-    let inbox = store.mailbox(account.id, &MailboxName::inbox()).unwrap().unwrap();
-    store.row(inbox.id, 1).unwrap().unwrap().message_id.to_string()
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ mod tests;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
+use jiff::tz::Offset;
 
 use super::name::Encoding;
 use super::parse::is_atom;
-use crate::store::{Flags, MailboxName, SystemFlag, UidSet};
+use crate::store::{Flags, MailboxName, UidSet};
 
 /// A string longer than this is a literal.
 const QUOTED: usize = 1_000;
@@ -85,8 +86,19 @@ impl Responses {
     }
 
     pub(super) fn number(&mut self, number: impl Into<u64>) -> &mut Self {
-        let number: u64 = number.into();
-        self.raw(&number.to_string())
+        self.digits(number.into(), 1)
+    }
+
+    /// A number with at least so many digits.
+    fn digits(&mut self, mut number: u64, at_least: usize) -> &mut Self {
+        let mut digits = [b'0'; 20];
+        let mut start = digits.len();
+        while number > 0 || digits.len() - start < at_least {
+            start -= 1;
+            digits[start] = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        self.octets(&digits[start..])
     }
 
     pub(super) fn crlf(&mut self) -> &mut Self {
@@ -214,12 +226,8 @@ impl Responses {
 
     /// `flag-list`
     pub(super) fn flags(&mut self, flags: &Flags) -> &mut Self {
-        let mut names: Vec<&str> = Vec::new();
-        for flag in SystemFlag::ALL.into_iter().filter(|flag| flags.has(*flag)) {
-            names.push(flag.as_str());
-        }
-        names.extend(flags.keywords());
-        self.raw("(").joined(names).raw(")")
+        let system = flags.system().map(|flag| -> &str { flag.as_str() });
+        self.raw("(").joined(system.chain(flags.keywords())).raw(")")
     }
 
     /// Words of our own, or checked to be atoms, parted by spaces.
@@ -235,8 +243,20 @@ impl Responses {
 
     /// `date-time`, in UTC.
     pub(super) fn date_time(&mut self, time: Timestamp) -> &mut Self {
-        self.raw(&time.strftime("\"%d-%b-%Y %H:%M:%S +0000\"").to_string())
+        let time = Offset::UTC.to_datetime(time);
+        let two = |number: i8| u64::from(number.unsigned_abs());
+        self.raw("\"").digits(two(time.day()), 2).raw("-").raw(month(time.month())).raw("-");
+        self.digits(u64::from(time.year().unsigned_abs()), 4).raw(" ");
+        self.digits(two(time.hour()), 2).raw(":").digits(two(time.minute()), 2).raw(":");
+        self.digits(two(time.second()), 2).raw(" +0000\"")
     }
+}
+
+/// `date-month`
+fn month(number: i8) -> &'static str {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    usize::try_from(number - 1).ok().and_then(|place| MONTHS.get(place)).copied().unwrap_or("Jan")
 }
 
 /// `uid-set`, such as `2,4:7`.

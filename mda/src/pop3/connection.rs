@@ -1,6 +1,6 @@
 //! A session on its connection: reads lines, does what the session says, writes replies.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use service::drain::Shutdown;
 use tokio::{
@@ -229,9 +229,10 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
             .mailbox(account.id, &MailboxName::inbox())
             .and_then(|inbox| inbox.ok_or(StoreError::NoSuchMailbox))
             .map_err(|error| self.open_failed(&error))?;
-        let messages = store.rows(inbox.id, 1..=Uid::MAX).await.map_err(|error| self.open_failed(&error))?;
+        let index = store.index(inbox.id).await.map_err(|error| self.open_failed(&error))?;
+        let index = Arc::clone(&index.borrow());
         self.open = Some(Open { inbox: inbox.id, _lock: lock });
-        Ok(Maildrop::new(inbox.uid_validity, messages.rows.iter().map(|row| (row.uid, row.size))))
+        Ok(Maildrop::new(inbox.uid_validity, index.iter().map(|entry| (entry.uid(), entry.size()))))
     }
 
     fn login_failed(&self, error: SaslError) -> LoginFailure {

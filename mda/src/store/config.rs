@@ -10,6 +10,8 @@ pub struct StoreConfig {
     pub dir: PathBuf,
     /// Memory that rows are cached in, in octets. Default 64 MiB.
     pub cache_bytes: u64,
+    /// Memory for indexes of mailboxes, in octets; those in use stay whatever they take. Default 256 MiB.
+    pub index_bytes: u64,
     /// Size of the journal's segments, in octets. Default 128 MiB.
     pub segment_bytes: u64,
     /// Free space that is left on the disk, in octets. Default 256 MiB.
@@ -28,6 +30,7 @@ impl StoreConfig {
         Self {
             dir: dir.into(),
             cache_bytes: 64 << 20,
+            index_bytes: 256 << 20,
             segment_bytes: 128 << 20,
             min_free_bytes: 256 << 20,
             reclaim_below: 0.5,

@@ -6,9 +6,13 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags {
     system: u8,
-    /// Sorted without regard to case, each once in the case it was first given in.
-    keywords: Vec<Arc<str>>,
+    /// None for none: two equal sets of flags are equal in memory too.
+    keywords: Option<KeywordSet>,
 }
+
+/// Keywords of a message, sorted without regard to case, each once in the case it was first given in; never empty.
+/// Messages of one mailbox that have the same share them.
+pub(super) type KeywordSet = Arc<[Arc<str>]>;
 
 /// A flag with a meaning of its own. `\Recent` is gone since IMAP4rev2 and never stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,7 +92,9 @@ impl Flags {
     /// Sets a keyword. The caller has checked that it is an atom; the store checks only number and length.
     pub fn set_keyword(&mut self, keyword: &str) {
         if let Err(at) = self.position(keyword) {
-            self.keywords.insert(at, Arc::from(keyword));
+            let mut keywords = self.keyword_slice().to_vec();
+            keywords.insert(at, Arc::from(keyword));
+            self.keywords = Some(keywords.into());
         }
     }
 
@@ -99,7 +105,7 @@ impl Flags {
 
     /// The keywords, sorted without regard to case.
     pub fn keywords(&self) -> impl Iterator<Item = &str> {
-        self.keywords.iter().map(|keyword| &**keyword)
+        self.keyword_slice().iter().map(|keyword| &**keyword)
     }
 
     /// The system flags that are set.
@@ -109,7 +115,7 @@ impl Flags {
 
     /// No flag is set.
     pub fn is_empty(&self) -> bool {
-        self.system == 0 && self.keywords.is_empty()
+        self.system == 0 && self.keywords.is_none()
     }
 
     /// What these flags become by a change.
@@ -122,7 +128,11 @@ impl Flags {
             }
             FlagChange::Remove(removed) => {
                 flags.system &= !removed.system;
-                flags.keywords.retain(|keyword| !removed.has_keyword(keyword));
+                if removed.keywords.is_some() && flags.keywords.is_some() {
+                    let left = flags.keyword_slice().iter().filter(|keyword| !removed.has_keyword(keyword));
+                    let left: Vec<_> = left.cloned().collect();
+                    flags.keywords = (!left.is_empty()).then(|| left.into());
+                }
             }
             FlagChange::Replace(flags) => return flags.clone(),
         }
@@ -136,17 +146,26 @@ impl Flags {
 
     /// Reads back what [`Flags::bits`] and [`Flags::keywords`] gave.
     pub(super) fn from_parts(bits: u32, keywords: &[String]) -> Self {
-        let all = SystemFlag::ALL.into_iter().fold(0, |bits, flag| bits | flag as u8);
-        let mut flags = Self { system: bits as u8 & all, keywords: Vec::with_capacity(keywords.len()) };
+        let mut flags = Self::shared(bits, None);
         for keyword in keywords {
             flags.set_keyword(keyword);
         }
         flags
     }
 
+    /// As [`Flags::from_parts`], with keywords that others have too.
+    pub(super) fn shared(bits: u32, keywords: Option<KeywordSet>) -> Self {
+        let all = SystemFlag::ALL.into_iter().fold(0, |bits, flag| bits | flag as u8);
+        Self { system: bits as u8 & all, keywords }
+    }
+
+    fn keyword_slice(&self) -> &[Arc<str>] {
+        self.keywords.as_deref().unwrap_or_default()
+    }
+
     fn position(&self, keyword: &str) -> Result<usize, usize> {
         let lower = |text: &str| text.to_ascii_lowercase();
-        self.keywords.binary_search_by_key(&lower(keyword), |known| lower(known))
+        self.keyword_slice().binary_search_by_key(&lower(keyword), |known| lower(known))
     }
 }
 

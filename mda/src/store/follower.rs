@@ -6,13 +6,13 @@ use std::sync::Arc;
 use journal::{Entry, Follower, FollowerError, Liveness, Position};
 use parking_lot::Mutex;
 
+use super::StoreError;
 use super::damage::DamageMark;
 use super::failure::Failure;
+use super::index::Indexes;
 use super::news::News;
-use super::record::Counters;
-use super::state::State;
+use super::state::{Changed, State};
 use super::table::Table;
-use super::{Result, StoreError, keys};
 
 /// Applies the journal's entries to the rows, a batch of entries in one atomic step, and tells the watchers once it is
 /// visible.
@@ -20,6 +20,7 @@ use super::{Result, StoreError, keys};
 pub(super) struct Applier {
     pub(super) state: Arc<Mutex<State>>,
     pub(super) table: Table,
+    pub(super) indexes: Arc<Indexes>,
     pub(super) news: Arc<News>,
     pub(super) damage: DamageMark,
     pub(super) failure: Failure,
@@ -54,9 +55,11 @@ impl fmt::Debug for Replayed {
 }
 
 impl Applier {
-    fn highest_modseq(&self, mailbox: u64) -> Result<u64> {
-        let counters = self.table.get::<Counters>(&keys::counters(mailbox))?;
-        Ok(counters.map_or(0, |counters| counters.value.highest_modseq))
+    /// Tells what can be seen now.
+    fn publish(&self, mut changed: Changed) {
+        let rows = std::mem::take(&mut changed.rows);
+        self.indexes.publish(rows, &changed.mailboxes, changed.removed_mailboxes.iter().copied());
+        self.news.publish(&changed);
     }
 
     /// The state stops here: whoever operates the service reads why, and the next start makes the rows anew.
@@ -85,9 +88,7 @@ impl Follower for Applier {
 
     fn settle(&mut self) -> Result<(), FollowerError> {
         let settled = self.state.lock().settle();
-        settled
-            .and_then(|changed| self.news.publish(&changed, |mailbox| self.highest_modseq(mailbox)))
-            .map_err(|error| self.report(error))
+        settled.map(|changed| self.publish(changed)).map_err(|error| self.report(error))
     }
 
     fn checkpoint(&mut self) -> Result<(), FollowerError> {

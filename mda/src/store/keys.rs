@@ -139,19 +139,6 @@ pub(super) fn rows(mailbox: u64) -> Vec<u8> {
 /// Prefix of all rows of messages.
 pub(super) const ROWS: &[u8] = b"r";
 
-/// Mailbox, modseq and UID: each message once, at its last change.
-pub(super) fn changed(mailbox: u64, modseq: u64, uid: u32) -> Vec<u8> {
-    key(b'q', &[&mailbox.to_be_bytes(), &modseq.to_be_bytes(), &uid.to_be_bytes()])
-}
-
-/// Prefix of a mailbox's changes.
-pub(super) fn changes(mailbox: u64) -> Vec<u8> {
-    key(b'q', &[&mailbox.to_be_bytes()])
-}
-
-/// Prefix of all changes.
-pub(super) const CHANGES: &[u8] = b"q";
-
 /// Mailbox and modseq → what was expunged then.
 pub(super) fn vanished(mailbox: u64, modseq: u64) -> Vec<u8> {
     key(b'v', &[&mailbox.to_be_bytes(), &modseq.to_be_bytes()])

@@ -5,6 +5,7 @@ mod aliases;
 mod change;
 mod check;
 mod housekeeping;
+mod index;
 mod mailboxes;
 mod open;
 mod outlines;
@@ -33,15 +34,16 @@ use super::damage::DamageMark;
 use super::failure::Failure;
 use super::folder_lock::FolderLock;
 use super::gate::Gates;
+use super::index::{Index, Indexes};
 use super::news::News;
 use super::record::{Change, Marks, RECORD_KIND};
 use super::state::State;
 use super::table::Table;
 use super::{
-    Account, AccountId, Alias, AppPassword, Append, BodySource, Changes, Copied, Delivery, EmailId,
-    FlagChange, FlagsStored, Located, MailStore, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq,
-    NewAccount, Password, Placement, Receipt, Result, Row, Snapshot, SpecialUse, StagedBody, StoreConfig,
-    StoreError, Uid, UidRange, UidSet, Usage,
+    Account, AccountId, Alias, AppPassword, Append, BodySource, Copied, Delivery, EmailId, FlagChange,
+    Located, MailStore, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq, NewAccount, Password,
+    Placement, Receipt, Result, Row, Snapshot, SpecialUse, StagedBody, StoreConfig, StoreError, Uid,
+    UidRange, UidSet, Usage,
 };
 use crate::outline::Outline;
 use housekeeping::Housekeeper;
@@ -62,6 +64,7 @@ struct Inner {
     journal: Journal<()>,
     table: Table,
     state: Arc<Mutex<State>>,
+    indexes: Arc<Indexes>,
     news: Arc<News>,
     damage: DamageMark,
     /// Damaged stretches of the journal that opening it met, as text.
@@ -319,8 +322,12 @@ impl MailStore for LocalStore {
         self.noting(self.read_row(mailbox, uid))
     }
 
-    async fn changes_since(&self, mailbox: MailboxId, modseq: ModSeq) -> Result<Changes> {
-        self.read_aside(move |store| store.read_changes(mailbox, modseq)).await
+    async fn index(&self, mailbox: MailboxId) -> Result<watch::Receiver<Arc<Index>>> {
+        self.open_index(mailbox).await
+    }
+
+    async fn vanished_since(&self, mailbox: MailboxId, modseq: ModSeq) -> Result<UidSet> {
+        self.read_aside(move |store| store.read_vanished(mailbox, modseq)).await
     }
 
     async fn read(&self, email: EmailId, range: std::ops::Range<u64>) -> Result<Bytes> {
@@ -359,7 +366,7 @@ impl MailStore for LocalStore {
         uids: UidSet,
         change: FlagChange,
         unchanged_since: Option<ModSeq>,
-    ) -> Result<FlagsStored> {
+    ) -> Result<UidSet> {
         self.carry_out(move |store| async move {
             store.messages_flag(mailbox, uids, change, unchanged_since).await
         })

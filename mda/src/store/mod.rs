@@ -13,6 +13,7 @@ mod flags;
 mod folder_lock;
 mod follower;
 mod gate;
+mod index;
 mod keys;
 mod local;
 mod name;
@@ -26,6 +27,7 @@ mod uid_set;
 
 use std::future::Future;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use message::MessageId;
@@ -37,6 +39,9 @@ pub use check::{CheckListener, CheckOptions, CheckProgress, CheckReport};
 pub use config::StoreConfig;
 pub use error::{Result, StoreError};
 pub use flags::{FlagChange, Flags, SystemFlag};
+#[cfg(test)]
+pub(crate) use index::tests::MadeIndex;
+pub use index::{Difference, Entry, Index};
 pub use local::{LocalStore, Opened};
 pub use name::{MailboxName, NameError};
 pub use staged::StagedBody;
@@ -50,7 +55,7 @@ pub use uid_set::UidSet;
 /// out to its end even when the future is dropped.
 ///
 /// Changes to one mailbox happen in the order of their modification sequences; a reader that knows of a change (by its
-/// future, or by [`MailStore::watch`]) also sees it.
+/// future, by [`MailStore::index`] or by [`MailStore::watch`]) also sees it.
 pub trait MailStore: Clone + Send + Sync + 'static {
     // --- Accounts and domains ---
 
@@ -217,12 +222,18 @@ pub trait MailStore: Clone + Send + Sync + 'static {
     /// One message.
     fn row(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Row>>;
 
-    /// What happened since; the work is in proportion to the changes, not to the mailbox.
-    fn changes_since(
+    /// A mailbox's messages in memory, and each next state of them after it is visible in all other ways too. The
+    /// sender is dropped when the mailbox is deleted. [`StoreError::NoSuchMailbox`].
+    ///
+    /// Loaded when nobody has it, which takes time in proportion to the mailbox; shared by all who ask.
+    fn index(&self, mailbox: MailboxId) -> impl Future<Output = Result<watch::Receiver<Arc<Index>>>> + Send;
+
+    /// The UIDs that were expunged since; the work is in proportion to the changes, not to the mailbox.
+    fn vanished_since(
         &self,
         mailbox: MailboxId,
         modseq: ModSeq,
-    ) -> impl Future<Output = Result<Changes>> + Send;
+    ) -> impl Future<Output = Result<UidSet>> + Send;
 
     /// Octets of a body, `range` cut to its size. Read large bodies piece by piece.
     fn read(&self, email: EmailId, range: Range<u64>) -> impl Future<Output = Result<Bytes>> + Send;
@@ -245,14 +256,15 @@ pub trait MailStore: Clone + Send + Sync + 'static {
     // --- Messages: change ---
 
     /// Changes flags of the messages of `uids` that are there; with `unchanged_since` only of those whose modseq is not
-    /// greater (RFC 7162 §3.1.3).
+    /// greater (RFC 7162 §3.1.3). Gives those that had changed since, and were left alone (MODIFIED). A message whose
+    /// flags stay the same keeps its modseq.
     fn store_flags(
         &self,
         mailbox: MailboxId,
         uids: UidSet,
         change: FlagChange,
         unchanged_since: Option<ModSeq>,
-    ) -> impl Future<Output = Result<FlagsStored>> + Send;
+    ) -> impl Future<Output = Result<UidSet>> + Send;
 
     /// Copies messages, with flags and dates, all of them or none; no body is written again. The target may be the
     /// source.

@@ -34,21 +34,13 @@ impl News {
         subscribe(&self.accounts, account, current)
     }
 
-    /// Tells what was committed; `highest_modseq` reads a mailbox' committed state.
-    pub(super) fn publish(
-        &self,
-        changed: &Changed,
-        highest_modseq: impl Fn(u64) -> Result<u64>,
-    ) -> Result<()> {
+    /// Tells what was committed.
+    pub(super) fn publish(&self, changed: &Changed) {
         let mut mailboxes = self.mailboxes.lock();
-        for mailbox in &changed.mailboxes {
-            if !mailboxes.contains_key(mailbox) || changed.removed_mailboxes.contains(mailbox) {
-                continue;
-            }
-            let modseq = highest_modseq(*mailbox)?;
+        for (mailbox, counters) in &changed.mailboxes {
             tell(&mut mailboxes, *mailbox, |known| {
-                let is_news = *known < modseq;
-                *known = modseq.max(*known);
+                let is_news = *known < counters.highest_modseq;
+                *known = counters.highest_modseq.max(*known);
                 is_news
             });
         }
@@ -63,7 +55,6 @@ impl News {
             });
         }
         changed.removed_accounts.iter().for_each(|account| drop(accounts.remove(account)));
-        Ok(())
     }
 }
 

@@ -208,6 +208,9 @@ pub(super) struct Placed {
     /// In rows only: where the record with this stands, in [`Position::to_bytes`]' form.
     #[prost(bytes = "vec", tag = "10")]
     pub position: Vec<u8>,
+    /// When the message came into this mailbox, in seconds since 1970; 0 where that was not recorded.
+    #[prost(int64, tag = "11")]
+    pub saved_at: i64,
 }
 
 /// The flags that some messages of a mailbox have since a change.

@@ -10,11 +10,13 @@ mod accounts;
 mod messages;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use journal::{BodyRef, Entry, Liveness, Position, SegmentId};
 use prost::Message;
 
-use super::record::{Change, Marks, Nothing, Number, RECORD_KIND};
+use super::index::{Commits, Indexes};
+use super::record::{Change, Counters, Marks, Nothing, Number, Placed, RECORD_KIND};
 use super::table::{Pending, Table};
 use super::{Result, StoreError, keys};
 
@@ -25,6 +27,8 @@ pub(super) use messages::place_of;
 pub(super) struct State {
     table: Table,
     pending: Pending,
+    /// Who wants to know which rows are written.
+    indexes: Arc<Indexes>,
     /// An entry was applied in part, or a commit failed: what is pending must not reach the rows any more.
     spoilt: bool,
     applied: Option<Position>,
@@ -41,7 +45,9 @@ pub(super) struct State {
 /// Whom a batch of changes concerns.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
-    pub(super) mailboxes: HashSet<u64>,
+    pub(super) mailboxes: HashMap<u64, Counters>,
+    /// What was written of the mailboxes that are followed.
+    pub(super) rows: Commits,
     pub(super) accounts: HashSet<u64>,
     pub(super) removed_mailboxes: HashSet<u64>,
     pub(super) removed_accounts: HashSet<u64>,
@@ -49,7 +55,7 @@ pub(super) struct Changed {
 
 impl State {
     /// The state as it was committed.
-    pub(super) fn load(table: Table) -> Result<Self> {
+    pub(super) fn load(table: Table, indexes: Arc<Indexes>) -> Result<Self> {
         let marks = table.get::<Marks>(keys::MARKS)?.map_or_else(Marks::default, |stored| stored.value);
         let applied = table.get::<Nothing>(keys::APPLIED)?.map(|stored| stored.at);
         let mut needed = HashMap::new();
@@ -60,6 +66,7 @@ impl State {
         Ok(Self {
             pending: Pending::new(table.clone()),
             table,
+            indexes,
             spoilt: false,
             applied,
             commits: 0,
@@ -133,9 +140,22 @@ impl State {
             let octets = self.needed.get(&segment).copied().unwrap_or(0).max(0);
             self.pending.put(keys::segment(segment.0), at, &Number { value: octets.cast_unsigned() });
         }
+        self.note_rows()?;
         self.pending.commit()?;
         self.commits += 1;
         Ok(std::mem::take(&mut self.news))
+    }
+
+    /// Keeps what the indexes want to know of what is about to be committed.
+    fn note_rows(&mut self) -> Result<()> {
+        for mailbox in self.news.mailboxes.keys().filter(|mailbox| self.indexes.follows(**mailbox)) {
+            let rows = self.news.rows.entry(*mailbox).or_default();
+            for row in self.pending.written_within::<Placed>(&keys::rows(*mailbox)) {
+                let (key, placed) = row?;
+                rows.insert(keys::last_u32(key), placed);
+            }
+        }
+        Ok(())
     }
 
     /// The greatest numbers that any change has taken.

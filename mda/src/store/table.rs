@@ -112,6 +112,17 @@ impl Pending {
         self.writes.insert(key, None);
     }
 
+    /// The rows with a prefix that are to be written, and those to be deleted (None), in key order.
+    pub(super) fn written_within<T: Message + Default>(
+        &self,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = Result<(&[u8], Option<T>)>> {
+        self.writes.range::<Vec<u8>, _>(keys::within(prefix)).map(|(key, write)| {
+            let row = write.as_ref().map(|bytes| decode(key, bytes)).transpose()?;
+            Ok((key.as_slice(), row.map(|row| row.value)))
+        })
+    }
+
     /// The first row within bounds.
     fn first<T: Message + Default>(&self, bounds: Bounds) -> Result<Option<(Vec<u8>, Stored<T>)>> {
         if is_empty(&bounds) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use message::MessageId;
 
-use super::{Flags, MailboxName, StagedBody, UidSet};
+use super::{Flags, MailboxName, StagedBody};
 
 /// A message's number in its mailbox: from 1, ascending in the order of arrival, never used again (RFC 9051
 /// §2.3.1.1).
@@ -250,8 +250,6 @@ pub struct Row {
     pub uid: Uid,
     /// The body, the same for all copies.
     pub email: EmailId,
-    /// The pipeline's id of the message.
-    pub message_id: MessageId,
     /// Its flags.
     pub flags: Flags,
     /// When it arrived, to the second (RFC 9051 §2.3.3).
@@ -260,27 +258,17 @@ pub struct Row {
     pub size: u64,
     /// Its last change.
     pub modseq: ModSeq,
+    /// When it came into this mailbox, to the second (RFC 8514); None for messages from before that was recorded.
+    pub saved_at: Option<Timestamp>,
 }
 
 /// Messages of a mailbox, with the state they were read at.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// Read *before* the rows: a row may be newer, none is older. [`super::MailStore::changes_since`] this status'
-    /// `highest_modseq` says what else happened, and may repeat rows.
+    /// Read *before* the rows: a row may be newer, none is older.
     pub status: MailboxStatus,
     /// Ascending by UID.
     pub rows: Vec<Row>,
-}
-
-/// What happened in a mailbox since a modification sequence.
-#[derive(Debug, Clone)]
-pub struct Changes {
-    /// Ask for changes since this next. Read before the rest: later changes may be among them already and come again.
-    pub highest_modseq: ModSeq,
-    /// Messages that came or changed, ascending by UID.
-    pub changed: Vec<Row>,
-    /// Messages that went.
-    pub vanished: UidSet,
 }
 
 /// Where a message lies.
@@ -355,16 +343,6 @@ pub struct Append {
     pub internal_date: Timestamp,
     /// Its octets.
     pub body: BodySource,
-}
-
-/// What a STORE did.
-#[derive(Debug, Clone, Default)]
-pub struct FlagsStored {
-    /// The messages that were asked for and there, as they are now; those whose flags stayed the same keep their
-    /// modseq.
-    pub rows: Vec<Row>,
-    /// Messages that had changed since: they were left alone (RFC 7162 §3.1.3, MODIFIED).
-    pub modified: UidSet,
 }
 
 /// What a COPY or MOVE did.

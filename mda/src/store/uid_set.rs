@@ -11,6 +11,11 @@ pub struct UidSet {
 }
 
 impl UidSet {
+    /// Holds no UID.
+    pub const fn none() -> Self {
+        Self { ranges: Vec::new() }
+    }
+
     /// Holds every UID.
     pub fn all() -> Self {
         Self::from_iter([1..=Uid::MAX])

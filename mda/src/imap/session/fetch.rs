@@ -5,31 +5,25 @@ mod item;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Done, Failure, Outcome, Session};
+use super::{Done, Failure, NO_UIDS, Outcome, Selected, Session};
 use crate::imap::Shared;
 use crate::imap::content::Content;
 use crate::imap::parse::{FetchItem, MessageSet};
 use crate::imap::wire::Ended;
 use crate::outline::Outline;
-use crate::store::{FlagChange, Flags, MailStore, MailboxId, Row, StoreError, SystemFlag, Uid, UidSet};
+use crate::store::{FlagChange, Flags, MailStore, Row, StoreError, SystemFlag, Uid, UidSet};
 
 use item::Needs;
 pub(super) use item::{Value, section_value};
 
-/// Messages whose rows are read at once.
-const ROWS: usize = 4_096;
-/// Messages that are marked as seen at once, before they are sent.
-const SEEN: usize = 64;
-/// Messages whose outlines are read at once.
-const OUTLINES: usize = 64;
-/// Up to so many rows are read one by one, instead of all that lie between them.
-const SINGLE: usize = 16;
+/// Messages that are marked as seen at once, before they are sent, and whose outlines are read at once.
+const BATCH: usize = 64;
 
 /// What happened to the messages of one FETCH.
 #[derive(Default)]
 struct Tally {
     /// They were expunged by another session.
-    gone: usize,
+    gone: u64,
     /// The last failure to read one.
     failure: Option<StoreError>,
     /// A part in an encoding that nobody knows was to be decoded (RFC 9051 §7.1, UNKNOWN-CTE).
@@ -38,49 +32,60 @@ struct Tally {
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn fetch(&mut self, uid: bool, set: &MessageSet, mut items: Vec<FetchItem>) -> Done {
-        let view = self.view()?;
-        let (mailbox, read_only) = (view.mailbox, view.read_only);
         let uids = self.resolve(set, uid)?;
         if uid && !items.contains(&FetchItem::Uid) {
             items.insert(0, FetchItem::Uid);
         }
-        let mark_seen = !read_only && items.iter().any(FetchItem::sets_seen);
-        let uids: Vec<Uid> = uids.iter().collect();
+        let tells_flags = items.contains(&FetchItem::Flags);
+        self.catch_up(if tells_flags { &uids } else { NO_UIDS }).await?;
         let mut tally = Tally::default();
-        for batch in uids.chunks(if mark_seen { SEEN } else { ROWS }) {
-            let mut rows = self.rows_of(mailbox, batch).await?;
-            tally.gone += batch.len() - rows.len();
-            let seen = if mark_seen { self.mark_seen(mailbox, &mut rows).await? } else { UidSet::default() };
+        if Needs::of(&items).nothing() {
+            tally.gone = uids.len() - self.fetch_entries(&uids, &items).await?;
+            return fetch_outcome(tally, uid);
+        }
+        let mark_seen = !self.view()?.read_only && items.iter().any(FetchItem::sets_seen);
+        let uids: Vec<Uid> = uids.iter().collect();
+        for batch in uids.chunks(BATCH) {
+            let seen = if mark_seen { self.mark_seen(batch).await? } else { UidSet::none() };
+            let rows = self.rows_of(batch)?;
+            tally.gone += (batch.len() - rows.len()) as u64;
             self.fetch_rows(&rows, &items, &seen, &mut tally).await?;
         }
         fetch_outcome(tally, uid)
     }
 
-    /// The rows of these messages, without those that are gone.
-    pub(super) async fn rows_of(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<Row>, Failure> {
-        let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return Ok(Vec::new()) };
-        if uids.len() <= SINGLE {
-            let rows = uids.iter().map(|uid| self.shared.store.row(mailbox, *uid));
-            return Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect());
+    /// Items that need no more than the index; gives how many messages there are.
+    async fn fetch_entries(&mut self, uids: &UidSet, items: &[FetchItem]) -> Result<u64, Failure> {
+        let Some(Selected { view, .. }) = &self.selected else { return Ok(0) };
+        let mut found = 0;
+        for (number, entry) in view.messages(uids) {
+            found += 1;
+            let responses = &mut self.wire.responses;
+            responses.raw("* ").number(number).raw(" FETCH (");
+            for (place, item) in items.iter().enumerate() {
+                responses.raw(if place > 0 { " " } else { "" }).entry_item(view.index(), entry, item);
+            }
+            responses.raw(")").crlf();
+            self.wire.relieve().await?;
         }
-        let mut rows = self.shared.store.rows(mailbox, *first..=*last).await?.rows;
-        rows.retain(|row| uids.binary_search(&row.uid).is_ok());
-        Ok(rows)
+        Ok(found)
+    }
+
+    /// These messages as they were told, without those that are gone.
+    pub(super) fn rows_of(&self, uids: &[Uid]) -> Result<Vec<Row>, Failure> {
+        let index = self.view()?.index();
+        Ok(uids.iter().filter_map(|uid| index.get(*uid)).map(|entry| index.row(entry)).collect())
     }
 
     /// Gives those that were not seen before.
-    async fn mark_seen(&self, mailbox: MailboxId, rows: &mut [Row]) -> Result<UidSet, Failure> {
-        let unseen = rows.iter().filter(|row| !row.flags.has(SystemFlag::Seen)).map(|row| row.uid);
-        let unseen: UidSet = unseen.collect();
-        if unseen.is_empty() {
-            return Ok(unseen);
-        }
-        let change = FlagChange::Add(Flags::none().with(SystemFlag::Seen));
-        let stored = self.shared.store.store_flags(mailbox, unseen.clone(), change, None).await?;
-        for stored in stored.rows {
-            if let Ok(index) = rows.binary_search_by_key(&stored.uid, |row| row.uid) {
-                rows[index] = stored;
-            }
+    async fn mark_seen(&mut self, uids: &[Uid]) -> Result<UidSet, Failure> {
+        let view = self.view()?;
+        let is_unseen = |uid: &Uid| view.index().get(*uid).is_some_and(|entry| !entry.has(SystemFlag::Seen));
+        let unseen: UidSet = uids.iter().copied().filter(is_unseen).collect();
+        if !unseen.is_empty() {
+            let change = FlagChange::Add(Flags::none().with(SystemFlag::Seen));
+            self.shared.store.store_flags(view.mailbox, unseen.clone(), change, None).await?;
+            self.catch_up(&unseen).await?;
         }
         Ok(unseen)
     }
@@ -92,17 +97,14 @@ impl<S: MailStore> Session<S> {
         seen: &UidSet,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
-        let needs = Needs::of(items);
-        for rows in rows.chunks(OUTLINES) {
-            let mut outlines = Vec::new();
-            if needs.outline {
-                outlines = self.shared.store.outlines(rows.iter().map(|row| row.email).collect()).await;
-            }
-            let mut outlines = outlines.into_iter();
-            for row in rows {
-                let outline = outlines.next().transpose();
-                self.fetch_row(row, outline, items, seen.contains(row.uid), tally).await?;
-            }
+        let mut outlines = Vec::new();
+        if Needs::of(items).outline {
+            outlines = self.shared.store.outlines(rows.iter().map(|row| row.email).collect()).await;
+        }
+        let mut outlines = outlines.into_iter();
+        for row in rows {
+            let outline = outlines.next().transpose();
+            self.fetch_row(row, outline, items, seen.contains(row.uid), tally).await?;
         }
         Ok(())
     }
@@ -133,9 +135,6 @@ impl<S: MailStore> Session<S> {
             }
         };
         let tell_flags = newly_seen && !items.contains(&FetchItem::Flags);
-        if newly_seen || items.contains(&FetchItem::Flags) {
-            self.learn_flags(row.uid, &row.flags);
-        }
         self.wire.responses.raw("* ").number(number).raw(" FETCH (");
         let mut first = true;
         for item in items {

@@ -31,7 +31,7 @@ use super::response::{Condition, Outcome};
 use super::view::{Update, View};
 use super::wire::{Ended, Wire};
 use crate::auth::Tls;
-use crate::store::{AccountId, Flags, MailStore, MailboxName, ModSeq, StoreError, UidSet};
+use crate::store::{AccountId, Index, MailStore, MailboxName, StoreError, UidSet};
 
 pub(crate) use capability::can_be_hidden;
 use capability::{Client, Hidden};
@@ -57,8 +57,8 @@ pub(super) struct Session<S> {
 /// The selected mailbox.
 struct Selected {
     view: View,
-    /// The mailbox has changed since it was last looked at.
-    news: watch::Receiver<ModSeq>,
+    /// The mailbox as it is now.
+    news: watch::Receiver<Arc<Index>>,
 }
 
 /// Why a command was not carried out.
@@ -74,6 +74,8 @@ enum Failure {
 }
 
 type Done = Result<Outcome, Failure>;
+
+const NO_UIDS: &UidSet = &UidSet::none();
 
 /// What the client may hear behind a command's own responses (RFC 9051 §7.5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -287,19 +289,19 @@ impl<S: MailStore> Session<S> {
         if !(news || owed) {
             return Ok(());
         }
-        // Marked as seen before looking: what comes meanwhile is news again.
-        selected.news.borrow_and_update();
-        let changes =
-            match self.shared.store.changes_since(selected.view.mailbox, selected.view.modseq()).await {
-                Ok(changes) => changes,
-                Err(StoreError::NoSuchMailbox) => return Err(Ended::Bye("the selected mailbox was deleted")),
-                Err(error) => {
-                    // The client is told the next time. It has lost nothing but a little time.
-                    tracing::error!(%error, "cannot see what changed in a mailbox");
-                    return Ok(());
-                }
-            };
-        for update in selected.view.apply(changes, may_expunge) {
+        self.follow(may_expunge, NO_UIDS).await
+    }
+
+    /// Lets a command see the mailbox as it is now: tells what else happened, as far as message numbers stay. Of the
+    /// messages of `told` the command itself tells the flags.
+    async fn catch_up(&mut self, told: &UidSet) -> Result<(), Ended> {
+        self.follow(false, told).await
+    }
+
+    async fn follow(&mut self, may_expunge: bool, told: &UidSet) -> Result<(), Ended> {
+        let Some(Selected { view, news }) = &mut self.selected else { return Ok(()) };
+        let index = Arc::clone(&news.borrow_and_update());
+        for update in view.follow(index, may_expunge, told) {
             self.tell(&update);
             self.wire.relieve().await?;
         }
@@ -320,9 +322,13 @@ impl<S: MailStore> Session<S> {
                 }
             }
             Update::Keywords => self.tell_keywords(),
-            Update::Flags { number, uid, flags } => {
+            Update::Flags { number, uid } => {
+                let Some(index) = self.selected.as_ref().map(|selected| selected.view.index()) else {
+                    return;
+                };
+                let Some(entry) = index.get(*uid) else { return };
                 responses.raw("* ").number(*number).raw(" FETCH (UID ").number(*uid).raw(" FLAGS ");
-                responses.flags(flags).raw(")").crlf();
+                responses.flags(&index.flags(entry)).raw(")").crlf();
             }
         }
     }
@@ -332,13 +338,6 @@ impl<S: MailStore> Session<S> {
         if let Some(selected) = &self.selected {
             let names = select::flag_names(&selected.view);
             self.wire.responses.raw("* FLAGS (").joined(names.iter().map(String::as_str)).raw(")").crlf();
-        }
-    }
-
-    /// The client is being told these flags; if they name new keywords, those come first.
-    fn learn_flags(&mut self, uid: u32, flags: &Flags) {
-        if self.selected.as_mut().is_some_and(|selected| selected.view.tell_flags(uid, flags)) {
-            self.tell_keywords();
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use message::mime::Structure;
 
-use super::{Done, Failure, Outcome, Session, bad};
+use super::{Done, Failure, NO_UIDS, Outcome, Session, bad};
 use crate::imap::content::Content;
 use crate::imap::parse::{MessageSet, ReturnOptions, Search};
 use crate::imap::response::uid_set;
@@ -18,8 +18,6 @@ use crate::store::{MailStore, Row, StoreError, Uid, UidSet};
 use test::{Candidate, Test};
 use text::DecodedText;
 
-/// Messages whose rows are read at once.
-const ROWS: usize = 4_096;
 /// Messages whose outlines are read at once.
 pub(super) const OUTLINES: usize = 256;
 /// Messages up to this size are read one behind the other; larger ones wait for memory.
@@ -27,6 +25,7 @@ const SMALL: u64 = 128 * 1024;
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn search(&mut self, tag: &str, uid: bool, search: Search) -> Done {
+        self.catch_up(NO_UIDS).await?;
         let returns = search.returns;
         let save = returns.is_some_and(|returns| returns.save);
         let found = match self.find(search).await {
@@ -58,16 +57,18 @@ impl<S: MailStore> Session<S> {
         let resolve =
             |set: &MessageSet, uid| self.view()?.resolve(set, uid).map_err(|error| bad(error.to_string()));
         let test = Arc::new(Test::new(search.key, &resolve)?);
-        let view = self.view()?;
-        let known: Vec<Uid> = view.uids().filter(|uid| test.may_match(*uid)).collect();
+        let index = Arc::clone(self.view()?.index());
         let mut found = Vec::new();
-        for batch in known.chunks(ROWS) {
-            let rows = self.rows_of(view.mailbox, batch).await?;
-            for rows in rows.chunks(OUTLINES) {
-                found.extend(self.matching(&test, rows).await?);
+        let mut entries = index.iter().filter(|entry| test.may_match(entry.uid()));
+        loop {
+            let rows: Vec<Row> = entries.by_ref().take(OUTLINES).map(|entry| index.row(entry)).collect();
+            if rows.is_empty() {
+                return Ok(found);
             }
+            // Others get their turn in between.
+            tokio::task::consume_budget().await;
+            found.extend(self.matching(&test, &rows).await?);
         }
-        Ok(found)
     }
 
     /// Those that match, ascending. Reads of the messages only what the question needs: nothing, their outlines, their

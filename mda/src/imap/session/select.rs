@@ -1,10 +1,12 @@
 //! SELECT, EXAMINE, CLOSE, UNSELECT (RFC 9051 §6.3.2, §6.3.3, §6.4.1, §6.4.2).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{Done, Outcome, Selected, Session};
 use crate::imap::view::View;
-use crate::store::{AccountId, MailStore, Mailbox, MailboxStatus, SystemFlag, Uid, UidSet};
+use crate::store::{AccountId, MailStore, Mailbox, SystemFlag, UidSet};
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn select(&mut self, account: AccountId, name: &Bytes, read_only: bool) -> Done {
@@ -14,19 +16,16 @@ impl<S: MailStore> Session<S> {
         }
         let name = self.mailbox_name(name)?;
         let mailbox = self.existing(account, &name)?;
-        // Watched before looking: what comes meanwhile is news.
-        let news = self.shared.store.watch(mailbox.id)?;
-        let snapshot = self.shared.store.rows(mailbox.id, 1..=Uid::MAX).await?;
-        let status = snapshot.status;
-        let view = View::new(mailbox.id, status.uid_validity, read_only, snapshot);
-        self.selected = Some(Selected { view, news });
-        self.tell_selected(&mailbox, &status);
+        let mut news = self.shared.store.index(mailbox.id).await?;
+        let index = Arc::clone(&news.borrow_and_update());
+        self.selected = Some(Selected { view: View::new(mailbox.id, read_only, index), news });
+        self.tell_selected(&mailbox);
         let (code, text) =
             if read_only { ("READ-ONLY", "EXAMINE completed") } else { ("READ-WRITE", "SELECT completed") };
         Ok(Outcome::ok(text).with_code(code))
     }
 
-    fn tell_selected(&mut self, mailbox: &Mailbox, status: &MailboxStatus) {
+    fn tell_selected(&mut self, mailbox: &Mailbox) {
         self.tell_keywords();
         let Some(Selected { view, .. }) = &self.selected else { return };
         let (rev2, encoding) = (self.rev2(), self.encoding());
@@ -43,15 +42,16 @@ impl<S: MailStore> Session<S> {
         responses.raw("* ").number(view.exists()).raw(" EXISTS").crlf();
         if !rev2 {
             responses.raw("* 0 RECENT").crlf();
-            if let Some(number) = view.first_where(|flags| !flags.has(SystemFlag::Seen)) {
-                responses.untagged(&Outcome::ok("first unseen").with_code(format!("UNSEEN {number}")));
+            if let Some(before) = view.index().first_unseen() {
+                let code = format!("UNSEEN {}", before + 1);
+                responses.untagged(&Outcome::ok("first unseen").with_code(code));
             }
         }
-        // A row may be newer than the status: UIDNEXT is above both.
-        let uid_next = status.uid_next.max(view.uids().last().map_or(1, |uid| uid.saturating_add(1)));
-        responses
-            .untagged(&Outcome::ok("UIDs are valid").with_code(format!("UIDVALIDITY {}", view.uid_validity)));
-        responses.untagged(&Outcome::ok("the next UID").with_code(format!("UIDNEXT {uid_next}")));
+        let status = view.index().status();
+        responses.untagged(
+            &Outcome::ok("UIDs are valid").with_code(format!("UIDVALIDITY {}", status.uid_validity)),
+        );
+        responses.untagged(&Outcome::ok("the next UID").with_code(format!("UIDNEXT {}", status.uid_next)));
         if rev2 {
             let attributes = mailbox.special_use.map_or("", |special_use| special_use.as_str());
             responses.raw("* LIST (").raw(attributes).raw(") \"/\" ").mailbox(&mailbox.name, encoding).crlf();
@@ -78,5 +78,7 @@ impl<S: MailStore> Session<S> {
 /// All flags with a meaning of their own, and the keywords in use.
 pub(super) fn flag_names(view: &View) -> Vec<String> {
     let system = SystemFlag::ALL.into_iter().map(|flag| flag.as_str().to_owned());
-    system.chain(view.keywords().map(str::to_owned)).collect()
+    let mut keywords: Vec<_> = view.index().keywords().map(str::to_owned).collect();
+    keywords.sort_unstable();
+    system.chain(keywords).collect()
 }

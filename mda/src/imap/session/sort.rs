@@ -11,7 +11,7 @@ use message::subject::BaseSubject;
 use message::words;
 
 use super::search::OUTLINES;
-use super::{Done, Failure, Outcome, Session, bad};
+use super::{Done, Failure, NO_UIDS, Outcome, Session, bad};
 use crate::imap::parse::{ReturnOptions, Sort, SortCriterion, SortKey};
 use crate::store::{MailStore, Row, Uid};
 
@@ -33,6 +33,7 @@ impl<S: MailStore> Session<S> {
         if returns.is_some_and(|returns| returns.save) {
             return Err(bad("SORT cannot save its result"));
         }
+        self.catch_up(NO_UIDS).await?;
         let found = self.find(sort.search).await?;
         let sortable = self.sortable(&found, &sort.criteria).await?;
         let sorted = in_order(sortable, sort.criteria).await?;
@@ -55,10 +56,9 @@ impl<S: MailStore> Session<S> {
     /// Reads what the criteria ask for, of each message that is still there.
     async fn sortable(&self, uids: &[Uid], criteria: &[SortCriterion]) -> Result<Vec<Sortable>, Failure> {
         let by_row = criteria.iter().all(|by| matches!(by.key, SortKey::Arrival | SortKey::Size));
-        let mailbox = self.view()?.mailbox;
         let mut sortable = Vec::with_capacity(uids.len());
         for batch in uids.chunks(OUTLINES) {
-            let rows = self.rows_of(mailbox, batch).await?;
+            let rows = self.rows_of(batch)?;
             if by_row {
                 sortable.extend(rows.iter().map(|row| Sortable::new(row, b"", criteria)));
                 continue;

@@ -1,8 +1,10 @@
 //! STORE and UID STORE (RFC 9051 §6.4.6).
 
-use super::{Done, Failure, Outcome, Session, bad};
+use std::sync::Arc;
+
+use super::{Done, Failure, Outcome, Selected, Session, bad};
 use crate::imap::parse::{Store, StoreMode};
-use crate::store::{FlagChange, Flags, MailStore, Row, SystemFlag};
+use crate::store::{FlagChange, Flags, Index, MailStore, SystemFlag, UidSet};
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn store(&mut self, uid: bool, store: Store) -> Done {
@@ -17,42 +19,46 @@ impl<S: MailStore> Session<S> {
         if uids.is_empty() {
             return Ok(Outcome::ok("STORE completed"));
         }
-        let asked = uids.len();
-        let stored = self.shared.store.store_flags(mailbox, uids, change.clone(), None).await?;
-        let found = stored.rows.len() as u64;
-        for row in stored.rows {
-            if !store.silent || self.differs(&row, &change) {
-                self.tell_flags(&row, uid);
-                self.wire.relieve().await?;
-            } else {
-                self.learn_flags(row.uid, &row.flags);
-            }
-        }
-        if found < asked && !uid {
+        self.shared.store.store_flags(mailbox, uids.clone(), change.clone(), None).await?;
+        let before = Arc::clone(self.view()?.index());
+        self.catch_up(&uids).await?;
+        let found = self.tell_stored(uid, &uids, &before, store.silent.then_some(&change)).await?;
+        if found < uids.len() && !uid {
             // RFC 5530, EXPUNGEISSUED: the client will be told which at its next command that allows it.
             return Ok(Outcome::ok("some of the messages are gone").with_code("EXPUNGEISSUED"));
         }
         Ok(Outcome::ok("STORE completed"))
     }
 
-    /// RFC 9051 §6.4.6: even a silent STORE tells what someone else did to the flags.
-    fn differs(&self, row: &Row, change: &FlagChange) -> bool {
-        let told = self.selected.as_ref().and_then(|selected| selected.view.flags(row.uid));
-        told.is_some_and(|flags| flags.changed(change) != row.flags)
-    }
-
-    /// An untagged FETCH of the flags alone.
-    fn tell_flags(&mut self, row: &Row, uid: bool) {
-        self.learn_flags(row.uid, &row.flags);
-        let Some(number) = self.selected.as_ref().and_then(|selected| selected.view.number(row.uid)) else {
-            return;
-        };
-        let responses = &mut self.wire.responses;
-        responses.raw("* ").number(number).raw(" FETCH (");
-        if uid {
-            responses.raw("UID ").number(row.uid).raw(" ");
+    /// Untagged FETCHes of the flags that messages have now; with `expected`, only of those whose flags are not what
+    /// that made of the flags told `before`: even a silent STORE tells what someone else did (RFC 9051 §6.4.6). Gives
+    /// how many messages there are.
+    async fn tell_stored(
+        &mut self,
+        uid: bool,
+        uids: &UidSet,
+        before: &Index,
+        expected: Option<&FlagChange>,
+    ) -> Result<u64, Failure> {
+        let Some(Selected { view, .. }) = &self.selected else { return Ok(0) };
+        let mut found = 0;
+        for (number, entry) in view.messages(uids) {
+            found += 1;
+            let flags = view.index().flags(entry);
+            if let (Some(change), Some(before_entry)) = (expected, before.get(entry.uid()))
+                && before.flags(before_entry).changed(change) == flags
+            {
+                continue;
+            }
+            let responses = &mut self.wire.responses;
+            responses.raw("* ").number(number).raw(" FETCH (");
+            if uid {
+                responses.raw("UID ").number(entry.uid()).raw(" ");
+            }
+            responses.raw("FLAGS ").flags(&flags).raw(")").crlf();
+            self.wire.relieve().await?;
         }
-        responses.raw("FLAGS ").flags(&row.flags).raw(")").crlf();
+        Ok(found)
     }
 }
 

@@ -4,7 +4,7 @@ use message::thread::{Algorithm, Forest, NodeId, Threadable, thread};
 
 use super::search::OUTLINES;
 use super::sort::sent;
-use super::{Done, Failure, Outcome, Session};
+use super::{Done, Failure, NO_UIDS, Outcome, Session};
 use crate::imap::parse::Thread;
 use crate::store::{MailStore, Uid};
 
@@ -19,6 +19,7 @@ enum Rest {
 impl<S: MailStore> Session<S> {
     pub(super) async fn thread(&mut self, uid: bool, command: Thread) -> Done {
         let algorithm = command.algorithm;
+        self.catch_up(NO_UIDS).await?;
         let found = self.find(command.search).await?;
         let (uids, messages) = self.threadable(&found, algorithm).await?;
         // Linking may take long.
@@ -51,10 +52,9 @@ impl<S: MailStore> Session<S> {
         uids: &[Uid],
         algorithm: Algorithm,
     ) -> Result<(Vec<Uid>, Vec<Threadable>), Failure> {
-        let mailbox = self.view()?.mailbox;
         let (mut there, mut messages) = (Vec::with_capacity(uids.len()), Vec::with_capacity(uids.len()));
         for batch in uids.chunks(OUTLINES) {
-            let rows = self.rows_of(mailbox, batch).await?;
+            let rows = self.rows_of(batch)?;
             let fields = self.fields_of(&rows).await?;
             for (row, fields) in rows.iter().zip(fields) {
                 let Some(fields) = fields else { continue };

@@ -1,39 +1,19 @@
-use jiff::Timestamp;
-use message::MessageId;
 use proptest::prelude::*;
 
 use super::*;
 use crate::imap::parse::{self, Command};
-use crate::store::{EmailId, MailboxStatus, SystemFlag};
+use crate::store::{Flags, MadeIndex, SystemFlag};
 
-fn row(uid: Uid, flags: Flags) -> Row {
-    Row {
-        uid,
-        email: EmailId(u64::from(uid)),
-        message_id: MessageId::new(),
-        flags,
-        internal_date: Timestamp::UNIX_EPOCH,
-        size: 1,
-        modseq: 1,
-    }
+/// A mailbox with these messages, and a view of it.
+fn view(uids: &[Uid]) -> (MadeIndex, View) {
+    let mut made = MadeIndex::new();
+    made.commit(&uids.iter().map(|uid| (*uid, Some(Flags::none()))).collect::<Vec<_>>());
+    let view = View::new(MailboxId(1), false, made.index());
+    (made, view)
 }
 
-fn view(uids: &[Uid]) -> View {
-    let status = MailboxStatus {
-        uid_validity: 1,
-        uid_next: 100,
-        highest_modseq: 5,
-        messages: uids.len() as u32,
-        unseen: 0,
-        deleted: 0,
-        octets: 0,
-    };
-    let rows = uids.iter().map(|uid| row(*uid, Flags::none())).collect();
-    View::new(MailboxId(1), 1, false, Snapshot { status, rows })
-}
-
-fn changes(changed: Vec<Row>, vanished: &[Uid]) -> Changes {
-    Changes { highest_modseq: 9, changed, vanished: vanished.iter().copied().collect() }
+fn follow(made: &MadeIndex, view: &mut View, may_expunge: bool) -> Vec<Update> {
+    view.follow(made.index(), may_expunge, &UidSet::none())
 }
 
 fn set(text: &str) -> MessageSet {
@@ -49,14 +29,14 @@ fn seen() -> Flags {
 
 #[test]
 fn numbers_go_up_by_uid() {
-    let view = view(&[3, 5, 9]);
+    let (_, view) = view(&[3, 5, 9]);
     assert_eq!(view.exists(), 3);
     assert_eq!([3, 4, 5, 9].map(|uid| view.number(uid)), [Some(1), None, Some(2), Some(3)]);
 }
 
 #[test]
 fn sets_name_messages_by_number_or_uid() {
-    let mut view = view(&[3, 5, 9]);
+    let (_, mut view) = view(&[3, 5, 9]);
     let uids = |view: &View, text: &str, uid| {
         view.resolve(&set(text), uid).map(|uids| uids.iter().collect::<Vec<_>>())
     };
@@ -74,7 +54,7 @@ fn sets_name_messages_by_number_or_uid() {
 
 #[test]
 fn an_empty_mailbox_has_no_last_message() {
-    let view = view(&[]);
+    let (_, view) = view(&[]);
     assert!(view.resolve(&set("*"), false).is_err());
     assert!(view.resolve(&set("1:*"), false).is_err());
     assert!(view.resolve(&set("1:*"), true).unwrap().is_empty());
@@ -82,50 +62,58 @@ fn an_empty_mailbox_has_no_last_message() {
 
 #[test]
 fn new_messages_and_flags_are_told_once() {
-    let mut view = view(&[1, 2]);
-    let news = || changes(vec![row(2, seen()), row(4, Flags::none()), row(6, seen())], &[]);
+    let (mut made, mut view) = view(&[1, 2]);
+    made.commit(&[(2, Some(seen())), (4, Some(Flags::none())), (6, Some(seen()))]);
     assert_eq!(
-        view.apply(news(), true),
-        [
-            Update::Exists(4),
-            Update::Flags { number: 2, uid: 2, flags: seen() },
-            Update::Flags { number: 4, uid: 6, flags: seen() },
-        ]
+        follow(&made, &mut view, true),
+        [Update::Exists(4), Update::Flags { number: 2, uid: 2 }, Update::Flags { number: 4, uid: 6 },]
     );
-    assert_eq!(view.apply(news(), true), []);
-    assert_eq!(view.modseq(), 9);
+    assert_eq!(follow(&made, &mut view, true), []);
 }
 
 #[test]
-fn what_the_client_was_told_is_no_news() {
-    let mut view = view(&[1]);
-    assert!(!view.tell_flags(1, &seen()));
-    assert_eq!(view.apply(changes(vec![row(1, seen())], &[]), true), []);
+fn what_a_command_tells_is_no_news() {
+    let (mut made, mut view) = view(&[1, 2]);
+    made.commit(&[(1, Some(seen())), (2, Some(seen()))]);
+    let told = [1].into_iter().collect();
+    assert_eq!(view.follow(made.index(), false, &told), [Update::Flags { number: 2, uid: 2 }]);
+    assert_eq!(follow(&made, &mut view, true), []);
+}
+
+#[test]
+fn flags_that_came_and_went_are_no_news() {
+    let (mut made, mut view) = view(&[1]);
+    made.commit(&[(1, Some(seen()))]);
+    made.commit(&[(1, Some(Flags::none()))]);
+    assert_eq!(follow(&made, &mut view, true), []);
 }
 
 #[test]
 fn expunges_are_told_from_the_last_and_held_back_while_numbers_must_stay() {
-    let mut view = view(&[1, 2, 3, 4]);
-    assert_eq!(view.apply(changes(vec![], &[2, 4]), false), []);
+    let (mut made, mut view) = view(&[1, 2, 3, 4]);
+    made.commit(&[(2, None), (4, None)]);
+    assert_eq!(follow(&made, &mut view, false), []);
     assert!(view.owes_expunge());
     assert_eq!(view.number(3), Some(3));
+    let numbers: Vec<_> = view.messages(&[1..=9].into_iter().collect()).map(|(number, _)| number).collect();
+    assert_eq!(numbers, [1, 3]);
     // A message that came and went meanwhile was never there.
-    let gone = view.apply(changes(vec![row(7, seen())], &[4, 7]), true);
-    assert_eq!(gone, [Update::Expunge(4), Update::Expunge(2)]);
+    made.commit(&[(7, Some(seen()))]);
+    made.commit(&[(7, None)]);
+    assert_eq!(follow(&made, &mut view, true), [Update::Expunge(4), Update::Expunge(2)]);
     assert!(!view.owes_expunge());
     assert_eq!(view.number(3), Some(2));
-    // Repeated, it is nothing.
-    assert_eq!(view.apply(changes(vec![], &[2, 4, 7]), true), []);
 }
 
 #[test]
 fn new_keywords_come_before_the_flags_that_name_them() {
-    let mut view = view(&[1]);
+    let (mut made, mut view) = view(&[1]);
     let mut flags = Flags::none();
     flags.set_keyword("$Junk");
-    let updates = view.apply(changes(vec![row(1, flags.clone())], &[]), true);
-    assert_eq!(updates, [Update::Keywords, Update::Flags { number: 1, uid: 1, flags: flags.clone() }]);
-    assert!(!view.tell_flags(1, &flags));
+    made.commit(&[(1, Some(flags.clone()))]);
+    assert_eq!(follow(&made, &mut view, true), [Update::Keywords, Update::Flags { number: 1, uid: 1 }]);
+    made.commit(&[(1, Some(flags.with(SystemFlag::Seen)))]);
+    assert_eq!(follow(&made, &mut view, true), [Update::Flags { number: 1, uid: 1 }]);
 }
 
 proptest! {
@@ -135,32 +123,38 @@ proptest! {
         steps in proptest::collection::vec((proptest::collection::vec(1_u32..30, 0..6), 0_u32..4, any::<bool>()), 1..12),
     ) {
         let mut store: Vec<Uid> = vec![1, 2, 3];
-        let mut view = view(&store);
-        let mut client = view.exists();
-        let mut next = 4;
+        let (mut made, mut view) = view(&store);
+        let mut client = store.clone();
         for (vanished, new, may_expunge) in steps {
-            let vanished: Vec<Uid> = store.iter().copied().filter(|uid| vanished.contains(uid)).collect();
             store.retain(|uid| !vanished.contains(uid));
-            let new: Vec<Uid> = (next..next + new).collect();
-            next += new.len() as u32;
-            store.extend(&new);
-            let rows = new.iter().map(|uid| row(*uid, Flags::none())).collect();
-            for update in view.apply(changes(rows, &vanished), may_expunge) {
+            made.commit(&vanished.iter().map(|uid| (*uid, None)).collect::<Vec<_>>());
+            let next = made.index().status().uid_next;
+            store.extend(next..next + new);
+            made.append(new);
+            for update in follow(&made, &mut view, may_expunge) {
                 match update {
                     Update::Expunge(number) => {
-                        prop_assert!(may_expunge && (1..=client).contains(&number));
-                        client -= 1;
+                        prop_assert!(may_expunge);
+                        client.remove(number as usize - 1);
                     }
                     Update::Exists(count) => {
-                        prop_assert!(count > client);
-                        client = count;
+                        prop_assert!(count as usize > client.len());
+                        let new = count as usize - client.len();
+                        client.extend(&store[store.len() - new..]);
                     }
                     other => prop_assert!(false, "{other:?}"),
                 }
             }
-            prop_assert_eq!(client, view.exists());
+            prop_assert_eq!(client.len(), view.exists() as usize);
+            for (number, uid) in (1..).zip(&client) {
+                prop_assert_eq!(view.number(*uid), Some(number));
+                prop_assert_eq!(view.uid(number), Some(*uid));
+            }
+            prop_assert_eq!(view.uid(0), None);
+            prop_assert_eq!(view.uid(view.exists() + 1), None);
         }
-        view.apply(changes(vec![], &[]), true);
-        prop_assert_eq!(view.uids().collect::<Vec<_>>(), store);
+        follow(&made, &mut view, true);
+        let known = view.known_within(std::iter::once(1..=Uid::MAX));
+        prop_assert_eq!(known.iter().collect::<Vec<_>>(), store);
     }
 }

@@ -104,7 +104,6 @@ fn counters(table: &Table, findings: &mut Findings) -> Result<()> {
 fn strays(table: &Table, findings: &mut Findings) -> Result<()> {
     for (what, prefix) in [
         ("messages", keys::ROWS),
-        ("changes", keys::CHANGES),
         ("what vanished", keys::VANISHED),
         ("expunged UIDs", keys::EXPUNGED),
         ("early flags", keys::EARLY_FLAGS),

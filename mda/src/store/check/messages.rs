@@ -1,4 +1,4 @@
-//! What lies in one mailbox: messages, the index of changes, what vanished.
+//! What lies in one mailbox: messages, what vanished.
 
 use super::{Check, Findings, found};
 use crate::store::record::{BodyRow, Counters, Expunged, Nothing, Number, Placed};
@@ -17,7 +17,6 @@ impl Check<'_> {
             };
             let one = Mailbox { id: mailbox, table };
             let counted = one.messages(&counters.value, findings)?;
-            one.changes(&counted, findings)?;
             one.vanished(&counters.value, findings)?;
             one.expunged(&counters.value, findings)?;
             one.early_flags(findings);
@@ -55,9 +54,6 @@ impl Mailbox<'_> {
             findings.expect((1..=counters.highest_modseq).contains(&placed.modseq), || {
                 format!("{}: its modseq {} is above {}", which(), placed.modseq, counters.highest_modseq)
             });
-            let changed = keys::changed(self.id, placed.modseq, placed.uid);
-            findings
-                .expect(self.table.contains(&changed)?, || format!("{}: is not among the changes", which()));
             self.body(placed, findings)?;
             counted.count(placed);
         }
@@ -77,25 +73,6 @@ impl Mailbox<'_> {
                 format!("{}: has {} octets, its body {}", which(), placed.size, place.len())
             });
         }
-        Ok(())
-    }
-
-    /// Each message stands once among the changes, at its last one.
-    fn changes(&self, counted: &Counters, findings: &mut Findings) -> Result<()> {
-        let mut changes = 0;
-        for row in self.table.scan::<Nothing>(keys::within(&keys::changes(self.id))) {
-            let Some((key, _)) = found(findings, row)? else { continue };
-            changes += 1;
-            let uid = keys::last_u32(&key);
-            let row = found(findings, self.table.get::<Placed>(&keys::row(self.id, uid)))?.flatten();
-            let fits = row.is_some_and(|row| key[..] == keys::changed(self.id, row.value.modseq, uid));
-            findings.expect(fits, || {
-                format!("a change of message {uid} of mailbox {}: is not its last", self.id)
-            });
-        }
-        findings.expect(changes == counted.messages, || {
-            format!("mailbox {}: {changes} changes of {} messages", self.id, counted.messages)
-        });
         Ok(())
     }
 

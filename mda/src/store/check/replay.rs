@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use journal::{Entry, Position};
 
 use super::{Check, Findings};
+use crate::store::index::Indexes;
 use crate::store::local::left_of_removed_mailboxes;
 use crate::store::record::BodyRow;
 use crate::store::state::State;
@@ -25,7 +26,7 @@ const PURGED: usize = 10_000;
 const CACHE: u64 = 16 << 20;
 
 /// Kinds of rows that name no record: what was counted, and indexes.
-const DERIVED: &[u8] = b"celnqw";
+const DERIVED: &[u8] = b"celnw";
 
 /// Rows that are no part of what the journal says: how far it was applied, and what its segments are needed for.
 const LOCAL: [&[u8]; 2] = [keys::APPLIED, keys::SEGMENTS];
@@ -34,7 +35,7 @@ impl Check<'_> {
     pub(super) fn replay(&mut self) -> Result<()> {
         let scratch = Scratch::new(self.store)?;
         let table = Table::open(&scratch.dir, CACHE)?;
-        let mut other = Replay { state: State::load(table.clone())?, table, applied: 0 };
+        let mut other = Replay { state: State::load(table.clone(), Indexes::new(0))?, table, applied: 0 };
         self.catch_up(&mut other)?;
         other.purge()?;
         // Theirs are gone, so ours must be: what is left of removed mailboxes goes in the background.

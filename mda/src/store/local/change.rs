@@ -1,14 +1,16 @@
 //! Changes to messages that are there: flags, copies, moves and expunges.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, hash_map};
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use super::LocalStore;
 use super::place::check_flags;
 use crate::store::gate::Gate;
 use crate::store::record::{Change, Expunged, Flagged, Placed, Uids};
 use crate::store::{
-    AccountId, Copied, FlagChange, FlagsStored, Mailbox, MailboxId, MailboxName, ModSeq, Result, Row,
+    AccountId, Copied, Entry, FlagChange, Flags, Index, Mailbox, MailboxId, MailboxName, ModSeq, Result, Row,
     StoreError, SystemFlag, Uid, UidSet,
 };
 
@@ -25,56 +27,33 @@ impl LocalStore {
         uids: UidSet,
         change: FlagChange,
         unchanged_since: Option<ModSeq>,
-    ) -> Result<FlagsStored> {
+    ) -> Result<UidSet> {
         check_flags(change.flags())?;
         let gate = self.gate_of(mailbox)?;
         let _changes = gate.changes.lock().await;
-        let rows = self.rows_now(mailbox, uids).await?;
-        let is_modified = |row: &Row| unchanged_since.is_some_and(|modseq| row.modseq > modseq);
-        let (modified, mut rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_modified);
-        for batch in rows.chunks_mut(BATCH) {
-            self.flag_batch(&gate, mailbox, batch, &change).await?;
-        }
-        Ok(FlagsStored { rows, modified: modified.iter().map(|row| row.uid).collect() })
-    }
-
-    async fn flag_batch(
-        &self,
-        gate: &Gate,
-        mailbox: MailboxId,
-        rows: &mut [Row],
-        change: &FlagChange,
-    ) -> Result<()> {
-        let append = {
+        let index = self.index_now(mailbox, &uids).await?;
+        let is_modified = |entry: &Entry| unchanged_since.is_some_and(|modseq| entry.modseq() > modseq);
+        let (batches, modified) = reflag(&index, &uids, &change, is_modified)?;
+        // All are on their way before the first is waited for, so that they may be made durable together.
+        let mut appends = Vec::with_capacity(batches.len());
+        for batch in batches {
             let mut heads = gate.heads.lock();
-            let head = heads.of(&self.inner.table, mailbox.0)?;
-            let mut modseq = None;
-            // Messages that come to the same flags share an entry.
-            let mut groups: BTreeMap<(u8, Vec<String>), Vec<Uid>> = BTreeMap::new();
-            for row in rows {
-                let flags = row.flags.changed(change);
-                if flags == row.flags {
-                    continue;
-                }
-                check_flags(&flags)?;
-                let key = (flags.bits(), flags.keywords().map(str::to_owned).collect());
-                groups.entry(key).or_default().push(row.uid);
-                row.flags = flags;
-                row.modseq = *modseq.get_or_insert_with(|| head.take_modseq());
-            }
-            let Some(modseq) = modseq else { return Ok(()) };
-            let flagged = groups.into_iter().map(|((bits, keywords), uids)| Flagged {
+            let modseq = heads.of(&self.inner.table, mailbox.0)?.take_modseq();
+            let flagged = batch.into_iter().map(|(flags, uids)| Flagged {
                 mailbox: mailbox.0,
                 modseq,
                 uids: ranges(&uids.into_iter().collect()),
-                flags: u32::from(bits),
-                keywords,
+                flags: flags.bits().into(),
+                keywords: flags.keywords().map(str::to_owned).collect(),
             });
             // Messages are marked as deleted by their flags.
-            self.propose_bookkeeping(&Change { flagged: flagged.collect(), ..Change::default() })
-        };
-        append.await?;
-        Ok(())
+            let change = Change { flagged: flagged.collect(), ..Change::default() };
+            appends.push(self.propose_bookkeeping(&change));
+        }
+        for append in appends {
+            append.await?;
+        }
+        Ok(modified)
     }
 
     pub(super) async fn messages_copy(
@@ -86,7 +65,7 @@ impl LocalStore {
         let gate = self.gate_of(mailbox)?;
         let _changes = gate.changes.lock().await;
         let target = self.target(mailbox, to)?;
-        let rows = self.rows_now(mailbox, uids).await?;
+        let rows = self.placed_now(mailbox, uids).await?;
         if rows.len() > MAX_COPY {
             return Err(StoreError::OverLimit { what: "messages of one copy", limit: MAX_COPY as u64 });
         }
@@ -103,7 +82,7 @@ impl LocalStore {
         let gate = self.gate_of(mailbox)?;
         let _changes = gate.changes.lock().await;
         let target = self.target(mailbox, to)?;
-        let rows = self.rows_now(mailbox, uids).await?;
+        let rows = self.placed_now(mailbox, uids).await?;
         let mut uids = Vec::with_capacity(rows.len());
         for batch in rows.chunks(BATCH) {
             uids.extend(self.transfer(&gate, batch, &target, Some(mailbox)).await?);
@@ -115,7 +94,7 @@ impl LocalStore {
     async fn transfer(
         &self,
         gate: &Gate,
-        rows: &[Row],
+        rows: &[Placed],
         target: &Mailbox,
         moved_from: Option<MailboxId>,
     ) -> Result<Vec<(Uid, Uid)>> {
@@ -135,7 +114,7 @@ impl LocalStore {
             }
             if let Some(source) = moved_from {
                 let modseq = heads.of(&self.inner.table, source.0)?.take_modseq();
-                change.expunged.push(expunged(source, modseq, rows));
+                change.expunged.push(expunged(source, modseq, rows.iter().map(|row| row.uid)));
             }
             // A copy adds to what is there; a move to the trash is how many clients delete.
             if moved_from.is_some() { self.propose_bookkeeping(&change) } else { self.propose(&change) }
@@ -159,7 +138,7 @@ impl LocalStore {
                 let mut heads = gate.heads.lock();
                 let modseq = heads.of(&self.inner.table, mailbox.0)?.take_modseq();
                 self.propose_bookkeeping(&Change {
-                    expunged: vec![expunged(mailbox, modseq, batch)],
+                    expunged: vec![expunged(mailbox, modseq, batch.iter().map(|row| row.uid))],
                     ..Change::default()
                 })
             };
@@ -173,12 +152,15 @@ impl LocalStore {
         Ok(self.inner.gates.of(state.account))
     }
 
-    /// The rows of a set; with the gate's `changes` held, only new messages may come beside them.
+    /// The messages of a set; with the gate's `changes` held, only new messages may come beside them.
     async fn rows_now(&self, mailbox: MailboxId, uids: UidSet) -> Result<Vec<Row>> {
-        if self.mailbox_state(mailbox)?.is_none() {
-            return Err(StoreError::NoSuchMailbox);
-        }
-        self.read_aside(move |store| store.rows_of(mailbox, &uids)).await
+        let index = self.index_now(mailbox, &uids).await?;
+        Ok(index.within(&uids).map(|entry| index.row(entry)).collect())
+    }
+
+    /// As [`LocalStore::rows_now`], with all that is kept of them.
+    async fn placed_now(&self, mailbox: MailboxId, uids: UidSet) -> Result<Vec<Placed>> {
+        self.read_aside(move |store| store.placed_of(mailbox, &uids)).await
     }
 
     /// The mailbox `to` of the account that `mailbox` belongs to.
@@ -188,23 +170,68 @@ impl LocalStore {
     }
 }
 
-pub(super) fn copy_of(row: &Row, mailbox: MailboxId, uid: Uid, modseq: u64) -> Placed {
+/// Messages that come to the same flags.
+type Reflagged = Vec<(Flags, Vec<Uid>)>;
+
+/// What flags messages come to by a change, those that keep theirs left out, in batches of what one record may change;
+/// and the messages that must not be changed.
+fn reflag(
+    index: &Index,
+    uids: &UidSet,
+    change: &FlagChange,
+    is_modified: impl Fn(&Entry) -> bool,
+) -> Result<(Vec<Reflagged>, UidSet)> {
+    let mut batches: Vec<Reflagged> = Vec::new();
+    // Messages that have the same flags come to the same flags: their place in the batch.
+    let mut known: HashMap<_, Option<usize>> = HashMap::new();
+    let mut left = 0;
+    let mut modified: Vec<Uid> = Vec::new();
+    for entry in index.within(uids) {
+        if is_modified(entry) {
+            modified.push(entry.uid());
+            continue;
+        }
+        if left == 0 {
+            left = BATCH;
+            batches.push(Vec::new());
+            known.clear();
+        }
+        let Some(batch) = batches.last_mut() else { continue };
+        let group = match known.entry(entry.flags_key()) {
+            hash_map::Entry::Occupied(known) => *known.get(),
+            hash_map::Entry::Vacant(vacant) => {
+                let flags = index.flags(entry);
+                let changed = flags.changed(change);
+                check_flags(&changed)?;
+                *vacant.insert((changed != flags).then(|| {
+                    batch.push((changed, Vec::new()));
+                    batch.len() - 1
+                }))
+            }
+        };
+        if let Some(group) = group {
+            batch[group].1.push(entry.uid());
+            left -= 1;
+        }
+    }
+    batches.retain(|batch| !batch.is_empty());
+    Ok((batches, modified.into_iter().collect()))
+}
+
+pub(super) fn copy_of(row: &Placed, mailbox: MailboxId, uid: Uid, modseq: u64) -> Placed {
     Placed {
         mailbox: mailbox.0,
         uid,
         modseq,
-        email: row.email.0,
-        message_id: row.message_id.as_bytes().to_vec(),
-        flags: u32::from(row.flags.bits()),
-        keywords: row.flags.keywords().map(str::to_owned).collect(),
-        internal_date: row.internal_date.as_second(),
-        size: row.size,
         position: Vec::new(),
+        // A copy is saved when it is made (RFC 8514 §3).
+        saved_at: Timestamp::now().as_second(),
+        ..row.clone()
     }
 }
 
-fn expunged(mailbox: MailboxId, modseq: u64, rows: &[Row]) -> Expunged {
-    Expunged { mailbox: mailbox.0, modseq, uids: ranges(&rows.iter().map(|row| row.uid).collect()) }
+fn expunged(mailbox: MailboxId, modseq: u64, uids: impl Iterator<Item = Uid>) -> Expunged {
+    Expunged { mailbox: mailbox.0, modseq, uids: ranges(&uids.collect()) }
 }
 
 fn ranges(uids: &UidSet) -> Vec<Uids> {

@@ -18,6 +18,7 @@ use crate::store::failure::Failure;
 use crate::store::folder_lock::FolderLock;
 use crate::store::follower::{Applier, ReplayListener, Replayed};
 use crate::store::gate::Gates;
+use crate::store::index::Indexes;
 use crate::store::news::News;
 use crate::store::state::State;
 use crate::store::table::{Table, sled_error};
@@ -126,13 +127,15 @@ fn open_once(
     tell: Option<ReplayListener>,
 ) -> Result<(LocalStore, Recovery)> {
     let table = open_rows(&config)?;
-    let state = Arc::new(Mutex::new(State::load(table.clone())?));
+    let indexes = Indexes::new(config.index_bytes);
+    let state = Arc::new(Mutex::new(State::load(table.clone(), Arc::clone(&indexes))?));
     let news = Arc::new(News::default());
     let failure = Failure::none_yet();
     let replayed = Arc::new(Mutex::new(tell.map(Replayed::told_to)));
     let applier = Applier {
         state: Arc::clone(&state),
         table: table.clone(),
+        indexes: Arc::clone(&indexes),
         news: Arc::clone(&news),
         damage: damage.clone(),
         failure: failure.clone(),
@@ -157,6 +160,7 @@ fn open_once(
             journal,
             table,
             state,
+            indexes,
             news,
             damage: damage.clone(),
             lost: stretches(&recovery),

@@ -302,6 +302,7 @@ fn placed(new: &New, target: &Target, placement: &Placement, modseq: u64) -> Pla
         internal_date: new.internal_date.as_second(),
         size: new.size,
         position: Vec::new(),
+        saved_at: Timestamp::now().as_second(),
     }
 }
 

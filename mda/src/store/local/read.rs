@@ -1,6 +1,5 @@
 //! Looking at what is committed.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -14,9 +13,8 @@ use crate::store::record::{
 use crate::store::state::place_of;
 use crate::store::table::{Stored, Table};
 use crate::store::{
-    Account, AccountId, Changes, EmailId, Flags, Located, Mailbox, MailboxId, MailboxName, MailboxStatus,
-    ModSeq, Password, Placement, Result, Row, Snapshot, SpecialUse, StoreError, Uid, UidRange, UidSet, Usage,
-    keys,
+    Account, AccountId, EmailId, Flags, Located, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq,
+    Password, Placement, Result, Row, Snapshot, SpecialUse, StoreError, Uid, UidRange, UidSet, Usage, keys,
 };
 
 /// The most octets that one [`super::MailStore::read`] gives.
@@ -125,15 +123,7 @@ impl LocalStore {
     pub(super) fn read_status(&self, mailbox: MailboxId) -> Result<MailboxStatus> {
         let state = self.mailbox_state(mailbox)?.ok_or(StoreError::NoSuchMailbox)?;
         let counters = self.counters(mailbox)?.ok_or(StoreError::NoSuchMailbox)?;
-        Ok(MailboxStatus {
-            uid_validity: state.uid_validity,
-            uid_next: counters.uid_next,
-            highest_modseq: counters.highest_modseq,
-            messages: counters.messages,
-            unseen: counters.unseen,
-            deleted: counters.deleted,
-            octets: counters.octets,
-        })
+        Ok(counters.status(state.uid_validity))
     }
 
     fn counters(&self, mailbox: MailboxId) -> Result<Option<Counters>> {
@@ -149,36 +139,37 @@ impl LocalStore {
         if uids.is_empty() {
             return Ok(Vec::new());
         }
+        self.placed_within(mailbox, uids).map(|placed| Ok(row_of(&placed?))).collect()
+    }
+
+    /// `uids` is not empty.
+    pub(super) fn placed_within(
+        &self,
+        mailbox: MailboxId,
+        uids: UidRange,
+    ) -> impl Iterator<Item = Result<Placed>> {
         let range = keys::row(mailbox.0, *uids.start())..=keys::row(mailbox.0, *uids.end());
-        self.inner.table.scan::<Placed>(range).map(|row| row_of(&row?.1.value)).collect()
+        self.inner.table.scan::<Placed>(range).map(|row| Ok(row?.1.value))
     }
 
     pub(super) fn read_row(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Row>> {
         if self.mailbox_state(mailbox)?.is_none() {
             return Err(StoreError::NoSuchMailbox);
         }
-        self.inner.table.get::<Placed>(&keys::row(mailbox.0, uid))?.map(|row| row_of(&row.value)).transpose()
+        Ok(self.inner.table.get::<Placed>(&keys::row(mailbox.0, uid))?.map(|row| row_of(&row.value)))
     }
 
-    pub(super) fn read_changes(&self, mailbox: MailboxId, modseq: ModSeq) -> Result<Changes> {
-        let highest_modseq = self.read_status(mailbox)?.highest_modseq;
+    pub(super) fn read_vanished(&self, mailbox: MailboxId, modseq: ModSeq) -> Result<UidSet> {
+        if self.mailbox_state(mailbox)?.is_none() {
+            return Err(StoreError::NoSuchMailbox);
+        }
         let next = modseq.saturating_add(1);
-        let mut uids = BTreeSet::new();
-        let since = keys::changed(mailbox.0, next, 0)..keys::within(&keys::changes(mailbox.0)).end;
-        for row in self.inner.table.scan::<Nothing>(since) {
-            uids.insert(keys::last_u32(&row?.0));
-        }
-        let mut changed = Vec::with_capacity(uids.len());
-        for uid in uids {
-            let row = self.inner.table.get::<Placed>(&keys::row(mailbox.0, uid))?;
-            changed.extend(row.map(|row| row_of(&row.value)).transpose()?);
-        }
         let mut vanished = Vec::new();
         let since = keys::vanished(mailbox.0, next)..keys::within(&keys::vanished_all(mailbox.0)).end;
         for row in self.inner.table.scan::<Expunged>(since) {
             vanished.extend(row?.1.value.uids.iter().map(|uids| uids.first..=uids.last));
         }
-        Ok(Changes { highest_modseq, changed, vanished: vanished.into_iter().collect() })
+        Ok(vanished.into_iter().collect())
     }
 
     pub(super) fn read_body(&self, email: EmailId, range: Range<u64>) -> Result<Bytes> {
@@ -230,13 +221,9 @@ impl LocalStore {
         self.inner.table.get::<Delivered>(&key)?.map(|stored| placement_of(&stored.value)).transpose()
     }
 
-    /// The rows of a set, as they are now.
-    pub(super) fn rows_of(&self, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Row>> {
-        let mut rows = Vec::new();
-        for range in uids.ranges() {
-            rows.extend(self.rows_within(mailbox, range.clone())?);
-        }
-        Ok(rows)
+    /// The messages of a set, as they are now.
+    pub(super) fn placed_of(&self, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Placed>> {
+        uids.ranges().iter().flat_map(|range| self.placed_within(mailbox, range.clone())).collect()
     }
 
     /// The mailboxes that were removed and may have rows left.
@@ -274,16 +261,17 @@ fn account_of(state: AccountState) -> Account {
     }
 }
 
-fn row_of(placed: &Placed) -> Result<Row> {
-    Ok(Row {
+pub(super) fn row_of(placed: &Placed) -> Row {
+    Row {
         uid: placed.uid,
         email: EmailId(placed.email),
-        message_id: message_id_of(&placed.message_id)?,
         flags: Flags::from_parts(placed.flags, &placed.keywords),
         internal_date: Timestamp::from_second(placed.internal_date).unwrap_or(Timestamp::MIN),
         size: placed.size,
         modseq: placed.modseq,
-    })
+        saved_at: (placed.saved_at > 0)
+            .then(|| Timestamp::from_second(placed.saved_at).unwrap_or(Timestamp::MIN)),
+    }
 }
 
 fn placement_of(delivered: &Delivered) -> Result<Placement> {
@@ -294,11 +282,6 @@ fn placement_of(delivered: &Delivered) -> Result<Placement> {
         uid_validity: delivered.uid_validity,
         uid: delivered.uid,
     })
-}
-
-fn message_id_of(bytes: &[u8]) -> Result<MessageId> {
-    let id = bytes.try_into().ok().and_then(|bytes| MessageId::from_bytes(bytes).ok());
-    id.ok_or_else(|| StoreError::CorruptState { what: "a message id".to_owned() })
 }
 
 /// A name that was checked before it was stored.

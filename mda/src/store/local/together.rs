@@ -11,7 +11,7 @@ use super::change::copy_of;
 use super::place::{New, Replaced, Target};
 use crate::store::record::{Change, Nothing, Placed, Removed};
 use crate::store::{
-    AccountId, Append, Mailbox, MailboxId, MailboxName, Placement, Result, StoreError, Uid, keys,
+    AccountId, Append, Mailbox, MailboxId, MailboxName, Placement, Result, StoreError, Uid, UidSet, keys,
 };
 
 /// Whom mailboxes belong to in which messages are gathered: accounts' numbers begin at 1.
@@ -70,7 +70,7 @@ impl LocalStore {
     ) -> Result<Vec<Placement>> {
         let gate = self.inner.gates.of(account.0);
         let id = gathering.id;
-        let rows = self.read_aside(move |store| store.rows_within(id, 1..=Uid::MAX)).await?;
+        let rows = self.read_aside(move |store| store.placed_of(id, &UidSet::all())).await?;
         loop {
             let proposed = {
                 let mut heads = gate.heads.lock();

@@ -56,7 +56,6 @@ impl State {
         let mut left = at_most - rows.len();
         for (key, row) in rows {
             self.pending.delete(key);
-            self.pending.delete(keys::changed(mailbox, row.value.modseq, row.value.uid));
             self.release(&row)?;
         }
         for (key, row) in self.pending.rows::<Nothing>(prefixed(&keys::vanished_all(mailbox)), left)? {
@@ -81,7 +80,7 @@ impl State {
                 return Ok(());
             }
             if let Some(old) = self.pending.get::<Placed>(&keys::row(placed.mailbox, placed.uid))? {
-                self.forget_row(&old, &mut counters);
+                forget_row(&old.value, &mut counters);
                 self.note_row(&old, -1);
                 if (old.value.modseq, old.at) > (placed.modseq, at) {
                     take_flags(&mut row, &old.value.keywords, old.value.flags, old.value.modseq);
@@ -99,6 +98,7 @@ impl State {
         }
         counters.uid_next = counters.uid_next.max(placed.uid.saturating_add(1));
         self.write_row(&Stored { at: state_at, value: row }, &mut counters);
+        self.put_counters(placed.mailbox, at, &counters);
         Ok(())
     }
 
@@ -107,7 +107,7 @@ impl State {
         for uid in flagged.uids.iter().flat_map(|uids| uids.first..=uids.last) {
             match self.pending.get::<Placed>(&keys::row(flagged.mailbox, uid))? {
                 Some(old) if (old.value.modseq, old.at) < (flagged.modseq, at) => {
-                    self.forget_row(&old, &mut counters);
+                    forget_row(&old.value, &mut counters);
                     self.note_row(&old, -1);
                     let mut row = old.value;
                     take_flags(&mut row, &flagged.keywords, flagged.flags, flagged.modseq);
@@ -180,7 +180,7 @@ impl State {
         };
         for (key, row) in self.pending.rows::<Placed>(bounds(keys::row), usize::MAX)? {
             self.pending.delete(key);
-            self.forget_row(&row, counters);
+            forget_row(&row.value, counters);
             self.release(&row)?;
         }
         for (key, _) in self.pending.rows::<Flagged>(bounds(keys::early_flags), usize::MAX)? {
@@ -319,26 +319,13 @@ impl State {
     }
 
     fn write_row(&mut self, row: &Stored<Placed>, counters: &mut Counters) {
-        let Placed { mailbox, uid, modseq, size, .. } = row.value;
         self.note_row(row, 1);
         counters.messages += 1;
-        counters.octets += size;
+        counters.octets += row.value.size;
         counters.unseen += u32::from(!has(&row.value, SystemFlag::Seen));
         counters.deleted += u32::from(has(&row.value, SystemFlag::Deleted));
-        counters.highest_modseq = counters.highest_modseq.max(modseq);
-        self.pending.put(keys::changed(mailbox, modseq, uid), row.at, &Nothing {});
-        self.put_counters(mailbox, row.at, counters);
-        self.pending.put(keys::row(mailbox, uid), row.at, &row.value);
-    }
-
-    /// Takes a row out of the counts and the index of changes.
-    fn forget_row(&mut self, row: &Stored<Placed>, counters: &mut Counters) {
-        let Placed { mailbox, uid, modseq, size, .. } = row.value;
-        counters.messages = counters.messages.saturating_sub(1);
-        counters.octets = counters.octets.saturating_sub(size);
-        counters.unseen = counters.unseen.saturating_sub(u32::from(!has(&row.value, SystemFlag::Seen)));
-        counters.deleted = counters.deleted.saturating_sub(u32::from(has(&row.value, SystemFlag::Deleted)));
-        self.pending.delete(keys::changed(mailbox, modseq, uid));
+        counters.highest_modseq = counters.highest_modseq.max(row.value.modseq);
+        self.pending.put(keys::row(row.value.mailbox, row.value.uid), row.at, &row.value);
     }
 
     /// A mailbox's counters; `None` if it is gone for good. One that is not known yet comes later in the log.
@@ -351,7 +338,7 @@ impl State {
 
     fn put_counters(&mut self, mailbox: u64, at: Position, counters: &Counters) {
         self.pending.put(keys::counters(mailbox), at, counters);
-        self.news.mailboxes.insert(mailbox);
+        self.news.mailboxes.insert(mailbox, *counters);
     }
 }
 
@@ -359,6 +346,14 @@ impl State {
 pub(in crate::store) fn place_of(body: &BodyRow) -> Result<BodyRef> {
     BodyRef::from_bytes(&body.place)
         .ok_or_else(|| StoreError::CorruptState { what: "the place of a body".to_owned() })
+}
+
+/// Takes a row out of the counts.
+fn forget_row(row: &Placed, counters: &mut Counters) {
+    counters.messages = counters.messages.saturating_sub(1);
+    counters.octets = counters.octets.saturating_sub(row.size);
+    counters.unseen = counters.unseen.saturating_sub(u32::from(!has(row, SystemFlag::Seen)));
+    counters.deleted = counters.deleted.saturating_sub(u32::from(has(row, SystemFlag::Deleted)));
 }
 
 fn has(row: &Placed, flag: SystemFlag) -> bool {

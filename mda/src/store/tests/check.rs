@@ -4,7 +4,7 @@ use journal::Position;
 use prost::Message;
 
 use super::*;
-use crate::store::record::{AccountState, BodyRow, Counters, MailboxState, Nothing, Number, Placed};
+use crate::store::record::{AccountState, BodyRow, Counters, MailboxState, Number, Placed};
 use crate::store::table::Pending;
 
 fn check(store: &LocalStore) -> CheckReport {
@@ -75,26 +75,15 @@ async fn a_sound_store_has_nothing_to_find() {
 #[tokio::test]
 async fn rows_and_their_indexes_must_fit() {
     let row = |inbox: &Mailbox, uid| keys::row(inbox.id.0, uid);
-    finds(
-        |store, inbox| change(store, |rows| rows.delete(row(&inbox, 2))),
-        &["changes of", "counting gives"],
-    )
-    .await;
+    finds(|store, inbox| change(store, |rows| rows.delete(row(&inbox, 2))), &["counting gives"]).await;
     finds(
         |store, inbox| alter::<Placed>(store, row(&inbox, 2), |placed| placed.modseq += 100),
-        &["its modseq", "is not among the changes", "is not its last", "not what the journal says"],
+        &["its modseq", "not what the journal says"],
     )
     .await;
     finds(
         |store, inbox| alter::<Placed>(store, row(&inbox, 3), |placed| placed.size += 1),
         &["octets, its body"],
-    )
-    .await;
-    finds(
-        |store, inbox| {
-            change(store, |rows| rows.put(keys::changed(inbox.id.0, 1, 3), Position::default(), &Nothing {}));
-        },
-        &["is not its last", "3 changes of 2"],
     )
     .await;
 }

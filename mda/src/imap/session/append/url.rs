@@ -59,7 +59,7 @@ impl<S: MailStore> Session<S> {
         let (mailbox, uid_validity) = match &url.mailbox {
             None => match &self.selected {
                 None => return Ok(None),
-                Some(selected) => (selected.view.mailbox, selected.view.uid_validity),
+                Some(selected) => (selected.view.mailbox, selected.view.index().status().uid_validity),
             },
             Some(name) => {
                 let Ok(name) = MailboxName::parse(name) else { return Ok(None) };

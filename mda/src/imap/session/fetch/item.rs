@@ -12,7 +12,7 @@ use crate::imap::parse::{FetchItem, Partial, Section, SectionText};
 use crate::imap::response::Responses;
 use crate::imap::session::{Failure, Session};
 use crate::outline::Outline;
-use crate::store::{MailStore, Row};
+use crate::store::{Entry, Index, MailStore, Row};
 
 use super::broken_off;
 
@@ -38,6 +38,11 @@ impl Needs {
             needs.add(item);
         }
         needs
+    }
+
+    /// The index has it all.
+    pub(super) fn nothing(self) -> bool {
+        !(self.outline || self.octets)
     }
 
     fn add(&mut self, item: &FetchItem) {
@@ -354,6 +359,17 @@ impl<'a, S: MailStore> Decoding<'a, S> {
 }
 
 impl Responses {
+    /// An item that [needs nothing](Needs::nothing) more.
+    pub(super) fn entry_item(&mut self, index: &Index, entry: &Entry, item: &FetchItem) -> &mut Self {
+        match item {
+            FetchItem::Flags => self.raw("FLAGS ").flags(&index.flags(entry)),
+            FetchItem::InternalDate => self.raw("INTERNALDATE ").date_time(entry.internal_date()),
+            FetchItem::Size => self.raw("RFC822.SIZE ").number(entry.size()),
+            FetchItem::Uid => self.raw("UID ").number(entry.uid()),
+            _ => self,
+        }
+    }
+
     /// `section`, as it was asked for.
     fn section(&mut self, section: &Section) -> &mut Self {
         self.raw("[").numbers(&section.part);

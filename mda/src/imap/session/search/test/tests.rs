@@ -1,5 +1,4 @@
 use jiff::Timestamp;
-use message::MessageId;
 use message::mime::Structure;
 
 use super::*;
@@ -31,11 +30,11 @@ fn row() -> Row {
     Row {
         uid: 5,
         email: EmailId(1),
-        message_id: MessageId::new(),
         flags,
         internal_date: "2024-02-07T10:00:00Z".parse::<Timestamp>().unwrap(),
         size: MESSAGE.len() as u64,
         modseq: 1,
+        saved_at: None,
     }
 }
 
