@@ -4,4 +4,5 @@ mod client;
 mod connection;
 mod conversations;
 mod encryption;
+mod metadata;
 mod ordering;

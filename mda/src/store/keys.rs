@@ -207,6 +207,41 @@ pub(super) fn delivered_all(message_id: &[u8]) -> Vec<u8> {
 /// Prefix of all deliveries.
 pub(super) const DELIVERED: &[u8] = b"k";
 
+/// Mailbox, account and entry → a value that is noted there; see [`super::record::AnnotationState`] for what 0 means.
+pub(super) fn annotation(mailbox: u64, account: u64, entry: &str) -> Vec<u8> {
+    key(b'p', &[&mailbox.to_be_bytes(), &account.to_be_bytes(), entry.as_bytes()])
+}
+
+/// Prefix of what is noted at a mailbox.
+pub(super) fn annotations(mailbox: u64) -> Vec<u8> {
+    key(b'p', &[&mailbox.to_be_bytes()])
+}
+
+/// Prefix of what is noted at a mailbox and seen by one account.
+pub(super) fn annotations_of(mailbox: u64, account: u64) -> Vec<u8> {
+    key(b'p', &[&mailbox.to_be_bytes(), &account.to_be_bytes()])
+}
+
+/// Mailbox and grantee → rights.
+pub(super) fn rights(mailbox: u64, account: u64, negative: bool) -> Vec<u8> {
+    key(b'y', &[b"m", &mailbox.to_be_bytes(), &account.to_be_bytes(), &[u8::from(negative)]])
+}
+
+/// Prefix of all rights at a mailbox.
+pub(super) fn rights_of(mailbox: u64) -> Vec<u8> {
+    key(b'y', &[b"m", &mailbox.to_be_bytes()])
+}
+
+/// Grantee and mailbox: where somebody was ever given rights.
+pub(super) fn granted_at(account: u64, mailbox: u64) -> Vec<u8> {
+    key(b'y', &[b"a", &account.to_be_bytes(), &mailbox.to_be_bytes()])
+}
+
+/// Prefix of the mailboxes at which somebody was ever given rights.
+pub(super) fn granted(account: u64) -> Vec<u8> {
+    key(b'y', &[b"a", &account.to_be_bytes()])
+}
+
 /// An account that is gone for good.
 pub(super) fn removed_account(id: u64) -> Vec<u8> {
     key(b'x', &[b"a", &id.to_be_bytes()])

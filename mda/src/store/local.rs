@@ -7,6 +7,7 @@ mod check;
 mod housekeeping;
 mod index;
 mod mailboxes;
+mod notes;
 mod open;
 mod outlines;
 mod place;
@@ -40,10 +41,10 @@ use super::record::{Change, Marks, RECORD_KIND};
 use super::state::State;
 use super::table::Table;
 use super::{
-    Account, AccountId, Alias, AppPassword, Append, BodySource, Copied, Delivery, EmailId, FlagChange,
-    Located, MailStore, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq, NewAccount, Password,
-    Placement, Receipt, Result, Row, Snapshot, SpecialUse, StagedBody, StoreConfig, StoreError, Uid,
-    UidRange, UidSet, Usage,
+    Account, AccountId, Alias, Annotated, Annotation, AppPassword, Append, BodySource, Copied, Delivery,
+    EmailId, FlagChange, Grant, Located, MailStore, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq,
+    NewAccount, Password, Placement, Receipt, Result, Rights, Row, Snapshot, SpecialUse, StagedBody,
+    StoreConfig, StoreError, Uid, UidRange, UidSet, Usage,
 };
 use crate::outline::Outline;
 use housekeeping::Housekeeper;
@@ -279,6 +280,32 @@ impl MailStore for LocalStore {
 
     fn status(&self, mailbox: MailboxId) -> Result<MailboxStatus> {
         self.noting(self.read_status(mailbox))
+    }
+
+    fn annotations(&self, user: AccountId, annotated: Annotated) -> Result<Vec<Annotation>> {
+        self.noting(self.read_annotations(user, annotated))
+    }
+
+    async fn annotate(
+        &self,
+        user: AccountId,
+        annotated: Annotated,
+        annotations: Vec<Annotation>,
+    ) -> Result<()> {
+        self.carry_out(move |store| async move { store.annotations_set(user, annotated, annotations).await })
+            .await
+    }
+
+    fn grants(&self, mailbox: MailboxId) -> Result<Vec<Grant>> {
+        self.noting(self.read_grants(mailbox))
+    }
+
+    async fn grant(&self, mailbox: MailboxId, grant: Grant) -> Result<()> {
+        self.carry_out(move |store| async move { store.rights_grant(mailbox, grant).await }).await
+    }
+
+    fn shared_with(&self, user: AccountId) -> Result<Vec<(Mailbox, Rights)>> {
+        self.noting(self.read_shared_with(user))
     }
 
     async fn stage(&self) -> Result<StagedBody> {

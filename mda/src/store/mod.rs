@@ -19,6 +19,7 @@ mod local;
 mod name;
 mod news;
 mod record;
+mod rights;
 mod staged;
 mod state;
 mod table;
@@ -44,6 +45,7 @@ pub(crate) use index::tests::MadeIndex;
 pub use index::{Difference, Entry, Index};
 pub use local::{LocalStore, Opened};
 pub use name::{MailboxName, NameError};
+pub use rights::{Annotated, Annotation, Grant, Grantee, Right, Rights, rights_of};
 pub use staged::StagedBody;
 pub use types::*;
 pub use uid_set::UidSet;
@@ -181,6 +183,28 @@ pub trait MailStore: Clone + Send + Sync + 'static {
 
     /// Counts and sequences of a mailbox: one row, whatever the mailbox's size.
     fn status(&self, mailbox: MailboxId) -> Result<MailboxStatus>;
+
+    // --- Annotations and rights ---
+
+    /// What is noted at a mailbox or at the server, and seen by `user`.
+    fn annotations(&self, user: AccountId, annotated: Annotated) -> Result<Vec<Annotation>>;
+
+    /// Notes all of it, or nothing. [`StoreError::OverLimit`] if a value is too large, or there are too many.
+    fn annotate(
+        &self,
+        user: AccountId,
+        annotated: Annotated,
+        annotations: Vec<Annotation>,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// What others than its owner may do with a mailbox.
+    fn grants(&self, mailbox: MailboxId) -> Result<Vec<Grant>>;
+
+    /// Gives somebody these rights and no others; none ends it.
+    fn grant(&self, mailbox: MailboxId, grant: Grant) -> impl Future<Output = Result<()>> + Send;
+
+    /// The mailboxes of others with which `user` may do something, and what.
+    fn shared_with(&self, user: AccountId) -> Result<Vec<(Mailbox, Rights)>>;
 
     // --- Messages: in ---
 

@@ -46,6 +46,10 @@ pub(super) struct Change {
     pub aliases: Vec<AliasState>,
     #[prost(message, repeated, tag = "14")]
     pub outlines: Vec<Outlined>,
+    #[prost(message, repeated, tag = "17")]
+    pub annotations: Vec<AnnotationState>,
+    #[prost(message, repeated, tag = "18")]
+    pub rights: Vec<RightsState>,
 }
 
 /// The greatest numbers taken so far.
@@ -180,6 +184,45 @@ pub(super) struct SubscriptionState {
     pub revision: u64,
     #[prost(bool, tag = "4")]
     pub subscribed: bool,
+}
+
+/// A value that is noted at a mailbox or at the server. One that was taken away is kept so, for older states of it may
+/// stand in the log.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct AnnotationState {
+    /// 0 for the server.
+    #[prost(uint64, tag = "1")]
+    pub mailbox: u64,
+    /// Who sees it; 0 for everybody.
+    #[prost(uint64, tag = "2")]
+    pub account: u64,
+    #[prost(string, tag = "3")]
+    pub entry: String,
+    /// Counts the states of this entry.
+    #[prost(uint64, tag = "4")]
+    pub revision: u64,
+    /// Absent if it was taken away.
+    #[prost(bytes = "bytes", optional, tag = "5")]
+    pub value: Option<Bytes>,
+}
+
+/// What somebody may do with a mailbox of another's.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct RightsState {
+    #[prost(uint64, tag = "1")]
+    pub mailbox: u64,
+    /// 0 for everybody.
+    #[prost(uint64, tag = "2")]
+    pub account: u64,
+    /// These rights are taken away.
+    #[prost(bool, tag = "3")]
+    pub negative: bool,
+    /// Counts the states of this grant.
+    #[prost(uint64, tag = "4")]
+    pub revision: u64,
+    /// Letters of RFC 4314; empty for none.
+    #[prost(string, tag = "5")]
+    pub rights: String,
 }
 
 /// A message in a mailbox.

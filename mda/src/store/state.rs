@@ -8,6 +8,7 @@
 
 mod accounts;
 mod messages;
+mod notes;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -107,6 +108,7 @@ impl State {
         }
         self.apply_accounts(at, change)?;
         self.apply_mailboxes(at, change)?;
+        self.apply_notes(at, change)?;
         if change.body != 0 {
             self.body(at, change.body, &entry.body)?;
         }

@@ -9,6 +9,7 @@ mod index;
 mod mailboxes;
 mod messages;
 mod model;
+mod notes;
 mod outlines;
 mod reclaim;
 mod together;

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{AppendHead, FetchItem, List, MessageSet, Search, Sort, StatusItem, Store, Thread};
+use super::{
+    AppendHead, FetchItem, GetMetadata, List, MessageSet, Search, SetMetadata, Sort, StatusItem, Store,
+    Thread,
+};
 
 /// A command and its tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +97,10 @@ pub enum Command {
     },
     /// RFC 4469 §3: an APPEND or REPLACE that sends nothing itself; others the framer takes apart.
     Append(AppendHead),
+    /// RFC 5464 §4.2.
+    GetMetadata(GetMetadata),
+    /// RFC 5464 §4.3.
+    SetMetadata(SetMetadata),
     /// RFC 9051 §6.3.13.
     Idle,
     /// RFC 3501 §6.4.1.

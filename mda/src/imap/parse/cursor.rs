@@ -56,6 +56,12 @@ impl Cursor {
         rest
     }
 
+    /// This text is next, in any case.
+    pub(super) fn is_at(&self, text: &str) -> bool {
+        let next = self.input.get(self.at..self.at + text.len());
+        next.is_some_and(|next| next.eq_ignore_ascii_case(text.as_bytes()))
+    }
+
     /// Steps over the word if it is next, in any case, and ends there.
     pub(super) fn keyword(&mut self, word: &str) -> bool {
         let end = self.at + word.len();
@@ -111,6 +117,11 @@ impl Cursor {
     /// `nstring = string / nil`
     pub(super) fn nstring(&mut self) -> Result<Option<Bytes>, Invalid> {
         if self.keyword("NIL") { Ok(None) } else { self.string().map(Some) }
+    }
+
+    /// `nstring / literal8`: any octets (RFC 5464 §5).
+    pub(super) fn nstring8(&mut self) -> Result<Option<Bytes>, Invalid> {
+        if self.take(b'~') { self.literal_octets().map(Some) } else { self.nstring() }
     }
 
     /// A 32-bit number.
@@ -198,6 +209,12 @@ impl Cursor {
 
     /// `literal = "{" number64 ["+"] "}" CRLF *CHAR8`; the framer has checked that it is all there.
     fn literal(&mut self) -> Result<Bytes, Invalid> {
+        let invalid = self.invalid("a literal without NUL");
+        let text = self.literal_octets()?;
+        if text.contains(&0) { Err(invalid) } else { Ok(text) }
+    }
+
+    fn literal_octets(&mut self) -> Result<Bytes, Invalid> {
         self.expect(b'{')?;
         let size = self.number64()?;
         self.take(b'+');
@@ -207,12 +224,9 @@ impl Cursor {
         let end = usize::try_from(size).ok().and_then(|size| self.at.checked_add(size));
         match end {
             Some(end) if end <= self.input.len() => {
-                let text = self.input.slice(self.at..end);
-                if text.contains(&0) {
-                    return Err(self.invalid("a literal without NUL"));
-                }
+                let octets = self.input.slice(self.at..end);
                 self.at = end;
-                Ok(text)
+                Ok(octets)
             }
             _ => Err(self.invalid("a complete literal")),
         }

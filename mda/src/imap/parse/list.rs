@@ -44,6 +44,8 @@ pub struct ListReturn {
     pub special_use: bool,
     /// A STATUS response for each selectable mailbox.
     pub status: Vec<StatusItem>,
+    /// A METADATA response for each mailbox, with these entries (RFC 9590).
+    pub metadata: Vec<String>,
 }
 
 /// An item of STATUS.
@@ -148,6 +150,10 @@ fn returns(cursor: &mut Cursor) -> Result<ListReturn, Invalid> {
             b"STATUS" => {
                 cursor.space()?;
                 returns.status = status_items(cursor)?;
+            }
+            b"METADATA" => {
+                cursor.space()?;
+                returns.metadata = super::metadata::entries(cursor)?;
             }
             _ => return Err(invalid),
         }

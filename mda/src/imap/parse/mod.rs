@@ -11,6 +11,7 @@ mod date;
 mod fetch;
 mod frame;
 mod list;
+mod metadata;
 mod search;
 mod set;
 mod sort;
@@ -30,6 +31,7 @@ pub(super) use cursor::is_atom;
 pub use fetch::{FetchItem, Partial, Section, SectionText};
 pub use frame::{Event, FrameLimits, Framer, Literal};
 pub use list::{List, ListReturn, ListSelection, StatusItem};
+pub use metadata::{Depth, GetMetadata, SetMetadata};
 pub use search::{ReturnOptions, Search, SearchKey};
 pub use set::{MessageSet, SequenceSet, SetEnd};
 pub use sort::{Sort, SortCriterion, SortKey, Thread};
@@ -147,6 +149,8 @@ fn other_command(verb: &[u8], cursor: &mut Cursor) -> Result<Command, Reason> {
             cursor.space()?;
             Command::Status { mailbox, items: list::status_items(cursor)? }
         }
+        b"GETMETADATA" => Command::GetMetadata(metadata::get(cursor)?),
+        b"SETMETADATA" => Command::SetMetadata(metadata::set(cursor)?),
         b"SUBSCRIBE" => Command::Subscribe(argument(cursor)?),
         b"UNSUBSCRIBE" => Command::Unsubscribe(argument(cursor)?),
         b"CREATE" => {

@@ -50,8 +50,13 @@ impl<S: MailStore> Session<S> {
                 responses.raw(" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
             }
             responses.crlf();
-            if let Some(mailbox) = known.mailbox.filter(|_| !list.returns.status.is_empty()) {
-                self.tell_status(&mailbox, &list.returns.status)?;
+            if let Some(mailbox) = known.mailbox {
+                if !list.returns.status.is_empty() {
+                    self.tell_status(&mailbox, &list.returns.status)?;
+                }
+                if !list.returns.metadata.is_empty() {
+                    self.tell_metadata(&mailbox, &list.returns.metadata)?;
+                }
             }
             self.wire.relieve().await?;
         }

@@ -11,6 +11,7 @@ mod fetch;
 mod idle;
 mod list;
 mod mailbox;
+mod metadata;
 mod pattern;
 mod search;
 mod select;
@@ -247,6 +248,8 @@ impl<S: MailStore> Session<S> {
             Command::Select(mailbox) => self.select(account, &mailbox, false).await,
             Command::Examine(mailbox) => self.select(account, &mailbox, true).await,
             Command::Append(head) => self.append(head, None).await,
+            Command::GetMetadata(asked) => self.get_metadata(account, &asked).await,
+            Command::SetMetadata(change) => self.set_metadata(account, change).await,
             Command::Idle => self.idle().await,
             command => match self.selected {
                 Some(_) => self.execute_selected(tag, command).await,

@@ -61,7 +61,7 @@ async fn what_a_crash_leaves_of_several_messages_goes_at_the_next_start() {
     let mut client = server.login().await;
     let one = literal("one");
     client.ok(&format!("APPEND INBOX {one} {one}")).await;
-    drop(client);
+    client.logout().await;
     let server = server.reopened().await;
     let mut client = server.inbox().await;
     assert_eq!(client.ok("SEARCH ALL").await, ["* SEARCH 1 2"]);

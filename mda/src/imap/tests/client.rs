@@ -195,6 +195,12 @@ impl<T: Stream> Client<T> {
         assert!(read > 0, "the server closed; unread: {:?}", String::from_utf8_lossy(&self.unread));
     }
 
+    /// Ends the session, and waits until the server has let go of all it held.
+    pub(super) async fn logout(mut self) {
+        self.send("z LOGOUT\r\n").await;
+        self.rest().await;
+    }
+
     /// All that still comes until the server closes.
     pub(super) async fn rest(mut self) -> String {
         self.stream.read_to_end(&mut self.unread).await.unwrap();

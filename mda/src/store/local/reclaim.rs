@@ -10,8 +10,8 @@ use prost::Message;
 
 use super::LocalStore;
 use crate::store::record::{
-    AccountState, AliasState, BodyRow, Change, Delivered, Expunged, Flagged, MailboxState, Nothing, Placed,
-    Removed, SubscriptionState, Uids,
+    AccountState, AliasState, AnnotationState, BodyRow, Change, Delivered, Expunged, Flagged, MailboxState,
+    Nothing, Placed, Removed, RightsState, SubscriptionState, Uids,
 };
 use crate::store::state::decode;
 use crate::store::{Result, StoreError, Uid, UidSet, keys};
@@ -169,6 +169,18 @@ impl LocalStore {
                 needed.subscriptions.push(subscription);
             }
         }
+        for annotation in change.annotations {
+            let key = keys::annotation(annotation.mailbox, annotation.account, &annotation.entry);
+            if self.is_at::<AnnotationState>(&key, at)? {
+                needed.annotations.push(annotation);
+            }
+        }
+        for rights in change.rights {
+            let key = keys::rights(rights.mailbox, rights.account, rights.negative);
+            if self.is_at::<RightsState>(&key, at)? {
+                needed.rights.push(rights);
+            }
+        }
         if change.body != 0 {
             let body = self.inner.table.get::<BodyRow>(&keys::body(change.body))?;
             let lives = body.is_some_and(|body| body.at == at && body.value.references > 0);
@@ -249,6 +261,8 @@ fn add(gathered: &mut Change, needed: Change) {
     gathered.mailboxes.extend(needed.mailboxes);
     gathered.removed_mailboxes.extend(needed.removed_mailboxes);
     gathered.subscriptions.extend(needed.subscriptions);
+    gathered.annotations.extend(needed.annotations);
+    gathered.rights.extend(needed.rights);
     gathered.placed.extend(needed.placed);
     gathered.flagged.extend(needed.flagged);
     gathered.expunged.extend(needed.expunged);

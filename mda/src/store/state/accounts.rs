@@ -59,6 +59,7 @@ impl State {
             self.pending.delete(keys::account(removed.id));
         }
         self.pending.delete_within(&keys::subscriptions(removed.id), usize::MAX)?;
+        self.remove_notes_of_account(removed.id)?;
         self.news.removed_accounts.insert(removed.id);
         Ok(())
     }
@@ -115,6 +116,7 @@ impl State {
             self.news.accounts.insert(old.value.account);
         }
         self.pending.delete(keys::counters(removed.id));
+        self.remove_notes_of_mailbox(removed.id)?;
         self.news.removed_mailboxes.insert(removed.id);
         Ok(())
     }

@@ -6,8 +6,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::store::record::{
-    AccountState, BodyRow, Counters, Delivered, Expunged, Flagged, MailboxState, Placed, Removed,
-    SubscriptionState, Uids,
+    AccountState, AnnotationState, BodyRow, Counters, Delivered, Expunged, Flagged, MailboxState, Placed,
+    Removed, RightsState, SubscriptionState, Uids,
 };
 
 const ALICE: u64 = 1;
@@ -75,6 +75,17 @@ fn subscription(revision: u64, subscribed: bool) -> Change {
     Change { subscriptions: vec![subscription], ..Change::default() }
 }
 
+fn annotation(mailbox: u64, account: u64, entry: &str, revision: u64) -> Change {
+    let value = Some(Bytes::from(revision.to_string()));
+    let annotation = AnnotationState { mailbox, account, entry: entry.to_owned(), revision, value };
+    Change { annotations: vec![annotation], ..Change::default() }
+}
+
+fn rights(mailbox: u64, account: u64, revision: u64) -> Change {
+    let rights = RightsState { mailbox, account, negative: false, revision, rights: "lr".to_owned() };
+    Change { rights: vec![rights], ..Change::default() }
+}
+
 /// A history in which everything happens that a later record can make void.
 fn history() -> Vec<Change> {
     let removed = |id| vec![Removed { id, last_segment: 0 }];
@@ -101,6 +112,14 @@ fn history() -> Vec<Change> {
         subscription(2, false),
         mailbox(FOLDER, "renamed", 2),
         account(ALICE, "alice@example.test", 2),
+        annotation(INBOX, 0, "/shared/comment", 1),
+        annotation(INBOX, 0, "/shared/comment", 2),
+        annotation(0, BOB, "/private/comment", 1),
+        annotation(GONE, 0, "/shared/comment", 1),
+        rights(INBOX, BOB, 1),
+        rights(FOLDER, 0, 1),
+        rights(FOLDER, 0, 2),
+        rights(GONE, ALICE, 1),
         Change { removed_mailboxes: removed(GONE), ..Change::default() },
         Change { removed_accounts: removed(BOB), ..Change::default() },
         account(3, "bob@example.test", 1),
@@ -154,7 +173,8 @@ fn dump(table: &Table) -> Vec<(Vec<u8>, String)> {
     add(b'e', &|key| show::<Number>(table, key));
     add(b'b', &|key| table.get::<BodyRow>(key).unwrap().unwrap().value.references.to_string());
     add(b'k', &|key| show::<Delivered>(table, key));
-    for kind in [b'n', b'd', b'l', b'o'] {
+    add(b'p', &|key| show::<AnnotationState>(table, key));
+    for kind in [b'y', b'n', b'd', b'l', b'o'] {
         add(kind, &|_| String::new());
     }
     rows

@@ -1,0 +1,64 @@
+//! Annotations and rights.
+
+use super::*;
+
+fn note(entry: &str, value: &str) -> Annotation {
+    Annotation { entry: entry.to_owned(), value: Some(Bytes::copy_from_slice(value.as_bytes())) }
+}
+
+fn lookup(grantee: Grantee, rights: &str) -> Grant {
+    Grant { grantee, negative: false, rights: Rights::parse(rights).unwrap() }
+}
+
+#[tokio::test]
+async fn they_outlive_a_restart_and_the_reclaim_of_their_records() {
+    let (bed, alice) = Bed::with_account().await;
+    let bob = create_account(&bed.store, "bob@example.test").await;
+    let inbox = inbox(&bed.store, alice).id;
+    let notes = vec![note("/private/a", "1"), note("/shared/b", "2")];
+    bed.store.annotate(alice, Some(inbox), notes.clone()).await.unwrap();
+    bed.store.annotate(bob, None, vec![note("/private/c", "3")]).await.unwrap();
+    bed.store.grant(inbox, lookup(Grantee::Account(bob), "lr")).await.unwrap();
+    for _ in 0..40 {
+        deliver(&bed.store, alice, &"x".repeat(10_000)).await;
+    }
+    bed.store.expunge(inbox, UidSet::all(), false).await.unwrap();
+    let store = bed.store.clone();
+    let segments = store.segments();
+    tokio::task::spawn_blocking(move || {
+        assert!(segments.iter().any(|segment| store.reclaim_segment(*segment).unwrap()));
+    })
+    .await
+    .unwrap();
+    bed.store.close().await.unwrap();
+    std::fs::remove_dir_all(bed.dir.path().join("state")).unwrap();
+    let store = open(bed.dir.path());
+    let mut found = store.annotations(alice, Some(inbox)).unwrap();
+    found.sort_by(|one, other| one.entry.cmp(&other.entry));
+    assert_eq!(found, notes);
+    assert_eq!(store.annotations(bob, Some(inbox)).unwrap().len(), 1);
+    assert_eq!(store.annotations(bob, None).unwrap(), [note("/private/c", "3")]);
+    let shared = store.shared_with(bob).unwrap();
+    assert!(shared.len() == 1 && shared[0].0.id == inbox && shared[0].1.to_string() == "lr");
+}
+
+#[tokio::test]
+async fn they_go_with_the_mailbox_and_the_account() {
+    let (bed, alice) = Bed::with_account().await;
+    let bob = create_account(&bed.store, "bob@example.test").await;
+    let folder = bed.store.create_mailbox(alice, name("folder"), None).await.unwrap().id;
+    let inbox = inbox(&bed.store, alice).id;
+    bed.store.grant(folder, lookup(Grantee::Anyone, "l")).await.unwrap();
+    bed.store.grant(inbox, lookup(Grantee::Account(bob), "l")).await.unwrap();
+    assert_eq!(bed.store.shared_with(bob).unwrap().len(), 2);
+    assert!(bed.store.shared_with(alice).unwrap().is_empty(), "one's own mailboxes are not others'");
+    bed.store.delete_mailbox(alice, name("folder")).await.unwrap();
+    assert_eq!(bed.store.shared_with(bob).unwrap().len(), 1);
+    bed.store.grant(inbox, lookup(Grantee::Account(bob), "")).await.unwrap();
+    assert!(bed.store.shared_with(bob).unwrap().is_empty() && bed.store.grants(inbox).unwrap().is_empty());
+    bed.store.grant(inbox, lookup(Grantee::Account(bob), "lrs")).await.unwrap();
+    bed.store.remove_account(bob).await.unwrap();
+    assert!(bed.store.grants(inbox).unwrap().is_empty());
+    let gone = bed.store.grant(inbox, lookup(Grantee::Account(bob), "l")).await;
+    assert!(matches!(gone, Err(StoreError::NoSuchAccount)));
+}
