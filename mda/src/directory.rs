@@ -7,15 +7,16 @@ use proto::mda::{
     Account, AddAppPasswordRequest, AddAppPasswordResponse, AddDomainRequest, AddDomainResponse,
     AuthenticateRequest, AuthenticateResponse, CreateAccountRequest, ListAccountsRequest,
     ListAccountsResponse, ListAliasesRequest, ListAliasesResponse, ListAppPasswordsRequest,
-    ListAppPasswordsResponse, PutAliasRequest, PutAliasResponse, RemoveAccountRequest, RemoveAccountResponse,
-    RemoveAliasRequest, RemoveAliasResponse, RemoveAppPasswordRequest, RemoveAppPasswordResponse, Resolution,
-    ResolutionKind, ResolveRequest, ResolveResponse, SetPasswordRequest, SetPasswordResponse,
+    ListAppPasswordsResponse, ListMechanismsRequest, ListMechanismsResponse, PutAliasRequest,
+    PutAliasResponse, RemoveAccountRequest, RemoveAccountResponse, RemoveAliasRequest, RemoveAliasResponse,
+    RemoveAppPasswordRequest, RemoveAppPasswordResponse, Resolution, ResolutionKind, ResolveRequest,
+    ResolveResponse, SaslRequest, SaslResponse, SetPasswordRequest, SetPasswordResponse,
     directory_server::Directory,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming, codegen::BoxStream};
 
 use crate::{
-    auth::{AuthError, Authenticator, Client, MAX_PASSWORD},
+    auth::{Authenticator, Client, MAX_PASSWORD},
     metrics::{Metrics, Protocol},
     recipients::{self, Recipients, ResolveError},
     status::status,
@@ -24,6 +25,7 @@ use crate::{
 
 mod aliases;
 mod app_passwords;
+mod sasl;
 #[cfg(test)]
 mod tests;
 
@@ -133,20 +135,32 @@ impl<S: MailStore> Directory for DirectoryService<S> {
         let checked = self.authenticator.authenticate(&username, &password, &client).await;
         self.metrics.login(Protocol::Grpc, (&checked).into());
         let answer = match checked {
-            Ok(account) => AuthenticateResponse {
-                authenticated: true,
-                addresses: self.recipients.addresses_of(&account).map_err(|error| status(&error))?,
-                account: account.name,
-            },
-            Err(AuthError::Wrong) => AuthenticateResponse::default(),
-            Err(error @ AuthError::Throttled { .. }) => {
-                return Err(Status::resource_exhausted(error.to_string()));
-            }
-            Err(AuthError::Unavailable(_)) => {
-                return Err(Status::unavailable("authentication is not available now"));
-            }
+            Ok(account) => sasl::let_in(&self.recipients, account)?,
+            Err(error) => sasl::refused(&error)?,
         };
         Ok(Response::new(answer))
+    }
+
+    async fn list_mechanisms(
+        &self,
+        request: Request<ListMechanismsRequest>,
+    ) -> Result<Response<ListMechanismsResponse>, Status> {
+        let client = sasl::client(request.into_inner().client)?;
+        let mechanisms = self.authenticator.mechanisms(&client);
+        let mechanisms = mechanisms.into_iter().map(|mechanism| mechanism.name().to_owned()).collect();
+        Ok(Response::new(ListMechanismsResponse { mechanisms }))
+    }
+
+    async fn sasl(
+        &self,
+        request: Request<Streaming<SaslRequest>>,
+    ) -> Result<Response<BoxStream<SaslResponse>>, Status> {
+        let conversation = sasl::Conversation {
+            authenticator: self.authenticator.clone(),
+            recipients: self.recipients.clone(),
+            metrics: self.metrics.clone(),
+        };
+        Ok(Response::new(Box::pin(conversation.begin(request.into_inner()))))
     }
 
     async fn create_account(

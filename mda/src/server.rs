@@ -180,6 +180,8 @@ fn access() -> Access {
         ("/waypost.mda.v1.Delivery/Deliver", &[Role::Mta][..]),
         ("/waypost.mda.v1.Directory/Resolve", &[Role::Msa, Role::Mta, Role::Operator]),
         ("/waypost.mda.v1.Directory/Authenticate", &[Role::Msa, Role::Operator]),
+        ("/waypost.mda.v1.Directory/ListMechanisms", &[Role::Msa]),
+        ("/waypost.mda.v1.Directory/Sasl", &[Role::Msa]),
         ("/waypost.mda.v1.Directory/CreateAccount", OPERATOR),
         ("/waypost.mda.v1.Directory/ListAccounts", OPERATOR),
         ("/waypost.mda.v1.Directory/SetPassword", OPERATOR),

@@ -4,18 +4,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use message::MessageId;
-use proto::mda::AuthenticateRequest;
+use proto::mda::{AuthenticateRequest, ClientCertificate, SaslBegin, SaslClient};
+use service::directory::SaslCall;
 use service::smtp::envelope::{envelope, received, to_wire};
-use service::smtp::server::{Context, Handler};
+use service::smtp::server::{Answer, Context, Handler};
+use service::tls;
 use smtp::server::Abort;
-use smtp::{Credentials, Mail, Rcpt, Reply};
+use smtp::{Credentials, Mail, Rcpt, Reply, Said};
 
 use crate::sender::Sender;
-use crate::submission::{Desk, Submission};
+use crate::submission::{Desk, Exchanged, Submission};
 
 /// One session with a mail program.
 pub(crate) struct Session {
     desk: Arc<Desk>,
+    /// A login that is under way, by another mechanism than PLAIN or LOGIN.
+    exchange: Option<SaslCall>,
     sender: Option<Sender>,
     transaction: Option<Transaction>,
 }
@@ -29,7 +33,7 @@ struct Transaction {
 
 impl Session {
     pub(crate) fn new(desk: Arc<Desk>) -> Self {
-        Self { desk, sender: None, transaction: None }
+        Self { desk, exchange: None, sender: None, transaction: None }
     }
 }
 
@@ -45,6 +49,34 @@ impl Handler for Session {
         };
         self.sender = Some(self.desk.authenticate(request).await.map_err(|reply| to_wire(&reply))?);
         Ok(())
+    }
+
+    async fn mechanisms(&mut self, context: &Context) -> Option<Vec<&'static str>> {
+        Some(self.desk.mechanisms(client(context)).await)
+    }
+
+    async fn exchange(&mut self, context: &Context, said: Said) -> Result<Answer, Reply> {
+        let step = match said {
+            Said::Begin { mechanism, initial } => {
+                let initial_response = initial.map(Into::into);
+                let begin = SaslBegin { client: Some(client(context)), mechanism, initial_response };
+                self.desk.begin_exchange(begin).await
+            }
+            Said::Response(response) => match self.exchange.take() {
+                Some(call) => self.desk.go_on(call, response).await,
+                None => return Err(out_of_order()),
+            },
+        };
+        match step.map_err(|reply| to_wire(&reply))? {
+            Exchanged::Challenge(call, text) => {
+                self.exchange = Some(call);
+                Ok(Answer::Challenge(text))
+            }
+            Exchanged::LetIn(sender) => {
+                self.sender = Some(sender);
+                Ok(Answer::Authenticated)
+            }
+        }
     }
 
     async fn mail(&mut self, _: &Context, mail: Mail) -> Reply {
@@ -104,6 +136,22 @@ impl Handler for Session {
         }
         self.transaction = None;
     }
+}
+
+/// What the directory has to know of a client.
+fn client(context: &Context) -> SaslClient {
+    let mut client =
+        SaslClient { address: context.peer.ip().to_canonical().to_string(), ..SaslClient::default() };
+    if let Some(facts) = &context.tls {
+        let bindings = &facts.bindings;
+        client.tls_exporter = bindings.exporter.map(|octets| octets.to_vec().into()).unwrap_or_default();
+        client.tls_server_end_point =
+            bindings.end_point.as_ref().map(|octets| octets.to_vec().into()).unwrap_or_default();
+        let shown = facts.certificates.first().map(tls::ClientCertificate::read);
+        client.certificate =
+            shown.map(|shown| ClientCertificate { fingerprint: shown.fingerprint, emails: shown.emails });
+    }
+    client
 }
 
 /// The driver keeps the order of commands, so that this is never said.

@@ -7,9 +7,10 @@ use message::completion::Completion;
 use message::date::DateTime;
 use message::{Address, MessageId, ReversePath};
 use proto::mail::{Envelope, Reply};
-use proto::mda::AuthenticateRequest;
+use proto::mda::{AuthenticateRequest, SaslBegin, SaslClient};
 use proto::mta::EnqueueReceipt;
-use service::directory::{Directory, Resolution};
+use sasl::Mechanism;
+use service::directory::{Directory, Resolution, SaslCall, SaslStep};
 use tonic::{Code, Status};
 
 use crate::config::Limits;
@@ -43,15 +44,47 @@ impl Desk {
             Ok(Some(response)) => Ok(Sender::new(response)),
             Ok(None) => {
                 tracing::info!(username, client, "login failed");
-                Err(reply(535, "5.7.8", "wrong user name or password"))
+                Err(wrong())
             }
-            Err(status) => {
-                tracing::warn!(username, client, %status, "login could not be checked");
-                Err(match status.code() {
-                    Code::ResourceExhausted => reply(454, "4.7.0", "too many failed logins, try again later"),
-                    _ => reply(454, "4.7.0", "logins cannot be checked now, try again later"),
-                })
-            }
+            Err(status) => Err(unchecked(&status)),
+        }
+    }
+
+    /// The mechanisms by which a client can log in. Without the directory nobody can, which is told when it is tried.
+    pub(crate) async fn mechanisms(&self, client: SaslClient) -> Vec<&'static str> {
+        let asked =
+            if self.directory.is_ready() { self.directory.mechanisms(client).await.ok() } else { None };
+        let Some(names) = asked else { return vec![Mechanism::Plain.name(), Mechanism::Login.name()] };
+        names.iter().filter_map(|name| Mechanism::parse(name)).map(Mechanism::name).collect()
+    }
+
+    /// Begins a login by another mechanism than PLAIN and LOGIN.
+    pub(crate) async fn begin_exchange(&self, begin: SaslBegin) -> Result<Exchanged, Reply> {
+        self.exchanged(self.directory.sasl(begin).await)
+    }
+
+    /// Goes on with it.
+    pub(crate) async fn go_on(&self, mut call: SaslCall, response: Vec<u8>) -> Result<Exchanged, Reply> {
+        let step = call.respond(response).await;
+        self.exchanged(step.map(|step| (call, step)))
+    }
+
+    fn exchanged(&self, step: Result<(SaslCall, SaslStep), Status>) -> Result<Exchanged, Reply> {
+        let done = match step {
+            Ok((call, SaslStep::Challenge(text))) => return Ok(Exchanged::Challenge(call, text)),
+            Ok((_, SaslStep::Done(done))) => Ok(done),
+            Err(status) => Err(status),
+        };
+        self.metrics.login(matches!(done, Ok(Some(_))));
+        match done {
+            Ok(Some(response)) => Ok(Exchanged::LetIn(Sender::new(response))),
+            Ok(None) => Err(wrong()),
+            Err(status) => Err(match status.code() {
+                Code::InvalidArgument => reply(501, "5.5.2", status.message()),
+                Code::FailedPrecondition => reply(535, "5.7.8", status.message()),
+                Code::Unimplemented => reply(504, "5.5.4", "this mechanism is not offered"),
+                _ => unchecked(&status),
+            }),
         }
     }
 
@@ -133,6 +166,26 @@ impl Submission {
                 Err(refused)
             }
         }
+    }
+}
+
+/// How a login by another mechanism than PLAIN and LOGIN goes on.
+pub(crate) enum Exchanged {
+    /// The client is told this, and responds.
+    Challenge(SaslCall, Vec<u8>),
+    /// It is this one.
+    LetIn(Sender),
+}
+
+fn wrong() -> Reply {
+    reply(535, "5.7.8", "wrong user name or password")
+}
+
+fn unchecked(status: &Status) -> Reply {
+    tracing::warn!(%status, "login could not be checked");
+    match status.code() {
+        Code::ResourceExhausted => reply(454, "4.7.0", "too many failed logins, try again later"),
+        _ => reply(454, "4.7.0", "logins cannot be checked now, try again later"),
     }
 }
 

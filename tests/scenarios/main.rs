@@ -16,6 +16,7 @@ mod mail_survives_a_clock_that_jumps;
 mod mail_survives_a_failing_disk;
 mod no_acknowledged_message_is_lost_when_a_service_is_killed;
 mod other_mail_systems_exchange_mail_with_us;
+mod people_log_in_in_many_ways;
 mod relayed_mail_survives_a_killed_mta;
 mod the_readme_is_true;
 mod up_tells_what_is_wrong;

@@ -1,15 +1,20 @@
 //! Who exists: the MDA's `Directory`, as the MSA and the MTA ask it.
 
 mod answers;
+mod sasl;
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use proto::mda::directory_client::DirectoryClient;
-use proto::mda::{AuthenticateRequest, AuthenticateResponse, ResolutionKind, ResolveRequest};
+use proto::mda::{
+    AuthenticateRequest, AuthenticateResponse, ListMechanismsRequest, ResolutionKind, ResolveRequest,
+    SaslBegin, SaslClient,
+};
 use tonic::Status;
 
 use self::answers::Answers;
+pub use self::sasl::{SaslCall, SaslStep};
 use crate::grpc::client::{Channels, Retry, Target};
 use crate::tls::Role;
 
@@ -129,6 +134,26 @@ impl Directory {
             async move { DirectoryClient::new(channel).resolve(request).await }
         };
         Ok(self.channels.call(Retry::Idempotent, call).await?.into_inner().resolutions)
+    }
+
+    /// Which SASL mechanisms a client can log in with, the strongest first.
+    ///
+    /// # Errors
+    /// The directory cannot be asked.
+    pub async fn mechanisms(&self, client: SaslClient) -> Result<Vec<String>, Status> {
+        let call = |channel| {
+            let request = ListMechanismsRequest { client: Some(client.clone()) };
+            async move { DirectoryClient::new(channel).list_mechanisms(request).await }
+        };
+        Ok(self.channels.call(Retry::Idempotent, call).await?.into_inner().mechanisms)
+    }
+
+    /// Begins an exchange of a SASL mechanism.
+    ///
+    /// # Errors
+    /// As the contract has them; otherwise the directory cannot be asked.
+    pub async fn sasl(&self, begin: SaslBegin) -> Result<(SaslCall, SaslStep), Status> {
+        SaslCall::begin(self.channels.pick().await?, begin).await
     }
 
     /// Checks a password. `Ok(None)`: the credentials are wrong.

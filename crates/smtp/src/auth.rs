@@ -225,6 +225,57 @@ fn field(text: &str) -> Result<&str, AuthError> {
     if valid { Ok(text) } else { Err(AuthError::Malformed) }
 }
 
+/// What a client says in an exchange of a mechanism that is not known here, and that the handler speaks.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Said {
+    /// AUTH, perhaps with a response.
+    Begin {
+        /// The mechanism's name, in upper case.
+        mechanism: String,
+        /// The response that came with the command.
+        initial: Option<Vec<u8>>,
+    },
+    /// A response to a challenge.
+    Response(Vec<u8>),
+}
+
+impl fmt::Debug for Said {
+    // Not the responses, which are secrets more often than not.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Begin { mechanism, .. } => write!(f, "Begin({mechanism})"),
+            Self::Response(_) => f.write_str("Response"),
+        }
+    }
+}
+
+impl Said {
+    /// The command, with the initial response if one came with it.
+    pub(crate) fn begin(mechanism: &str, initial: Option<&str>) -> Result<Self, AuthError> {
+        let initial = match initial {
+            None => None,
+            // RFC 4954 §4: how an empty initial response is written.
+            Some("=") => Some(Vec::new()),
+            Some(response) => Some(decode(response.as_bytes())?),
+        };
+        Ok(Self::Begin { mechanism: mechanism.to_ascii_uppercase(), initial })
+    }
+
+    /// A line of the client.
+    pub(crate) fn response(line: &[u8]) -> Result<Self, AuthError> {
+        if line == b"*" { Err(AuthError::Cancelled) } else { decode(line).map(Self::Response) }
+    }
+}
+
+/// A challenge of such an exchange.
+pub(crate) fn challenge(text: &[u8]) -> Reply {
+    Reply { code: 334, enhanced: None, text: STANDARD.encode(text).into() }
+}
+
+fn decode(response: &[u8]) -> Result<Vec<u8>, AuthError> {
+    LENIENT.decode(response).map_err(|_| AuthError::Malformed)
+}
+
 /// Why an exchange came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AuthError {

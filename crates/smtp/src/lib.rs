@@ -18,7 +18,7 @@ pub mod server;
 pub mod xclient;
 pub mod xtext;
 
-pub use auth::{Credentials, Mechanism, Mechanisms, Password};
+pub use auth::{Credentials, Mechanism, Mechanisms, Password, Said};
 pub use command::{Command, CommandError};
 pub use extensions::Extensions;
 pub use parameters::{BodyType, DsnReturn, Mail, Notify, OriginalRecipient, Rcpt};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::auth::{Credentials, Exchange};
+use crate::auth::{self, Credentials, Exchange, Said};
 use crate::parameters::{Mail, Rcpt};
 use crate::reply::Reply;
 use crate::xclient::XClient;
@@ -36,6 +36,8 @@ pub struct Session {
     tls: bool,
     hello: Option<Hello>,
     authenticated: bool,
+    /// The mechanisms that the handler offers, in place of the configuration's.
+    offered: Option<Vec<&'static str>>,
     pipelined: bool,
     early_talker: bool,
     /// The client is a proxy whose XCLIENT is believed.
@@ -60,6 +62,8 @@ enum State {
     Asked(Question),
     /// A line of an AUTH exchange.
     Authentication(Exchange),
+    /// A line of one that the handler speaks.
+    Exchange,
     /// The rest of a line that is too long.
     LongLine {
         /// Octets of it that were dropped.
@@ -88,6 +92,7 @@ enum Question {
     Connected,
     XClient,
     Authenticate,
+    Exchange,
     Mail { smtputf8: bool, binary: bool },
     Rcpt,
     Data,
@@ -106,6 +111,9 @@ pub enum Event {
     XClient(XClient),
     /// The client says who it is. Answer: anything positive if that is so.
     Authenticate(Credentials),
+    /// The same, in a mechanism that only the handler knows. Answer: as to [`Event::Authenticate`], or
+    /// [`Session::challenge`] to go on.
+    Exchange(Said),
     /// A transaction begins. Answer: the reply.
     Mail(Mail),
     /// It has this recipient. Answer: the reply.
@@ -190,6 +198,7 @@ impl Session {
             tls,
             hello: None,
             authenticated: false,
+            offered: None,
             pipelined: false,
             early_talker: false,
             trusted_proxy: false,
@@ -205,6 +214,12 @@ impl Session {
     /// several times; from the first MAIL behind that on it is the client who speaks, and is not believed.
     pub fn trust_proxy(&mut self) {
         self.trusted_proxy = true;
+    }
+
+    /// Offers these mechanisms from here on, in place of the configuration's. PLAIN and LOGIN are known here; an exchange
+    /// of any other is the handler's ([`Event::Exchange`]).
+    pub fn offer(&mut self, mechanisms: Vec<&'static str>) {
+        self.offered = Some(mechanisms);
     }
 
     /// Where what was read is appended to.
@@ -260,7 +275,8 @@ impl Session {
 
     /// Whether no message is under way, so that the session can be closed without a loss.
     pub fn is_idle(&self) -> bool {
-        self.transaction.is_none() && matches!(self.state, State::Command | State::Authentication(_))
+        self.transaction.is_none()
+            && matches!(self.state, State::Command | State::Authentication(_) | State::Exchange)
     }
 
     /// Whether the next octets to read belong to a message.
@@ -277,7 +293,7 @@ impl Session {
             let event = match &mut self.state {
                 State::Start => Some(self.ask(Question::Connected, Event::Connected)),
                 State::Command => self.read_command(),
-                State::Authentication(_) => self.read_response(),
+                State::Authentication(_) | State::Exchange => self.read_response(),
                 State::LongLine { .. } => self.skip_line(),
                 State::Body => self.read_body(),
                 State::Discard { .. } => self.discard(),
@@ -298,12 +314,20 @@ impl Session {
         match question {
             Question::Connected => self.connected(&reply),
             Question::XClient => self.greet(&reply),
-            Question::Authenticate => self.authenticated(&reply),
+            Question::Authenticate | Question::Exchange => self.authenticated(&reply),
             Question::Mail { smtputf8, binary } => self.mail_answered(smtputf8, binary, &reply),
             Question::Rcpt => self.rcpt_answered(&reply),
             Question::Data => self.data_answered(&reply),
             Question::Chunk { size, last } => self.chunk_answered(size, last, reply),
             Question::Finish => self.finish_answered(&reply),
+        }
+    }
+
+    /// Answers [`Event::Exchange`] with a challenge, to which the client responds. After any other event nothing happens.
+    pub fn challenge(&mut self, text: &[u8]) {
+        if matches!(self.state, State::Asked(Question::Exchange)) {
+            self.reply(&auth::challenge(text));
+            self.state = State::Exchange;
         }
     }
 

@@ -60,6 +60,8 @@ impl<'a> First<'a> {
         let nonce = attribute(attributes.next(), "r=")?;
         let username = unescape(username)?;
         match acts_as.strip_prefix("a=") {
+            // Against the grammar, but said by GNU SASL of a user who acts as nobody else.
+            Some("") => {}
             Some(other) if unescape(other)? != username => return Err(Error::Proxy),
             None if !acts_as.is_empty() => return Err(Error::Malformed),
             _ => {}

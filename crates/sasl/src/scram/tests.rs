@@ -129,6 +129,7 @@ fn names_may_hold_commas_and_equals_signs() {
     let username = |first| begin(false, &Context::default(), first).map(|begun| begun.username);
     assert_eq!(username("n,,n=a=2Cb=3Dc,r=x"), Ok("a,b=c".to_owned()));
     assert_eq!(username("n,a=user,n=user,r=x"), Ok("user".to_owned()));
+    assert_eq!(username("n,a=,n=user,r=x"), Ok("user".to_owned()));
     assert_eq!(username("n,a=other,n=user,r=x"), Err(Error::Proxy));
     for malformed in [
         "",

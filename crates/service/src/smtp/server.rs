@@ -23,7 +23,7 @@ mod listener;
 #[cfg(test)]
 mod tests;
 
-pub use handler::{Context, Handler};
+pub use handler::{Answer, Context, Handler};
 pub use listener::{BUSY_REPLY, Port};
 
 /// Octets that one read of commands asks for: what a connection holds that waits.
@@ -279,6 +279,11 @@ impl<H: Handler> Driver<'_, '_, H> {
                 let outcome = handler.authenticate(context, credentials).await;
                 self.session.answer(outcome.err().unwrap_or(AUTHENTICATED));
             }
+            Event::Exchange(said) => match handler.exchange(context, said).await {
+                Ok(Answer::Challenge(text)) => self.session.challenge(&text),
+                Ok(Answer::Authenticated) => self.session.answer(AUTHENTICATED),
+                Err(reply) => self.session.answer(reply),
+            },
             Event::Mail(mail) => {
                 let reply = handler.mail(context, mail).await;
                 self.session.answer(reply);
@@ -368,6 +373,9 @@ impl<H: Handler> Driver<'_, '_, H> {
         self.context.tls = Some(TlsFacts { bindings, ..facts });
         if !self.session.is_tls() {
             self.session.tls_established();
+        }
+        if let Some(mechanisms) = self.handler.mechanisms(&self.context).await {
+            self.session.offer(mechanisms);
         }
         Ok(stream)
     }

@@ -5,7 +5,7 @@ use message::{Address, LocalPart};
 
 use super::line::{self, Line};
 use super::{Abort, Event, Hello, Question, Session, State, Transaction, replies};
-use crate::auth::{AuthError, Exchange, Mechanism, Step};
+use crate::auth::{AuthError, Exchange, Mechanism, Mechanisms, Said, Step};
 use crate::command::{self, Command, CommandError};
 use crate::parameters::{BodyType, Mail, Rcpt, RcptCommand};
 use crate::reply::Reply;
@@ -172,7 +172,15 @@ impl Session {
         self.hello = Some(Hello { name: name.to_owned(), esmtp });
         let hostname = self.config.hostname.as_str();
         let text = if esmtp {
-            let extensions = self.config.extensions(self.tls, self.authenticated).advertise(hostname);
+            let mut extensions = self.config.extensions(self.tls, self.authenticated);
+            let offered = self.offered.as_ref().filter(|offered| self.tls && !offered.is_empty());
+            if self.offered.is_some() {
+                extensions.auth = Mechanisms::NONE;
+            }
+            let mut extensions = extensions.advertise(hostname);
+            if let Some(offered) = offered {
+                extensions = format!("{extensions}\nAUTH {}", offered.join(" "));
+            }
             if self.trusted_proxy {
                 format!("{extensions}\nXCLIENT {}", xclient::ATTRIBUTES)
             } else {
@@ -229,6 +237,10 @@ impl Session {
 
     fn auth(&mut self, mechanism: &str, initial_response: Option<&str>) -> Option<Event> {
         let esmtp = self.hello.as_ref().is_some_and(|hello| hello.esmtp);
+        let offers = |name: &str| match &self.offered {
+            Some(offered) => offered.iter().any(|known| known.eq_ignore_ascii_case(name)),
+            None => Mechanism::parse(name).is_some_and(|known| self.config.mechanisms.contains(known)),
+        };
         if self.config.mechanisms.is_empty() {
             return self.refuse(&replies::NO_AUTH);
         } else if !esmtp {
@@ -240,21 +252,32 @@ impl Session {
         } else if self.transaction.is_some() {
             return self.refuse(&replies::AUTH_IN_TRANSACTION);
         }
-        match Mechanism::parse(mechanism).filter(|known| self.config.mechanisms.contains(*known)) {
+        if !offers(mechanism) {
+            return self.refuse(&replies::UNKNOWN_MECHANISM);
+        }
+        match Mechanism::parse(mechanism) {
             Some(mechanism) => self.auth_step(Exchange::start(mechanism, initial_response)),
-            None => self.refuse(&replies::UNKNOWN_MECHANISM),
+            None => self.exchange(Said::begin(mechanism, initial_response)),
+        }
+    }
+
+    fn exchange(&mut self, said: Result<Said, AuthError>) -> Option<Event> {
+        match said {
+            Ok(said) => Some(self.ask(Question::Exchange, Event::Exchange(said))),
+            Err(error) => self.refuse(&error.reply()),
         }
     }
 
     fn response_line(&mut self, line: &[u8], is_last: bool) -> Option<Event> {
-        let State::Authentication(exchange) = std::mem::replace(&mut self.state, State::Command) else {
-            return None;
-        };
-        if is_last {
-            self.auth_step(exchange.respond(line))
-        } else {
+        let state = std::mem::replace(&mut self.state, State::Command);
+        if !is_last {
             self.close(&replies::OUT_OF_STEP);
-            None
+            return None;
+        }
+        match state {
+            State::Authentication(exchange) => self.auth_step(exchange.respond(line)),
+            State::Exchange => self.exchange(Said::response(line)),
+            _ => None,
         }
     }
 

@@ -109,6 +109,19 @@ impl Served {
                     if known { Reply::fixed(235, 7, 0, "Yes") } else { Reply::fixed(535, 7, 8, "No") };
                 (format!("authenticate {}", credentials.username), Some(reply))
             }
+            Event::Exchange(Said::Begin { mechanism, initial }) => {
+                self.heard.push(format!("exchange {mechanism} {initial:?}"));
+                self.session.challenge(b"more");
+                return;
+            }
+            Event::Exchange(Said::Response(response)) => {
+                let reply = if response == b"right" {
+                    Reply::fixed(235, 7, 0, "Yes")
+                } else {
+                    Reply::fixed(535, 7, 8, "No")
+                };
+                (format!("response {}", response.escape_ascii()), Some(reply))
+            }
             Event::Mail(mail) => (format!("mail {}", mail.reverse_path), Some(Reply::fixed(250, 1, 0, "OK"))),
             Event::Rcpt(rcpt) => {
                 let known = rcpt.address.local_part().as_str() != "nobody";

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use smtp::server::{Abort, Hello, Tally};
-use smtp::{Credentials, Mail, Rcpt, Reply, XClient};
+use smtp::{Credentials, Mail, Rcpt, Reply, Said, XClient};
 
 use super::End;
 use crate::smtp::TlsFacts;
@@ -42,6 +42,24 @@ pub trait Handler: Send {
         credentials: Credentials,
     ) -> impl Future<Output = Result<(), Reply>> + Send;
 
+    /// The mechanisms that the client may use, now that there is TLS; asked once. None: those of the listener's
+    /// configuration.
+    fn mechanisms(&mut self, context: &Context) -> impl Future<Output = Option<Vec<&'static str>>> + Send {
+        let _ = context;
+        async { None }
+    }
+
+    /// The same as [`Handler::authenticate`], in one of [`Handler::mechanisms`] beside PLAIN and LOGIN. Called for what
+    /// the client says until it is let in or refused; a new [`Said::Begin`] may come at any time.
+    fn exchange(
+        &mut self,
+        context: &Context,
+        said: Said,
+    ) -> impl Future<Output = Result<Answer, Reply>> + Send {
+        let _ = (context, said);
+        async { Err(Reply::fixed(504, 5, 4, "Unknown mechanism")) }
+    }
+
     /// A transaction begins. A positive reply accepts the sender.
     fn mail(&mut self, context: &Context, mail: Mail) -> impl Future<Output = Reply> + Send;
 
@@ -68,6 +86,15 @@ pub trait Handler: Send {
     fn ended(&mut self, context: &Context, end: &End) {
         let _ = (context, end);
     }
+}
+
+/// How an exchange goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The client is told this, and responds.
+    Challenge(Vec<u8>),
+    /// It is let in.
+    Authenticated,
 }
 
 /// What is known of a session: enough for a Received field, for policy and for logs.

@@ -125,3 +125,32 @@ fn whoever_guesses_passwords_is_cut_off() {
     assert_eq!(said, "535 5.7.8 No\r\n421 4.7.0 Too many failed authentications\r\n");
     assert!(served.closed);
 }
+
+#[test]
+fn mechanisms_that_only_the_handler_knows_are_its_to_speak() {
+    let mut served = Served::new(config(), true);
+    served.session.offer(vec!["SCRAM-SHA-256", "PLAIN"]);
+    let said = served.say("EHLO client.test");
+    assert!(said.contains(" AUTH SCRAM-SHA-256 PLAIN\r\n") && !said.contains("LOGIN"), "{said}");
+    assert_eq!(served.code("AUTH LOGIN"), 504);
+    assert_eq!(served.say("AUTH scram-sha-256 bixh"), "334 bW9yZQ==\r\n");
+    assert_eq!(served.say("d3Jvbmc="), "535 5.7.8 No\r\n");
+    assert_eq!(served.say("AUTH SCRAM-SHA-256"), "334 bW9yZQ==\r\n");
+    assert_eq!(served.code("*"), 501);
+    assert_eq!(served.say("AUTH SCRAM-SHA-256 ="), "334 bW9yZQ==\r\n");
+    assert_eq!(served.code("!"), 501);
+    served.say("AUTH SCRAM-SHA-256");
+    assert_eq!(served.say("cmlnaHQ="), "235 2.7.0 Yes\r\n");
+    assert!(served.session.is_authenticated());
+    let heard =
+        ["exchange SCRAM-SHA-256 Some([110, 44, 97])", "response wrong", "exchange SCRAM-SHA-256 None"];
+    assert_eq!(served.heard[..3], heard);
+}
+
+#[test]
+fn nothing_is_offered_in_clear_whatever_the_handler_offers() {
+    let mut served = Served::new(config(), false);
+    served.session.offer(vec!["SCRAM-SHA-256"]);
+    assert!(!served.say("EHLO client.test").contains("AUTH"));
+    assert_eq!(served.code("AUTH SCRAM-SHA-256"), 538);
+}
