@@ -3,7 +3,7 @@
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{account, alias, events, mailbox, queue, send, service, store, trace, up};
+use crate::commands::{account, alias, domain, events, mailbox, queue, send, service, store, trace, up};
 
 const LONG_ABOUT: &str = "Waypost: a mail pipeline of three services.
 
@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Account(account::Arguments),
     /// Make, list and remove aliases, lists and catch-alls
     Alias(alias::Arguments),
+    /// Make domains local, list them, and set the quotas of their accounts
+    Domain(domain::Arguments),
     /// Submit a message and print its id
     #[command(long_about = send::LONG_ABOUT)]
     Send(send::Arguments),

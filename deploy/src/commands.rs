@@ -2,9 +2,11 @@
 
 pub(crate) mod account;
 pub(crate) mod alias;
+pub(crate) mod domain;
 pub(crate) mod events;
 pub(crate) mod mailbox;
 pub(crate) mod queue;
+pub(crate) mod quota;
 pub(crate) mod send;
 pub(crate) mod service;
 pub(crate) mod store;

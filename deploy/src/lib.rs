@@ -25,7 +25,7 @@ use clap::Parser;
 
 use crate::cli::{Command, CommandLine, Unparsed};
 use crate::commands::{
-    account, alias, events, mailbox, queue, send, service as service_command, store, trace, up,
+    account, alias, domain, events, mailbox, queue, send, service as service_command, store, trace, up,
 };
 use crate::console::Console;
 use crate::failure::{Explain, Failure};
@@ -59,6 +59,7 @@ fn run(command: Command, console: Console) -> Result<ExitCode, Failure> {
         Command::Up(arguments) => up::run(&arguments, console)?,
         Command::Account(arguments) => wait_for(account::run(arguments, console))?,
         Command::Alias(arguments) => wait_for(alias::run(arguments, console))?,
+        Command::Domain(arguments) => wait_for(domain::run(arguments, console))?,
         Command::Send(arguments) => wait_for(send::run(arguments, console))?,
         Command::Trace(arguments) => wait_for(trace::run(arguments, console))?,
         Command::Events(arguments) => wait_for(events::run(arguments, console))?,

@@ -133,6 +133,7 @@ impl Config {
             index_bytes: *self.store.index_cache_size,
             segment_bytes: *self.store.segment_size,
             min_free_bytes: *self.store.min_free_space,
+            quota_grace_bytes: *self.store.quota_grace,
             ..store::StoreConfig::new(&self.data_dir)
         }
     }
@@ -248,6 +249,9 @@ pub struct StoreConfig {
     /// Memory for the indexes of mailboxes, some 50 octets for each message. An index is kept after its last session, for
     /// the next, as far as there is room; those in use stay whatever they take. Default: 256MiB.
     pub index_cache_size: ByteSize,
+    /// By how much deliveries may go beyond an account's quota, so that it is not the size of a message that decides.
+    /// Default: 10MiB.
+    pub quota_grace: ByteSize,
 }
 
 impl Default for StoreConfig {
@@ -257,6 +261,7 @@ impl Default for StoreConfig {
             min_free_space: ByteSize::mib(256),
             cache_size: ByteSize::mib(64),
             index_cache_size: ByteSize::mib(256),
+            quota_grace: ByteSize::mib(10),
         }
     }
 }

@@ -194,7 +194,7 @@ impl<S: MailStore> DeliveryService<S> {
     }
 
     fn failure(&self, error: &StoreError) -> Reply {
-        if !matches!(error, StoreError::NoSuchAccount) {
+        if !matches!(error, StoreError::NoSuchAccount | StoreError::OverQuota { .. }) {
             self.metrics.store_errors.inc();
             tracing::error!(%error, "cannot store a message");
         }

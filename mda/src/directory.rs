@@ -7,10 +7,11 @@ use proto::mda::{
     Account, AddAppPasswordRequest, AddAppPasswordResponse, AddDomainRequest, AddDomainResponse,
     AuthenticateRequest, AuthenticateResponse, CreateAccountRequest, ListAccountsRequest,
     ListAccountsResponse, ListAliasesRequest, ListAliasesResponse, ListAppPasswordsRequest,
-    ListAppPasswordsResponse, ListMechanismsRequest, ListMechanismsResponse, PutAliasRequest,
-    PutAliasResponse, RemoveAccountRequest, RemoveAccountResponse, RemoveAliasRequest, RemoveAliasResponse,
-    RemoveAppPasswordRequest, RemoveAppPasswordResponse, Resolution, ResolutionKind, ResolveRequest,
-    ResolveResponse, SaslRequest, SaslResponse, SetPasswordRequest, SetPasswordResponse,
+    ListAppPasswordsResponse, ListDomainsRequest, ListDomainsResponse, ListMechanismsRequest,
+    ListMechanismsResponse, PutAliasRequest, PutAliasResponse, RemoveAccountRequest, RemoveAccountResponse,
+    RemoveAliasRequest, RemoveAliasResponse, RemoveAppPasswordRequest, RemoveAppPasswordResponse, Resolution,
+    ResolutionKind, ResolveRequest, ResolveResponse, SaslRequest, SaslResponse, SetDomainQuotaRequest,
+    SetDomainQuotaResponse, SetPasswordRequest, SetPasswordResponse, SetQuotaRequest,
     directory_server::Directory,
 };
 use tonic::{Request, Response, Status, Streaming, codegen::BoxStream};
@@ -25,6 +26,7 @@ use crate::{
 
 mod aliases;
 mod app_passwords;
+mod quotas;
 mod sasl;
 #[cfg(test)]
 mod tests;
@@ -61,6 +63,7 @@ impl<S: MailStore> DirectoryService<S> {
         let mut resolution = Resolution::default();
         let kind = match self.recipients.resolve(&address).map_err(failed)? {
             recipients::Resolution::Mailbox { account, .. } => {
+                resolution.full = self.store.is_full(account.id).map_err(|error| status(&error))?;
                 resolution.account = account.name;
                 ResolutionKind::Mailbox
             }
@@ -88,12 +91,15 @@ impl<S: MailStore> DirectoryService<S> {
     }
 
     fn describe(&self, account: &store::Account) -> Result<Account, Status> {
-        let usage = self.store.usage(account.id).map_err(|error| status(&error))?;
+        let store::QuotaStatus { own, limits, usage } =
+            self.store.quota(account.id).map_err(|error| status(&error))?;
         Ok(Account {
             address: account.name.clone(),
             created_at: Some(timestamp(account.created_at)),
             messages: usage.messages,
             octets: usage.octets,
+            quota: Some(quotas::told(own)),
+            limits: Some(quotas::told(limits)),
         })
     }
 
@@ -267,13 +273,40 @@ impl<S: MailStore> Directory for DirectoryService<S> {
         Ok(Response::new(RemoveAccountResponse {}))
     }
 
+    async fn set_quota(&self, request: Request<SetQuotaRequest>) -> Result<Response<Account>, Status> {
+        let SetQuotaRequest { address, quota } = request.into_inner();
+        let account = self.account(&address)?;
+        let quota = quotas::asked(quota.unwrap_or_default());
+        let account = self.store.set_quota(account.id, quota).await.map_err(|error| status(&error))?;
+        tracing::info!(account = account.name, ?quota, "quota set");
+        self.describe(&account).map(Response::new)
+    }
+
+    async fn set_domain_quota(
+        &self,
+        request: Request<SetDomainQuotaRequest>,
+    ) -> Result<Response<SetDomainQuotaResponse>, Status> {
+        let SetDomainQuotaRequest { domain, quota } = request.into_inner();
+        let domain = domain_name(&domain)?;
+        let quota = quotas::asked(quota.unwrap_or_default());
+        let name = domain.ascii().to_owned();
+        self.store.set_domain_quota(name, quota).await.map_err(|error| status(&error))?;
+        tracing::info!(domain = domain.ascii(), ?quota, "quota set");
+        Ok(Response::new(SetDomainQuotaResponse {}))
+    }
+
+    async fn list_domains(
+        &self,
+        _request: Request<ListDomainsRequest>,
+    ) -> Result<Response<ListDomainsResponse>, Status> {
+        quotas::domains(&self.store).map(Response::new)
+    }
+
     async fn add_domain(
         &self,
         request: Request<AddDomainRequest>,
     ) -> Result<Response<AddDomainResponse>, Status> {
-        let domain = request.into_inner().domain;
-        let domain = Domain::parse(&domain)
-            .map_err(|error| Status::invalid_argument(format!("domain `{domain}`: {error}")))?;
+        let domain = domain_name(&request.into_inner().domain)?;
         if domain.ip().is_some() {
             return Err(Status::invalid_argument("an address literal cannot be a local domain"));
         }
@@ -310,6 +343,10 @@ impl<S: MailStore> Directory for DirectoryService<S> {
         let ListAliasesRequest { page_size, page_token } = request.into_inner();
         aliases::page(&self.store, page_size, &page_token).map(Response::new)
     }
+}
+
+fn domain_name(text: &str) -> Result<Domain, Status> {
+    Domain::parse(text).map_err(|error| Status::invalid_argument(format!("domain `{text}`: {error}")))
 }
 
 /// An address that can be an account's name: one that a client can also write in its folded form.

@@ -11,11 +11,14 @@ pub(crate) fn status(error: &StoreError) -> Status {
         StoreError::NoSuchAccount
         | StoreError::NoSuchMailbox
         | StoreError::NoSuchAlias
+        | StoreError::NoSuchDomain
         | StoreError::Expunged => Code::NotFound,
         StoreError::AlreadyExists => Code::AlreadyExists,
         StoreError::HasChildren | StoreError::InboxIsPermanent => Code::FailedPrecondition,
         StoreError::InvalidName(_) => Code::InvalidArgument,
-        StoreError::OverLimit { .. } | StoreError::Full => Code::ResourceExhausted,
+        StoreError::OverLimit { .. } | StoreError::OverQuota { .. } | StoreError::Full => {
+            Code::ResourceExhausted
+        }
         StoreError::CorruptBody { .. } | StoreError::CorruptState { .. } => Code::DataLoss,
         _ => Code::Unavailable,
     };
@@ -31,7 +34,9 @@ pub(crate) fn reply(error: &StoreError) -> Reply {
     match error {
         StoreError::NoSuchAccount => unknown_user(),
         StoreError::Full => smtp(452, "4.3.1", "insufficient system storage"),
-        StoreError::OverLimit { .. } => smtp(452, "4.2.2", "the mailbox is full"),
+        StoreError::OverQuota { .. } | StoreError::OverLimit { .. } => {
+            smtp(452, "4.2.2", "the mailbox is full")
+        }
         _ => smtp(451, "4.3.0", "the mail store failed, try again later"),
     }
 }

@@ -92,7 +92,15 @@ impl Desk {
     pub(crate) async fn check_recipient(&self, address: &Address) -> Result<(), Reply> {
         let resolution = self.directory.resolve(&[&address.to_string()]).await;
         match resolution.as_deref() {
-            Ok([Resolution::Mailbox | Resolution::Remote | Resolution::Alias | Resolution::List]) => Ok(()),
+            Ok(
+                [
+                    Resolution::Mailbox
+                    | Resolution::FullMailbox
+                    | Resolution::Remote
+                    | Resolution::Alias
+                    | Resolution::List,
+                ],
+            ) => Ok(()),
             Ok([Resolution::UnknownUser]) => Err(reply(550, "5.1.1", "no such user here")),
             Ok(_) => Err(unknown()),
             Err(status) => {

@@ -42,6 +42,8 @@ pub struct Directory {
 pub enum Resolution {
     /// A mailbox of ours.
     Mailbox,
+    /// One whose account has used up its quota: mail for it is put off.
+    FullMailbox,
     /// The domain is ours, the user does not exist.
     UnknownUser,
     /// The domain is not ours.
@@ -50,6 +52,13 @@ pub enum Resolution {
     Alias,
     /// Others get its mail, from the list.
     List,
+}
+
+impl Resolution {
+    /// It is a mailbox of ours, full or not.
+    pub fn is_mailbox(self) -> bool {
+        matches!(self, Self::Mailbox | Self::FullMailbox)
+    }
 }
 
 /// Where the mail of an alias or a list goes in the end.
@@ -85,6 +94,7 @@ impl Directory {
         for asked in addresses.chunks(ASKED_AT_ONCE) {
             for resolution in self.ask(asked, false).await? {
                 resolutions.push(match resolution.kind() {
+                    ResolutionKind::Mailbox if resolution.full => Resolution::FullMailbox,
                     ResolutionKind::Mailbox => Resolution::Mailbox,
                     ResolutionKind::UnknownUser => Resolution::UnknownUser,
                     ResolutionKind::Remote => Resolution::Remote,

@@ -4,10 +4,12 @@ use clap::Subcommand;
 use proto::mda::directory_client::DirectoryClient;
 use proto::mda::{
     Account, CreateAccountRequest, ListAccountsRequest, RemoveAccountRequest, SetPasswordRequest,
+    SetQuotaRequest,
 };
 use serde::Serialize;
 use tonic::transport::Channel;
 
+use super::quota::{self, Limits};
 use crate::console::{Console, Table};
 use crate::failure::{Explain, Failure};
 use crate::local::accounts_file::AccountsFile;
@@ -41,6 +43,8 @@ enum AccountCommand {
     Password(SetPassword),
     /// Make, list and revoke passwords for single programs
     AppPassword(app_password::Arguments),
+    /// Show or set how much an account may hold
+    Quota(Quota),
     /// Remove an account and all its mail
     Remove(Remove),
 }
@@ -92,6 +96,25 @@ struct SetPassword {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
+  waypost account quota carol@example.test
+  waypost account quota carol@example.test --octets 5GiB --messages 100000
+  waypost account quota carol@example.test --octets inherit      what `waypost domain quota` says
+
+Mail for an account that has used up its quota is put off, so its senders try again.")]
+struct Quota {
+    /// The account's address
+    address: String,
+    #[command(flatten)]
+    limits: Limits,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pipeline: pipeline::Arguments,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
   waypost account remove carol@example.test")]
 struct Remove {
     /// The account's address
@@ -107,6 +130,7 @@ pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
         AccountCommand::List(arguments) => list(arguments, console).await,
         AccountCommand::Password(arguments) => set_password(arguments, console).await,
         AccountCommand::AppPassword(arguments) => app_password::run(arguments, console).await,
+        AccountCommand::Quota(arguments) => quota(arguments, console).await,
         AccountCommand::Remove(arguments) => remove(arguments, console).await,
     }
 }
@@ -204,6 +228,53 @@ async fn set_password(arguments: SetPassword, console: Console) -> Result<(), Fa
         .map_err(|error| status(format!("cannot set the password of {address}"), &error))?;
     console.note(format_args!("{address} has a new password"));
     remember(&pipeline, |file| file.forget(&address))
+}
+
+/// Where an account stands, as programs read it.
+#[derive(Debug, Serialize)]
+struct Standing {
+    address: String,
+    messages: u64,
+    octets: u64,
+    quota: quota::Shown,
+    limits: quota::Shown,
+}
+
+async fn quota(arguments: Quota, console: Console) -> Result<(), Failure> {
+    let pipeline = Pipeline::find(&arguments.pipeline)?;
+    let Quota { address, limits, json, .. } = arguments;
+    let mut directory = directory(&pipeline).await?;
+    let known = all_accounts(&mut directory).await?.into_iter().find(|account| account.address == address);
+    let mut account =
+        known.ok_or_else(|| Failure::new("cannot find the account", format!("{address} is none")))?;
+    if limits.is_given() {
+        let quota = limits.applied_to(account.quota.unwrap_or_default());
+        let request = SetQuotaRequest { address: address.clone(), quota: Some(quota) };
+        let set = directory.set_quota(request).await;
+        account =
+            set.map_err(|error| status(format!("cannot set the quota of {address}"), &error))?.into_inner();
+    }
+    let (own, limits) = (account.quota.unwrap_or_default(), account.limits.unwrap_or_default());
+    if json {
+        let Account { address, messages, octets, .. } = account;
+        console.print_json(&Standing { address, messages, octets, quota: own.into(), limits: limits.into() });
+        return Ok(());
+    }
+    let mut table = Table::new(["", "HELD", "LIMIT", "OWN"]);
+    let unset = ("none", "inherit");
+    for (what, held, limit, own) in [
+        ("messages", account.messages, limits.messages, own.messages),
+        ("octets", account.octets, limits.octets, own.octets),
+    ] {
+        table.row([
+            what.to_owned(),
+            held.to_string(),
+            quota::shown(limit, unset.0),
+            quota::shown(own, unset.1),
+        ]);
+    }
+    console.print_table(&table);
+    Ok(())
 }
 
 async fn remove(arguments: Remove, console: Console) -> Result<(), Failure> {

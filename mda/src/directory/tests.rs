@@ -244,3 +244,41 @@ async fn aliases_are_listed_in_pages_and_removed_by_address() {
     directory.remove_alias(remove()).await.unwrap();
     assert_eq!(directory.remove_alias(remove()).await.unwrap_err().code(), Code::NotFound);
 }
+
+#[tokio::test]
+async fn quotas_are_set_and_who_has_used_his_up_is_told() {
+    let (store, directory) = setup();
+    create(&directory, "bob@example.test", "secret").await.unwrap();
+    let resolve = || async {
+        let addresses = vec!["bob@example.test".to_owned()];
+        let request = Request::new(ResolveRequest { addresses, expand: false });
+        directory.resolve(request).await.unwrap().into_inner().resolutions.remove(0).full
+    };
+    assert!(!resolve().await);
+    let quota = proto::mda::Quota { messages: Some(5), octets: Some(1) };
+    let request = SetDomainQuotaRequest { domain: "EXAMPLE.test".to_owned(), quota: Some(quota) };
+    directory.set_domain_quota(Request::new(request)).await.unwrap();
+    let quota = proto::mda::Quota { messages: None, octets: Some(0) };
+    let request = SetQuotaRequest { address: "bob@example.test".to_owned(), quota: Some(quota) };
+    let account = directory.set_quota(Request::new(request)).await.unwrap().into_inner();
+    assert_eq!(account.quota, Some(quota));
+    assert_eq!(account.limits, Some(proto::mda::Quota { messages: Some(5), octets: None }));
+
+    let bob = store.store.account_by_address("bob@example.test").unwrap().unwrap().id;
+    for _ in 0..5 {
+        let append = store::Append {
+            mailbox: store::MailboxName::inbox(),
+            message_id: message::MessageId::new(),
+            flags: store::Flags::none(),
+            internal_date: jiff::Timestamp::UNIX_EPOCH,
+            body: store::BodySource::Bytes("x".into()),
+        };
+        store.store.append(bob, append).await.unwrap();
+    }
+    assert!(resolve().await);
+    let domains =
+        directory.list_domains(Request::new(ListDomainsRequest {})).await.unwrap().into_inner().domains;
+    assert_eq!((domains[0].name.as_str(), domains[0].quota.unwrap().messages), ("example.test", Some(5)));
+    let request = SetQuotaRequest { address: "nobody@example.test".to_owned(), quota: None };
+    assert_eq!(directory.set_quota(Request::new(request)).await.unwrap_err().code(), Code::NotFound);
+}

@@ -6,3 +6,4 @@ mod conversations;
 mod encryption;
 mod metadata;
 mod ordering;
+mod quota;

@@ -20,6 +20,8 @@ pub struct StoreConfig {
     pub reclaim_below: f64,
     /// How often the store looks for segments to reclaim. Default 60 s.
     pub reclaim_every: Duration,
+    /// Octets by which deliveries may go beyond a quota. Default 10 MiB.
+    pub quota_grace_bytes: u64,
     /// The most mailboxes of one account. Default 10,000.
     pub max_mailboxes: usize,
 }
@@ -35,6 +37,7 @@ impl StoreConfig {
             min_free_bytes: 256 << 20,
             reclaim_below: 0.5,
             reclaim_every: Duration::from_mins(1),
+            quota_grace_bytes: 10 << 20,
             max_mailboxes: 10_000,
         }
     }

@@ -15,6 +15,9 @@ pub enum StoreError {
     /// No mailbox has this name or id.
     #[error("no such mailbox")]
     NoSuchMailbox,
+    /// The domain is not local.
+    #[error("no such domain")]
+    NoSuchDomain,
     /// No alias or list has this address.
     #[error("no such alias")]
     NoSuchAlias,
@@ -36,6 +39,14 @@ pub enum StoreError {
         /// What there is too much of.
         what: &'static str,
         /// The most that is allowed.
+        limit: u64,
+    },
+    /// The account would hold more than it may (RFC 5530 §3, OVERQUOTA).
+    #[error("the account's quota of {limit} {what} is used up")]
+    OverQuota {
+        /// Messages, or octets.
+        what: &'static str,
+        /// The most that it may hold.
         limit: u64,
     },
     /// The free space is down to the configured minimum; all that is stored stays readable.
@@ -88,6 +99,7 @@ impl StoreError {
         matches!(
             self,
             Self::Full
+                | Self::OverQuota { .. }
                 | Self::Busy
                 | Self::Closed(_)
                 | Self::Io { .. }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::record::Counters;
 use super::table::Table;
-use super::{Result, StoreError, keys};
+use super::{Result, StoreError, Usage, keys};
 
 /// The gates of all accounts in use.
 #[derive(Debug, Default)]
@@ -34,6 +34,11 @@ pub(super) struct Heads {
     /// Mailboxes are being deleted or renamed: new messages wait until it is known which there are.
     pub(super) restructuring: bool,
     mailboxes: HashMap<u64, Head>,
+    /// What the account holds, all additions in flight included, and no removals in flight; `None` if it was not
+    /// counted yet.
+    usage: Option<Usage>,
+    /// How often it was counted.
+    counted: u64,
 }
 
 /// The next numbers of one mailbox.
@@ -85,6 +90,41 @@ impl Heads {
                 Ok(vacant.insert(Head { uid_next, highest_modseq }))
             }
         }
+    }
+
+    /// What the account holds; `count` sums up what is committed, when nothing is in flight.
+    pub(super) fn usage(&mut self, count: impl FnOnce() -> Result<Usage>) -> Result<Usage> {
+        if let Some(usage) = self.usage {
+            return Ok(usage);
+        }
+        let usage = count()?;
+        self.usage = Some(usage);
+        self.counted += 1;
+        Ok(usage)
+    }
+
+    /// Tells one count from another.
+    pub(super) fn counted(&self) -> u64 {
+        self.counted
+    }
+
+    pub(super) fn add_to_usage(&mut self, more: Usage) {
+        if let Some(usage) = &mut self.usage {
+            usage.messages += more.messages;
+            usage.octets += more.octets;
+        }
+    }
+
+    pub(super) fn take_from_usage(&mut self, less: Usage) {
+        if let Some(usage) = &mut self.usage {
+            usage.messages = usage.messages.saturating_sub(less.messages);
+            usage.octets = usage.octets.saturating_sub(less.octets);
+        }
+    }
+
+    /// It is counted anew when it is next asked for.
+    pub(super) fn forget_usage(&mut self) {
+        self.usage = None;
     }
 
     /// Forgets a mailbox that is gone.

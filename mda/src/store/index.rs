@@ -345,6 +345,7 @@ impl Counters {
             messages: self.messages,
             unseen: self.unseen,
             deleted: self.deleted,
+            deleted_octets: self.deleted_octets,
             octets: self.octets,
         }
     }

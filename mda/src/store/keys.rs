@@ -58,6 +58,14 @@ pub(super) fn domain(name: &str) -> Vec<u8> {
 /// Prefix of all domains.
 pub(super) const DOMAINS: &[u8] = b"d";
 
+/// Domain → what was decided about it.
+pub(super) fn domain_state(name: &str) -> Vec<u8> {
+    key(b'j', &[name.as_bytes()])
+}
+
+/// Prefix of [`domain_state`].
+pub(super) const DOMAIN_STATES: &[u8] = b"j";
+
 /// Alias → its state.
 pub(super) fn alias(address: &str) -> Vec<u8> {
     key(b't', &[address.as_bytes()])

@@ -11,6 +11,7 @@ mod notes;
 mod open;
 mod outlines;
 mod place;
+mod quota;
 mod read;
 mod reclaim;
 mod together;
@@ -43,8 +44,8 @@ use super::table::Table;
 use super::{
     Account, AccountId, Alias, Annotated, Annotation, AppPassword, Append, BodySource, Copied, Delivery,
     EmailId, FlagChange, Grant, Located, MailStore, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq,
-    NewAccount, Password, Placement, Receipt, Result, Rights, Row, Snapshot, SpecialUse, StagedBody,
-    StoreConfig, StoreError, Uid, UidRange, UidSet, Usage,
+    NewAccount, Password, Placement, Quota, QuotaStatus, Receipt, Result, Rights, Row, Snapshot, SpecialUse,
+    StagedBody, StoreConfig, StoreError, Uid, UidRange, UidSet, Usage,
 };
 use crate::outline::Outline;
 use housekeeping::Housekeeper;
@@ -205,6 +206,26 @@ impl MailStore for LocalStore {
 
     fn usage(&self, account: AccountId) -> Result<Usage> {
         self.noting(self.read_usage(account))
+    }
+
+    fn quota(&self, account: AccountId) -> Result<QuotaStatus> {
+        self.noting(self.read_quota(account))
+    }
+
+    fn is_full(&self, account: AccountId) -> Result<bool> {
+        self.noting(self.read_is_full(account))
+    }
+
+    async fn set_quota(&self, account: AccountId, quota: Quota) -> Result<Account> {
+        self.carry_out(move |store| async move { store.account_set_quota(account, quota).await }).await
+    }
+
+    async fn set_domain_quota(&self, domain: String, quota: Quota) -> Result<()> {
+        self.carry_out(move |store| async move { store.domain_set_quota(domain, quota).await }).await
+    }
+
+    fn domain_quota(&self, domain: &str) -> Result<Quota> {
+        self.noting(self.read_domain_quota(domain))
     }
 
     async fn add_domain(&self, domain: String) -> Result<()> {

@@ -104,6 +104,21 @@ pub trait MailStore: Clone + Send + Sync + 'static {
     /// How much an account holds.
     fn usage(&self, account: AccountId) -> Result<Usage>;
 
+    /// Where an account stands with its quota.
+    fn quota(&self, account: AccountId) -> Result<QuotaStatus>;
+
+    /// Whether the account's quota leaves no room for a delivery, however small.
+    fn is_full(&self, account: AccountId) -> Result<bool>;
+
+    /// Sets how much an account may hold. What it holds beyond that stays.
+    fn set_quota(&self, account: AccountId, quota: Quota) -> impl Future<Output = Result<Account>> + Send;
+
+    /// Sets how much each account of a domain may hold that has no quota of its own. [`StoreError::NoSuchDomain`].
+    fn set_domain_quota(&self, domain: String, quota: Quota) -> impl Future<Output = Result<()>> + Send;
+
+    /// What was set for a domain (lower case).
+    fn domain_quota(&self, domain: &str) -> Result<Quota>;
+
     /// Makes a domain local (lower case). Idempotent.
     fn add_domain(&self, domain: String) -> impl Future<Output = Result<()>> + Send;
 

@@ -50,6 +50,8 @@ pub(super) struct Change {
     pub annotations: Vec<AnnotationState>,
     #[prost(message, repeated, tag = "18")]
     pub rights: Vec<RightsState>,
+    #[prost(message, repeated, tag = "15")]
+    pub domain_states: Vec<DomainState>,
 }
 
 /// The greatest numbers taken so far.
@@ -87,6 +89,8 @@ pub(super) struct AccountState {
     pub scram: Option<ScramState>,
     #[prost(message, repeated, tag = "8")]
     pub app_passwords: Vec<AppPasswordState>,
+    #[prost(message, optional, tag = "10")]
+    pub quota: Option<QuotaState>,
 }
 
 /// What is kept of a password for SCRAM, for both of its hash functions.
@@ -123,6 +127,28 @@ pub(super) struct AppPasswordState {
     /// Seconds since 1970.
     #[prost(int64, tag = "5")]
     pub created_at: i64,
+}
+
+/// How much may be held. Absent: as the domain says; 0: as much as there is room for.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub(super) struct QuotaState {
+    #[prost(uint64, optional, tag = "1")]
+    pub messages: Option<u64>,
+    #[prost(uint64, optional, tag = "2")]
+    pub octets: Option<u64>,
+}
+
+/// What was decided about a local domain.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct DomainState {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Counts the states of this domain.
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+    /// For each of its accounts that has none of its own.
+    #[prost(message, optional, tag = "3")]
+    pub quota: Option<QuotaState>,
 }
 
 /// What an address stands for. One that stands for nothing any more is kept so, for older states of it may stand in the
@@ -337,6 +363,9 @@ pub(super) struct Counters {
     pub deleted: u32,
     #[prost(uint64, tag = "6")]
     pub octets: u64,
+    /// Octets of those with `\Deleted`.
+    #[prost(uint64, tag = "7")]
+    pub deleted_octets: u64,
 }
 
 /// A body: rows only.

@@ -11,6 +11,7 @@ mod messages;
 mod model;
 mod notes;
 mod outlines;
+mod quotas;
 mod reclaim;
 mod together;
 mod watching;
@@ -37,6 +38,7 @@ fn config(dir: &Path) -> StoreConfig {
     StoreConfig {
         segment_bytes: 64 << 10,
         min_free_bytes: 1 << 20,
+        quota_grace_bytes: 0,
         reclaim_every: std::time::Duration::from_hours(1),
         ..StoreConfig::new(dir)
     }

@@ -171,6 +171,27 @@ pub struct Usage {
     pub octets: u64,
 }
 
+/// How much an account may hold. As a setting, `None` means "as the domain says" and 0 "without limit"; as what holds,
+/// `None` is without limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Messages in all its mailboxes.
+    pub messages: Option<u64>,
+    /// Their octets; a copy counts again.
+    pub octets: Option<u64>,
+}
+
+/// Where an account stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QuotaStatus {
+    /// What was set for the account.
+    pub own: Quota,
+    /// What holds: its own, or its domain's.
+    pub limits: Quota,
+    /// What it holds.
+    pub usage: Usage,
+}
+
 /// What a mailbox is for (RFC 6154).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SpecialUse {
@@ -241,6 +262,8 @@ pub struct MailboxStatus {
     pub deleted: u32,
     /// Octets of all messages.
     pub octets: u64,
+    /// Octets of those with `\Deleted`.
+    pub deleted_octets: u64,
 }
 
 /// A message in a mailbox, all but its octets.

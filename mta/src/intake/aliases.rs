@@ -20,7 +20,7 @@ impl Intake {
         let addresses: Vec<&str> = envelope.recipients.iter().map(|r| r.address.as_str()).collect();
         let Ok(resolutions) = self.directory.resolve(&addresses).await else { return false };
         if !resolutions.contains(&Resolution::Alias) {
-            return resolutions.iter().all(|resolution| *resolution == Resolution::Mailbox);
+            return resolutions.iter().all(|resolution| resolution.is_mailbox());
         }
         // What the sender asked for about an address counts for more than what comes by an alias.
         let (aliases, direct): (Vec<_>, Vec<_>) = std::mem::take(&mut envelope.recipients)
@@ -52,8 +52,7 @@ impl Intake {
         // They were just told of, and are looked at again where it matters: at the MDA.
         let addresses: Vec<&str> = envelope.recipients.iter().map(|r| r.address.as_str()).collect();
         let resolutions = self.directory.resolve(&addresses).await.unwrap_or_default();
-        let is_here = |resolution: &Resolution| *resolution == Resolution::Mailbox;
-        !resolutions.is_empty() && resolutions.iter().all(is_here)
+        !resolutions.is_empty() && resolutions.iter().all(|resolution| resolution.is_mailbox())
     }
 }
 

@@ -156,8 +156,8 @@ impl Queue {
             let override_route = message.status(index).and_then(|status| status.route().cloned());
             match (resolution, Address::parse(message.address(index))) {
                 (Resolution::Alias | Resolution::List, _) => aliases.push(index),
-                (Resolution::Mailbox | Resolution::Remote, Ok(address)) => {
-                    let is_mailbox = resolution == Resolution::Mailbox;
+                (Resolution::Mailbox | Resolution::FullMailbox | Resolution::Remote, Ok(address)) => {
+                    let is_mailbox = resolution.is_mailbox();
                     let way = (address.domain().ascii().into(), is_mailbox, override_route);
                     ways.entry(way).or_default().push(index);
                 }

@@ -31,6 +31,8 @@ pub(super) enum Refusal {
     Verification,
     /// The recipient does not exist here.
     UnknownUser,
+    /// The recipient's quota is used up.
+    Quota,
     /// Neither ours nor to be relayed.
     Relay,
     /// The routing table refuses it.
@@ -66,6 +68,7 @@ impl Metrics {
             Refusal::Greylist => "greylist",
             Refusal::Verification => "verification",
             Refusal::UnknownUser => "unknown_user",
+            Refusal::Quota => "quota",
             Refusal::Relay => "relay",
             Refusal::Route => "route",
             Refusal::Directory => "directory",

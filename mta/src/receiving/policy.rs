@@ -195,6 +195,9 @@ impl Policy {
         };
         let (refusal, reply) = match resolution {
             Some(Resolution::Mailbox) => return Ok(false),
+            Some(Resolution::FullMailbox) => {
+                (Refusal::Quota, Reply::fixed(452, 2, 2, "the mailbox is full, try again later"))
+            }
             Some(Resolution::Alias | Resolution::List) => match self.leads_somewhere(address).await {
                 Some(true) => return Ok(false),
                 Some(false) => (Refusal::UnknownUser, to_wire(&reply::leads_nowhere())),

@@ -156,7 +156,8 @@ impl Directory for Script {
                 if expand { targets.iter().map(|&target| target.to_owned()).collect() } else { vec![] };
             let owner =
                 if kind == ResolutionKind::List { "owner@example.test".into() } else { String::new() };
-            Resolution { address, kind: kind.into(), targets, owner, ..Resolution::default() }
+            let full = address == "full@example.test";
+            Resolution { address, kind: kind.into(), targets, owner, full, ..Resolution::default() }
         };
         let resolutions = addresses.into_iter().map(resolve).collect();
         Ok(Response::new(ResolveResponse { resolutions }))

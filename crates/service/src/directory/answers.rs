@@ -44,7 +44,9 @@ impl Answers {
                 // That nobody is there is not remembered: whoever was just made can have mail at once.
                 Resolution::UnknownUser => continue,
                 Resolution::Remote => domain(address).unwrap_or(address),
-                Resolution::Mailbox | Resolution::Alias | Resolution::List => address,
+                Resolution::Mailbox | Resolution::FullMailbox | Resolution::Alias | Resolution::List => {
+                    address
+                }
             };
             self.known.insert(key.into(), (now, *resolution));
         }

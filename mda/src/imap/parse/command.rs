@@ -86,6 +86,12 @@ pub enum Command {
         /// With `*` and `%`.
         pattern: Bytes,
     },
+    /// RFC 9208 §4.1.1: the quota root.
+    GetQuota(Bytes),
+    /// RFC 9208 §4.1.2: the mailbox.
+    GetQuotaRoot(Bytes),
+    /// RFC 9208 §4.1.3: the quota root.
+    SetQuota(Bytes),
     /// RFC 9051 §6.3.10.
     Namespace,
     /// RFC 9051 §6.3.11.

@@ -63,6 +63,8 @@ pub enum StatusItem {
     Unseen,
     /// `DELETED`
     Deleted,
+    /// `DELETED-STORAGE` (RFC 9208 §4.1.4)
+    DeletedStorage,
     /// `SIZE`
     Size,
     /// `APPENDLIMIT` (RFC 7889 §4)
@@ -201,6 +203,7 @@ fn status_item(cursor: &mut Cursor) -> Result<StatusItem, Invalid> {
         b"UIDVALIDITY" => Ok(StatusItem::UidValidity),
         b"UNSEEN" => Ok(StatusItem::Unseen),
         b"DELETED" => Ok(StatusItem::Deleted),
+        b"DELETED-STORAGE" => Ok(StatusItem::DeletedStorage),
         b"SIZE" => Ok(StatusItem::Size),
         b"APPENDLIMIT" => Ok(StatusItem::AppendLimit),
         _ => Err(invalid),

@@ -12,6 +12,7 @@ mod fetch;
 mod frame;
 mod list;
 mod metadata;
+mod quota;
 mod search;
 mod set;
 mod sort;
@@ -140,6 +141,9 @@ fn other_command(verb: &[u8], cursor: &mut Cursor) -> Result<Command, Reason> {
         b"ID" => identification(cursor)?,
         b"NAMESPACE" => Command::Namespace,
         b"LIST" => Command::List(list::arguments(cursor)?),
+        b"GETQUOTA" => Command::GetQuota(argument(cursor)?),
+        b"GETQUOTAROOT" => Command::GetQuotaRoot(argument(cursor)?),
+        b"SETQUOTA" => Command::SetQuota(quota::set(cursor)?),
         b"LSUB" => {
             let (reference, pattern) = list::reference_and_pattern(cursor)?;
             Command::Lsub { reference, pattern }

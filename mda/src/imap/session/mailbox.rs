@@ -66,6 +66,7 @@ impl<S: MailStore> Session<S> {
                 StatusItem::UidValidity => ("UIDVALIDITY", status.uid_validity.into()),
                 StatusItem::Unseen => ("UNSEEN", status.unseen.into()),
                 StatusItem::Deleted => ("DELETED", status.deleted.into()),
+                StatusItem::DeletedStorage => ("DELETED-STORAGE", status.deleted_octets),
                 StatusItem::Size => ("SIZE", status.octets),
                 StatusItem::AppendLimit => ("APPENDLIMIT", append_limit),
             };

@@ -13,6 +13,7 @@ mod list;
 mod mailbox;
 mod metadata;
 mod pattern;
+mod quota;
 mod search;
 mod select;
 mod sort;
@@ -237,6 +238,9 @@ impl<S: MailStore> Session<S> {
             Command::Compress { mechanism } => self.compress(tag, &mechanism).await,
             Command::Unauthenticate => self.unauthenticate(tag).await,
             Command::Namespace => Ok(self.namespace()),
+            Command::GetQuota(root) => self.get_quota(account, &root),
+            Command::GetQuotaRoot(mailbox) => self.get_quota_root(account, &mailbox),
+            Command::SetQuota(root) => Self::set_quota(&root),
             Command::List(list) => self.list(account, list).await,
             Command::Lsub { reference, pattern } => self.lsub(account, &reference, &pattern),
             Command::Status { mailbox, items } => self.status(account, &mailbox, &items),
@@ -353,7 +357,7 @@ impl<S: MailStore> Session<S> {
             StoreError::HasChildren => "HASCHILDREN",
             StoreError::InboxIsPermanent | StoreError::InvalidName(_) => "CANNOT",
             StoreError::OverLimit { .. } => "LIMIT",
-            StoreError::Full => "OVERQUOTA",
+            StoreError::Full | StoreError::OverQuota { .. } => "OVERQUOTA",
             StoreError::Expunged => "EXPUNGEISSUED",
             StoreError::Busy => "UNAVAILABLE",
             failed => {

@@ -3,7 +3,7 @@
 use journal::Position;
 
 use super::{Check, Findings, found, marks};
-use crate::store::record::{AccountState, AliasState, Nothing, Removed, SubscriptionState};
+use crate::store::record::{AccountState, AliasState, DomainState, Nothing, Removed, SubscriptionState};
 use crate::store::table::Table;
 use crate::store::{LocalStore, Result, keys};
 
@@ -122,6 +122,13 @@ fn domains(store: &LocalStore, table: &Table, findings: &mut Findings) -> Result
     for row in table.scan::<Nothing>(keys::within(keys::DOMAINS)) {
         let Some((key, row)) = found(findings, row)? else { continue };
         recorded(store, findings, row.at, || format!("domain {}", String::from_utf8_lossy(&key[1..])));
+    }
+    for row in table.scan::<DomainState>(keys::within(keys::DOMAIN_STATES)) {
+        let Some((key, row)) = found(findings, row)? else { continue };
+        let name = &row.value.name;
+        findings.expect(key[..] == keys::domain_state(name), || format!("domain {name}: under another name"));
+        findings.expect(table.contains(&keys::domain(name))?, || format!("domain {name}: is not local"));
+        recorded(store, findings, row.at, || format!("domain {name}"));
     }
     Ok(())
 }

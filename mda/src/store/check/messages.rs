@@ -140,6 +140,9 @@ impl Counters {
         self.messages += 1;
         self.octets += placed.size;
         self.unseen += u32::from(!has(SystemFlag::Seen));
-        self.deleted += u32::from(has(SystemFlag::Deleted));
+        if has(SystemFlag::Deleted) {
+            self.deleted += 1;
+            self.deleted_octets += placed.size;
+        }
     }
 }

@@ -30,6 +30,7 @@ impl LocalStore {
             created_at: Timestamp::now().as_second(),
             scram: new.password.scram.map(|keys| (*keys).into()),
             app_passwords: Vec::new(),
+            quota: None,
         };
         let mailboxes =
             standard_mailboxes().map(|(name, special_use)| self.new_mailbox(id, &name, special_use));

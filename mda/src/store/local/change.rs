@@ -7,11 +7,12 @@ use jiff::Timestamp;
 
 use super::LocalStore;
 use super::place::check_flags;
+use super::quota::{Addition, usage_of};
 use crate::store::gate::Gate;
 use crate::store::record::{Change, Expunged, Flagged, Placed, Uids};
 use crate::store::{
     AccountId, Copied, Entry, FlagChange, Flags, Index, Mailbox, MailboxId, MailboxName, ModSeq, Result, Row,
-    StoreError, SystemFlag, Uid, UidSet,
+    StoreError, SystemFlag, Uid, UidSet, Usage,
 };
 
 /// Messages changed by one record: more would hold up the changes behind it.
@@ -69,7 +70,13 @@ impl LocalStore {
         if rows.len() > MAX_COPY {
             return Err(StoreError::OverLimit { what: "messages of one copy", limit: MAX_COPY as u64 });
         }
+        let more = usage_of(rows.iter().map(|row| row.size));
+        let reserved = {
+            let mut heads = gate.heads.lock();
+            self.reserve(&gate, &mut heads, target.account, more, Usage::default(), Addition::Client)?
+        };
         let uids = self.transfer(&gate, &rows, &target, None).await?;
+        reserved.keep();
         Ok(Copied { mailbox: target.id, uid_validity: target.uid_validity, uids })
     }
 
@@ -133,6 +140,7 @@ impl LocalStore {
         let _changes = gate.changes.lock().await;
         let mut rows = self.rows_now(mailbox, uids).await?;
         rows.retain(|row| !only_deleted || row.flags.has(SystemFlag::Deleted));
+        self.count(&gate, self.owner(mailbox)?)?;
         for batch in rows.chunks(BATCH) {
             let append = {
                 let mut heads = gate.heads.lock();
@@ -143,13 +151,17 @@ impl LocalStore {
                 })
             };
             append.await?;
+            Self::release(&gate, usage_of(batch.iter().map(|row| row.size)));
         }
         Ok(rows.iter().map(|row| row.uid).collect())
     }
 
     fn gate_of(&self, mailbox: MailboxId) -> Result<Arc<Gate>> {
-        let state = self.mailbox_state(mailbox)?.ok_or(StoreError::NoSuchMailbox)?;
-        Ok(self.inner.gates.of(state.account))
+        Ok(self.inner.gates.of(self.owner(mailbox)?.0))
+    }
+
+    fn owner(&self, mailbox: MailboxId) -> Result<AccountId> {
+        Ok(AccountId(self.mailbox_state(mailbox)?.ok_or(StoreError::NoSuchMailbox)?.account))
     }
 
     /// The messages of a set; with the gate's `changes` held, only new messages may come beside them.

@@ -146,7 +146,11 @@ impl LocalStore {
 
     /// A mailbox was removed: its numbers are of no use, and its rows go in the background.
     pub(super) fn mailbox_is_gone(&self, gate: &Gate, mailbox: u64) {
-        gate.heads.lock().forget(mailbox);
+        let mut heads = gate.heads.lock();
+        heads.forget(mailbox);
+        // It went with all that was in it. Nothing is on its way: whoever removes a mailbox lets nobody in meanwhile.
+        heads.forget_usage();
+        drop(heads);
         self.inner.housekeeper.purge(mailbox);
     }
 

@@ -31,6 +31,11 @@ const FORMAT: u32 = 1;
 const LOCK_ATTEMPTS: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
+/// What the rows look like that this program makes of a journal. Rows that another version made are made anew.
+///
+/// 2: counters have the octets of messages with `\Deleted`; there is no index of changes (`q`).
+const ROWS: u32 = 2;
+
 /// Longer than any store is open.
 const NEVER: Duration = Duration::from_hours(24 * 365);
 
@@ -63,6 +68,7 @@ impl LocalStore {
         if rebuilt {
             set_aside(&config.dir)?;
         }
+        rebuilt |= renew_rows(&config.dir)?;
         let dir = config.dir.clone();
         let lock = Arc::new(lock);
         let opened = match open_once(config.clone(), &damage, &lock, None) {
@@ -85,6 +91,7 @@ impl LocalStore {
         let lock = FolderLock::acquire(&config.dir)?;
         check_format(&config.dir)?;
         let damage = DamageMark::new(&config.dir);
+        renew_rows(&config.dir)?;
         let config = StoreConfig { reclaim_every: NEVER, ..config };
         let (store, recovery) = open_once(config, &damage, &Arc::new(lock), None)?;
         Ok((store, report(&recovery, false)))
@@ -97,6 +104,7 @@ impl LocalStore {
         let lock = FolderLock::acquire(&config.dir)?;
         check_format(&config.dir)?;
         set_aside(&config.dir)?;
+        renew_rows(&config.dir)?;
         let damage = DamageMark::new(&config.dir);
         let (store, recovery) = open_once(config, &damage, &Arc::new(lock), Some(Box::new(tell)))?;
         damage.clear().map_err(io_error("cannot remove the mark of damaged rows"))?;
@@ -249,31 +257,59 @@ fn stretches(recovery: &Recovery) -> Vec<String> {
 
 /// Refuses a folder of a newer program, and marks a new one as ours.
 fn check_format(dir: &Path) -> Result<()> {
-    let path = dir.join("FORMAT");
-    match fs::read_to_string(&path) {
+    match read_version(dir, "FORMAT")? {
+        Some(FORMAT) => Ok(()),
+        Some(found) => Err(StoreError::NewerFormat { found, known: FORMAT }),
+        None => write_version(dir, "FORMAT", FORMAT),
+    }
+}
+
+/// Sets rows aside that an older program made, to be made anew; `true` if there were any. Refuses those of a newer one.
+fn renew_rows(dir: &Path) -> Result<bool> {
+    let found = read_version(dir, "ROWS")?;
+    match found {
+        Some(ROWS) => return Ok(false),
+        Some(found) if found > ROWS => return Err(StoreError::NewerFormat { found, known: ROWS }),
+        _ => {}
+    }
+    let outdated = dir.join("state").exists();
+    if outdated {
+        tracing::info!("rows were made by an older version: making them anew from the journal");
+        set_aside(dir)?;
+    }
+    write_version(dir, "ROWS", ROWS)?;
+    Ok(outdated)
+}
+
+fn read_version(dir: &Path, name: &str) -> Result<Option<u32>> {
+    let failed = |error: std::io::Error| StoreError::Io {
+        what: format!("cannot read the store's {name} file"),
+        reason: error.to_string(),
+    };
+    match fs::read_to_string(dir.join(name)) {
         Ok(text) => match text.trim().parse() {
-            Ok(FORMAT) => Ok(()),
-            Ok(found) => Err(StoreError::NewerFormat { found, known: FORMAT }),
-            Err(error) => Err(io_error("cannot read the store's FORMAT file")(std::io::Error::new(
-                std::io::ErrorKind::InvalidData,
-                error,
-            ))),
+            Ok(version) => Ok(Some(version)),
+            Err(error) => Err(failed(std::io::Error::new(std::io::ErrorKind::InvalidData, error))),
         },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            write_format(dir, &path).map_err(io_error("cannot write the store's FORMAT file"))
-        }
-        Err(error) => Err(io_error("cannot read the store's FORMAT file")(error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error)),
     }
 }
 
 /// Whole or not at all: a crash in between must not leave an empty file.
-fn write_format(dir: &Path, path: &Path) -> std::io::Result<()> {
-    let new = dir.join("FORMAT.new");
-    let mut file = File::create(&new)?;
-    writeln!(file, "{FORMAT}")?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    File::open(dir)?.sync_all()
+fn write_version(dir: &Path, name: &str, version: u32) -> Result<()> {
+    let write = || {
+        let new = dir.join(format!("{name}.new"));
+        let mut file = File::create(&new)?;
+        writeln!(file, "{version}")?;
+        file.sync_all()?;
+        fs::rename(&new, dir.join(name))?;
+        File::open(dir)?.sync_all()
+    };
+    write().map_err(|error: std::io::Error| StoreError::Io {
+        what: format!("cannot write the store's {name} file"),
+        reason: error.to_string(),
+    })
 }
 
 /// Moves the rows away; those that were set aside before give way.

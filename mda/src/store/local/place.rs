@@ -9,12 +9,13 @@ use message::MessageId;
 use tokio::sync::watch;
 
 use super::LocalStore;
+use super::quota::{Addition, Reservation};
 use crate::outline::Outline;
-use crate::store::gate::Gate;
+use crate::store::gate::{Gate, Heads};
 use crate::store::record::{Change, Delivered, Expunged, Outlined, Placed, Uids};
 use crate::store::{
     AccountId, Append, BodySource, Delivery, EmailId, Flags, Mailbox, MailboxId, MailboxName, Placement,
-    Receipt, Result, StoreError, Uid,
+    Receipt, Result, StoreError, Uid, Usage,
 };
 
 /// The most recipients of one delivery: a record lists them all.
@@ -40,6 +41,14 @@ pub(super) struct Replaced {
     pub(super) account: AccountId,
     pub(super) mailbox: MailboxId,
     pub(super) uid: Uid,
+    /// Its octets.
+    pub(super) size: u64,
+}
+
+impl Replaced {
+    fn usage(self) -> Usage {
+        Usage { messages: 1, octets: self.size }
+    }
 }
 
 impl New {
@@ -132,12 +141,19 @@ impl LocalStore {
         let gates: BTreeMap<AccountId, Arc<Gate>> =
             accounts.map(|account| (account, self.inner.gates.of(account.0))).collect();
         let mut body = Some(body);
+        let mut reserved = Vec::new();
         loop {
-            match self.try_place(&gates, new, targets, &mut body)? {
+            match self.try_place(&gates, new, targets, &mut body, &mut reserved)? {
                 Attempt::Wait(gate) => drop(gate.changes.lock().await),
                 Attempt::Proposed(placements, append) => {
                     if let Some((email, append)) = append {
                         append.await?;
+                        reserved.into_iter().for_each(Reservation::keep);
+                        if let Some(replaced) = new.replaces
+                            && let Some(gate) = gates.get(&replaced.account)
+                        {
+                            gate.heads.lock().take_from_usage(replaced.usage());
+                        }
                         if new.outline.is_empty() {
                             self.inner.housekeeper.outline(email);
                         }
@@ -155,6 +171,7 @@ impl LocalStore {
         new: &New,
         targets: &[Target],
         body: &mut Option<BodySource>,
+        reserved: &mut Vec<Reservation>,
     ) -> Result<Attempt> {
         let mut heads = BTreeMap::new();
         for (account, gate) in gates {
@@ -174,7 +191,18 @@ impl LocalStore {
                     continue;
                 }
             };
-            let Some(heads) = heads.get_mut(&target.account) else { continue };
+            let (Some(heads), Some(gate)) = (heads.get_mut(&target.account), gates.get(&target.account))
+            else {
+                continue;
+            };
+            match self.reserve_for(new, target, gate, heads) {
+                Ok(reservation) => reserved.push(reservation),
+                Err(full @ StoreError::OverQuota { .. }) => {
+                    placements.push(Err(full));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             let head = heads.of(&self.inner.table, mailbox.id.0)?;
             let placement = Placement {
                 account: target.account,
@@ -190,7 +218,7 @@ impl LocalStore {
         let Some(body) = body.take().filter(|_| !change.placed.is_empty()) else {
             return Ok(Attempt::Proposed(placements, None));
         };
-        if let Some(Replaced { account, mailbox, uid }) = new.replaces
+        if let Some(Replaced { account, mailbox, uid, .. }) = new.replaces
             && let Some(heads) = heads.get_mut(&account)
         {
             let modseq = heads.of(&self.inner.table, mailbox.0)?.take_modseq();
@@ -207,6 +235,20 @@ impl LocalStore {
         }
         let append = self.propose_with(&change, body);
         Ok(Attempt::Proposed(placements, Some((EmailId(change.body), append))))
+    }
+
+    fn reserve_for(
+        &self,
+        new: &New,
+        target: &Target,
+        gate: &Arc<Gate>,
+        heads: &mut Heads,
+    ) -> Result<Reservation> {
+        let more = Usage { messages: 1, octets: new.size };
+        let replaced = new.replaces.filter(|replaced| replaced.account == target.account);
+        let instead_of = replaced.map_or_else(Usage::default, Replaced::usage);
+        let addition = if target.recipient.is_some() { Addition::Delivery } else { Addition::Client };
+        self.reserve(gate, heads, target.account, more, instead_of, addition)
     }
 
     fn target_mailbox(&self, target: &Target) -> Result<Mailbox> {

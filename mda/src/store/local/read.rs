@@ -55,6 +55,10 @@ impl LocalStore {
 
     pub(super) fn read_usage(&self, account: AccountId) -> Result<Usage> {
         self.read_account(account)?;
+        self.sum_of_mailboxes(account)
+    }
+
+    pub(super) fn sum_of_mailboxes(&self, account: AccountId) -> Result<Usage> {
         let mut usage = Usage::default();
         for row in self.inner.table.scan::<Nothing>(keys::within(&keys::listed_account(account.0))) {
             let counters = self.counters(MailboxId(keys::last_u64(&row?.0)))?.unwrap_or_default();

@@ -10,8 +10,8 @@ use prost::Message;
 
 use super::LocalStore;
 use crate::store::record::{
-    AccountState, AliasState, AnnotationState, BodyRow, Change, Delivered, Expunged, Flagged, MailboxState,
-    Nothing, Placed, Removed, RightsState, SubscriptionState, Uids,
+    AccountState, AliasState, AnnotationState, BodyRow, Change, Delivered, DomainState, Expunged, Flagged,
+    MailboxState, Nothing, Placed, Removed, RightsState, SubscriptionState, Uids,
 };
 use crate::store::state::decode;
 use crate::store::{Result, StoreError, Uid, UidSet, keys};
@@ -148,6 +148,11 @@ impl LocalStore {
                 needed.domains.push(domain);
             }
         }
+        for domain in change.domain_states {
+            if self.is_at::<DomainState>(&keys::domain_state(&domain.name), at)? {
+                needed.domain_states.push(domain);
+            }
+        }
         for alias in change.aliases {
             if self.is_at::<AliasState>(&keys::alias(&alias.address), at)? {
                 needed.aliases.push(alias);
@@ -257,6 +262,7 @@ fn add(gathered: &mut Change, needed: Change) {
     gathered.accounts.extend(needed.accounts);
     gathered.removed_accounts.extend(needed.removed_accounts);
     gathered.domains.extend(needed.domains);
+    gathered.domain_states.extend(needed.domain_states);
     gathered.aliases.extend(needed.aliases);
     gathered.mailboxes.extend(needed.mailboxes);
     gathered.removed_mailboxes.extend(needed.removed_mailboxes);

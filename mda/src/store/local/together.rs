@@ -9,9 +9,11 @@ use std::thread;
 use super::LocalStore;
 use super::change::copy_of;
 use super::place::{New, Replaced, Target};
+use super::quota::{Addition, Reservation, usage_of};
 use crate::store::record::{Change, Nothing, Placed, Removed};
 use crate::store::{
-    AccountId, Append, Mailbox, MailboxId, MailboxName, Placement, Result, StoreError, Uid, UidSet, keys,
+    AccountId, Append, Mailbox, MailboxId, MailboxName, Placement, Result, StoreError, Uid, UidSet, Usage,
+    keys,
 };
 
 /// Whom mailboxes belong to in which messages are gathered: accounts' numbers begin at 1.
@@ -73,11 +75,16 @@ impl LocalStore {
         let rows = self.read_aside(move |store| store.placed_of(id, &UidSet::all())).await?;
         loop {
             let proposed = {
+                // Dropped after the heads, if something fails.
+                let reserved: Reservation;
                 let mut heads = gate.heads.lock();
                 if heads.restructuring {
                     None
                 } else {
                     let mailbox = self.read_mailbox(account, name)?.ok_or(StoreError::NoSuchMailbox)?;
+                    let more = usage_of(rows.iter().map(|row| row.size));
+                    let client = Addition::Client;
+                    reserved = self.reserve(&gate, &mut heads, account, more, Usage::default(), client)?;
                     let head = heads.of(&self.inner.table, mailbox.id.0)?;
                     let mut placed: Vec<Placed> = Vec::with_capacity(rows.len());
                     for row in &rows {
@@ -87,12 +94,13 @@ impl LocalStore {
                         placed.iter().map(|placed| placement(account, &mailbox, placed.uid)).collect();
                     let removed_mailboxes = vec![Removed { id: id.0, last_segment: 0 }];
                     let change = Change { removed_mailboxes, placed, ..Change::default() };
-                    Some((placements, self.propose(&change)))
+                    Some((placements, reserved, self.propose(&change)))
                 }
             };
             match proposed {
-                Some((placements, append)) => {
+                Some((placements, reserved, append)) => {
                     append.await?;
+                    reserved.keep();
                     return Ok(placements);
                 }
                 None => drop(gate.changes.lock().await),
@@ -135,10 +143,11 @@ impl LocalStore {
         let owner = self.mailbox_state(mailbox)?.ok_or(StoreError::NoSuchMailbox)?.account;
         let gate = self.inner.gates.of(owner);
         let _changes = gate.changes.lock().await;
-        self.read_row(mailbox, uid)?.ok_or(StoreError::Expunged)?;
+        let size = self.read_row(mailbox, uid)?.ok_or(StoreError::Expunged)?.size;
+        self.count(&gate, AccountId(owner))?;
         let to = append.mailbox.clone();
         let (mut new, flags, body) = New::of(append).await;
-        new.replaces = Some(Replaced { account: AccountId(owner), mailbox, uid });
+        new.replaces = Some(Replaced { account: AccountId(owner), mailbox, uid, size });
         let target = Target { account, mailbox: to, flags, recipient: None };
         let placed = self.place(&new, &[target], body).await?;
         placed.into_iter().next().unwrap_or(Err(StoreError::NoSuchMailbox))

@@ -4,7 +4,8 @@ use journal::Position;
 
 use super::State;
 use crate::store::record::{
-    AccountState, AliasState, Change, Counters, MailboxState, Nothing, Removed, SubscriptionState,
+    AccountState, AliasState, Change, Counters, DomainState, MailboxState, Nothing, Removed,
+    SubscriptionState,
 };
 use crate::store::{Result, keys};
 
@@ -12,6 +13,9 @@ impl State {
     pub(super) fn apply_accounts(&mut self, at: Position, change: &Change) -> Result<()> {
         for domain in &change.domains {
             self.pending.put(keys::domain(domain), at, &Nothing {});
+        }
+        for domain in &change.domain_states {
+            self.domain_state(at, domain)?;
         }
         for account in &change.accounts {
             self.account(at, account)?;
@@ -31,6 +35,15 @@ impl State {
         }
         for subscription in &change.subscriptions {
             self.subscription(at, subscription)?;
+        }
+        Ok(())
+    }
+
+    fn domain_state(&mut self, at: Position, domain: &DomainState) -> Result<()> {
+        let key = keys::domain_state(&domain.name);
+        let old = self.pending.get::<DomainState>(&key)?;
+        if old.is_none_or(|old| (old.value.revision, old.at) < (domain.revision, at)) {
+            self.pending.put(key, at, domain);
         }
         Ok(())
     }

@@ -323,7 +323,10 @@ impl State {
         counters.messages += 1;
         counters.octets += row.value.size;
         counters.unseen += u32::from(!has(&row.value, SystemFlag::Seen));
-        counters.deleted += u32::from(has(&row.value, SystemFlag::Deleted));
+        if has(&row.value, SystemFlag::Deleted) {
+            counters.deleted += 1;
+            counters.deleted_octets += row.value.size;
+        }
         counters.highest_modseq = counters.highest_modseq.max(row.value.modseq);
         self.pending.put(keys::row(row.value.mailbox, row.value.uid), row.at, &row.value);
     }
@@ -353,7 +356,10 @@ fn forget_row(row: &Placed, counters: &mut Counters) {
     counters.messages = counters.messages.saturating_sub(1);
     counters.octets = counters.octets.saturating_sub(row.size);
     counters.unseen = counters.unseen.saturating_sub(u32::from(!has(row, SystemFlag::Seen)));
-    counters.deleted = counters.deleted.saturating_sub(u32::from(has(row, SystemFlag::Deleted)));
+    if has(row, SystemFlag::Deleted) {
+        counters.deleted = counters.deleted.saturating_sub(1);
+        counters.deleted_octets = counters.deleted_octets.saturating_sub(row.size);
+    }
 }
 
 fn has(row: &Placed, flag: SystemFlag) -> bool {
