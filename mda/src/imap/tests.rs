@@ -5,5 +5,6 @@ mod connection;
 mod conversations;
 mod encryption;
 mod metadata;
+mod modseqs;
 mod ordering;
 mod quota;

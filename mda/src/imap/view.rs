@@ -11,7 +11,7 @@ mod tests;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::store::{Entry, Index, MailboxId, Uid, UidSet};
+use crate::store::{Entry, Index, MailboxId, ModSeq, Uid, UidSet};
 
 use super::parse::{MessageSet, SequenceSet, SetEnd};
 
@@ -24,6 +24,8 @@ pub(super) struct View {
     index: Arc<Index>,
     /// Not in the index, but still numbered: the client was in no state to hear that they are gone. Ascending.
     owed: Vec<Uid>,
+    /// The client knows all that happened up to here.
+    settled: ModSeq,
     /// `$` (RFC 9051 §6.4.4.1).
     pub(super) saved: UidSet,
 }
@@ -31,14 +33,20 @@ pub(super) struct View {
 /// Something the client must be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Update {
-    /// The message with this number is gone, and those behind it move up.
-    Expunge(u32),
     /// So many messages there are now.
     Exists(u32),
     /// There are new keywords.
     Keywords,
-    /// A message has other flags.
-    Flags { number: u32, uid: Uid },
+    /// A message has other flags, or another modseq.
+    Message { number: u32, uid: Uid },
+}
+
+/// What the client must be told, in this order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Updates {
+    /// Messages that are gone, with their numbers, from the last: those behind each move up.
+    pub(super) gone: Vec<(u32, Uid)>,
+    pub(super) others: Vec<Update>,
 }
 
 /// A number beyond the mailbox's messages.
@@ -48,7 +56,8 @@ pub(super) struct NoSuchNumber;
 
 impl View {
     pub(super) fn new(mailbox: MailboxId, read_only: bool, index: Arc<Index>) -> Self {
-        Self { mailbox, read_only, index, owed: Vec::new(), saved: UidSet::default() }
+        let settled = index.status().highest_modseq;
+        Self { mailbox, read_only, index, owed: Vec::new(), settled, saved: UidSet::default() }
     }
 
     /// The messages as they were told.
@@ -59,6 +68,11 @@ impl View {
     /// How many messages the client knows of.
     pub(super) fn exists(&self) -> u32 {
         self.index.len() + self.owed.len() as u32
+    }
+
+    /// The modseq up to which the client knows everything. What it was not told yet is above.
+    pub(super) fn highest_modseq(&self) -> ModSeq {
+        self.settled
     }
 
     /// There are messages whose end the client was not told yet.
@@ -113,9 +127,33 @@ impl View {
     }
 
     fn uids_in(&self, set: &SequenceSet) -> UidSet {
-        // RFC 9051 §9, `seq-number`: `*` of an empty mailbox is UIDNEXT, which no message has either.
-        let last = self.uid(self.exists()).unwrap_or(self.index.status().uid_next);
-        self.known_within(set.ranges(last).into_iter())
+        self.known_within(set.ranges(self.last()).into_iter())
+    }
+
+    /// The UIDs that a set of them names, whether or not there are such messages.
+    pub(super) fn named(&self, set: &MessageSet) -> UidSet {
+        match set {
+            MessageSet::Saved => self.saved.clone(),
+            MessageSet::Numbers(set) => set.ranges(self.last()).into_iter().collect(),
+        }
+    }
+
+    /// `*` (RFC 9051 §9, `seq-number`); of an empty mailbox it is UIDNEXT, which no message has either.
+    fn last(&self) -> Uid {
+        self.uid(self.exists()).unwrap_or(self.index.status().uid_next)
+    }
+
+    /// The greatest UID of those that are given with the number they have here; 0 if there is none (RFC 7162
+    /// §3.2.5.2).
+    pub(super) fn last_match(&self, numbers: &SequenceSet, uids: &SequenceSet) -> Uid {
+        let (numbers, uids) = (numbers.ranges(0).into_iter().flatten(), uids.ranges(0).into_iter().flatten());
+        let here = numbers.zip(uids).take_while(|(number, _)| *number <= self.exists());
+        here.filter(|(number, uid)| self.uid(*number) == Some(*uid)).last().map_or(0, |(_, uid)| uid)
+    }
+
+    /// Those of some UIDs that the client does not know of.
+    pub(super) fn unknown(&self, uids: &UidSet) -> UidSet {
+        uids.without(&self.known_within(uids.ranges().iter().cloned()))
     }
 
     fn numbers_in(&self, set: &SequenceSet) -> Result<UidSet, NoSuchNumber> {
@@ -151,34 +189,43 @@ impl View {
     }
 
     /// Goes on to a later index. EXPUNGE is held back while the client must not hear it (RFC 9051 §7.5.1); of the
-    /// messages of `told` the client hears the flags in another way.
-    pub(super) fn follow(&mut self, index: Arc<Index>, may_expunge: bool, told: &UidSet) -> Vec<Update> {
+    /// messages of `told` the client hears the flags in another way. With `modseqs` it hears of other modseqs too, not
+    /// of other flags only.
+    pub(super) fn follow(
+        &mut self,
+        index: Arc<Index>,
+        may_expunge: bool,
+        told: &UidSet,
+        modseqs: bool,
+    ) -> Updates {
         let difference = index.since(&self.index);
         let old = std::mem::replace(&mut self.index, index);
         self.owed.extend(difference.gone);
         self.owed.sort_unstable();
-        let mut updates = Vec::new();
+        let mut updates = Updates::default();
         if may_expunge {
-            // From the last: so each number is right whatever went before it.
-            let numbers = self.owed.iter().rev().filter_map(|uid| self.number(*uid));
-            updates.extend(numbers.map(Update::Expunge));
+            let gone = self.owed.iter().rev().filter_map(|uid| Some((self.number(*uid)?, *uid)));
+            updates.gone = gone.collect();
             self.owed.clear();
         }
+        if self.owed.is_empty() {
+            self.settled = self.index.status().highest_modseq;
+        }
         if !difference.new.is_empty() {
-            updates.push(Update::Exists(self.exists()));
+            updates.others.push(Update::Exists(self.exists()));
         }
         if old.may_lack_keywords_of(&self.index) {
-            updates.push(Update::Keywords);
+            updates.others.push(Update::Keywords);
         }
         let changed = difference.changed.into_iter().filter(|uid| !told.contains(*uid));
         for uid in changed.chain(difference.new) {
             let (Some(number), Some(now)) = (self.number(uid), self.index.get(uid)) else { continue };
             let is_known = match old.get(uid) {
-                Some(before) => self.index.has_flags_of(now, &old, before),
+                Some(before) => !modseqs && self.index.has_flags_of(now, &old, before),
                 None => self.index.flags(now).is_empty(),
             };
             if !is_known {
-                updates.push(Update::Flags { number, uid });
+                updates.others.push(Update::Message { number, uid });
             }
         }
         updates

@@ -113,6 +113,12 @@ impl LocalStore {
         }
     }
 
+    /// How many rows were read so far.
+    #[cfg(test)]
+    pub(crate) fn rows_read(&self) -> u64 {
+        self.inner.table.reads.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// Waits until the store has failed for good, and says why: what is asked of it then is refused until it is opened
     /// anew. A store that is closed as it should be may say so too.
     pub async fn failed(&self) -> StoreError {

@@ -30,11 +30,18 @@ pub(super) const HEADER: usize = CHECKSUM + Position::ENCODED_LEN;
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     tree: sled::Tree,
+    /// Rows that were read, for tests of how much work something is.
+    #[cfg(test)]
+    pub(super) reads: std::sync::Arc<std::sync::atomic::AtomicU64>,
 }
 
 impl Table {
     pub(super) fn new(tree: sled::Tree) -> Self {
-        Self { tree }
+        Self {
+            tree,
+            #[cfg(test)]
+            reads: std::sync::Arc::default(),
+        }
     }
 
     /// The rows of a folder of its own, made if it is missing.
@@ -45,7 +52,14 @@ impl Table {
     }
 
     pub(super) fn get<T: Message + Default>(&self, key: &[u8]) -> Result<Option<Stored<T>>> {
+        #[cfg(test)]
+        self.count_read();
         self.tree.get(key).map_err(sled_error)?.map(|bytes| decode(key, &bytes)).transpose()
+    }
+
+    #[cfg(test)]
+    fn count_read(&self) {
+        self.reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
 
     pub(super) fn contains(&self, key: &[u8]) -> Result<bool> {
@@ -58,6 +72,8 @@ impl Table {
         range: impl RangeBounds<Vec<u8>>,
     ) -> impl DoubleEndedIterator<Item = Result<(sled::IVec, Stored<T>)>> {
         self.tree.range(range).map(|pair| {
+            #[cfg(test)]
+            self.count_read();
             let (key, bytes) = pair.map_err(sled_error)?;
             let stored = decode(&key, &bytes)?;
             Ok((key, stored))

@@ -34,6 +34,14 @@ impl fmt::Display for EmailId {
     }
 }
 
+impl EmailId {
+    /// Reads back what is displayed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Self(u64::from_str_radix(text.strip_prefix('M')?, 16).ok()?);
+        (id.to_string() == text).then_some(id)
+    }
+}
+
 impl fmt::Display for MailboxId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "F{:x}", self.0)

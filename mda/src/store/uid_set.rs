@@ -42,6 +42,35 @@ impl UidSet {
         after > 0 && self.ranges[after - 1].contains(&uid)
     }
 
+    /// The UIDs that are in both sets.
+    pub fn intersection(&self, other: &Self) -> Self {
+        let mut both = Vec::new();
+        let (mut ours, mut theirs) = (self.ranges.iter().peekable(), other.ranges.iter().peekable());
+        while let (Some(one), Some(two)) = (ours.peek(), theirs.peek()) {
+            both.push(*one.start().max(two.start())..=*one.end().min(two.end()));
+            // The one that ends first meets no other.
+            if one.end() <= two.end() {
+                ours.next()
+            } else {
+                theirs.next()
+            };
+        }
+        both.into_iter().collect()
+    }
+
+    /// The UIDs that are not in the other set.
+    pub fn without(&self, other: &Self) -> Self {
+        let ends = other.ranges.iter().map(|range| (*range.start(), *range.end()));
+        let mut gaps = Vec::with_capacity(other.ranges.len() + 1);
+        let mut next = Some(0);
+        for (start, end) in ends {
+            gaps.extend(next.filter(|next| *next < start).map(|next| next..=start - 1));
+            next = end.checked_add(1);
+        }
+        gaps.extend(next.map(|next| next..=Uid::MAX));
+        self.intersection(&Self { ranges: gaps })
+    }
+
     /// How many UIDs it holds.
     pub fn len(&self) -> u64 {
         self.ranges.iter().map(|range| u64::from(range.end() - range.start()) + 1).sum()
@@ -84,6 +113,18 @@ mod tests {
         for (uid, inside) in [(0, false), (1, true), (4, false), (7, true), (8, false), (10, false)] {
             assert_eq!(set.contains(uid), inside, "{uid}");
         }
+    }
+
+    #[test]
+    fn sets_are_cut_by_others() {
+        let set = |ranges: &[RangeInclusive<Uid>]| ranges.iter().cloned().collect::<UidSet>();
+        let one = set(&[1..=4, 8..=12, 20..=Uid::MAX]);
+        let other = set(&[3..=9, 12..=12, 30..=Uid::MAX]);
+        assert_eq!(one.intersection(&other), set(&[3..=4, 8..=9, 12..=12, 30..=Uid::MAX]));
+        assert_eq!(one.without(&other), set(&[1..=2, 10..=11, 20..=29]));
+        assert_eq!(other.without(&one), set(&[5..=7]));
+        assert_eq!(one.without(&UidSet::none()), one);
+        assert!(one.without(&UidSet::all()).is_empty());
     }
 
     #[test]

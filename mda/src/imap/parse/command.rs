@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    AppendHead, FetchItem, GetMetadata, List, MessageSet, Search, SetMetadata, Sort, StatusItem, Store,
-    Thread,
+    AppendHead, FetchItem, FetchModifiers, GetMetadata, List, MessageSet, Search, Select, SetMetadata, Sort,
+    StatusItem, Store, Thread,
 };
 
 /// A command and its tag.
@@ -54,9 +54,9 @@ pub enum Command {
     /// RFC 2971 §3.1.
     Id(Vec<(Bytes, Option<Bytes>)>),
     /// RFC 9051 §6.3.2.
-    Select(Bytes),
+    Select(Select),
     /// RFC 9051 §6.3.3.
-    Examine(Bytes),
+    Examine(Select),
     /// RFC 9051 §6.3.4, RFC 6154 §3.
     Create {
         /// The new mailbox.
@@ -135,6 +135,8 @@ pub enum Command {
         set: MessageSet,
         /// What of them.
         items: Vec<FetchItem>,
+        /// Which of them after all.
+        modifiers: FetchModifiers,
     },
     /// RFC 5256 §3.
     Sort {

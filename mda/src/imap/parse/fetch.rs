@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::cursor::{Cursor, Invalid};
+use super::partial::{PartialRange, partial_range};
 use super::set::{MessageSet, message_set};
 
 /// Numbers in a part's address; deeper than any message's MIME structure is followed.
@@ -22,6 +23,14 @@ pub enum FetchItem {
     Size,
     /// `UID`
     Uid,
+    /// `MODSEQ` (RFC 7162 §3.1.4.2)
+    ModSeq,
+    /// `EMAILID` (RFC 8474 §5.1)
+    EmailId,
+    /// `THREADID` (RFC 8474 §5.2)
+    ThreadId,
+    /// `SAVEDATE` (RFC 8514 §4.2)
+    SaveDate,
     /// `ENVELOPE`
     Envelope,
     /// `BODY`: the structure without its extension data.
@@ -114,7 +123,21 @@ pub struct Partial {
     pub length: u64,
 }
 
-pub(super) fn arguments(cursor: &mut Cursor) -> Result<(MessageSet, Vec<FetchItem>), Invalid> {
+/// `fetch-modifiers` (RFC 4466 §2.4): which messages of the set are fetched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FetchModifiers {
+    /// Only those that came or changed since (RFC 7162 §3.1.4.1).
+    pub changed_since: Option<u64>,
+    /// The UIDs that were expunged since are told too (RFC 7162 §3.2.6); only with `changed_since`.
+    pub vanished: bool,
+    /// Only this part of the messages of the set (RFC 9394 §3.3).
+    pub partial: Option<PartialRange>,
+}
+
+pub(super) fn arguments(
+    cursor: &mut Cursor,
+    uid: bool,
+) -> Result<(MessageSet, Vec<FetchItem>, FetchModifiers), Invalid> {
     cursor.space()?;
     let set = message_set(cursor)?;
     cursor.space()?;
@@ -137,7 +160,39 @@ pub(super) fn arguments(cursor: &mut Cursor) -> Result<(MessageSet, Vec<FetchIte
     } else {
         vec![item(cursor)?]
     };
-    Ok((set, items))
+    Ok((set, items, modifiers(cursor, uid)?))
+}
+
+/// `[SP "(" fetch-modifier *(SP fetch-modifier) ")"]`; some go with UIDs only.
+fn modifiers(cursor: &mut Cursor, uid: bool) -> Result<FetchModifiers, Invalid> {
+    let mut modifiers = FetchModifiers::default();
+    if !cursor.take(b' ') {
+        return Ok(modifiers);
+    }
+    cursor.expect(b'(')?;
+    loop {
+        let invalid = cursor.invalid("a fetch modifier");
+        match cursor.atom()?.to_ascii_uppercase().as_slice() {
+            b"CHANGEDSINCE" => {
+                cursor.space()?;
+                modifiers.changed_since = Some(cursor.number64()?);
+            }
+            b"VANISHED" if uid => modifiers.vanished = true,
+            b"PARTIAL" if uid => {
+                cursor.space()?;
+                modifiers.partial = Some(partial_range(cursor)?);
+            }
+            _ => return Err(invalid),
+        }
+        if cursor.take(b')') {
+            break;
+        }
+        cursor.space()?;
+    }
+    if modifiers.vanished && modifiers.changed_since.is_none() {
+        return Err(cursor.invalid("CHANGEDSINCE with VANISHED"));
+    }
+    Ok(modifiers)
 }
 
 fn fetch_macro(cursor: &mut Cursor) -> Option<Vec<FetchItem>> {
@@ -161,6 +216,10 @@ fn item(cursor: &mut Cursor) -> Result<FetchItem, Invalid> {
         b"INTERNALDATE" => Ok(FetchItem::InternalDate),
         b"RFC822.SIZE" => Ok(FetchItem::Size),
         b"UID" => Ok(FetchItem::Uid),
+        b"MODSEQ" => Ok(FetchItem::ModSeq),
+        b"EMAILID" => Ok(FetchItem::EmailId),
+        b"THREADID" => Ok(FetchItem::ThreadId),
+        b"SAVEDATE" => Ok(FetchItem::SaveDate),
         b"ENVELOPE" => Ok(FetchItem::Envelope),
         b"BODYSTRUCTURE" => Ok(FetchItem::BodyStructure),
         b"RFC822" => Ok(FetchItem::Rfc822),

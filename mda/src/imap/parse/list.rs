@@ -69,6 +69,10 @@ pub enum StatusItem {
     Size,
     /// `APPENDLIMIT` (RFC 7889 §4)
     AppendLimit,
+    /// `HIGHESTMODSEQ` (RFC 7162 §3.1.7)
+    HighestModSeq,
+    /// `MAILBOXID` (RFC 8474 §4.3)
+    MailboxId,
 }
 
 pub(super) fn arguments(cursor: &mut Cursor) -> Result<List, Invalid> {
@@ -206,6 +210,8 @@ fn status_item(cursor: &mut Cursor) -> Result<StatusItem, Invalid> {
         b"DELETED-STORAGE" => Ok(StatusItem::DeletedStorage),
         b"SIZE" => Ok(StatusItem::Size),
         b"APPENDLIMIT" => Ok(StatusItem::AppendLimit),
+        b"HIGHESTMODSEQ" => Ok(StatusItem::HighestModSeq),
+        b"MAILBOXID" => Ok(StatusItem::MailboxId),
         _ => Err(invalid),
     }
 }

@@ -12,8 +12,10 @@ mod fetch;
 mod frame;
 mod list;
 mod metadata;
+mod partial;
 mod quota;
 mod search;
+mod select;
 mod set;
 mod sort;
 mod store;
@@ -29,11 +31,13 @@ pub use append::{AppendHead, Piece, Replaced, Segment, Then, Use};
 pub use command::{Command, Request};
 pub use cursor::Invalid;
 pub(super) use cursor::is_atom;
-pub use fetch::{FetchItem, Partial, Section, SectionText};
+pub use fetch::{FetchItem, FetchModifiers, Partial, Section, SectionText};
 pub use frame::{Event, FrameLimits, Framer, Literal};
 pub use list::{List, ListReturn, ListSelection, StatusItem};
 pub use metadata::{Depth, GetMetadata, SetMetadata};
+pub use partial::PartialRange;
 pub use search::{ReturnOptions, Search, SearchKey};
+pub use select::{Resync, Select};
 pub use set::{MessageSet, SequenceSet, SetEnd};
 pub use sort::{Sort, SortCriterion, SortKey, Thread};
 pub use store::{Store, StoreMode};
@@ -96,8 +100,8 @@ fn command(cursor: &mut Cursor) -> Result<Command, Reason> {
 fn message_command(verb: &[u8], uid: bool, cursor: &mut Cursor) -> Result<Option<Command>, Invalid> {
     Ok(Some(match verb {
         b"FETCH" => {
-            let (set, items) = fetch::arguments(cursor)?;
-            Command::Fetch { uid, set, items }
+            let (set, items, modifiers) = fetch::arguments(cursor, uid)?;
+            Command::Fetch { uid, set, items, modifiers }
         }
         b"SEARCH" => Command::Search { uid, search: search::arguments(cursor)? },
         b"SORT" => Command::Sort { uid, sort: sort::sort(cursor)? },
@@ -166,8 +170,8 @@ fn other_command(verb: &[u8], cursor: &mut Cursor) -> Result<Command, Reason> {
             let from = argument(cursor)?;
             Command::Rename { from, to: argument(cursor)? }
         }
-        b"SELECT" => Command::Select(argument(cursor)?),
-        b"EXAMINE" => Command::Examine(argument(cursor)?),
+        b"SELECT" => Command::Select(select::arguments(cursor)?),
+        b"EXAMINE" => Command::Examine(select::arguments(cursor)?),
         b"CHECK" => Command::Check,
         b"CLOSE" => Command::Close,
         b"UNSELECT" => Command::Unselect,

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 
 use super::cursor::{Cursor, Invalid};
 use super::date::search_date;
+use super::partial::{PartialRange, partial_range};
 use super::set::{MessageSet, message_set};
 
 /// How deep NOT, OR and parentheses may nest.
@@ -36,6 +37,8 @@ pub struct ReturnOptions {
     pub count: bool,
     /// Keep the matches for `$`.
     pub save: bool,
+    /// Some of the matches (RFC 9394 §3.1); not together with `all`.
+    pub partial: Option<PartialRange>,
 }
 
 /// What a message is asked for. Words are as sent, in the command's charset.
@@ -79,6 +82,46 @@ pub enum SearchKey {
     Body(Bytes),
     /// The header or the body holds the text.
     Text(Bytes),
+    /// Came or changed at this modseq or later (RFC 7162 §3.1.5).
+    ModSeq(u64),
+    /// The save date is before this day (RFC 8514 §4.3).
+    SavedBefore(Date),
+    /// The save date is this day.
+    SavedOn(Date),
+    /// The save date is this day or later.
+    SavedSince(Date),
+    /// So many seconds old, or older (RFC 5032).
+    Older(u32),
+    /// So many seconds old, or younger.
+    Younger(u32),
+    /// The message has this id (RFC 8474 §6).
+    EmailId(String),
+    /// The message is of the thread of this id.
+    ThreadId(String),
+}
+
+impl SearchKey {
+    /// A test of modseqs is in it: the results then come with the highest.
+    pub fn asks_modseq(&self) -> bool {
+        match self {
+            Self::ModSeq(_) => true,
+            Self::And(keys) => keys.iter().any(Self::asks_modseq),
+            Self::Or(keys) => keys.0.asks_modseq() || keys.1.asks_modseq(),
+            Self::Not(key) => key.asks_modseq(),
+            _ => false,
+        }
+    }
+
+    /// A message number is in it.
+    pub fn names_numbers(&self) -> bool {
+        match self {
+            Self::Sequence(set) => *set != MessageSet::Saved,
+            Self::And(keys) => keys.iter().any(Self::names_numbers),
+            Self::Or(keys) => keys.0.names_numbers() || keys.1.names_numbers(),
+            Self::Not(key) => key.names_numbers(),
+            _ => false,
+        }
+    }
 }
 
 pub(super) fn arguments(cursor: &mut Cursor) -> Result<Search, Invalid> {
@@ -127,7 +170,14 @@ fn return_options(cursor: &mut Cursor) -> Result<ReturnOptions, Invalid> {
             b"ALL" => options.all = true,
             b"COUNT" => options.count = true,
             b"SAVE" => options.save = true,
+            b"PARTIAL" if options.partial.is_none() => {
+                cursor.space()?;
+                options.partial = Some(partial_range(cursor)?);
+            }
             _ => return Err(invalid),
+        }
+        if options.all && options.partial.is_some() {
+            return Err(invalid);
         }
         if cursor.take(b')') {
             return Ok(options);
@@ -199,7 +249,8 @@ impl Keys {
 fn flag_key(name: &str) -> Option<SearchKey> {
     let flag = |name: &str| SearchKey::Flag(name.to_owned());
     Some(match name {
-        "ALL" => SearchKey::All,
+        // Every message has a save date, if only since such were kept (RFC 8514 §4.3).
+        "ALL" | "SAVEDATESUPPORTED" => SearchKey::All,
         "ANSWERED" => flag("\\Answered"),
         "DELETED" => flag("\\Deleted"),
         "DRAFT" => flag("\\Draft"),
@@ -239,6 +290,14 @@ fn key_with_argument(name: &str, cursor: &mut Cursor) -> Result<Option<SearchKey
             | "TO"
             | "UID"
             | "UNKEYWORD"
+            | "EMAILID"
+            | "MODSEQ"
+            | "OLDER"
+            | "SAVEDBEFORE"
+            | "SAVEDON"
+            | "SAVEDSINCE"
+            | "THREADID"
+            | "YOUNGER"
     );
     if !known {
         return Ok(None);
@@ -263,11 +322,44 @@ fn key_with_argument(name: &str, cursor: &mut Cursor) -> Result<Option<SearchKey
         "BEFORE" => SearchKey::Before(search_date(cursor)?),
         "ON" => SearchKey::On(search_date(cursor)?),
         "SINCE" => SearchKey::Since(search_date(cursor)?),
+        "MODSEQ" => SearchKey::ModSeq(modseq(cursor)?),
+        "EMAILID" => SearchKey::EmailId(object_id(cursor)?),
+        "THREADID" => SearchKey::ThreadId(object_id(cursor)?),
+        "OLDER" => SearchKey::Older(cursor.nz_number()?),
+        "YOUNGER" => SearchKey::Younger(cursor.nz_number()?),
+        "SAVEDBEFORE" => SearchKey::SavedBefore(search_date(cursor)?),
+        "SAVEDON" => SearchKey::SavedOn(search_date(cursor)?),
+        "SAVEDSINCE" => SearchKey::SavedSince(search_date(cursor)?),
         "SENTBEFORE" => SearchKey::SentBefore(search_date(cursor)?),
         "SENTON" => SearchKey::SentOn(search_date(cursor)?),
         "SENTSINCE" => SearchKey::SentSince(search_date(cursor)?),
         _ => return Ok(None),
     }))
+}
+
+/// `[entry-name SP entry-type-req SP] mod-sequence-valzer`: there is one modseq for all that a message has, so the entry
+/// is passed over (RFC 7162 §3.1.5).
+fn modseq(cursor: &mut Cursor) -> Result<u64, Invalid> {
+    if cursor.peek() == Some(b'"') {
+        cursor.string()?;
+        cursor.space()?;
+        if !["priv", "shared", "all"].iter().any(|kind| cursor.keyword(kind)) {
+            return Err(cursor.invalid("priv, shared or all"));
+        }
+        cursor.space()?;
+    }
+    cursor.number64()
+}
+
+/// `objectid` (RFC 8474 §7)
+fn object_id(cursor: &mut Cursor) -> Result<String, Invalid> {
+    let invalid = cursor.invalid("an object id");
+    let id = cursor.astring()?;
+    let is_known = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-');
+    if id.is_empty() || id.len() > 255 || !id.iter().all(is_known) {
+        return Err(invalid);
+    }
+    Ok(id.iter().copied().map(char::from).collect())
 }
 
 fn not(key: SearchKey) -> SearchKey {

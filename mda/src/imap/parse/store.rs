@@ -15,6 +15,8 @@ pub struct Store {
     pub mode: StoreMode,
     /// No FETCH responses.
     pub silent: bool,
+    /// Only messages that have not changed since (RFC 7162 §3.1.3).
+    pub unchanged_since: Option<u64>,
     /// As sent.
     pub flags: Vec<String>,
 }
@@ -34,6 +36,7 @@ pub(super) fn arguments(cursor: &mut Cursor) -> Result<Store, Invalid> {
     cursor.space()?;
     let set = message_set(cursor)?;
     cursor.space()?;
+    let unchanged_since = unchanged_since(cursor)?;
     let mode = match cursor.peek() {
         Some(b'+') => StoreMode::Add,
         Some(b'-') => StoreMode::Remove,
@@ -49,7 +52,22 @@ pub(super) fn arguments(cursor: &mut Cursor) -> Result<Store, Invalid> {
     }
     cursor.space()?;
     let flags = if cursor.peek() == Some(b'(') { flag_list(cursor)? } else { bare_flags(cursor)? };
-    Ok(Store { set, mode, silent, flags })
+    Ok(Store { set, mode, silent, unchanged_since, flags })
+}
+
+/// `["(" "UNCHANGEDSINCE" SP mod-sequence-valzer ")" SP]`
+fn unchanged_since(cursor: &mut Cursor) -> Result<Option<u64>, Invalid> {
+    if !cursor.take(b'(') {
+        return Ok(None);
+    }
+    if !cursor.keyword("UNCHANGEDSINCE") {
+        return Err(cursor.invalid("UNCHANGEDSINCE"));
+    }
+    cursor.space()?;
+    let modseq = cursor.number64()?;
+    cursor.expect(b')')?;
+    cursor.space()?;
+    Ok(Some(modseq))
 }
 
 /// `flag-list = "(" [flag *(SP flag)] ")"`

@@ -35,7 +35,7 @@ impl<S: MailStore> Session<S> {
         if let Some(code) = copy_uid(&moved) {
             self.wire.responses.untagged(&Outcome::ok("moved").with_code(code));
         }
-        Ok(Outcome::ok("MOVE completed"))
+        self.expunged(Outcome::ok("MOVE completed")).await
     }
 }
 

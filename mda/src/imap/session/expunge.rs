@@ -12,9 +12,10 @@ impl<S: MailStore> Session<S> {
             Some(set) => self.resolve(set, true)?,
             None => UidSet::all(),
         };
-        if !uids.is_empty() {
-            self.shared.store.expunge(mailbox, uids, true).await?;
+        let outcome = Outcome::ok("EXPUNGE completed");
+        if uids.is_empty() || self.shared.store.expunge(mailbox, uids, true).await?.is_empty() {
+            return Ok(outcome);
         }
-        Ok(Outcome::ok("EXPUNGE completed"))
+        self.expunged(outcome).await
     }
 }

@@ -5,13 +5,14 @@ mod item;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Done, Failure, NO_UIDS, Outcome, Selected, Session};
+use super::enable::Extension;
+use super::{Done, Failure, NO_UIDS, Outcome, Selected, Session, bad};
 use crate::imap::Shared;
 use crate::imap::content::Content;
-use crate::imap::parse::{FetchItem, MessageSet};
+use crate::imap::parse::{FetchItem, FetchModifiers, MessageSet};
 use crate::imap::wire::Ended;
 use crate::outline::Outline;
-use crate::store::{FlagChange, Flags, MailStore, Row, StoreError, SystemFlag, Uid, UidSet};
+use crate::store::{Entry, FlagChange, Flags, MailStore, ModSeq, Row, StoreError, SystemFlag, Uid, UidSet};
 
 use item::Needs;
 pub(super) use item::{Value, section_value};
@@ -31,13 +32,33 @@ struct Tally {
 }
 
 impl<S: MailStore> Session<S> {
-    pub(super) async fn fetch(&mut self, uid: bool, set: &MessageSet, mut items: Vec<FetchItem>) -> Done {
-        let uids = self.resolve(set, uid)?;
-        if uid && !items.contains(&FetchItem::Uid) {
+    pub(super) async fn fetch(
+        &mut self,
+        uid: bool,
+        set: &MessageSet,
+        mut items: Vec<FetchItem>,
+        modifiers: FetchModifiers,
+    ) -> Done {
+        if modifiers.vanished && !self.enabled.has(Extension::QResync) {
+            return Err(bad("enable QRESYNC first"));
+        }
+        if uid && !items.contains(&FetchItem::Uid) && !self.style().uid_only {
             items.insert(0, FetchItem::Uid);
         }
-        let tells_flags = items.contains(&FetchItem::Flags);
-        self.catch_up(if tells_flags { &uids } else { NO_UIDS }).await?;
+        if modifiers.changed_since.is_some() && !items.contains(&FetchItem::ModSeq) {
+            items.push(FetchItem::ModSeq);
+        }
+        if items.contains(&FetchItem::ModSeq) {
+            self.enable_modseqs();
+        }
+        let mut uids = self.resolve(set, uid)?;
+        let tells_all_flags = items.contains(&FetchItem::Flags) && modifiers == FetchModifiers::default();
+        self.catch_up(if tells_all_flags { &uids } else { NO_UIDS }).await?;
+        if let Some(since) = modifiers.changed_since {
+            uids = self.changed_since(uid, set, since, modifiers).await?;
+        } else if let Some(partial) = modifiers.partial {
+            uids = partial.of(&uids.iter().collect::<Vec<_>>()).iter().copied().collect();
+        }
         let mut tally = Tally::default();
         if Needs::of(&items).nothing() {
             tally.gone = uids.len() - self.fetch_entries(&uids, &items).await?;
@@ -54,16 +75,46 @@ impl<S: MailStore> Session<S> {
         fetch_outcome(tally, uid)
     }
 
+    /// The messages of a set that came or changed since, the work being in proportion to those. Those that vanished are
+    /// told before.
+    async fn changed_since(
+        &mut self,
+        uid: bool,
+        set: &MessageSet,
+        since: ModSeq,
+        modifiers: FetchModifiers,
+    ) -> Result<UidSet, Failure> {
+        if modifiers.vanished {
+            // All that the client knows of is told without EARLIER first.
+            self.follow(true, NO_UIDS).await?;
+            let named = self.view()?.named(set);
+            self.tell_vanished_earlier(&named, since).await?;
+        }
+        let view = self.view()?;
+        // RFC 9394 §3.4: the part first, of that what has changed.
+        let named = match modifiers.partial {
+            Some(partial) => {
+                let uids: Vec<Uid> = self.resolve(set, uid)?.iter().collect();
+                partial.of(&uids).iter().copied().collect()
+            }
+            None if uid => view.named(set),
+            None => self.resolve(set, uid)?,
+        };
+        let changed = view.index().changed_since(since).map(Entry::uid);
+        Ok(changed.filter(|uid| named.contains(*uid)).collect())
+    }
+
     /// Items that need no more than the index; gives how many messages there are.
     async fn fetch_entries(&mut self, uids: &UidSet, items: &[FetchItem]) -> Result<u64, Failure> {
+        let style = self.style();
         let Some(Selected { view, .. }) = &self.selected else { return Ok(0) };
         let mut found = 0;
         for (number, entry) in view.messages(uids) {
             found += 1;
-            let responses = &mut self.wire.responses;
-            responses.raw("* ").number(number).raw(" FETCH (");
+            let row = view.index().row(entry);
+            let responses = self.wire.responses.fetch_head(style, number, row.uid);
             for (place, item) in items.iter().enumerate() {
-                responses.raw(if place > 0 { " " } else { "" }).entry_item(view.index(), entry, item);
+                responses.raw(if place > 0 { " " } else { "" }).row_item(&row, item);
             }
             responses.raw(")").crlf();
             self.wire.relieve().await?;
@@ -135,7 +186,8 @@ impl<S: MailStore> Session<S> {
             }
         };
         let tell_flags = newly_seen && !items.contains(&FetchItem::Flags);
-        self.wire.responses.raw("* ").number(number).raw(" FETCH (");
+        let style = self.style();
+        self.wire.responses.fetch_head(style, number, row.uid);
         let mut first = true;
         for item in items {
             if !std::mem::take(&mut first) {
@@ -147,6 +199,15 @@ impl<S: MailStore> Session<S> {
         }
         if tell_flags {
             self.wire.responses.raw(" FLAGS ").flags(&row.flags);
+        }
+        if newly_seen && style.modseq {
+            // RFC 7162 §3.2.4.
+            for item in [FetchItem::Uid, FetchItem::ModSeq] {
+                let is_needless = style.uid_only && item == FetchItem::Uid;
+                if !(is_needless || items.contains(&item)) {
+                    self.wire.responses.raw(" ").row_item(row, &item);
+                }
+            }
         }
         self.wire.responses.raw(")").crlf();
         Ok(self.wire.relieve().await?)

@@ -10,8 +10,9 @@ impl<S: MailStore> Session<S> {
     pub(super) async fn create(&mut self, account: AccountId, name: &Bytes, uses: &[String]) -> Done {
         let name = self.mailbox_name(name)?;
         let special_use = special_use(uses)?;
-        self.shared.store.create_mailbox(account, name, special_use).await?;
-        Ok(Outcome::ok("CREATE completed"))
+        let mailbox = self.shared.store.create_mailbox(account, name, special_use).await?;
+        // RFC 8474 §4.1.
+        Ok(Outcome::ok("CREATE completed").with_code(format!("MAILBOXID ({})", mailbox.id)))
     }
 
     pub(super) async fn delete(&mut self, account: AccountId, name: &Bytes) -> Done {
@@ -54,11 +55,15 @@ impl<S: MailStore> Session<S> {
             Err(StoreError::NoSuchMailbox) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
+        if items.contains(&StatusItem::HighestModSeq) {
+            self.enable_modseqs();
+        }
         let append_limit = *self.shared.options.limits.message_size;
         let encoding = self.encoding();
         let responses = &mut self.wire.responses;
         responses.raw("* STATUS ").mailbox(&mailbox.name, encoding).raw(" (");
         for (index, item) in items.iter().enumerate() {
+            responses.raw(if index > 0 { " " } else { "" });
             let (name, value): (&str, u64) = match item {
                 StatusItem::Messages => ("MESSAGES", status.messages.into()),
                 StatusItem::Recent => ("RECENT", 0),
@@ -69,8 +74,13 @@ impl<S: MailStore> Session<S> {
                 StatusItem::DeletedStorage => ("DELETED-STORAGE", status.deleted_octets),
                 StatusItem::Size => ("SIZE", status.octets),
                 StatusItem::AppendLimit => ("APPENDLIMIT", append_limit),
+                StatusItem::HighestModSeq => ("HIGHESTMODSEQ", status.highest_modseq),
+                StatusItem::MailboxId => {
+                    responses.raw("MAILBOXID (").raw(&mailbox.id.to_string()).raw(")");
+                    continue;
+                }
             };
-            responses.raw(if index > 0 { " " } else { "" }).raw(name).raw(" ").number(value);
+            responses.raw(name).raw(" ").number(value);
         }
         responses.raw(")").crlf();
         Ok(())

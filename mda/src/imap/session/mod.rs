@@ -12,6 +12,7 @@ mod idle;
 mod list;
 mod mailbox;
 mod metadata;
+mod modseq;
 mod pattern;
 mod quota;
 mod search;
@@ -29,11 +30,11 @@ use tokio::sync::watch;
 
 use super::Shared;
 use super::parse::{self, Command, Event, Literal, MessageSet, Reason, Request};
-use super::response::{Condition, Outcome};
-use super::view::{Update, View};
+use super::response::{Condition, Outcome, uid_set};
+use super::view::{Update, Updates, View};
 use super::wire::{Ended, Wire};
 use crate::auth::Tls;
-use crate::store::{AccountId, Index, MailStore, MailboxName, StoreError, UidSet};
+use crate::store::{AccountId, Index, MailStore, MailboxName, StoreError, Uid, UidSet};
 
 pub(crate) use capability::can_be_hidden;
 use capability::{Client, Hidden};
@@ -233,6 +234,7 @@ impl<S: MailStore> Session<S> {
     }
 
     async fn execute_authenticated(&mut self, tag: &str, account: AccountId, command: Command) -> Done {
+        self.check_uid_only(&command)?;
         match command {
             Command::Enable(names) => Ok(self.enable(&names)),
             Command::Compress { mechanism } => self.compress(tag, &mechanism).await,
@@ -249,8 +251,8 @@ impl<S: MailStore> Session<S> {
             Command::Rename { from, to } => self.rename(account, &from, &to).await,
             Command::Subscribe(mailbox) => self.subscribe(account, &mailbox, true).await,
             Command::Unsubscribe(mailbox) => self.subscribe(account, &mailbox, false).await,
-            Command::Select(mailbox) => self.select(account, &mailbox, false).await,
-            Command::Examine(mailbox) => self.select(account, &mailbox, true).await,
+            Command::Select(select) => self.select(account, &select, false).await,
+            Command::Examine(select) => self.select(account, &select, true).await,
             Command::Append(head) => self.append(head, None).await,
             Command::GetMetadata(asked) => self.get_metadata(account, &asked).await,
             Command::SetMetadata(change) => self.set_metadata(account, change).await,
@@ -277,7 +279,7 @@ impl<S: MailStore> Session<S> {
             Command::Search { uid, search } => self.search(tag, uid, search).await,
             Command::Sort { uid, sort } => self.sort(tag, uid, sort).await,
             Command::Thread { uid, thread } => self.thread(uid, thread).await,
-            Command::Fetch { uid, set, items } => self.fetch(uid, &set, items).await,
+            Command::Fetch { uid, set, items, modifiers } => self.fetch(uid, &set, items, modifiers).await,
             Command::Store { uid, store } => self.store(uid, store).await,
             Command::Copy { uid, set, target } => self.copy(uid, &set, &target).await,
             Command::Move { uid, set, target } => self.move_messages(uid, &set, &target).await,
@@ -306,22 +308,36 @@ impl<S: MailStore> Session<S> {
     }
 
     async fn follow(&mut self, may_expunge: bool, told: &UidSet) -> Result<(), Ended> {
+        let (style, by_uid) = (self.style(), self.tells_vanished());
         let Some(Selected { view, news }) = &mut self.selected else { return Ok(()) };
         let index = Arc::clone(&news.borrow_and_update());
-        for update in view.follow(index, may_expunge, told) {
+        let Updates { gone, others } = view.follow(index, may_expunge, told, style.modseq);
+        self.tell_gone(&gone, by_uid).await?;
+        for update in others {
             self.tell(&update);
             self.wire.relieve().await?;
         }
         Ok(())
     }
 
+    /// Given from the last: so each number is right whatever went before it.
+    async fn tell_gone(&mut self, gone: &[(u32, Uid)], by_uid: bool) -> Result<(), Ended> {
+        if by_uid && !gone.is_empty() {
+            let uids: UidSet = gone.iter().map(|(_, uid)| *uid).collect();
+            self.wire.responses.raw("* VANISHED ").raw(&uid_set(&uids)).crlf();
+            return Ok(());
+        }
+        for (number, _) in gone {
+            self.wire.responses.raw("* ").number(*number).raw(" EXPUNGE").crlf();
+            self.wire.relieve().await?;
+        }
+        Ok(())
+    }
+
     fn tell(&mut self, update: &Update) {
-        let rev2 = self.rev2();
+        let (rev2, style) = (self.rev2(), self.style());
         let responses = &mut self.wire.responses;
         match update {
-            Update::Expunge(number) => {
-                responses.raw("* ").number(*number).raw(" EXPUNGE").crlf();
-            }
             Update::Exists(count) => {
                 responses.raw("* ").number(*count).raw(" EXISTS").crlf();
                 if !rev2 {
@@ -329,13 +345,11 @@ impl<S: MailStore> Session<S> {
                 }
             }
             Update::Keywords => self.tell_keywords(),
-            Update::Flags { number, uid } => {
-                let Some(index) = self.selected.as_ref().map(|selected| selected.view.index()) else {
-                    return;
-                };
-                let Some(entry) = index.get(*uid) else { return };
-                responses.raw("* ").number(*number).raw(" FETCH (UID ").number(*uid).raw(" FLAGS ");
-                responses.flags(&index.flags(entry)).raw(")").crlf();
+            Update::Message { number, uid } => {
+                let index = self.selected.as_ref().map(|selected| selected.view.index());
+                if let Some((index, entry)) = index.and_then(|index| Some((index, index.get(*uid)?))) {
+                    responses.flag_news(style, true, *number, entry, Some(&index.flags(entry)));
+                }
             }
         }
     }

@@ -10,10 +10,10 @@ use message::mime::Structure;
 
 use super::{Done, Failure, NO_UIDS, Outcome, Session, bad};
 use crate::imap::content::Content;
-use crate::imap::parse::{MessageSet, ReturnOptions, Search};
-use crate::imap::response::uid_set;
+use crate::imap::parse::{MessageSet, PartialRange, ReturnOptions, Search};
+use crate::imap::response::{Responses, uid_set};
 use crate::outline::Outline;
-use crate::store::{MailStore, Row, StoreError, Uid, UidSet};
+use crate::store::{MailStore, ModSeq, Row, StoreError, Uid, UidSet};
 
 use test::{Candidate, Test};
 use text::DecodedText;
@@ -25,6 +25,10 @@ const SMALL: u64 = 128 * 1024;
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn search(&mut self, tag: &str, uid: bool, search: Search) -> Done {
+        let asks_modseq = search.key.asks_modseq();
+        if asks_modseq {
+            self.enable_modseqs();
+        }
         self.catch_up(NO_UIDS).await?;
         let returns = search.returns;
         let save = returns.is_some_and(|returns| returns.save);
@@ -41,8 +45,9 @@ impl<S: MailStore> Session<S> {
         if save && let Some(selected) = &mut self.selected {
             selected.view.saved = saved(&found, returns.unwrap_or_default());
         }
+        let modseq = if asks_modseq { self.highest_modseq_told(&found, returns) } else { None };
         let numbers = if uid { found } else { self.numbers_of(&found)? };
-        self.tell_found(tag, uid, &numbers, returns);
+        self.tell_found(tag, uid, &numbers, returns, modseq);
         Ok(Outcome::ok("SEARCH completed"))
     }
 
@@ -173,14 +178,30 @@ impl<S: MailStore> Session<S> {
         Ok(uids.iter().filter_map(|uid| view.number(*uid)).collect())
     }
 
-    fn tell_found(&mut self, tag: &str, uid: bool, numbers: &[u32], returns: Option<ReturnOptions>) {
+    /// RFC 4731 §3.2: the greatest of the messages that are told; of all if they are counted.
+    pub(super) fn highest_modseq_told(
+        &self,
+        found: &[Uid],
+        returns: Option<ReturnOptions>,
+    ) -> Option<ModSeq> {
+        self.highest_modseq_of(saved(found, returns.unwrap_or_default()).iter())
+    }
+
+    fn tell_found(
+        &mut self,
+        tag: &str,
+        uid: bool,
+        numbers: &[u32],
+        returns: Option<ReturnOptions>,
+        modseq: Option<ModSeq>,
+    ) {
         let all = ReturnOptions { all: true, ..ReturnOptions::default() };
         let returns = match returns {
             Some(returns) => returns,
             None if self.rev2() => all,
-            None => return self.tell_found_rev1(numbers),
+            None => return self.tell_found_rev1(numbers, modseq),
         };
-        if !(returns.min || returns.max || returns.all || returns.count) {
+        if !(returns.min || returns.max || returns.all || returns.count || returns.partial.is_some()) {
             // SAVE alone: the client wants nothing told (RFC 9051 §6.4.4.1).
             return;
         }
@@ -195,30 +216,50 @@ impl<S: MailStore> Session<S> {
         if returns.all && !numbers.is_empty() {
             responses.raw(" ALL ").raw(&uid_set(&numbers.iter().copied().collect()));
         }
+        if let Some(partial) = returns.partial {
+            responses.partial(partial, &uid_set(&partial.of(numbers).iter().copied().collect()));
+        }
         if returns.count {
             responses.raw(" COUNT ").number(numbers.len() as u64);
+        }
+        if let Some(modseq) = modseq {
+            responses.raw(" MODSEQ ").number(modseq);
         }
         responses.crlf();
     }
 
-    fn tell_found_rev1(&mut self, numbers: &[u32]) {
+    fn tell_found_rev1(&mut self, numbers: &[u32], modseq: Option<ModSeq>) {
         let responses = &mut self.wire.responses;
         responses.raw("* SEARCH");
         for number in numbers {
             responses.raw(" ").number(*number);
         }
+        if let Some(modseq) = modseq {
+            responses.raw(" (MODSEQ ").number(modseq).raw(")");
+        }
         responses.crlf();
     }
 }
 
-/// RFC 9051 §6.4.4.4: with MIN or MAX alone only these are kept.
+/// RFC 9051 §6.4.4.4, RFC 9394 §3.2: without ALL and COUNT, only what is told is kept.
 fn saved(found: &[Uid], returns: ReturnOptions) -> UidSet {
-    if returns.all || returns.count || !(returns.min || returns.max) {
+    let some = returns.min || returns.max || returns.partial.is_some();
+    if returns.all || returns.count || !some {
         return found.iter().copied().collect();
     }
     let min = found.first().filter(|_| returns.min);
     let max = found.last().filter(|_| returns.max);
-    min.into_iter().chain(max).copied().collect()
+    let partial = returns.partial.map(|partial| partial.of(found)).unwrap_or_default();
+    partial.iter().chain(min).chain(max).copied().collect()
+}
+
+impl Responses {
+    /// `PARTIAL (range results)` of ESEARCH (RFC 9394 §3.1).
+    pub(super) fn partial(&mut self, partial: PartialRange, results: &str) {
+        let sign = if partial.from_last { "-" } else { "" };
+        self.raw(" PARTIAL (").raw(sign).number(partial.ends.0).raw(":").raw(sign).number(partial.ends.1);
+        self.raw(" ").raw(if results.is_empty() { "NIL" } else { results }).raw(")");
+    }
 }
 
 /// Asks a message that is in memory.

@@ -2,24 +2,33 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::{Done, Outcome, Selected, Session};
+use super::enable::Extension;
+use super::{Done, Outcome, Selected, Session, bad};
+use crate::imap::parse::Select;
 use crate::imap::view::View;
 use crate::store::{AccountId, MailStore, Mailbox, SystemFlag, UidSet};
 
 impl<S: MailStore> Session<S> {
-    pub(super) async fn select(&mut self, account: AccountId, name: &Bytes, read_only: bool) -> Done {
+    pub(super) async fn select(&mut self, account: AccountId, select: &Select, read_only: bool) -> Done {
+        if select.resync.is_some() && !self.enabled.has(Extension::QResync) {
+            return Err(bad("enable QRESYNC first"));
+        }
         // RFC 9051 §6.3.2: whatever happens next, the old mailbox is no longer selected.
         if self.selected.take().is_some() {
             self.wire.responses.untagged(&Outcome::ok("the mailbox before is closed").with_code("CLOSED"));
         }
-        let name = self.mailbox_name(name)?;
+        let name = self.mailbox_name(&select.mailbox)?;
         let mailbox = self.existing(account, &name)?;
+        if select.condstore {
+            self.enable_modseqs();
+        }
         let mut news = self.shared.store.index(mailbox.id).await?;
         let index = Arc::clone(&news.borrow_and_update());
         self.selected = Some(Selected { view: View::new(mailbox.id, read_only, index), news });
         self.tell_selected(&mailbox);
+        if let Some(resync) = &select.resync {
+            self.resynchronise(resync).await?;
+        }
         let (code, text) =
             if read_only { ("READ-ONLY", "EXAMINE completed") } else { ("READ-WRITE", "SELECT completed") };
         Ok(Outcome::ok(text).with_code(code))
@@ -28,7 +37,7 @@ impl<S: MailStore> Session<S> {
     fn tell_selected(&mut self, mailbox: &Mailbox) {
         self.tell_keywords();
         let Some(Selected { view, .. }) = &self.selected else { return };
-        let (rev2, encoding) = (self.rev2(), self.encoding());
+        let (rev2, encoding, style) = (self.rev2(), self.encoding(), self.style());
         let responses = &mut self.wire.responses;
         let permanent = if view.read_only {
             String::new()
@@ -42,7 +51,7 @@ impl<S: MailStore> Session<S> {
         responses.raw("* ").number(view.exists()).raw(" EXISTS").crlf();
         if !rev2 {
             responses.raw("* 0 RECENT").crlf();
-            if let Some(before) = view.index().first_unseen() {
+            if let Some(before) = view.index().first_unseen().filter(|_| !style.uid_only) {
                 let code = format!("UNSEEN {}", before + 1);
                 responses.untagged(&Outcome::ok("first unseen").with_code(code));
             }
@@ -52,6 +61,9 @@ impl<S: MailStore> Session<S> {
             &Outcome::ok("UIDs are valid").with_code(format!("UIDVALIDITY {}", status.uid_validity)),
         );
         responses.untagged(&Outcome::ok("the next UID").with_code(format!("UIDNEXT {}", status.uid_next)));
+        let code = format!("HIGHESTMODSEQ {}", view.highest_modseq());
+        responses.untagged(&Outcome::ok("the last change").with_code(code));
+        responses.untagged(&Outcome::ok("its id").with_code(format!("MAILBOXID ({})", mailbox.id)));
         if rev2 {
             let attributes = mailbox.special_use.map_or("", |special_use| special_use.as_str());
             responses.raw("* LIST (").raw(attributes).raw(") \"/\" ").mailbox(&mailbox.name, encoding).crlf();

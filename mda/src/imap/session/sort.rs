@@ -13,7 +13,7 @@ use message::words;
 use super::search::OUTLINES;
 use super::{Done, Failure, NO_UIDS, Outcome, Session, bad};
 use crate::imap::parse::{ReturnOptions, Sort, SortCriterion, SortKey};
-use crate::store::{MailStore, Row, Uid};
+use crate::store::{MailStore, ModSeq, Row, Uid};
 
 /// What a message is put in order by, one value for each criterion.
 struct Sortable {
@@ -33,19 +33,28 @@ impl<S: MailStore> Session<S> {
         if returns.is_some_and(|returns| returns.save) {
             return Err(bad("SORT cannot save its result"));
         }
+        let asks_modseq = sort.search.key.asks_modseq();
+        if asks_modseq {
+            self.enable_modseqs();
+        }
         self.catch_up(NO_UIDS).await?;
         let found = self.find(sort.search).await?;
         let sortable = self.sortable(&found, &sort.criteria).await?;
         let sorted = in_order(sortable, sort.criteria).await?;
+        // RFC 7162 §3.1.9.
+        let modseq = if asks_modseq { self.highest_modseq_told(&sorted, returns) } else { None };
         let view = self.view()?;
         let numbers: Vec<u32> =
             if uid { sorted } else { sorted.into_iter().filter_map(|uid| view.number(uid)).collect() };
         match returns {
-            Some(returns) => self.tell_sorted(tag, uid, &numbers, returns),
+            Some(returns) => self.tell_sorted(tag, uid, &numbers, returns, modseq),
             None => {
                 self.wire.responses.raw("* SORT");
                 for number in numbers {
                     self.wire.responses.raw(" ").number(number);
+                }
+                if let Some(modseq) = modseq {
+                    self.wire.responses.raw(" (MODSEQ ").number(modseq).raw(")");
                 }
                 self.wire.responses.crlf();
             }
@@ -71,7 +80,14 @@ impl<S: MailStore> Session<S> {
     }
 
     /// RFC 5267 §3: the same results as those of SEARCH, in the order of the criteria.
-    fn tell_sorted(&mut self, tag: &str, uid: bool, numbers: &[u32], returns: ReturnOptions) {
+    fn tell_sorted(
+        &mut self,
+        tag: &str,
+        uid: bool,
+        numbers: &[u32],
+        returns: ReturnOptions,
+        modseq: Option<ModSeq>,
+    ) {
         let responses = &mut self.wire.responses;
         responses.raw("* ESEARCH (TAG ").string(tag.as_bytes()).raw(if uid { ") UID" } else { ")" });
         if let (true, Some(first)) = (returns.min, numbers.first()) {
@@ -81,21 +97,28 @@ impl<S: MailStore> Session<S> {
             responses.raw(" MAX ").number(*last);
         }
         if returns.all && !numbers.is_empty() {
-            responses.raw(" ALL ");
-            let mut separator = "";
-            for run in numbers.chunk_by(|one, next| one.checked_add(1) == Some(*next)) {
-                responses.raw(separator).number(run[0]);
-                if let [_, .., last] = run {
-                    responses.raw(":").number(*last);
-                }
-                separator = ",";
-            }
+            responses.raw(" ALL ").raw(&runs(numbers));
+        }
+        if let Some(partial) = returns.partial {
+            responses.partial(partial, &runs(partial.of(numbers)));
         }
         if returns.count {
             responses.raw(" COUNT ").number(numbers.len() as u64);
         }
+        if let Some(modseq) = modseq {
+            responses.raw(" MODSEQ ").number(modseq);
+        }
         responses.crlf();
     }
+}
+
+/// `sequence-set` whose order says something.
+fn runs(numbers: &[u32]) -> String {
+    let runs = numbers.chunk_by(|one, next| one.checked_add(1) == Some(*next)).map(|run| match run {
+        [first, .., last] => format!("{first}:{last}"),
+        run => run.iter().map(u32::to_string).collect(),
+    });
+    runs.collect::<Vec<_>>().join(",")
 }
 
 /// Sorts on a thread that may block: there may be very many.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Done, Failure, Outcome, Selected, Session, bad};
 use crate::imap::parse::{Store, StoreMode};
-use crate::store::{FlagChange, Flags, Index, MailStore, SystemFlag, UidSet};
+use crate::imap::response::uid_set;
+use crate::store::{Entry, FlagChange, Flags, Index, MailStore, SystemFlag, UidSet};
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn store(&mut self, uid: bool, store: Store) -> Done {
@@ -19,10 +20,28 @@ impl<S: MailStore> Session<S> {
         if uids.is_empty() {
             return Ok(Outcome::ok("STORE completed"));
         }
-        self.shared.store.store_flags(mailbox, uids.clone(), change.clone(), None).await?;
-        let before = Arc::clone(self.view()?.index());
+        if store.unchanged_since.is_some() {
+            self.enable_modseqs();
+        }
+        let unchanged_since = store.unchanged_since;
+        let modified =
+            self.shared.store.store_flags(mailbox, uids.clone(), change.clone(), unchanged_since).await?;
+        let stored = Stored {
+            before: Arc::clone(self.view()?.index()),
+            modified,
+            expected: store.silent.then_some(change),
+            conditional: unchanged_since.is_some(),
+        };
         self.catch_up(&uids).await?;
-        let found = self.tell_stored(uid, &uids, &before, store.silent.then_some(&change)).await?;
+        let found = self.tell_stored(uid, &uids, &stored).await?;
+        if !stored.modified.is_empty() {
+            // RFC 7162 §3.1.3: by number, or by UID.
+            let left = stored.modified.iter();
+            let view = self.view()?;
+            let left = if uid { left.collect() } else { left.filter_map(|uid| view.number(uid)).collect() };
+            let outcome = Outcome::ok("some messages had changed since, and were left alone");
+            return Ok(outcome.with_code(format!("MODIFIED {}", uid_set(&left))));
+        }
         if found < uids.len() && !uid {
             // RFC 5530, EXPUNGEISSUED: the client will be told which at its next command that allows it.
             return Ok(Outcome::ok("some of the messages are gone").with_code("EXPUNGEISSUED"));
@@ -30,35 +49,48 @@ impl<S: MailStore> Session<S> {
         Ok(Outcome::ok("STORE completed"))
     }
 
-    /// Untagged FETCHes of the flags that messages have now; with `expected`, only of those whose flags are not what
-    /// that made of the flags told `before`: even a silent STORE tells what someone else did (RFC 9051 §6.4.6). Gives
-    /// how many messages there are.
-    async fn tell_stored(
-        &mut self,
-        uid: bool,
-        uids: &UidSet,
-        before: &Index,
-        expected: Option<&FlagChange>,
-    ) -> Result<u64, Failure> {
+    /// Untagged FETCHes of the messages as they are now. Gives how many there are.
+    async fn tell_stored(&mut self, uid: bool, uids: &UidSet, stored: &Stored) -> Result<u64, Failure> {
+        let style = self.style();
         let Some(Selected { view, .. }) = &self.selected else { return Ok(0) };
         let mut found = 0;
         for (number, entry) in view.messages(uids) {
             found += 1;
             let flags = view.index().flags(entry);
-            if let (Some(change), Some(before_entry)) = (expected, before.get(entry.uid()))
-                && before.flags(before_entry).changed(change) == flags
-            {
-                continue;
+            let flags = (!stored.expects(entry, &flags)).then_some(flags);
+            if flags.is_some() || style.modseq && stored.changed(entry) {
+                self.wire.responses.flag_news(style, uid, number, entry, flags.as_ref());
+                self.wire.relieve().await?;
             }
-            let responses = &mut self.wire.responses;
-            responses.raw("* ").number(number).raw(" FETCH (");
-            if uid {
-                responses.raw("UID ").number(entry.uid()).raw(" ");
-            }
-            responses.raw("FLAGS ").flags(&flags).raw(")").crlf();
-            self.wire.relieve().await?;
         }
         Ok(found)
+    }
+}
+
+/// What a STORE did, as far as the client knows without being told.
+struct Stored {
+    /// The mailbox as it was told before.
+    before: Arc<Index>,
+    /// Messages that were left alone.
+    modified: UidSet,
+    /// Of a silent STORE: what it makes of the flags.
+    expected: Option<FlagChange>,
+    /// The client wants the modseqs of all messages, whatever became of them (RFC 7162 §3.1.3).
+    conditional: bool,
+}
+
+impl Stored {
+    /// The client knows these flags: even a silent STORE tells what someone else did (RFC 9051 §6.4.6).
+    fn expects(&self, entry: &Entry, flags: &Flags) -> bool {
+        let (Some(change), Some(before)) = (&self.expected, self.before.get(entry.uid())) else {
+            return false;
+        };
+        !self.modified.contains(entry.uid()) && self.before.flags(before).changed(change) == *flags
+    }
+
+    fn changed(&self, entry: &Entry) -> bool {
+        self.conditional
+            || self.before.get(entry.uid()).is_none_or(|before| before.modseq() != entry.modseq())
     }
 }
 

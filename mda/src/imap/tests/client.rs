@@ -99,6 +99,7 @@ pub(super) struct Client<T> {
     pub(super) session: Option<JoinHandle<()>>,
     unread: Vec<u8>,
     tags: u32,
+    next_tag: Option<String>,
 }
 
 impl<T: Stream> Client<T> {
@@ -110,7 +111,7 @@ impl<T: Stream> Client<T> {
     }
 
     pub(super) fn over(stream: T, session: Option<JoinHandle<()>>) -> Self {
-        Self { stream, session, unread: Vec::new(), tags: 0 }
+        Self { stream, session, unread: Vec::new(), tags: 0, next_tag: None }
     }
 
     /// What was received and not looked at.
@@ -121,9 +122,14 @@ impl<T: Stream> Client<T> {
     /// Sends a command; gives the untagged responses, and the tagged one without its tag.
     pub(super) async fn command(&mut self, command: &str) -> (Vec<String>, String) {
         self.tags += 1;
-        let tag = format!("t{}", self.tags);
+        let tag = self.next_tag.take().unwrap_or_else(|| format!("t{}", self.tags));
         self.send(&format!("{tag} {command}\r\n")).await;
         self.responses(&tag).await
+    }
+
+    /// Gives the next command this tag.
+    pub(super) fn tagged_as(&mut self, tag: &str) {
+        self.next_tag = Some(tag.to_owned());
     }
 
     /// Sends a command that succeeds; gives the untagged responses.

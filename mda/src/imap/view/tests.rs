@@ -13,7 +13,16 @@ fn view(uids: &[Uid]) -> (MadeIndex, View) {
 }
 
 fn follow(made: &MadeIndex, view: &mut View, may_expunge: bool) -> Vec<Update> {
-    view.follow(made.index(), may_expunge, &UidSet::none())
+    let updates = view.follow(made.index(), may_expunge, &UidSet::none(), false);
+    assert_eq!(updates.gone, []);
+    updates.others
+}
+
+/// The numbers of the messages that are told to be gone, and nothing else.
+fn gone(made: &MadeIndex, view: &mut View) -> Vec<u32> {
+    let updates = view.follow(made.index(), true, &UidSet::none(), false);
+    assert_eq!(updates.others, []);
+    updates.gone.into_iter().map(|(number, _)| number).collect()
 }
 
 fn set(text: &str) -> MessageSet {
@@ -66,7 +75,7 @@ fn new_messages_and_flags_are_told_once() {
     made.commit(&[(2, Some(seen())), (4, Some(Flags::none())), (6, Some(seen()))]);
     assert_eq!(
         follow(&made, &mut view, true),
-        [Update::Exists(4), Update::Flags { number: 2, uid: 2 }, Update::Flags { number: 4, uid: 6 },]
+        [Update::Exists(4), Update::Message { number: 2, uid: 2 }, Update::Message { number: 4, uid: 6 },]
     );
     assert_eq!(follow(&made, &mut view, true), []);
 }
@@ -76,16 +85,23 @@ fn what_a_command_tells_is_no_news() {
     let (mut made, mut view) = view(&[1, 2]);
     made.commit(&[(1, Some(seen())), (2, Some(seen()))]);
     let told = [1].into_iter().collect();
-    assert_eq!(view.follow(made.index(), false, &told), [Update::Flags { number: 2, uid: 2 }]);
+    assert_eq!(
+        view.follow(made.index(), false, &told, false).others,
+        [Update::Message { number: 2, uid: 2 }]
+    );
     assert_eq!(follow(&made, &mut view, true), []);
 }
 
 #[test]
-fn flags_that_came_and_went_are_no_news() {
+fn flags_that_came_and_went_are_news_to_those_who_know_of_modseqs() {
     let (mut made, mut view) = view(&[1]);
-    made.commit(&[(1, Some(seen()))]);
-    made.commit(&[(1, Some(Flags::none()))]);
-    assert_eq!(follow(&made, &mut view, true), []);
+    let mut change = || {
+        made.commit(&[(1, Some(seen()))]);
+        made.commit(&[(1, Some(Flags::none()))])
+    };
+    assert_eq!(view.follow(change(), true, &UidSet::none(), false).others, []);
+    let told = view.follow(change(), true, &UidSet::none(), true).others;
+    assert_eq!(told, [Update::Message { number: 1, uid: 1 }]);
 }
 
 #[test]
@@ -100,9 +116,27 @@ fn expunges_are_told_from_the_last_and_held_back_while_numbers_must_stay() {
     // A message that came and went meanwhile was never there.
     made.commit(&[(7, Some(seen()))]);
     made.commit(&[(7, None)]);
-    assert_eq!(follow(&made, &mut view, true), [Update::Expunge(4), Update::Expunge(2)]);
+    assert!(view.highest_modseq() < made.index().status().highest_modseq);
+    assert_eq!(gone(&made, &mut view), [4, 2]);
     assert!(!view.owes_expunge());
+    assert_eq!(view.highest_modseq(), made.index().status().highest_modseq);
     assert_eq!(view.number(3), Some(2));
+}
+
+#[test]
+fn what_a_client_remembers_is_matched_by_number_and_uid() {
+    let (_, view) = view(&[3, 5, 8, 9]);
+    let numbers = |text| match set(text) {
+        MessageSet::Numbers(set) => set,
+        MessageSet::Saved => unreachable!(),
+    };
+    for (known, uids, expected) in
+        [("1,2,3,4", "3,5,8,9", 9), ("1,2,3", "3,6,9", 3), ("1:3", "1:3", 0), ("1,90", "3,9", 3)]
+    {
+        assert_eq!(view.last_match(&numbers(known), &numbers(uids)), expected, "{known} {uids}");
+    }
+    let some = [1..=4, 8..=12].into_iter().collect();
+    assert_eq!(view.unknown(&some).ranges(), [1..=2, 4..=4, 10..=12]);
 }
 
 #[test]
@@ -111,9 +145,9 @@ fn new_keywords_come_before_the_flags_that_name_them() {
     let mut flags = Flags::none();
     flags.set_keyword("$Junk");
     made.commit(&[(1, Some(flags.clone()))]);
-    assert_eq!(follow(&made, &mut view, true), [Update::Keywords, Update::Flags { number: 1, uid: 1 }]);
+    assert_eq!(follow(&made, &mut view, true), [Update::Keywords, Update::Message { number: 1, uid: 1 }]);
     made.commit(&[(1, Some(flags.with(SystemFlag::Seen)))]);
-    assert_eq!(follow(&made, &mut view, true), [Update::Flags { number: 1, uid: 1 }]);
+    assert_eq!(follow(&made, &mut view, true), [Update::Message { number: 1, uid: 1 }]);
 }
 
 proptest! {
@@ -131,12 +165,13 @@ proptest! {
             let next = made.index().status().uid_next;
             store.extend(next..next + new);
             made.append(new);
-            for update in follow(&made, &mut view, may_expunge) {
+            let updates = view.follow(made.index(), may_expunge, &UidSet::none(), false);
+            prop_assert!(may_expunge || updates.gone.is_empty());
+            for (number, uid) in updates.gone {
+                prop_assert_eq!(client.remove(number as usize - 1), uid);
+            }
+            for update in updates.others {
                 match update {
-                    Update::Expunge(number) => {
-                        prop_assert!(may_expunge);
-                        client.remove(number as usize - 1);
-                    }
                     Update::Exists(count) => {
                         prop_assert!(count as usize > client.len());
                         let new = count as usize - client.len();
@@ -153,7 +188,7 @@ proptest! {
             prop_assert_eq!(view.uid(0), None);
             prop_assert_eq!(view.uid(view.exists() + 1), None);
         }
-        follow(&made, &mut view, true);
+        view.follow(made.index(), true, &UidSet::none(), false);
         let known = view.known_within(std::iter::once(1..=Uid::MAX));
         prop_assert_eq!(known.iter().collect::<Vec<_>>(), store);
     }

@@ -51,6 +51,14 @@ impl MadeIndex {
     }
 }
 
+impl Index {
+    /// How many messages are looked at to find those that changed since.
+    pub(crate) fn looked_at_since(&self, modseq: ModSeq) -> u32 {
+        let parts = self.parts.iter().filter(|part| part.chunk.highest_modseq() > modseq);
+        parts.map(|part| part.chunk.len()).sum()
+    }
+}
+
 fn flags(system: SystemFlag, keyword: &str) -> Flags {
     let mut flags = Flags::none().with(system);
     flags.set_keyword(keyword);

@@ -73,8 +73,14 @@ fn strings_come_in_three_forms() {
 
 #[test]
 fn examples_of_mailbox_commands() {
-    assert_eq!(parse("A142 SELECT INBOX"), Ok(Command::Select(word("INBOX"))));
-    assert_eq!(parse("A932 EXAMINE blurdybloop"), Ok(Command::Examine(word("blurdybloop"))));
+    assert_eq!(
+        parse("A142 SELECT INBOX"),
+        Ok(Command::Select(Select { mailbox: word("INBOX"), ..Select::default() }))
+    );
+    assert_eq!(
+        parse("A932 EXAMINE blurdybloop"),
+        Ok(Command::Examine(Select { mailbox: word("blurdybloop"), ..Select::default() }))
+    );
     assert_eq!(parse("A683 DELETE \"my box\""), Ok(Command::Delete(word("my box"))));
     assert_eq!(parse("A684 RENAME a b]"), Ok(Command::Rename { from: word("a"), to: word("b]") }));
     assert_eq!(
@@ -135,7 +141,12 @@ fn fetch_macros_and_items() {
     assert_eq!(items("a FETCH 1 (UID BODYSTRUCTURE)"), [Uid, BodyStructure]);
     assert_eq!(
         parse("a UID FETCH 4827313:4828442,9 BODY"),
-        Ok(Command::Fetch { uid: true, set: numbers(&[(4_827_313, 4_828_442), (9, 9)]), items: vec![Body] })
+        Ok(Command::Fetch {
+            uid: true,
+            set: numbers(&[(4_827_313, 4_828_442), (9, 9)]),
+            items: vec![Body],
+            modifiers: FetchModifiers::default()
+        })
     );
 }
 
@@ -272,6 +283,7 @@ fn store_copy_and_move() {
                 set: numbers(&[(2, 4)]),
                 mode: StoreMode::Add,
                 silent: false,
+                unchanged_since: None,
                 flags: vec!["\\Deleted".into(), "$Forwarded".into()],
             }
         })
@@ -383,4 +395,84 @@ fn sort_and_thread() {
     ] {
         assert!(parse(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn modseqs_in_select_fetch_store_and_search() {
+    let Ok(Command::Select(select)) = parse(
+        "B04 SELECT INBOX (CONDSTORE QRESYNC (67890007 90060115194045000 1:29997 (5000,9990:9991 15000,29970:29971)))",
+    ) else {
+        panic!("not taken");
+    };
+    let resync = select.resync.unwrap();
+    assert!(select.condstore);
+    assert_eq!((resync.uid_validity, resync.modseq), (67_890_007, 90_060_115_194_045_000));
+    assert_eq!(MessageSet::Numbers(resync.known.unwrap()), numbers(&[(1, 29_997)]));
+    assert_eq!(
+        MessageSet::Numbers(resync.matched.unwrap().1),
+        numbers(&[(15_000, 15_000), (29_970, 29_971)])
+    );
+    match parse("a SELECT x (QRESYNC (1 2 (3 4)))") {
+        Ok(Command::Select(Select { resync: Some(resync), .. })) => {
+            assert!(resync.known.is_none() && resync.matched.is_some());
+        }
+        other => panic!("{other:?}"),
+    }
+    match parse("s100 UID FETCH 300:500 (FLAGS) (CHANGEDSINCE 12345 VANISHED)") {
+        Ok(Command::Fetch { modifiers, .. }) => {
+            let expected =
+                FetchModifiers { changed_since: Some(12_345), vanished: true, ..FetchModifiers::default() };
+            assert_eq!(modifiers, expected);
+        }
+        other => panic!("{other:?}"),
+    }
+    match parse("a103 UID STORE 6,4,8 (UNCHANGEDSINCE 12121230045) +FLAGS.SILENT (\\Deleted)") {
+        Ok(Command::Store { store, .. }) => assert_eq!(store.unchanged_since, Some(12_121_230_045)),
+        other => panic!("{other:?}"),
+    }
+    for (line, modseq) in [
+        ("a SEARCH MODSEQ \"/flags/\\\\draft\" all 620162338", 620_162_338),
+        ("a SEARCH MODSEQ 720162338", 720_162_338),
+    ] {
+        assert_eq!(search(line), SearchKey::ModSeq(modseq), "{line}");
+    }
+    for bad in [
+        "a SELECT INBOX ()",
+        "a SELECT INBOX (NONSENSE)",
+        "a SELECT INBOX (QRESYNC (0 1))",
+        "a SELECT INBOX (QRESYNC (1 1 1:*))",
+        "a SELECT INBOX (QRESYNC (1 1 (1 2:*)))",
+        "a FETCH 1 FLAGS (VANISHED)",
+        "a FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)",
+        "a UID FETCH 1 FLAGS (VANISHED)",
+        "a FETCH 1 FLAGS (PARTIAL 1:2)",
+        "a FETCH 1 FLAGS (CHANGEDSINCE 9223372036854775808)",
+        "a STORE 1 (UNCHANGEDSINCE -1) FLAGS x",
+        "a SEARCH MODSEQ \"/flags/x\" some 1",
+    ] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn parts_of_results() {
+    let results: Vec<u32> = (1..=10).collect();
+    let partial = |text: &str| match parse(&format!("a UID FETCH 1:* FLAGS (PARTIAL {text})")) {
+        Ok(Command::Fetch { modifiers, .. }) => modifiers.partial.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    for (range, expected) in [
+        ("1:3", &[1, 2, 3][..]),
+        ("3:1", &[1, 2, 3]),
+        ("9:20", &[9, 10]),
+        ("11:20", &[]),
+        ("-1:-2", &[9, 10]),
+        ("-9:-100", &[1, 2]),
+        ("-11:-12", &[]),
+    ] {
+        assert_eq!(partial(range).of(&results), expected, "{range}");
+    }
+    assert!(parse("a SEARCH RETURN (PARTIAL 1:2 ALL) ALL").is_err());
+    assert!(parse("a SEARCH RETURN (PARTIAL 1:-2) ALL").is_err());
+    assert!(parse("a SEARCH RETURN (PARTIAL 1:*) ALL").is_err());
 }

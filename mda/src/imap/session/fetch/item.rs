@@ -12,7 +12,7 @@ use crate::imap::parse::{FetchItem, Partial, Section, SectionText};
 use crate::imap::response::Responses;
 use crate::imap::session::{Failure, Session};
 use crate::outline::Outline;
-use crate::store::{Entry, Index, MailStore, Row};
+use crate::store::{MailStore, Row};
 
 use super::broken_off;
 
@@ -47,7 +47,14 @@ impl Needs {
 
     fn add(&mut self, item: &FetchItem) {
         match item {
-            FetchItem::Flags | FetchItem::InternalDate | FetchItem::Size | FetchItem::Uid => return,
+            FetchItem::Flags
+            | FetchItem::InternalDate
+            | FetchItem::Size
+            | FetchItem::Uid
+            | FetchItem::ModSeq
+            | FetchItem::EmailId
+            | FetchItem::ThreadId
+            | FetchItem::SaveDate => return,
             FetchItem::Rfc822 => return self.octets = true,
             FetchItem::Section { section, .. } if section.is_whole() => return self.octets = true,
             FetchItem::Preview => {}
@@ -108,17 +115,15 @@ impl<S: MailStore> Session<S> {
     ) -> Result<bool, Failure> {
         let responses = &mut self.wire.responses;
         match item {
-            FetchItem::Flags => {
-                responses.raw("FLAGS ").flags(&row.flags);
-            }
-            FetchItem::InternalDate => {
-                responses.raw("INTERNALDATE ").date_time(row.internal_date);
-            }
-            FetchItem::Size => {
-                responses.raw("RFC822.SIZE ").number(row.size);
-            }
-            FetchItem::Uid => {
-                responses.raw("UID ").number(row.uid);
+            FetchItem::Flags
+            | FetchItem::InternalDate
+            | FetchItem::Size
+            | FetchItem::Uid
+            | FetchItem::ModSeq
+            | FetchItem::EmailId
+            | FetchItem::ThreadId
+            | FetchItem::SaveDate => {
+                responses.row_item(row, item);
             }
             FetchItem::Envelope => {
                 responses.raw("ENVELOPE ").envelope(&Envelope::parse(&content.fields()));
@@ -360,12 +365,20 @@ impl<'a, S: MailStore> Decoding<'a, S> {
 
 impl Responses {
     /// An item that [needs nothing](Needs::nothing) more.
-    pub(super) fn entry_item(&mut self, index: &Index, entry: &Entry, item: &FetchItem) -> &mut Self {
+    pub(super) fn row_item(&mut self, row: &Row, item: &FetchItem) -> &mut Self {
         match item {
-            FetchItem::Flags => self.raw("FLAGS ").flags(&index.flags(entry)),
-            FetchItem::InternalDate => self.raw("INTERNALDATE ").date_time(entry.internal_date()),
-            FetchItem::Size => self.raw("RFC822.SIZE ").number(entry.size()),
-            FetchItem::Uid => self.raw("UID ").number(entry.uid()),
+            FetchItem::Flags => self.raw("FLAGS ").flags(&row.flags),
+            FetchItem::InternalDate => self.raw("INTERNALDATE ").date_time(row.internal_date),
+            FetchItem::Size => self.raw("RFC822.SIZE ").number(row.size),
+            FetchItem::Uid => self.raw("UID ").number(row.uid),
+            FetchItem::ModSeq => self.raw("MODSEQ (").number(row.modseq).raw(")"),
+            FetchItem::EmailId => self.raw("EMAILID (").raw(&row.email.to_string()).raw(")"),
+            // RFC 8474 §5.2: where no threads are kept.
+            FetchItem::ThreadId => self.raw("THREADID NIL"),
+            FetchItem::SaveDate => match row.saved_at {
+                Some(saved_at) => self.raw("SAVEDATE ").date_time(saved_at),
+                None => self.raw("SAVEDATE NIL"),
+            },
             _ => self,
         }
     }

@@ -6,6 +6,7 @@ mod tests;
 use bytes::Bytes;
 use jiff::civil::Date;
 use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
 use message::date::DateTime;
 use message::header;
 
@@ -13,7 +14,7 @@ use super::text::{DecodedText, Needle, decode_field};
 use crate::imap::parse::{MessageSet, SearchKey};
 use crate::imap::session::{Failure, bad};
 use crate::outline::Outline;
-use crate::store::{Row, SystemFlag, Uid, UidSet};
+use crate::store::{EmailId, ModSeq, Row, SystemFlag, Uid, UidSet};
 
 /// What is asked of each message.
 #[derive(Debug)]
@@ -26,6 +27,13 @@ pub(super) enum Test {
     Flag(SystemFlag),
     Keyword(String),
     Arrived(Day),
+    Saved(Day),
+    /// Arrived at this moment or later.
+    Since(Timestamp),
+    /// Arrived at this moment or earlier.
+    Until(Timestamp),
+    ModSeq(ModSeq),
+    Email(EmailId),
     Sent(Day),
     Larger(u64),
     Smaller(u64),
@@ -97,10 +105,18 @@ impl Test {
                 Some(flag) => Self::Flag(flag),
                 None => Self::Keyword(name),
             },
-            SearchKey::Recent => Self::Never,
+            // No message is recent, or has the id of a thread.
+            SearchKey::Recent | SearchKey::ThreadId(_) => Self::Never,
             SearchKey::Before(date) => Self::Arrived(Day::Before(date)),
             SearchKey::On(date) => Self::Arrived(Day::On(date)),
             SearchKey::Since(date) => Self::Arrived(Day::Since(date)),
+            SearchKey::SavedBefore(date) => Self::Saved(Day::Before(date)),
+            SearchKey::SavedOn(date) => Self::Saved(Day::On(date)),
+            SearchKey::SavedSince(date) => Self::Saved(Day::Since(date)),
+            SearchKey::Younger(seconds) => Self::Since(ago(seconds)),
+            SearchKey::Older(seconds) => Self::Until(ago(seconds)),
+            SearchKey::ModSeq(modseq) => Self::ModSeq(modseq),
+            SearchKey::EmailId(id) => EmailId::parse(&id).map_or(Self::Never, Self::Email),
             SearchKey::SentBefore(date) => Self::Sent(Day::Before(date)),
             SearchKey::SentOn(date) => Self::Sent(Day::On(date)),
             SearchKey::SentSince(date) => Self::Sent(Day::Since(date)),
@@ -140,6 +156,15 @@ impl Test {
             Self::Keyword(keyword) => Some(row.flags.has_keyword(keyword)),
             // Disregarding time and zone (RFC 9051 §6.4.4): INTERNALDATE is given in UTC.
             Self::Arrived(day) => Some(day.holds(Offset::UTC.to_datetime(row.internal_date).date())),
+            Self::Saved(day) => {
+                // RFC 8514 §4.3: where there is none, the internal date stands for it.
+                let saved_at = row.saved_at.unwrap_or(row.internal_date);
+                Some(day.holds(Offset::UTC.to_datetime(saved_at).date()))
+            }
+            Self::Since(moment) => Some(row.internal_date >= *moment),
+            Self::Until(moment) => Some(row.internal_date <= *moment),
+            Self::ModSeq(modseq) => Some(row.modseq >= *modseq),
+            Self::Email(email) => Some(row.email == *email),
             Self::Larger(size) => Some(row.size > *size),
             Self::Smaller(size) => Some(row.size < *size),
             Self::Sent(day) => {
@@ -156,6 +181,12 @@ impl Test {
             }
         }
     }
+}
+
+/// So many seconds before now (RFC 5032).
+fn ago(seconds: u32) -> Timestamp {
+    let then = Timestamp::now().checked_sub(SignedDuration::from_secs(seconds.into()));
+    then.unwrap_or(Timestamp::MIN)
 }
 
 /// One no is no, whatever is unknown.
