@@ -9,6 +9,7 @@
 //! Whatever fails is logged here, in one line.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,6 +25,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::time::{Instant, sleep};
 
 use self::{
+    certificates::Certificates,
     hasher::{Hasher, Turn},
     offer::{Offers, Possible},
     remembered::{Login, Remembered},
@@ -37,21 +39,27 @@ use crate::{
     store::{self, Account, AccountId, AppPassword, MailStore, Password, Protocols},
 };
 
+pub(crate) use self::certificates::is_fingerprint;
 pub use self::{
     client::{Client, Tls, decode, decode_initial, encode},
     decoy::Decoy,
     exchange::{Exchange, Progress, SaslError},
+    foreign::{ImportError, import},
+    tokens::{Tokens, TokensError},
 };
 
+mod certificates;
 mod client;
 mod decoy;
 mod exchange;
+mod foreign;
 mod hasher;
 mod network;
 mod offer;
 mod remembered;
 mod secret;
 mod throttle;
+mod tokens;
 mod uses;
 
 #[cfg(test)]
@@ -67,6 +75,8 @@ const PAGE: usize = 1000;
 #[derive(Clone)]
 pub struct Authenticator {
     inner: Arc<Inner>,
+    certificates: Arc<Certificates>,
+    tokens: Option<Arc<Tokens>>,
 }
 
 struct Inner {
@@ -150,7 +160,17 @@ impl Authenticator {
             any_keys,
             uses: Mutex::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), certificates: Arc::default(), tokens: None })
+    }
+
+    /// Takes access tokens as well.
+    pub fn taking(self, tokens: Tokens) -> Self {
+        Self { tokens: Some(Arc::new(tokens)), ..self }
+    }
+
+    /// Takes certificates of these fingerprints as those of these accounts.
+    pub fn mapping(self, accounts: &BTreeMap<String, String>) -> Self {
+        Self { certificates: Arc::new(Certificates::new(accounts)), ..self }
     }
 
     /// Checks that Argon2 takes the configured costs.
@@ -160,7 +180,11 @@ impl Authenticator {
 
     /// The mechanisms that this client can use, the strongest first.
     pub fn mechanisms(&self, client: &Client) -> Vec<Mechanism> {
-        let possible = Possible { scram: self.inner.any_keys.load(Ordering::Relaxed) };
+        let possible = Possible {
+            scram: self.inner.any_keys.load(Ordering::Relaxed),
+            tokens: self.tokens.is_some(),
+            certificate: self.certified(client).is_ok_and(|accounts| !accounts.is_empty()),
+        };
         self.inner.offers.to(client, possible)
     }
 
@@ -294,20 +318,22 @@ impl Authenticator {
     /// Now that the password is known, makes what should be kept of it, if that is not there yet. The login does not
     /// fail if this does.
     async fn renew(&self, turn: &Turn, account: Account, password: &str) -> Account {
-        if account.password.scram.is_some() {
+        let is_our_own = foreign::is_our_own(&account.password.hash);
+        if account.password.scram.is_some() && is_our_own {
             return account;
         }
         let renewed = async {
             let salt = Salt::beside(secret::of_programs(&account), self.inner.iterations)?;
             let old = account.password.hash.clone();
-            let password = self.inner.hasher.make(turn, password.to_owned(), salt, Some(old.clone())).await?;
+            let hashed = is_our_own.then(|| old.clone());
+            let password = self.inner.hasher.make(turn, password.to_owned(), salt, hashed).await?;
             let renewed = self.inner.accounts.renew(account.id, password.clone(), old).await;
             Ok::<_, AuthError>(renewed.map_err(|error| unavailable(&error))?.then_some(password))
         };
         match renewed.await {
             Ok(Some(password)) => {
                 self.inner.any_keys.store(true, Ordering::Relaxed);
-                tracing::info!(account = account.name, "password can be proved by SCRAM from now on");
+                tracing::info!(account = account.name, "password is kept in its new form from now on");
                 Account { password, ..account }
             }
             // It was changed meanwhile: what was proved is the old one, which was right when we looked.
@@ -317,6 +343,17 @@ impl Authenticator {
                 account
             }
         }
+    }
+
+    /// The accounts that a client's certificate may be of.
+    fn certified(&self, client: &Client) -> Result<Vec<Account>, AuthError> {
+        let certificate = client.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
+        let names = certificate.map(|certificate| self.certificates.names(certificate)).unwrap_or_default();
+        let mut accounts = Vec::new();
+        for name in names {
+            accounts.extend(self.account(&name)?.filter(|account| account.name == name));
+        }
+        Ok(accounts)
     }
 
     /// Counts a failure.

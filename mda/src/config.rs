@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use message::{Address, AddressError};
@@ -12,10 +12,12 @@ use service::{
     listen::Network,
 };
 
-use crate::{imap, store};
+use crate::{auth, imap, store};
 
+pub use self::login_config::{CertificatesConfig, OAuthConfig};
 pub use self::sasl_config::{Exception, MechanismName, SaslConfig};
 
+mod login_config;
 mod sasl_config;
 
 #[cfg(test)]
@@ -65,6 +67,10 @@ pub struct Config {
     pub imap_hide: Vec<HideConfig>,
     /// In which ways clients may say who they are.
     pub sasl: SaslConfig,
+    /// Who says what access tokens mean. Without it none are taken.
+    pub oauth: Option<OAuthConfig>,
+    /// Whose certificates are taken in place of a password. Without it clients are not asked for any.
+    pub client_certificates: Option<CertificatesConfig>,
 }
 
 impl Default for Config {
@@ -89,6 +95,8 @@ impl Default for Config {
             passwords: PasswordsConfig::default(),
             imap_hide: Vec::new(),
             sasl: SaslConfig::default(),
+            oauth: None,
+            client_certificates: None,
         }
     }
 }
@@ -112,6 +120,10 @@ impl Config {
         if !self.postmaster.is_empty() {
             Address::parse(&self.postmaster).map_err(ConfigProblem::Postmaster)?;
         }
+        let mapped = self.client_certificates.iter().flat_map(|config| config.accounts.keys());
+        if let Some(wrong) = mapped.into_iter().find(|key| !auth::is_fingerprint(key)) {
+            return Err(ConfigProblem::Fingerprint(wrong.clone()));
+        }
         if self.passwords.scram_iterations < sasl::scram::MIN_ITERATIONS {
             return Err(ConfigProblem::Iterations);
         }
@@ -124,6 +136,11 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// The authorities that clients' certificates must be signed by.
+    pub(crate) fn client_ca(&self) -> Option<&Path> {
+        self.client_certificates.as_ref().map(|config| config.ca.as_path())
     }
 
     /// What the store is opened with.
@@ -157,6 +174,9 @@ pub enum ConfigProblem {
     /// Nothing of IMAP that could be hidden has this name.
     #[error("`imap_hide`: `{0}` is no capability that can be hidden")]
     Capability(String),
+    /// No certificate could be told by it.
+    #[error("`client_certificates.accounts`: `{0}` is no SHA-256 of a certificate in hexadecimal")]
+    Fingerprint(String),
     /// Passwords would be found too easily.
     #[error("`passwords.scram_iterations` is less than {}", sasl::scram::MIN_ITERATIONS)]
     Iterations,

@@ -17,7 +17,7 @@ use proto::mda::{
 use tonic::{Request, Response, Status, Streaming, codegen::BoxStream};
 
 use crate::{
-    auth::{Authenticator, Client, MAX_PASSWORD},
+    auth::{self, Authenticator, Client, MAX_PASSWORD},
     metrics::{Metrics, Protocol},
     recipients::{self, Recipients, ResolveError},
     status::status,
@@ -103,7 +103,21 @@ impl<S: MailStore> DirectoryService<S> {
         })
     }
 
-    async fn password(&self, account: Option<&store::Account>, password: &str) -> Result<Password, Status> {
+    async fn password(
+        &self,
+        account: Option<&store::Account>,
+        password: &str,
+        hash: &str,
+    ) -> Result<Password, Status> {
+        if !hash.is_empty() {
+            if !password.is_empty() {
+                return Err(Status::invalid_argument(
+                    "a password and a hash of one: only one of them counts",
+                ));
+            }
+            let hash = auth::import(hash).map_err(|error| Status::invalid_argument(error.to_string()))?;
+            return Ok(Password { hash, scram: None });
+        }
         if password.is_empty() {
             return Err(Status::invalid_argument("the password is empty"));
         }
@@ -173,13 +187,13 @@ impl<S: MailStore> Directory for DirectoryService<S> {
         &self,
         request: Request<CreateAccountRequest>,
     ) -> Result<Response<Account>, Status> {
-        let CreateAccountRequest { address, password } = request.into_inner();
+        let CreateAccountRequest { address, password, password_hash } = request.into_inner();
         let address = account_name(&address)?;
         let name = address.key();
         if self.store.account_by_address(&name).map_err(|error| status(&error))?.is_some() {
             return Err(Status::already_exists(format!("there is an account {name} already")));
         }
-        let password = self.password(None, &password).await?;
+        let password = self.password(None, &password, &password_hash).await?;
         let domain = address.domain().ascii().to_owned();
         let account = self
             .store
@@ -215,9 +229,9 @@ impl<S: MailStore> Directory for DirectoryService<S> {
         &self,
         request: Request<SetPasswordRequest>,
     ) -> Result<Response<SetPasswordResponse>, Status> {
-        let SetPasswordRequest { address, password } = request.into_inner();
+        let SetPasswordRequest { address, password, password_hash } = request.into_inner();
         let account = self.account(&address)?;
-        let password = self.password(Some(&account), &password).await?;
+        let password = self.password(Some(&account), &password, &password_hash).await?;
         self.store.set_password(account.id, password, None).await.map_err(|error| status(&error))?;
         tracing::info!(account = account.name, "password changed");
         Ok(Response::new(SetPasswordResponse {}))

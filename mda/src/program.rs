@@ -10,7 +10,11 @@ use service::{
     tls::PublicIdentity,
 };
 
-use crate::{auth::Authenticator, config::Config, tools};
+use crate::{
+    auth::{Authenticator, Tokens},
+    config::Config,
+    tools,
+};
 
 /// Runs the MDA with the process' command line.
 pub fn main() -> ExitCode {
@@ -37,7 +41,9 @@ impl Program for Mda {
     fn check(config: &Config) -> Result<(), AnyError> {
         config.validate()?;
         Authenticator::check_costs(&config.passwords)?;
-        config.tls.as_ref().map(PublicIdentity::load).transpose()?;
+        let identity = |tls| PublicIdentity::with_clients(tls, config.client_ca());
+        config.tls.as_ref().map(identity).transpose()?;
+        config.oauth.as_ref().map(Tokens::new).transpose()?;
         server::identity(&config.grpc)?;
         Ok(())
     }

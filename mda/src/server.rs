@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 
 use self::listeners::Listeners;
 use crate::{
-    auth::{AuthError, Authenticator, Decoy},
+    auth::{AuthError, Authenticator, Decoy, Tokens, TokensError},
     config::{Config, ConfigProblem},
     delivery::DeliveryService,
     directory::DirectoryService,
@@ -86,6 +86,9 @@ pub enum BuildError {
     /// The mail store cannot be opened.
     #[error("cannot open the mail store: {0}")]
     Store(#[from] StoreError),
+    /// Access tokens cannot be asked about.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// Passwords cannot be checked.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -108,7 +111,9 @@ pub enum RunError {
 /// Opens the store and binds every listener. What can be loaded again is registered with `reload`.
 pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> Result<Service, BuildError> {
     config.validate()?;
-    let tls = config.tls.as_ref().map(PublicIdentity::load).transpose()?;
+    let identity = |tls| PublicIdentity::with_clients(tls, config.client_ca());
+    let tls = config.tls.as_ref().map(identity).transpose()?;
+    let tokens = config.oauth.as_ref().map(Tokens::new).transpose()?;
     let identity = grpc::identity(&config.grpc)?;
     // Ports first: a second process must fail on them before it touches the store.
     let listen_metrics = ListenMetrics::register(&mut registry);
@@ -120,7 +125,13 @@ pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> R
     let metrics = Metrics::register(&mut registry);
     let store = open_store(&config).await?;
     let decoy = Decoy::load(&config.data_dir).map_err(|error| AuthError::Unavailable(error.to_string()))?;
-    let authenticator = Authenticator::new(store.clone(), &config.passwords, &config.sasl, decoy)?;
+    let mut authenticator = Authenticator::new(store.clone(), &config.passwords, &config.sasl, decoy)?;
+    if let Some(tokens) = tokens {
+        authenticator = authenticator.taking(tokens);
+    }
+    if let Some(certificates) = &config.client_certificates {
+        authenticator = authenticator.mapping(&certificates.accounts);
+    }
     let recipients = Recipients::new(store.clone(), &config.postmaster).map_err(ConfigProblem::Postmaster)?;
     let recipients = recipients.separated_by(&config.subaddress.separator);
     let acceptor = tls.as_ref().map(PublicIdentity::acceptor);

@@ -175,7 +175,11 @@ impl TestService {
     }
 
     pub(crate) async fn create_account(&self, address: &str, password: &str) {
-        let request = CreateAccountRequest { address: address.to_owned(), password: password.to_owned() };
+        let request = CreateAccountRequest {
+            address: address.to_owned(),
+            password: password.to_owned(),
+            ..CreateAccountRequest::default()
+        };
         self.directory(Role::Operator).await.create_account(request).await.unwrap();
     }
 }

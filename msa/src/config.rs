@@ -1,6 +1,7 @@
 //! What an operator can set: `msa --print-config` shows all of it with its defaults.
 
 use std::net::{Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use service::config::{
@@ -23,6 +24,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// The certificate that mail programs see. Nobody can log in without it.
     pub tls: Option<TlsConfig>,
+    /// Whose certificates are taken in place of a password. Without it mail programs are not asked for any.
+    pub client_certificates: Option<CertificatesConfig>,
     /// Submission with STARTTLS (RFC 6409).
     pub submission: SubmissionConfig,
     /// Submission over TLS (RFC 8314).
@@ -44,12 +47,28 @@ impl Default for Config {
             grpc: GrpcConfig::on_port(7587),
             http: HttpConfig::on_port(8587),
             tls: None,
+            client_certificates: None,
             submission: SubmissionConfig::default(),
             submissions: SubmissionsConfig::default(),
             mta: PeerConfig::at(["localhost:7025"]),
             directory: PeerConfig::at(["localhost:7143"]),
             limits: Limits::default(),
         }
+    }
+}
+
+/// Certificates of mail programs. The directory knows whose they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificatesConfig {
+    /// PEM file with the authorities that they must be signed by.
+    pub ca: PathBuf,
+}
+
+impl Config {
+    /// The authorities that mail programs' certificates must be signed by.
+    pub(crate) fn client_ca(&self) -> Option<&Path> {
+        self.client_certificates.as_ref().map(|config| config.ca.as_path())
     }
 }
 

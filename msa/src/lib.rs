@@ -18,6 +18,6 @@ mod session;
 mod submission;
 mod submit_rpc;
 
-pub use config::{Config, Limits, SubmissionConfig, SubmissionsConfig};
+pub use config::{CertificatesConfig, Config, Limits, SubmissionConfig, SubmissionsConfig};
 pub use program::{main, main_from};
 pub use server::{BuildError, Msa, build};

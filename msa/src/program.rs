@@ -23,7 +23,7 @@ impl Program for MsaProgram {
         Domain::parse(&config.hostname).map_err(BuildError::Hostname)?;
         server::identity(&config.grpc)?;
         match &config.tls {
-            Some(tls) => drop(PublicIdentity::load(tls)?),
+            Some(tls) => drop(PublicIdentity::with_clients(tls, config.client_ca())?),
             None if config.submission.listen.is_empty() && config.submissions.listen.is_empty() => {}
             None => return Err(BuildError::NoCertificate.into()),
         }

@@ -145,7 +145,8 @@ fn bind_smtp(
     metrics: &ListenMetrics,
     context: &Context,
 ) -> Result<Vec<Port>, BuildError> {
-    let acceptor = config.tls.as_ref().map(|tls| acceptor(tls, None, &context.reload)).transpose()?;
+    let acceptor =
+        config.tls.as_ref().map(|tls| acceptor(tls, config.client_ca(), &context.reload)).transpose()?;
     let options = |starttls| Options {
         session: Arc::new(smtp::server::Config {
             max_message_size: *config.limits.message_size,

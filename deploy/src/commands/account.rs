@@ -54,6 +54,8 @@ enum AccountCommand {
   waypost account add carol@example.test
   waypost account add carol@example.test --password -
 
+  waypost account add carol@example.test --hash '{BLF-CRYPT}$2y$…'
+
 Without a password one is made and printed. `--password -` asks for it on the terminal, or reads a line from standard \
 input.")]
 struct Add {
@@ -62,6 +64,9 @@ struct Add {
     /// Its password, or `-` to be asked; others on this machine can see what stands on a command line
     #[arg(long, env = "WAYPOST_PASSWORD", hide_env_values = true)]
     password: Option<String>,
+    /// In place of a password: a hash that another system has made, such as `{BLF-CRYPT}$2y$…`
+    #[arg(long, conflicts_with = "password")]
+    hash: Option<String>,
     #[command(flatten)]
     pipeline: pipeline::Arguments,
 }
@@ -90,6 +95,9 @@ struct SetPassword {
     /// The new password, or `-` to be asked; others on this machine can see what stands on a command line
     #[arg(long, env = "WAYPOST_PASSWORD", hide_env_values = true)]
     password: Option<String>,
+    /// In place of a password: a hash that another system has made, such as `{BLF-CRYPT}$2y$…`
+    #[arg(long, conflicts_with = "password")]
+    hash: Option<String>,
     #[command(flatten)]
     pipeline: pipeline::Arguments,
 }
@@ -139,11 +147,16 @@ async fn add(arguments: Add, console: Console) -> Result<(), Failure> {
     let pipeline = Pipeline::find(&arguments.pipeline)?;
     let address = arguments.address;
     let (password, generated) = match arguments.password.as_deref() {
+        None if arguments.hash.is_some() => (String::new(), false),
         None => (secrets::generate()?, true),
         Some("-") => (secrets::ask_for_new(&address)?, false),
         Some(given) => (given.to_owned(), false),
     };
-    let request = CreateAccountRequest { address: address.clone(), password: password.clone() };
+    let request = CreateAccountRequest {
+        address: address.clone(),
+        password: password.clone(),
+        password_hash: arguments.hash.unwrap_or_default(),
+    };
     directory(&pipeline)
         .await?
         .create_account(request)
@@ -218,12 +231,17 @@ async fn set_password(arguments: SetPassword, console: Console) -> Result<(), Fa
     let pipeline = Pipeline::find(&arguments.pipeline)?;
     let address = arguments.address;
     let password = match arguments.password.as_deref() {
+        None if arguments.hash.is_some() => String::new(),
         None | Some("-") => secrets::ask_for_new(&address)?,
         Some(given) => given.to_owned(),
     };
     directory(&pipeline)
         .await?
-        .set_password(SetPasswordRequest { address: address.clone(), password })
+        .set_password(SetPasswordRequest {
+            address: address.clone(),
+            password,
+            password_hash: arguments.hash.unwrap_or_default(),
+        })
         .await
         .map_err(|error| status(format!("cannot set the password of {address}"), &error))?;
     console.note(format_args!("{address} has a new password"));

@@ -15,6 +15,8 @@ pub struct Exchange {
     inner: sasl::Exchange,
     /// Whom the client has said to be; empty before that.
     username: String,
+    /// It is refused, and has yet to take note.
+    refused: bool,
 }
 
 /// How an exchange goes on.
@@ -57,8 +59,13 @@ impl Authenticator {
         match sasl::Exchange::start(mechanism, Context { bindings, offer }, initial) {
             Ok((exchange, step)) => {
                 let username = String::new();
-                let mut exchange =
-                    Exchange { authenticator: self.clone(), client, inner: exchange, username };
+                let mut exchange = Exchange {
+                    authenticator: self.clone(),
+                    client,
+                    inner: exchange,
+                    username,
+                    refused: false,
+                };
                 let progress = exchange.step(step).await?;
                 Ok((exchange, progress))
             }
@@ -71,6 +78,7 @@ impl Exchange {
     /// Takes what the client has said.
     pub async fn respond(&mut self, response: &[u8]) -> Result<Progress, SaslError> {
         match self.inner.respond(response) {
+            Err(_) if self.refused => Err(AuthError::Wrong.into()),
             Ok(step) => self.step(step).await,
             Err(error) => {
                 let mechanism = self.inner.mechanism();
@@ -130,7 +138,11 @@ impl Exchange {
                 Ok(account) => Ok(Progress::Done(Box::new(account))),
                 Err(refusal) => Err(self.refuse(refusal).await.into()),
             },
-            Claim::Token { .. } | Claim::Certificate { .. } => Err(SaslError::Mechanism),
+            Claim::Token { username, token } => self.token(username, &token).await,
+            Claim::Certificate { username } => match self.certificate(username) {
+                Ok(account) => Ok(Progress::Done(Box::new(account))),
+                Err(refusal) => Err(self.refuse(refusal).await.into()),
+            },
         }
     }
 
@@ -153,6 +165,67 @@ impl Exchange {
             self.authenticator.inner.uses.lock().note(account.id, &known.name);
         }
         Ok(account)
+    }
+
+    async fn token(&mut self, username: Option<String>, token: &str) -> Result<Progress, SaslError> {
+        self.username = username.unwrap_or_default();
+        let refusal = match self.token_owner(token).await {
+            Ok(account) => return Ok(Progress::Done(Box::new(account))),
+            Err(refusal) => refusal,
+        };
+        match self.refuse(refusal).await {
+            // Told in the mechanism's own words first (RFC 7628 §3.2.2).
+            AuthError::Wrong => {
+                self.refused = true;
+                self.inner.refuse().map(Progress::Challenge).ok_or(AuthError::Wrong.into())
+            }
+            error => Err(error.into()),
+        }
+    }
+
+    /// The account whose token this is, if it is the one that the client names.
+    async fn token_owner(&self, token: &str) -> Result<Account, Refusal> {
+        let user = fold(&self.username);
+        let authenticator = &self.authenticator;
+        let tokens = authenticator.tokens.as_ref();
+        let tokens = tokens.ok_or_else(|| AuthError::Unavailable("nobody knows tokens".to_owned()))?;
+        authenticator.check_network(&self.client)?;
+        let named = |owner: &str| self.username.is_empty() || fold(owner) == user;
+        if let Some((owner, hash)) = tokens.recall(token).filter(|(owner, _)| named(owner)) {
+            let account = authenticator.account(&fold(&owner))?;
+            if let Some(account) = account.filter(|account| account.password.hash == hash) {
+                return Ok(account);
+            }
+        }
+        authenticator.check_user(&user)?;
+        let good = tokens.ask(token).await.map_err(AuthError::Unavailable)?;
+        let Some(good) = good else {
+            return Err(authenticator.failed(&user, &self.client, "the token is not valid"));
+        };
+        if !named(&good.user) {
+            return Err(authenticator.failed(&user, &self.client, "the token is another's"));
+        }
+        let Some(account) = authenticator.account(&fold(&good.user))? else {
+            return Err(authenticator.failed(&user, &self.client, "the token's owner has no account"));
+        };
+        tokens.remember(token, &good, &account.password.hash);
+        Ok(account)
+    }
+
+    /// The account whose certificate the client has shown, if it is the one that it names.
+    fn certificate(&mut self, username: Option<String>) -> Result<Account, Refusal> {
+        self.username = username.unwrap_or_default();
+        let user = fold(&self.username);
+        let authenticator = &self.authenticator;
+        authenticator.check_network(&self.client)?;
+        let mut accounts = authenticator.certified(&self.client)?;
+        accounts.retain(|account| self.username.is_empty() || account.name == user);
+        match accounts.pop() {
+            Some(account) if accounts.iter().all(|other| other.id == account.id) => Ok(account),
+            _ => {
+                Err(authenticator.failed(&user, &self.client, "the certificate is not that account's alone"))
+            }
+        }
     }
 
     async fn refuse(&self, refusal: Refusal) -> AuthError {

@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{AuthError, secret::Salt};
+use super::{AuthError, foreign, secret::Salt};
 use crate::config::PasswordsConfig;
 use crate::store::{Password, ScramKeys};
 
@@ -123,6 +123,10 @@ fn hash(argon2: &Argon2<'_>, password: &str) -> Result<String, AuthError> {
 }
 
 fn verify(argon2: &Argon2<'_>, password: &str, stored: &str) -> Result<bool, AuthError> {
+    if let Some(checked) = foreign::verify(password, stored) {
+        return checked
+            .map_err(|error| AuthError::Unavailable(format!("stored password hash is unreadable: {error}")));
+    }
     let stored = PasswordHash::new(stored)
         .map_err(|error| AuthError::Unavailable(format!("stored password hash is unreadable: {error}")))?;
     // Compares in constant time.

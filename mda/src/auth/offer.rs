@@ -16,6 +16,10 @@ pub(super) struct Offers(SaslConfig);
 pub(super) struct Possible {
     /// Some account has keys for SCRAM.
     pub(super) scram: bool,
+    /// Access tokens can be asked about.
+    pub(super) tokens: bool,
+    /// The client's certificate is somebody's.
+    pub(super) certificate: bool,
 }
 
 impl Offers {
@@ -45,7 +49,8 @@ fn works(mechanism: Mechanism, client: &Client, possible: Possible) -> bool {
     let tls = client.tls.as_ref();
     match mechanism {
         Mechanism::Plain | Mechanism::Login => true,
-        Mechanism::OAuthBearer | Mechanism::XOAuth2 | Mechanism::External => false,
+        Mechanism::OAuthBearer | Mechanism::XOAuth2 => possible.tokens,
+        Mechanism::External => possible.certificate,
         scram => {
             let binds = scram.scram().is_some_and(|(_, binds)| binds);
             possible.scram && (!binds || tls.is_some_and(|tls| !tls.bindings.is_empty()))

@@ -1,5 +1,6 @@
 mod app_passwords;
 mod scram;
+mod without_passwords;
 
 use std::time::Duration;
 

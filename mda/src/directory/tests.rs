@@ -19,7 +19,11 @@ async fn create(
     address: &str,
     password: &str,
 ) -> Result<Account, Status> {
-    let request = CreateAccountRequest { address: address.to_owned(), password: password.to_owned() };
+    let request = CreateAccountRequest {
+        address: address.to_owned(),
+        password: password.to_owned(),
+        ..CreateAccountRequest::default()
+    };
     directory.create_account(Request::new(request)).await.map(Response::into_inner)
 }
 
@@ -114,7 +118,11 @@ async fn a_password_is_changed_and_an_account_removed_under_its_name_only() {
     let (_store, directory) = setup();
     create(&directory, "bob@example.test", "secret").await.unwrap();
     let change = |address: &str| {
-        Request::new(SetPasswordRequest { address: address.to_owned(), password: "new".to_owned() })
+        Request::new(SetPasswordRequest {
+            address: address.to_owned(),
+            password: "new".to_owned(),
+            ..SetPasswordRequest::default()
+        })
     };
     assert_eq!(directory.set_password(change("eve@example.test")).await.unwrap_err().code(), Code::NotFound);
     directory.set_password(change("bob@example.test")).await.unwrap();

@@ -123,7 +123,11 @@ async fn make_account(
 ) -> Result<ReadyAccount, Failure> {
     let address = wanted.address.clone();
     let cannot_keep = || format!("cannot use {}", kept.path().display());
-    let request = CreateAccountRequest { address: address.clone(), password: wanted.password.clone() };
+    let request = CreateAccountRequest {
+        address: address.clone(),
+        password: wanted.password.clone(),
+        ..CreateAccountRequest::default()
+    };
     let before = kept.password(&address).explain(cannot_keep)?;
     if wanted.generated {
         // Before the account is made: otherwise it could be there with a password that nobody ever saw.
