@@ -56,7 +56,7 @@ pub(crate) enum Command {
     Queue(queue::Arguments),
     /// Look into mailboxes
     Mailbox(mailbox::Arguments),
-    /// Verify the mail store
+    /// Verify the mail store, and take backups of it
     Store(store::Arguments),
     /// Run one service; `waypost up` starts its services so
     #[command(hide = true)]

@@ -1,15 +1,19 @@
 //! `Store`: what operators do with the store as a whole.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use proto::mda::{CheckProgress, CheckRequest, CheckResponse, check_response, store_server::Store};
-use tokio::sync::{Semaphore, mpsc};
+use proto::mda::{
+    BackupRequest, BackupResponse, CheckProgress, CheckRequest, CheckResponse, backup_response,
+    check_response, store_server::Store,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
 use crate::status::status;
-use crate::store::{CheckOptions, CheckReport, LocalStore, StoreError};
+use crate::store::{BackupReport, CheckOptions, CheckReport, LocalStore, StoreError};
 
 #[cfg(test)]
 mod tests;
@@ -21,12 +25,19 @@ const WAITING: usize = 16;
 pub(crate) struct StoreService {
     store: LocalStore,
     /// One at a time: each reads all that there is.
-    checking: Arc<Semaphore>,
+    working: Arc<Semaphore>,
 }
 
 impl StoreService {
     pub(crate) fn new(store: LocalStore) -> Self {
-        Self { store, checking: Arc::new(Semaphore::new(1)) }
+        Self { store, working: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+impl StoreService {
+    fn turn(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let turn = Arc::clone(&self.working).try_acquire_owned();
+        turn.map_err(|_| Status::resource_exhausted("another check or backup is under way"))
     }
 }
 
@@ -36,40 +47,60 @@ impl Store for StoreService {
         &self,
         request: Request<CheckRequest>,
     ) -> Result<Response<BoxStream<CheckResponse>>, Status> {
+        use check_response::Response as Told;
         let CheckRequest { bodies, rebuild } = request.into_inner();
-        let turn = Arc::clone(&self.checking)
-            .try_acquire_owned()
-            .map_err(|_| Status::resource_exhausted("another check is under way"))?;
+        let turn = self.turn()?;
         let (answers, stream) = mpsc::channel(WAITING);
+        let answer = |response| CheckResponse { response: Some(response) };
         let store = self.store.clone();
         tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let told = store.check(CheckOptions { bodies, rebuild }, &mut |now| {
+            let checked = store.check(CheckOptions { bodies, rebuild }, &mut |now| {
                 let progress = CheckProgress { stage: now.stage.to_owned(), done: now.done };
-                send(&answers, check_response::Response::Progress(progress))
+                send(&answers, Ok(answer(Told::Progress(progress))))
             });
-            let _ = match told {
-                Ok(report) => {
-                    log(&report);
-                    send(&answers, check_response::Response::Report(report.into()))
-                }
-                Err(error) => answers.blocking_send(Err(status(&error))).map_err(gone),
-            };
+            let told = checked.map(|report| {
+                log(&report);
+                answer(Told::Report(report.into()))
+            });
+            // Whoever asked may be gone.
+            let _ = send(&answers, told.map_err(|error| status(&error)));
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn backup(
+        &self,
+        request: Request<BackupRequest>,
+    ) -> Result<Response<BoxStream<BackupResponse>>, Status> {
+        use backup_response::Response as Told;
+        let BackupRequest { folder, link } = request.into_inner();
+        let folder = PathBuf::from(folder);
+        if !folder.is_absolute() {
+            return Err(Status::invalid_argument("the folder is no absolute path"));
+        }
+        let turn = self.turn()?;
+        let (answers, stream) = mpsc::channel(WAITING);
+        let answer = |response| BackupResponse { response: Some(response) };
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let taken =
+                store.backup(&folder, link, &mut |octets| send(&answers, Ok(answer(Told::Octets(octets)))));
+            let told = taken.map(|report| {
+                let BackupReport { segments, octets, added, damaged } = report;
+                tracing::info!(folder = %folder.display(), segments, octets, added, "backup taken");
+                answer(Told::Report(proto::mda::BackupReport { segments, octets, added, damaged }))
+            });
+            let _ = send(&answers, told.map_err(|error| status(&error)));
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 }
 
-fn send(
-    answers: &mpsc::Sender<Result<CheckResponse, Status>>,
-    response: check_response::Response,
-) -> Result<(), StoreError> {
-    answers.blocking_send(Ok(CheckResponse { response: Some(response) })).map_err(gone)
-}
-
-/// Whoever asked has gone: the work ends.
-fn gone<T>(_: T) -> StoreError {
-    StoreError::Busy
+/// Fails if whoever asked has gone: the work ends.
+fn send<T>(answers: &mpsc::Sender<Result<T, Status>>, answer: Result<T, Status>) -> Result<(), StoreError> {
+    answers.blocking_send(answer).map_err(|_| StoreError::Busy)
 }
 
 fn log(report: &CheckReport) {

@@ -211,6 +211,7 @@ fn access() -> Access {
         ("/waypost.mda.v1.Mailbox/Status", OPERATOR),
         ("/waypost.mda.v1.Mailbox/Locate", OPERATOR),
         ("/waypost.mda.v1.Store/Check", OPERATOR),
+        ("/waypost.mda.v1.Store/Backup", OPERATOR),
     ])
 }
 

@@ -1,5 +1,6 @@
 //! `mda check`, `mda rebuild` and their like: work on the folder of a store that no service has open.
 
+mod backup;
 mod check;
 mod progress;
 mod rebuild;
@@ -32,6 +33,10 @@ enum Tool {
     Check(check::Arguments),
     /// Make accounts, mailboxes and messages anew from the journal; loses no message
     Rebuild(rebuild::Arguments),
+    /// Copy the store into a folder, or bring the copy in it up to date
+    Backup(backup::Arguments),
+    /// Make a store of a backup
+    Restore(backup::RestoreArguments),
 }
 
 /// Where the store is.
@@ -47,24 +52,28 @@ impl Tool {
         match self {
             Self::Check(_) => "check",
             Self::Rebuild(_) => "rebuild",
-        }
-    }
-
-    fn store(&self) -> &StoreArguments {
-        match self {
-            Self::Check(arguments) => &arguments.store,
-            Self::Rebuild(arguments) => &arguments.store,
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
         }
     }
 
     fn load(&self) -> Result<Config, AnyError> {
-        Ok(config::load(&self.store().config, "mda")?)
+        let store = match self {
+            Self::Check(arguments) => &arguments.store,
+            Self::Rebuild(arguments) => &arguments.store,
+            Self::Backup(arguments) => &arguments.store,
+            // There is no service yet.
+            Self::Restore(_) => return Ok(Config::default()),
+        };
+        Ok(config::load(&store.config, "mda")?)
     }
 
     fn run(&self, config: &Config) -> Result<Outcome, AnyError> {
         match self {
             Self::Check(arguments) => check::run(arguments, config),
             Self::Rebuild(_) => rebuild::run(config),
+            Self::Backup(arguments) => backup::run(arguments, config),
+            Self::Restore(arguments) => backup::run_restore(arguments),
         }
     }
 }

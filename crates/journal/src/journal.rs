@@ -4,7 +4,7 @@ use std::{
     fs,
     ops::{ControlFlow, Range},
     path::Path,
-    sync::{Arc, mpsc},
+    sync::{Arc, atomic::AtomicUsize, mpsc},
     thread::{self, JoinHandle},
 };
 
@@ -23,6 +23,7 @@ use crate::{
     file::sync_directory,
     follower::Follower,
     format::{MAX_EXTENT_BYTES, SEGMENT_HEADER},
+    held::{self, Held},
     liveness::Liveness,
     lock::DirectoryLock,
     position::{Position, SegmentId},
@@ -82,6 +83,8 @@ pub(crate) struct Shared<T> {
     /// Bytes that body writers may put on their way.
     pub(crate) streaming: Arc<Semaphore>,
     pub(crate) reclaiming: Mutex<()>,
+    /// Those who hold the segments, or are about to.
+    pub(crate) holders: AtomicUsize,
 }
 
 impl<T: Send + 'static> Journal<T> {
@@ -118,8 +121,15 @@ impl<T: Send + 'static> Journal<T> {
             })?,
         ];
         let streaming = Arc::new(Semaphore::new(config.max_streaming_bytes));
-        let shared =
-            Arc::new(Shared { config, segments, queue, liveness, streaming, reclaiming: Mutex::new(()) });
+        let shared = Arc::new(Shared {
+            config,
+            segments,
+            queue,
+            liveness,
+            streaming,
+            reclaiming: Mutex::new(()),
+            holders: AtomicUsize::new(0),
+        });
         Ok((Self { owner: Arc::new(Owner { shared, threads: Mutex::new(threads) }) }, recovered.report))
     }
 
@@ -309,6 +319,12 @@ impl<T: Send + 'static> Journal<T> {
                 Step::Seal { .. } | Step::End => return Ok(()),
             }
         }
+    }
+
+    /// The files as of now, for a copy: until it is dropped none of them is removed, and reclaiming is
+    /// [busy](Error::Busy). Everything that was appended before is in them.
+    pub fn hold(&self) -> Result<Held<'_>, Error> {
+        held::hold(self.shared())
     }
 
     /// The owner's notes of what lives; the same as the follower was given.

@@ -36,7 +36,7 @@
 //! The public types stand in `config`, `record`, `position`, `body`, `error`, `follower`, `liveness`, `append`,
 //! `body_writer` and `journal`. Behind them: `queue` (what waits), `committer`, `gather`, `batch` and `active` (writing),
 //! `applier` (following), `segments`, `file` and `read` (files), `format`, `scanner` and `blank` (bytes), `recover` and
-//! `tail` (opening), `reclaim`, `space` and `lock`.
+//! `tail` (opening), `reclaim`, `held`, `space` and `lock`.
 
 mod active;
 mod append;
@@ -54,6 +54,7 @@ mod file;
 mod follower;
 mod format;
 mod gather;
+mod held;
 mod journal;
 mod liveness;
 mod lock;
@@ -77,6 +78,7 @@ pub use body_writer::BodyWriter;
 pub use config::{Config, OnCorruption};
 pub use error::Error;
 pub use follower::{Follower, FollowerError};
+pub use held::{Held, HeldSegment};
 pub use journal::Journal;
 pub use liveness::Liveness;
 pub use position::{Position, SegmentId};

@@ -1,6 +1,9 @@
 //! Getting the space of dead records back.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
 
@@ -79,6 +82,9 @@ pub(crate) fn reclaim<T: Send + 'static>(
     id: SegmentId,
     mut decide: impl FnMut(&Entry) -> Verdict,
 ) -> Result<Reclaimed, Error> {
+    if shared.holders.load(Ordering::Relaxed) > 0 {
+        return Err(Error::Busy { segment: id, reason: "the segments are being copied" });
+    }
     let _one_at_a_time = shared.reclaiming.lock();
     removable(shared, id)?;
     // The owner can decide only about what it knows of.

@@ -4,6 +4,7 @@ mod appending;
 mod bodies;
 mod corruption;
 mod crashes;
+mod holding;
 mod opening;
 mod reclaiming;
 mod resources;

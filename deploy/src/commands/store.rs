@@ -1,6 +1,9 @@
 //! `waypost store`: the mail store as a whole.
 
+mod backup;
 mod check;
+
+use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::Subcommand;
 use proto::mda::store_client::StoreClient;
@@ -11,6 +14,7 @@ use crate::failure::Failure;
 use crate::pipeline::{self, Pipeline};
 
 const EXAMPLES: &str = "Examples:
+  waypost store backup /backups/mail
   waypost store check --bodies";
 
 /// What the command line says.
@@ -25,12 +29,24 @@ pub(crate) struct Arguments {
 enum StoreCommand {
     /// Verify that accounts, mailboxes, messages and the journal fit together
     Check(check::Arguments),
+    /// Copy the store into a folder, or bring the copy in it up to date
+    Backup(backup::Arguments),
 }
 
 /// Does it.
 pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Failure> {
     match arguments.command {
         StoreCommand::Check(arguments) => check::run(arguments, console).await,
+        StoreCommand::Backup(arguments) => backup::run(arguments, console).await,
+    }
+}
+
+/// On a terminal, one line that changes.
+fn tell(line: &str) {
+    let mut terminal = io::stderr().lock();
+    if terminal.is_terminal() {
+        let _ = write!(terminal, "\r{line}\x1b[K");
+        let _ = terminal.flush();
     }
 }
 

@@ -23,3 +23,28 @@ async fn a_running_store_tells_that_nothing_is_wrong() {
     assert!(progress > 3);
     service.stop().await;
 }
+
+#[tokio::test]
+async fn a_running_store_is_backed_up() {
+    use proto::mda::{BackupRequest, backup_response::Response};
+    let service = TestService::start().await;
+    service.create_account("alice@example.test", "secret").await;
+    let mut store = service.store(Role::Operator).await;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("backup").display().to_string();
+    let mut answers = store.backup(BackupRequest { folder, link: false }).await.unwrap().into_inner();
+    let mut report = None;
+    while let Some(answer) = answers.message().await.unwrap() {
+        if let Some(Response::Report(told)) = answer.response {
+            report = Some(told);
+        }
+    }
+    assert_eq!(report.unwrap().segments, 1);
+    let to = crate::store::StoreConfig::new(dir.path().join("mail"));
+    crate::store::restore(&dir.path().join("backup"), to.clone(), |_, _| ()).unwrap();
+    let (restored, _) = crate::store::LocalStore::open(to).unwrap();
+    crate::store::tests::assert_sound(&restored);
+    let relative = store.backup(BackupRequest { folder: "backup".to_owned(), link: false }).await;
+    assert_eq!(relative.unwrap_err().code(), tonic::Code::InvalidArgument);
+    service.stop().await;
+}

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod aliases;
+mod backups;
 mod check;
 pub(crate) mod crash;
 mod deliveries;

@@ -10,7 +10,9 @@ fn run(dir: &TempDir, words: &[&str]) -> Result<Outcome, String> {
     fs::write(&config, format!("data_dir = {:?}\n", dir.path().join("mail"))).unwrap();
     let mut line = vec![OsString::from("mda")];
     line.extend(words.iter().map(Into::into));
-    line.extend([OsString::from("--config"), config.into()]);
+    if words[0] != "restore" {
+        line.extend([OsString::from("--config"), config.into()]);
+    }
     assert!(is_tool(&line[1]));
     let tool = CommandLine::try_parse_from(line).unwrap().tool;
     let config = tool.load().unwrap();
@@ -44,6 +46,19 @@ async fn a_sound_store_is_checked_and_rebuilt() {
     fs::remove_dir_all(dir.path().join("mail/state")).unwrap();
     assert_eq!(run(&dir, &["rebuild"]), Ok(Outcome::Well));
     assert_eq!(run(&dir, &["check", "--rebuild"]), Ok(Outcome::Well));
+}
+
+#[tokio::test]
+async fn a_backup_is_taken_and_restored() {
+    let dir = furnished().await;
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    for _ in 0..2 {
+        assert_eq!(run(&dir, &["backup", &path("backup")]), Ok(Outcome::Well));
+    }
+    fs::remove_dir_all(dir.path().join("mail")).unwrap();
+    assert_eq!(run(&dir, &["restore", &path("backup"), &path("mail")]), Ok(Outcome::Well));
+    assert_eq!(run(&dir, &["check", "--bodies", "--rebuild"]), Ok(Outcome::Well));
+    assert!(run(&dir, &["restore", &path("backup"), &path("mail")]).unwrap_err().contains("not empty"));
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! `waypost store check`.
 
-use std::io::{self, IsTerminal as _, Write as _};
-
 use proto::mda::{CheckReport, CheckRequest, check_response::Response};
 use serde::Serialize;
 
@@ -52,18 +50,15 @@ pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     let failed = |error| status("cannot check the store", &error);
     let request = CheckRequest { bodies, rebuild };
     let mut answers = store(&pipeline).await?.check(request).await.map_err(failed)?.into_inner();
-    let live = io::stderr().is_terminal();
     let mut report = None;
     while let Some(answer) = answers.message().await.map_err(failed)? {
         match answer.response {
-            Some(Response::Progress(now)) if live => tell(&format!("{}: {}", now.stage, now.done)),
-            Some(Response::Progress(_)) | None => {}
+            Some(Response::Progress(now)) => super::tell(&format!("{}: {}", now.stage, now.done)),
+            None => {}
             Some(Response::Report(told)) => report = Some(told),
         }
     }
-    if live {
-        tell("");
-    }
+    super::tell("");
     let report = report.ok_or_else(|| Failure::new("cannot check the store", "it ended without a report"))?;
     let found = report.found;
     if json {
@@ -76,13 +71,6 @@ pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     }
     Err(Failure::new("the store is not sound", format!("{found} found"))
         .advise("`mda rebuild` mends its rows"))
-}
-
-/// One line that changes.
-fn tell(line: &str) {
-    let mut terminal = io::stderr().lock();
-    let _ = write!(terminal, "\r{line}\x1b[K");
-    let _ = terminal.flush();
 }
 
 fn print(report: &CheckReport, console: Console) {

@@ -1,0 +1,98 @@
+//! A store made of a backup.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::files::{Source, copy};
+use super::manifest::Manifest;
+use super::{SEGMENTS, failed, sync_folder};
+use crate::store::{LocalStore, Opened, Result, StoreConfig, StoreError};
+
+/// What a store was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// When the backup was taken.
+    pub taken: Timestamp,
+    /// Octets of the journal.
+    pub octets: u64,
+    /// What opening the new store came to.
+    pub opened: Opened,
+}
+
+/// Makes the store of `config` of the backup in a folder: every file is verified against the list, the journal put into
+/// place, and all rows made anew from it. The store's folder must not exist, or be empty: nothing is ever replaced.
+///
+/// `tell` hears what is being done and how much of it was.
+pub fn restore(
+    from: &Path,
+    config: StoreConfig,
+    mut tell: impl FnMut(&'static str, u64) + Send + 'static,
+) -> Result<Restored> {
+    let manifest = Manifest::read(from)?.ok_or_else(|| StoreError::Io {
+        what: format!("cannot restore from {}", from.display()),
+        reason: "it holds no backup".to_owned(),
+    })?;
+    let to = config.dir.clone();
+    check_free(&to)?;
+    // Under another name until it is whole: what a crash leaves is not taken for a store.
+    let new = unfinished(&to)?;
+    if new.exists() {
+        fs::remove_dir_all(&new).map_err(failed("cannot remove", &new))?;
+    }
+    let segments = new.join(SEGMENTS);
+    fs::create_dir_all(&segments).map_err(failed("cannot make", &segments))?;
+    let mut octets = 0;
+    for (name, saved) in &manifest.files {
+        let path = from.join(SEGMENTS).join(name);
+        let target = segments.join(format!("{}.seg", saved.segment));
+        let mut file = File::create(&target).map_err(failed("cannot make", &target))?;
+        let crc = copy(Source { path: &path, octets: saved.octets }, &mut file)?;
+        if crc != saved.crc {
+            return Err(StoreError::Io {
+                what: format!("cannot restore {}", path.display()),
+                reason: "it is not what was backed up: its checksum is another".to_owned(),
+            });
+        }
+        file.sync_all().map_err(failed("cannot sync", &target))?;
+        octets += saved.octets;
+        tell("octets copied", octets);
+    }
+    sync_folder(&segments)?;
+    if to.exists() {
+        fs::remove_dir(&to).map_err(failed("cannot replace", &to))?;
+    }
+    fs::rename(&new, &to).map_err(failed("cannot put into place", &to))?;
+    sync_folder(new.parent().unwrap_or(Path::new(".")))?;
+    let opened = LocalStore::rebuild(config, move |records| tell("records replayed", records))?;
+    Ok(Restored { taken: manifest.taken, octets, opened })
+}
+
+fn check_free(to: &Path) -> Result<()> {
+    match fs::read_dir(to) {
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(StoreError::Io {
+                what: format!("cannot restore to {}", to.display()),
+                reason: "it is not empty".to_owned(),
+            }),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed("cannot list", to)(error)),
+    }
+}
+
+fn unfinished(to: &Path) -> Result<PathBuf> {
+    let name = to.file_name().ok_or_else(|| StoreError::Io {
+        what: format!("cannot restore to {}", to.display()),
+        reason: "it names no folder".to_owned(),
+    })?;
+    let mut name = name.to_owned();
+    name.push(".restoring");
+    let new = to.with_file_name(name);
+    if let Some(parent) = new.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent).map_err(failed("cannot make", parent))?;
+    }
+    Ok(new)
+}

@@ -1,0 +1,162 @@
+//! Backups: taken while the store serves, brought up to date, and made stores of again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::*;
+
+fn back_up(store: &LocalStore, folder: &Path, link: bool) -> BackupReport {
+    store.backup(folder, link, &mut |_| Ok(())).unwrap()
+}
+
+async fn backed_up(store: &LocalStore, folder: &Path) -> BackupReport {
+    let (store, folder) = (store.clone(), folder.to_owned());
+    tokio::task::spawn_blocking(move || back_up(&store, &folder, false)).await.unwrap()
+}
+
+fn restored(folder: &Path) -> Bed {
+    let dir = TempDir::new().unwrap();
+    let to = config(&dir.path().join("mail"));
+    let done = restore(folder, to.clone(), |_, _| ()).unwrap();
+    assert!(done.opened.damaged.is_empty());
+    Bed { store: LocalStore::open(to).unwrap().0, dir }
+}
+
+#[tokio::test]
+async fn a_restored_store_is_the_one_that_was_backed_up() {
+    let (bed, alice) = Bed::with_account().await;
+    for n in 0..30 {
+        deliver(&bed.store, alice, &format!("{n} {}", "x".repeat(6_000))).await;
+    }
+    let inbox = inbox(&bed.store, alice).id;
+    bed.store.store_flags(inbox, uids(&[5]), FlagChange::Add(seen()), None).await.unwrap();
+    bed.store.expunge(inbox, uids(&[1, 2]), false).await.unwrap();
+    let before = seen_by(&bed.store, alice).await;
+    let folder = TempDir::new().unwrap();
+    let report = backed_up(&bed.store, folder.path()).await;
+    assert!(report.segments > 2 && report.added == report.octets && report.damaged.is_empty(), "{report:?}");
+    deliver(&bed.store, alice, "later").await;
+    assert_eq!(seen_by(&restored(folder.path()).store, alice).await, before);
+}
+
+#[tokio::test]
+async fn a_second_backup_adds_what_is_new_and_drops_what_is_gone() {
+    let (bed, alice) = Bed::with_account().await;
+    for n in 0..30 {
+        deliver(&bed.store, alice, &format!("{n} {}", "x".repeat(6_000))).await;
+    }
+    let folder = TempDir::new().unwrap();
+    let first = backed_up(&bed.store, folder.path()).await;
+    let same = backed_up(&bed.store, folder.path()).await;
+    assert_eq!((same.octets, same.added), (first.octets, 0));
+
+    let inbox = inbox(&bed.store, alice).id;
+    bed.store.expunge(inbox, (1..=25).collect(), false).await.unwrap();
+    deliver(&bed.store, alice, &"y".repeat(60_000)).await;
+    let (store, segments) = (bed.store.clone(), bed.store.segments());
+    let reclaim =
+        move || segments.into_iter().filter(|segment| store.reclaim_segment(*segment).unwrap()).count();
+    assert!(tokio::task::spawn_blocking(reclaim).await.unwrap() > 1);
+    let second = backed_up(&bed.store, folder.path()).await;
+    assert!(second.octets < first.octets, "{first:?} {second:?}");
+    let files = std::fs::read_dir(folder.path().join("journal")).unwrap().count();
+    assert_eq!(files as u64, second.segments);
+    let before = seen_by(&bed.store, alice).await;
+    assert_eq!(seen_by(&restored(folder.path()).store, alice).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whatever_was_promised_before_is_in_a_backup_that_is_taken_meanwhile() {
+    let (bed, alice) = Bed::with_account().await;
+    let inbox = inbox(&bed.store, alice).id;
+    let promised = Arc::new(Mutex::new(BTreeSet::new()));
+    let changer = tokio::spawn({
+        let (store, promised) = (bed.store.clone(), Arc::clone(&promised));
+        async move {
+            for uid in 1..=120 {
+                deliver(&store, alice, &format!("{uid} {}", "x".repeat(3_000))).await;
+                store.store_flags(inbox, uids(&[uid]), FlagChange::Add(seen()), None).await.unwrap();
+                promised.lock().insert(uid);
+                if uid % 4 == 0 {
+                    promised.lock().remove(&(uid - 2));
+                    store.expunge(inbox, uids(&[uid - 2]), false).await.unwrap();
+                }
+            }
+        }
+    });
+    let folder = TempDir::new().unwrap();
+    while !changer.is_finished() {
+        let before = promised.lock().clone();
+        backed_up(&bed.store, folder.path()).await;
+        let restored = restored(folder.path());
+        assert_sound_aside(&restored.store).await;
+        let rows = rows(&restored.store, inbox).await;
+        let there: BTreeSet<Uid> =
+            rows.iter().filter(|row| row.flags.has(SystemFlag::Seen)).map(|row| row.uid).collect();
+        let after = promised.lock().clone();
+        // What was expunged meanwhile may be there or not.
+        assert!(before.intersection(&after).all(|uid| there.contains(uid)), "{before:?} {there:?}");
+        for row in rows {
+            assert_eq!(text_of(&restored.store, row.email).await.len() as u64, row.size);
+        }
+    }
+    changer.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_changed_in_a_backup_is_not_restored() {
+    let (bed, alice) = Bed::with_account().await;
+    deliver(&bed.store, alice, "an unmistakable text").await;
+    let folder = TempDir::new().unwrap();
+    backed_up(&bed.store, folder.path()).await;
+    let file = std::fs::read_dir(folder.path().join("journal")).unwrap().next().unwrap().unwrap().path();
+    let mut octets = std::fs::read(&file).unwrap();
+    *octets.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, octets).unwrap();
+    let to = TempDir::new().unwrap();
+    let refused = restore(folder.path(), config(&to.path().join("mail")), |_, _| ()).unwrap_err().to_string();
+    assert!(refused.contains("checksum"), "{refused}");
+    assert!(!to.path().join("mail").exists());
+}
+
+#[tokio::test]
+async fn nothing_is_replaced_and_stores_are_not_mixed() {
+    let (bed, alice) = Bed::with_account().await;
+    deliver(&bed.store, alice, "text").await;
+    let folder = TempDir::new().unwrap();
+    backed_up(&bed.store, folder.path()).await;
+    let refused = restore(folder.path(), config(bed.dir.path()), |_, _| ()).unwrap_err().to_string();
+    assert!(refused.contains("not empty"), "{refused}");
+    let refused = bed.store.backup(bed.dir.path(), false, &mut |_| Ok(())).unwrap_err().to_string();
+    assert!(refused.contains("no backup"), "{refused}");
+
+    let bed = bed.reopened().await;
+    backed_up(&bed.store, folder.path()).await;
+    let (other, bob) = Bed::with_account().await;
+    deliver(&other.store, bob, "text").await;
+    let other = other.reopened().await;
+    let refused = other.store.clone();
+    let into = folder.path().to_owned();
+    let refused = tokio::task::spawn_blocking(move || refused.backup(&into, false, &mut |_| Ok(())));
+    let refused = refused.await.unwrap().unwrap_err().to_string();
+    assert!(refused.contains("another store"), "{refused}");
+}
+
+#[tokio::test]
+async fn sealed_segments_are_linked_if_asked_for() {
+    use std::os::unix::fs::MetadataExt as _;
+    let (bed, alice) = Bed::with_account().await;
+    for n in 0..20 {
+        deliver(&bed.store, alice, &format!("{n} {}", "x".repeat(6_000))).await;
+    }
+    let before = seen_by(&bed.store, alice).await;
+    let folder = TempDir::new_in(bed.dir.path().parent().unwrap()).unwrap();
+    let (store, into) = (bed.store.clone(), folder.path().to_owned());
+    tokio::task::spawn_blocking(move || back_up(&store, &into, true)).await.unwrap();
+    let links = std::fs::read_dir(folder.path().join("journal")).unwrap();
+    let linked = links.filter(|file| file.as_ref().unwrap().metadata().unwrap().nlink() == 2).count();
+    assert!(linked > 0);
+    assert_eq!(seen_by(&restored(folder.path()).store, alice).await, before);
+}
