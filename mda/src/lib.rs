@@ -12,6 +12,8 @@ pub mod auth;
 pub mod config;
 mod delivery;
 mod directory;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod imap;
 mod mailbox;
 pub mod metrics;

@@ -37,6 +37,19 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+/// Reads all that a client sends, in pieces of so many octets, for fuzzing.
+pub(crate) fn read(input: &[u8], piece: usize) {
+    let mut lines = line::Lines::default();
+    for piece in input.chunks(piece) {
+        lines.push(piece);
+        while let Some(line) = lines.next() {
+            if let line::Line::Whole(line) = line {
+                let _ = command::Command::parse(line);
+            }
+        }
+    }
+}
+
 /// What a client beyond the limit of connections is told.
 pub(crate) const BUSY_REPLY: &[u8] = b"-ERR [SYS/TEMP] too many connections, try again later\r\n";
 

@@ -8,6 +8,7 @@ mod a_message_reads_back_as_it_was_sent;
 mod a_trace_tells_the_whole_story;
 mod an_operator_steers_the_queue;
 mod every_service_can_be_inspected;
+mod fuzzing_finds_nothing_new;
 mod layers;
 mod mail_goes_on_when_an_mta_node_dies;
 mod mail_programs_work_all_day;

@@ -3,6 +3,7 @@
 //! [`MailStore`] is what the rest of the service sees. What a function reports as done is on stable storage; what a
 //! reader sees is only what was committed.
 
+mod any_row;
 mod backup;
 mod check;
 mod config;
@@ -37,6 +38,7 @@ use tokio::sync::watch;
 
 use crate::outline::Outline;
 
+pub(crate) use any_row::read_any_row;
 pub use backup::{BackupReport, Restored, restore};
 pub use check::{CheckListener, CheckOptions, CheckProgress, CheckReport};
 pub use config::StoreConfig;

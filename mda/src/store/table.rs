@@ -250,18 +250,21 @@ fn is_empty(bounds: &Bounds) -> bool {
     }
 }
 
-fn encode(key: &[u8], at: Position, value: &impl Message) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER + value.encoded_len());
-    bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(&at.to_bytes());
+pub(super) fn encode(key: &[u8], at: Position, value: &impl Message) -> Vec<u8> {
+    let mut row = Vec::with_capacity(HEADER + value.encoded_len());
+    row.extend_from_slice(&at.to_bytes());
     // A Vec grows as needed: encoding into it cannot fail.
-    let _ = value.encode(&mut bytes);
-    let crc = crc32c::crc32c_append(crc32c::crc32c(key), &bytes[4..]);
-    bytes[..4].copy_from_slice(&crc.to_le_bytes());
-    bytes
+    let _ = value.encode(&mut row);
+    sealed(key, &row)
 }
 
-fn decode<T: Message + Default>(key: &[u8], bytes: &[u8]) -> Result<Stored<T>> {
+/// A row with its checksum before it.
+pub(super) fn sealed(key: &[u8], row: &[u8]) -> Vec<u8> {
+    let crc = crc32c::crc32c_append(crc32c::crc32c(key), row);
+    [&crc.to_le_bytes(), row].concat()
+}
+
+pub(super) fn decode<T: Message + Default>(key: &[u8], bytes: &[u8]) -> Result<Stored<T>> {
     let damaged = |why: &str| StoreError::CorruptState { what: format!("row {}: {why}", key.escape_ascii()) };
     let (crc, rest) = bytes.split_first_chunk::<4>().ok_or_else(|| damaged("too short"))?;
     if u32::from_le_bytes(*crc) != crc32c::crc32c_append(crc32c::crc32c(key), rest) {

@@ -116,7 +116,7 @@ fn whole(head: AppendHead, cursor: &Cursor) -> Result<AppendHead, Invalid> {
 }
 
 /// Reads what follows a literal.
-pub(in crate::imap) fn segment_behind(literal: Use, rest: Bytes) -> Result<Segment, Invalid> {
+pub fn segment_behind(literal: Use, rest: Bytes) -> Result<Segment, Invalid> {
     let mut cursor = Cursor::new(rest);
     let mut pieces = Vec::new();
     let then = match literal {

@@ -26,8 +26,7 @@ mod tests;
 
 use bytes::Bytes;
 
-pub(super) use append::segment_behind;
-pub use append::{AppendHead, Piece, Replaced, Segment, Then, Use};
+pub use append::{AppendHead, Piece, Replaced, Segment, Then, Use, segment_behind};
 pub use command::{Command, Request};
 pub use cursor::Invalid;
 pub(super) use cursor::is_atom;
