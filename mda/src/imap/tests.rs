@@ -8,3 +8,4 @@ mod metadata;
 mod modseqs;
 mod ordering;
 mod quota;
+mod sharing;

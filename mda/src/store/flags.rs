@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::{Right, Rights};
+
 /// The flags of one message: system flags and keywords.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags {
@@ -62,6 +64,15 @@ pub enum FlagChange {
     Replace(Flags),
 }
 
+/// What somebody needs to change a flag; for keywords it is [`Right::Write`].
+fn needed(flag: SystemFlag) -> Right {
+    match flag {
+        SystemFlag::Seen => Right::Seen,
+        SystemFlag::Deleted => Right::DeleteMessages,
+        SystemFlag::Answered | SystemFlag::Flagged | SystemFlag::Draft => Right::Write,
+    }
+}
+
 impl Flags {
     /// The most keywords of one message.
     pub const MAX_KEYWORDS: usize = 64;
@@ -96,6 +107,19 @@ impl Flags {
             keywords.insert(at, Arc::from(keyword));
             self.keywords = Some(keywords.into());
         }
+    }
+
+    /// Those of them that somebody with these rights may set (RFC 4314 §4).
+    #[must_use]
+    pub fn allowed_by(&self, rights: Rights) -> Self {
+        let mut allowed = Self::none();
+        for flag in SystemFlag::ALL.into_iter().filter(|flag| self.has(*flag) && rights.has(needed(*flag))) {
+            allowed.set(flag);
+        }
+        if rights.has(Right::Write) {
+            allowed.keywords.clone_from(&self.keywords);
+        }
+        allowed
     }
 
     /// The keyword is set, in whatever case.

@@ -1,6 +1,7 @@
 //! The store of one machine: a journal and the rows that follow it.
 
 mod accounts;
+mod across;
 mod aliases;
 mod change;
 mod check;
@@ -43,9 +44,9 @@ use super::state::State;
 use super::table::Table;
 use super::{
     Account, AccountId, Alias, Annotated, Annotation, AppPassword, Append, BodySource, Copied, Delivery,
-    EmailId, FlagChange, Grant, Located, MailStore, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq,
-    NewAccount, Password, Placement, Quota, QuotaStatus, Receipt, Result, Rights, Row, Snapshot, SpecialUse,
-    StagedBody, StoreConfig, StoreError, Uid, UidRange, UidSet, Usage,
+    Destination, EmailId, FlagChange, Grant, Located, MailStore, Mailbox, MailboxId, MailboxName,
+    MailboxStatus, ModSeq, NewAccount, Password, Placement, Quota, QuotaStatus, Receipt, Result, Rights, Row,
+    Snapshot, SpecialUse, StagedBody, StoreConfig, StoreError, Uid, UidRange, UidSet, Usage,
 };
 use crate::outline::Outline;
 use housekeeping::Housekeeper;
@@ -433,6 +434,17 @@ impl MailStore for LocalStore {
 
     async fn move_messages(&self, mailbox: MailboxId, uids: UidSet, to: MailboxName) -> Result<Copied> {
         self.carry_out(move |store| async move { store.messages_move(mailbox, uids, &to).await }).await
+    }
+
+    async fn transfer(
+        &self,
+        mailbox: MailboxId,
+        uids: UidSet,
+        to: Destination,
+        moved: bool,
+    ) -> Result<Copied> {
+        self.carry_out(move |store| async move { store.messages_across(mailbox, uids, to, moved).await })
+            .await
     }
 
     async fn expunge(&self, mailbox: MailboxId, uids: UidSet, only_deleted: bool) -> Result<UidSet> {

@@ -326,6 +326,15 @@ pub trait MailStore: Clone + Send + Sync + 'static {
         to: MailboxName,
     ) -> impl Future<Output = Result<Copied>> + Send;
 
+    /// Copies or moves messages, all of them or none, to a mailbox that may be another account's.
+    fn transfer(
+        &self,
+        mailbox: MailboxId,
+        uids: UidSet,
+        to: Destination,
+        moved: bool,
+    ) -> impl Future<Output = Result<Copied>> + Send;
+
     /// Removes the messages of `uids`, or with `only_deleted` those of them that have `\Deleted` at that moment; gives
     /// the UIDs that went.
     fn expunge(

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use message::MessageId;
 
-use super::{Flags, MailboxName, StagedBody};
+use super::{Flags, MailboxName, Rights, StagedBody};
 
 /// A message's number in its mailbox: from 1, ascending in the order of arrival, never used again (RFC 9051
 /// §2.3.1.1).
@@ -385,6 +385,17 @@ pub struct Copied {
     pub uid_validity: u32,
     /// Each message's old and new UID, ascending by both; messages that were gone are missing.
     pub uids: Vec<(Uid, Uid)>,
+}
+
+/// Where messages go that may be another account's.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// Whose mailbox.
+    pub account: AccountId,
+    /// Its name there.
+    pub mailbox: MailboxName,
+    /// Flags that these do not allow are left behind.
+    pub rights: Rights,
 }
 
 /// A place that a message was delivered to.

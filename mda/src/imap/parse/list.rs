@@ -44,6 +44,8 @@ pub struct ListReturn {
     pub special_use: bool,
     /// A STATUS response for each selectable mailbox.
     pub status: Vec<StatusItem>,
+    /// A MYRIGHTS response for each mailbox (RFC 8440).
+    pub my_rights: bool,
     /// A METADATA response for each mailbox, with these entries (RFC 9590).
     pub metadata: Vec<String>,
 }
@@ -157,6 +159,7 @@ fn returns(cursor: &mut Cursor) -> Result<ListReturn, Invalid> {
                 cursor.space()?;
                 returns.status = status_items(cursor)?;
             }
+            b"MYRIGHTS" => returns.my_rights = true,
             b"METADATA" => {
                 cursor.space()?;
                 returns.metadata = super::metadata::entries(cursor)?;

@@ -4,6 +4,7 @@
 //! reads one such command. Both are total: any input gives a value or a typed error, in time linear in its
 //! length, and nothing recurses deeper than a fixed cap.
 
+mod acl;
 mod append;
 mod command;
 mod cursor;
@@ -26,6 +27,7 @@ mod tests;
 
 use bytes::Bytes;
 
+pub use acl::{Acl, RightsMode};
 pub use append::{AppendHead, Piece, Replaced, Segment, Then, Use, segment_behind};
 pub use command::{Command, Request};
 pub use cursor::Invalid;
@@ -158,6 +160,9 @@ fn other_command(verb: &[u8], cursor: &mut Cursor) -> Result<Command, Reason> {
         }
         b"GETMETADATA" => Command::GetMetadata(metadata::get(cursor)?),
         b"SETMETADATA" => Command::SetMetadata(metadata::set(cursor)?),
+        b"SETACL" | b"DELETEACL" | b"GETACL" | b"LISTRIGHTS" | b"MYRIGHTS" => {
+            Command::Acl(acl::command(verb, cursor)?)
+        }
         b"SUBSCRIBE" => Command::Subscribe(argument(cursor)?),
         b"UNSUBSCRIBE" => Command::Unsubscribe(argument(cursor)?),
         b"CREATE" => {

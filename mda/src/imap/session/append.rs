@@ -14,7 +14,10 @@ use super::{Done, Failure, Outcome, Session, bad};
 use crate::imap::parse::{AppendHead, Event, Literal, Piece, Replaced, Then, Use, segment_behind};
 use crate::imap::response::uid_set;
 use crate::imap::wire::Ended;
-use crate::store::{AccountId, Append, Flags, MailStore, MailboxId, MailboxName, Placement, StoreError, Uid};
+use crate::store::{
+    AccountId, Append, Destination, Flags, MailStore, MailboxId, MailboxName, Placement, Right, Rights,
+    StoreError, Uid,
+};
 
 use body::Incoming;
 
@@ -28,6 +31,8 @@ const MESSAGES: usize = 1_000;
 struct Target {
     account: AccountId,
     mailbox: MailboxName,
+    /// What the user may do there.
+    rights: Rights,
     /// What goes instead.
     replaces: Option<(MailboxId, Uid)>,
 }
@@ -73,8 +78,7 @@ impl<S: MailStore> Session<S> {
                         self.wire.responses.continuation("go on");
                     }
                     let rest;
-                    (rest, literal) =
-                        self.take_literal(&target, &mut arriving, usage, announced.size).await?;
+                    (rest, literal) = self.take_literal(&mut arriving, usage, announced.size).await?;
                     segment = segment_behind(usage, rest).map_err(|invalid| bad(invalid.to_string()))?;
                 }
                 (Then::Literal(_), None) => return Err(bad("the message as a literal was expected")),
@@ -86,18 +90,16 @@ impl<S: MailStore> Session<S> {
     }
 
     fn append_target(&self, head: &AppendHead) -> Result<Target, Failure> {
-        let account = self.account.ok_or_else(|| bad("log in first"))?;
         let replaces = head.replaces.as_ref().map(|replaced| self.replaced(replaced)).transpose()?;
-        let mailbox = self.mailbox_name(&head.mailbox)?;
-        match self.shared.store.mailbox(account, &mailbox)? {
-            Some(_) => Ok(Target { account, mailbox, replaces }),
-            None => Err(try_create(StoreError::NoSuchMailbox)),
-        }
+        let Destination { account, mailbox, rights } = self.destination(&head.mailbox)?;
+        Ok(Target { account, mailbox, rights, replaces })
     }
 
     fn replaced(&self, replaced: &Replaced) -> Result<(MailboxId, Uid), Failure> {
         self.may_use("REPLACE")?;
         let mailbox = self.writable_view()?.mailbox;
+        self.check_selected(Right::DeleteMessages)?;
+        self.check_selected(Right::Expunge)?;
         let uids = self.resolve(&replaced.message, replaced.uid)?;
         let uid = uids.iter().next().ok_or(StoreError::Expunged)?;
         Ok((mailbox, uid))
@@ -122,12 +124,12 @@ impl<S: MailStore> Session<S> {
                 if arriving.complete.len() == MESSAGES {
                     return Err(Failure::Refused(Outcome::no("LIMIT", "too many messages at once")));
                 }
-                let flags = parse_flags(&flags)?;
+                let flags = parse_flags(&flags)?.allowed_by(target.rights);
                 let internal_date = internal_date.unwrap_or_else(Timestamp::now);
                 arriving.current = Some(Current { flags, internal_date, body: None });
                 Ok(())
             }
-            Piece::Url(url) => self.take_url(target.account, arriving, &url).await,
+            Piece::Url(url) => self.take_url(arriving, &url).await,
         }
     }
 
@@ -149,7 +151,6 @@ impl<S: MailStore> Session<S> {
     /// Receives a literal; gives what stands behind it.
     async fn take_literal(
         &mut self,
-        target: &Target,
         arriving: &mut Arriving,
         usage: Use,
         size: u64,
@@ -164,7 +165,7 @@ impl<S: MailStore> Session<S> {
                 Event::Chunk(chunk) => self.take_octets(arriving, chunk, usage == Use::Binary).await?,
                 Event::AppendMore(rest, literal) => {
                     if usage == Use::Url {
-                        self.take_url(target.account, arriving, &url).await?;
+                        self.take_url(arriving, &url).await?;
                     }
                     return Ok((rest, literal));
                 }
@@ -198,7 +199,7 @@ impl<S: MailStore> Session<S> {
     }
 
     async fn store_all(&mut self, target: Target, mut messages: Vec<Append>) -> Done {
-        let Target { account, mailbox, replaces } = target;
+        let Target { account, mailbox, rights: _, replaces } = target;
         let store = &self.shared.store;
         let placed = match (messages.len(), messages.pop(), replaces) {
             (1, Some(message), Some((from, uid))) => {

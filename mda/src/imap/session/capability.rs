@@ -39,6 +39,7 @@ enum When {
 
 /// All that works, and nothing else; a line each, sorted by name.
 const CAPABILITIES: &[Capability] = &[
+    announced("ACL", When::LoggedIn),
     announced("APPENDLIMIT", When::LoggedIn),
     announced("AUTH=EXTERNAL", When::LoginBy(Mechanism::External)),
     announced("AUTH=LOGIN", When::LoginBy(Mechanism::Login)),
@@ -64,6 +65,7 @@ const CAPABILITIES: &[Capability] = &[
     announced("IMAP4rev2", When::Protocol),
     announced("LIST-EXTENDED", When::LoggedIn),
     announced("LIST-METADATA", When::LoggedIn),
+    announced("LIST-MYRIGHTS", When::LoggedIn),
     announced("LIST-STATUS", When::LoggedIn),
     announced("LITERAL+", When::Always),
     announced("LITERAL-", When::InsteadOf("LITERAL+")),
@@ -80,6 +82,7 @@ const CAPABILITIES: &[Capability] = &[
     announced("QUOTA=RES-MESSAGE", When::LoggedIn),
     announced("QUOTA=RES-STORAGE", When::LoggedIn),
     announced("REPLACE", When::LoggedIn),
+    announced("RIGHTS=texk", When::LoggedIn),
     announced("SASL-IR", When::BeforeLogin),
     announced("SAVEDATE", When::LoggedIn),
     announced("SEARCHRES", When::LoggedIn),
@@ -222,6 +225,7 @@ fn text(name: &str, limits: &Limits) -> String {
 /// The capability that a command came with, unless it is IMAP4rev1's own.
 fn came_with(command: &Command) -> Option<&'static str> {
     match command {
+        Command::Acl(_) => Some("ACL"),
         Command::Compress { .. } => Some("COMPRESS=DEFLATE"),
         Command::Enable(_) => Some("ENABLE"),
         Command::Examine(select) | Command::Select(select) if select.resync.is_some() => Some("QRESYNC"),
@@ -236,6 +240,7 @@ fn came_with(command: &Command) -> Option<&'static str> {
         Command::Idle => Some("IDLE"),
         Command::List(list) if list.selection.special_use || list.returns.special_use => Some("SPECIAL-USE"),
         Command::List(list) if !list.returns.status.is_empty() => Some("LIST-STATUS"),
+        Command::List(list) if list.returns.my_rights => Some("LIST-MYRIGHTS"),
         Command::List(list) if !list.returns.metadata.is_empty() => Some("LIST-METADATA"),
         Command::List(list) if list.extended => Some("LIST-EXTENDED"),
         Command::Move { .. } => Some("MOVE"),

@@ -12,7 +12,9 @@ use crate::imap::content::Content;
 use crate::imap::parse::{FetchItem, FetchModifiers, MessageSet};
 use crate::imap::wire::Ended;
 use crate::outline::Outline;
-use crate::store::{Entry, FlagChange, Flags, MailStore, ModSeq, Row, StoreError, SystemFlag, Uid, UidSet};
+use crate::store::{
+    Entry, FlagChange, Flags, MailStore, ModSeq, Right, Row, StoreError, SystemFlag, Uid, UidSet,
+};
 
 use item::Needs;
 pub(super) use item::{Value, section_value};
@@ -64,7 +66,9 @@ impl<S: MailStore> Session<S> {
             tally.gone = uids.len() - self.fetch_entries(&uids, &items).await?;
             return fetch_outcome(tally, uid);
         }
-        let mark_seen = !self.view()?.read_only && items.iter().any(FetchItem::sets_seen);
+        let mark_seen = !self.view()?.read_only
+            && items.iter().any(FetchItem::sets_seen)
+            && self.selected_rights()?.has(Right::Seen);
         let uids: Vec<Uid> = uids.iter().collect();
         for batch in uids.chunks(BATCH) {
             let seen = if mark_seen { self.mark_seen(batch).await? } else { UidSet::none() };

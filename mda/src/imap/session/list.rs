@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::access::OTHERS;
 use super::pattern::Pattern;
 use super::{Done, Failure, Outcome, Session, bad};
 use crate::imap::parse::{List, ListSelection};
-use crate::store::{AccountId, MailStore, Mailbox, MailboxName, SpecialUse};
+use crate::store::{AccountId, MailStore, Mailbox, MailboxName, Right, SpecialUse};
 
 /// What LIST knows of a name.
 #[derive(Default)]
@@ -21,9 +22,10 @@ struct Known {
 }
 
 impl<S: MailStore> Session<S> {
-    /// One personal namespace, and no others.
+    /// One's own, and what others share; there is nothing that is nobody's.
     pub(super) fn namespace(&mut self) -> Outcome {
-        self.wire.responses.raw("* NAMESPACE ((\"\" \"/\")) NIL NIL").crlf();
+        let others = if self.offers("ACL") { format!("((\"{OTHERS}/\" \"/\"))") } else { "NIL".to_owned() };
+        self.wire.responses.raw("* NAMESPACE ((\"\" \"/\")) ").raw(&others).raw(" NIL").crlf();
         Outcome::ok("NAMESPACE completed")
     }
 
@@ -51,6 +53,12 @@ impl<S: MailStore> Session<S> {
             }
             responses.crlf();
             if let Some(mailbox) = known.mailbox {
+                if list.returns.my_rights {
+                    self.tell_my_rights(&mailbox)?;
+                }
+                if !self.rights_to(account, mailbox.account, mailbox.id)?.has(Right::Read) {
+                    continue;
+                }
                 if !list.returns.status.is_empty() {
                     self.tell_status(&mailbox, &list.returns.status)?;
                 }
@@ -103,10 +111,27 @@ impl<S: MailStore> Session<S> {
             .collect()
     }
 
+    /// Those of others that the user may see, under the names that the user sees; what they are for is their owners'.
+    fn shared_mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Failure> {
+        let mut shared = Vec::new();
+        if !self.offers("ACL") {
+            return Ok(shared);
+        }
+        for (mailbox, rights) in self.shared.store.shared_with(account)? {
+            let owner = self.shared.store.account(mailbox.account)?.name;
+            let shown = MailboxName::parse(&format!("{OTHERS}/{owner}/{}", mailbox.name));
+            if let (true, Ok(name)) = (rights.has(Right::Lookup), shown) {
+                shared.push(Mailbox { name, special_use: None, subscribed: false, ..mailbox });
+            }
+        }
+        Ok(shared)
+    }
+
     /// Mailboxes, subscriptions, and the names above them.
     fn known_names(&self, account: AccountId) -> Result<BTreeMap<MailboxName, Known>, Failure> {
         let mut names: BTreeMap<MailboxName, Known> = BTreeMap::new();
-        for mailbox in self.shared.store.mailboxes(account)? {
+        let own = self.shared.store.mailboxes(account)?;
+        for mailbox in own.into_iter().chain(self.shared_mailboxes(account)?) {
             for superior in mailbox.name.superiors() {
                 names.entry(superior).or_default().has_children = true;
             }

@@ -2,23 +2,54 @@
 
 use bytes::Bytes;
 
+use super::access::{Place, check, no_permission};
 use super::{Done, Failure, Outcome, Session};
 use crate::imap::parse::StatusItem;
-use crate::store::{AccountId, MailStore, Mailbox, MailboxName, SpecialUse, StoreError};
+use crate::store::{AccountId, MailStore, Mailbox, Right, SpecialUse, StoreError};
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn create(&mut self, account: AccountId, name: &Bytes, uses: &[String]) -> Done {
         let name = self.mailbox_name(name)?;
         let special_use = special_use(uses)?;
-        let mailbox = self.shared.store.create_mailbox(account, name, special_use).await?;
+        let place = self.place(account, &name)?;
+        let superior = self.superior(&place)?;
+        self.check_may_create(account, &place, superior.as_ref())?;
+        let created = self.shared.store.create_mailbox(place.owner, place.name, special_use).await?;
+        // Who may do something with a mailbox expects the same of those below it.
+        for grant in superior.map_or(Ok(Vec::new()), |superior| self.shared.store.grants(superior.id))? {
+            self.shared.store.grant(created.id, grant).await?;
+        }
         // RFC 8474 §4.1.
-        Ok(Outcome::ok("CREATE completed").with_code(format!("MAILBOXID ({})", mailbox.id)))
+        Ok(Outcome::ok("CREATE completed").with_code(format!("MAILBOXID ({})", created.id)))
+    }
+
+    /// The nearest mailbox above.
+    fn superior(&self, place: &Place) -> Result<Option<Mailbox>, Failure> {
+        let mut found = None;
+        for superior in place.name.superiors() {
+            found = self.shared.store.mailbox(place.owner, &superior)?.or(found);
+        }
+        Ok(found)
+    }
+
+    fn check_may_create(
+        &self,
+        user: AccountId,
+        place: &Place,
+        superior: Option<&Mailbox>,
+    ) -> Result<(), Failure> {
+        match superior {
+            _ if place.owner == user => Ok(()),
+            Some(superior) => check(self.rights_to(user, place.owner, superior.id)?, Right::Create),
+            None => Err(no_permission()),
+        }
     }
 
     pub(super) async fn delete(&mut self, account: AccountId, name: &Bytes) -> Done {
         let name = self.mailbox_name(name)?;
-        let deleted = self.existing(account, &name)?;
-        self.shared.store.delete_mailbox(account, name).await?;
+        let deleted = self.existing(account, &name, Right::DeleteMailbox)?;
+        let place = self.place(account, &name)?;
+        self.shared.store.delete_mailbox(place.owner, place.name).await?;
         if self.selected.as_ref().is_some_and(|selected| selected.view.mailbox == deleted.id) {
             self.selected = None;
             let closed = Outcome::ok("the selected mailbox is gone").with_code("CLOSED");
@@ -29,7 +60,20 @@ impl<S: MailStore> Session<S> {
 
     pub(super) async fn rename(&mut self, account: AccountId, from: &Bytes, to: &Bytes) -> Done {
         let (from, to) = (self.mailbox_name(from)?, self.mailbox_name(to)?);
-        self.shared.store.rename_mailbox(account, from, to).await?;
+        let (old, new) = (self.place(account, &from)?, self.place(account, &to)?);
+        if old.owner != new.owner {
+            return Ok(Outcome::no("CANNOT", "a mailbox stays with its owner"));
+        }
+        self.existing(account, &from, Right::DeleteMailbox)?;
+        self.check_may_create(account, &new, self.superior(&new)?.as_ref())?;
+        self.shared.store.rename_mailbox(old.owner, old.name, new.name).await?;
+        if self.rev2() {
+            // RFC 9051 §7.3.1: so other names that the client knows of are followed.
+            let encoding = self.encoding();
+            let responses = &mut self.wire.responses;
+            responses.raw("* LIST () \"/\" ").mailbox(&to, encoding).raw(" (\"OLDNAME\" (");
+            responses.mailbox(&from, encoding).raw("))").crlf();
+        }
         Ok(Outcome::ok("RENAME completed"))
     }
 
@@ -43,7 +87,7 @@ impl<S: MailStore> Session<S> {
 
     pub(super) fn status(&mut self, account: AccountId, name: &Bytes, items: &[StatusItem]) -> Done {
         let name = self.mailbox_name(name)?;
-        let mailbox = self.existing(account, &name)?;
+        let mailbox = self.existing(account, &name, Right::Read)?;
         self.tell_status(&mailbox, items)?;
         Ok(Outcome::ok("STATUS completed"))
     }
@@ -84,10 +128,6 @@ impl<S: MailStore> Session<S> {
         }
         responses.raw(")").crlf();
         Ok(())
-    }
-
-    pub(super) fn existing(&self, account: AccountId, name: &MailboxName) -> Result<Mailbox, Failure> {
-        Ok(self.shared.store.mailbox(account, name)?.ok_or(StoreError::NoSuchMailbox)?)
     }
 }
 

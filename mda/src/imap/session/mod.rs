@@ -1,5 +1,7 @@
 //! A session: commands in order, each answered before the next.
 
+mod access;
+mod acl;
 mod append;
 mod auth;
 mod capability;
@@ -59,6 +61,8 @@ pub(super) struct Session<S> {
 
 /// The selected mailbox.
 struct Selected {
+    /// Whose it is.
+    owner: AccountId,
     view: View,
     /// The mailbox as it is now.
     news: watch::Receiver<Arc<Index>>,
@@ -254,6 +258,7 @@ impl<S: MailStore> Session<S> {
             Command::Select(select) => self.select(account, &select, false).await,
             Command::Examine(select) => self.select(account, &select, true).await,
             Command::Append(head) => self.append(head, None).await,
+            Command::Acl(command) => self.acl(account, command).await,
             Command::GetMetadata(asked) => self.get_metadata(account, &asked).await,
             Command::SetMetadata(change) => self.set_metadata(account, change).await,
             Command::Idle => self.idle().await,
@@ -265,6 +270,7 @@ impl<S: MailStore> Session<S> {
     }
 
     async fn execute_selected(&mut self, tag: &str, command: Command) -> Done {
+        self.check_still_readable()?;
         match command {
             // RFC 6855 §3: the charset is UTF-8 then, and is not said.
             Command::Search { search, .. }
@@ -289,6 +295,7 @@ impl<S: MailStore> Session<S> {
 
     /// Brings the client's view of the selected mailbox up to date.
     async fn tell_news(&mut self, tidings: Tidings) -> Result<(), Ended> {
+        self.check_still_readable()?;
         let Some(selected) = &mut self.selected else { return Ok(()) };
         let may_expunge = tidings == Tidings::All;
         let Ok(news) = selected.news.has_changed() else {
@@ -309,7 +316,7 @@ impl<S: MailStore> Session<S> {
 
     async fn follow(&mut self, may_expunge: bool, told: &UidSet) -> Result<(), Ended> {
         let (style, by_uid) = (self.style(), self.tells_vanished());
-        let Some(Selected { view, news }) = &mut self.selected else { return Ok(()) };
+        let Some(Selected { view, news, .. }) = &mut self.selected else { return Ok(()) };
         let index = Arc::clone(&news.borrow_and_update());
         let Updates { gone, others } = view.follow(index, may_expunge, told, style.modseq);
         self.tell_gone(&gone, by_uid).await?;

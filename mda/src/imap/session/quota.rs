@@ -21,8 +21,13 @@ impl<S: MailStore> Session<S> {
     pub(super) fn get_quota_root(&mut self, account: AccountId, name: &Bytes) -> Done {
         let name = self.mailbox_name(name)?;
         let encoding = self.encoding();
-        self.wire.responses.raw("* QUOTAROOT ").mailbox(&name, encoding).raw(" \"\"").crlf();
-        self.tell_quota(account)?;
+        let is_own = self.place(account, &name)?.owner == account;
+        let roots = if is_own { " \"\"" } else { "" };
+        self.wire.responses.raw("* QUOTAROOT ").mailbox(&name, encoding).raw(roots).crlf();
+        // What others may hold is theirs to know.
+        if is_own {
+            self.tell_quota(account)?;
+        }
         Ok(Outcome::ok("GETQUOTAROOT completed"))
     }
 

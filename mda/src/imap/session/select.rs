@@ -6,7 +6,7 @@ use super::enable::Extension;
 use super::{Done, Outcome, Selected, Session, bad};
 use crate::imap::parse::Select;
 use crate::imap::view::View;
-use crate::store::{AccountId, MailStore, Mailbox, SystemFlag, UidSet};
+use crate::store::{AccountId, MailStore, Mailbox, Right, Rights, SystemFlag, UidSet};
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn select(&mut self, account: AccountId, select: &Select, read_only: bool) -> Done {
@@ -18,34 +18,34 @@ impl<S: MailStore> Session<S> {
             self.wire.responses.untagged(&Outcome::ok("the mailbox before is closed").with_code("CLOSED"));
         }
         let name = self.mailbox_name(&select.mailbox)?;
-        let mailbox = self.existing(account, &name)?;
+        let mailbox = self.existing(account, &name, Right::Read)?;
+        let rights = self.rights_to(account, mailbox.account, mailbox.id)?;
+        let read_only = read_only || !may_change(rights);
         if select.condstore {
             self.enable_modseqs();
         }
         let mut news = self.shared.store.index(mailbox.id).await?;
         let index = Arc::clone(&news.borrow_and_update());
-        self.selected = Some(Selected { view: View::new(mailbox.id, read_only, index), news });
-        self.tell_selected(&mailbox);
+        let view = View::new(mailbox.id, read_only, index);
+        self.selected = Some(Selected { owner: mailbox.account, view, news });
+        self.tell_selected(&mailbox, rights);
         if let Some(resync) = &select.resync {
             self.resynchronise(resync).await?;
         }
-        let (code, text) =
-            if read_only { ("READ-ONLY", "EXAMINE completed") } else { ("READ-WRITE", "SELECT completed") };
+        let (code, text) = if read_only {
+            ("READ-ONLY", "the mailbox is open for reading")
+        } else {
+            ("READ-WRITE", "SELECT completed")
+        };
         Ok(Outcome::ok(text).with_code(code))
     }
 
-    fn tell_selected(&mut self, mailbox: &Mailbox) {
+    fn tell_selected(&mut self, mailbox: &Mailbox, rights: Rights) {
         self.tell_keywords();
         let Some(Selected { view, .. }) = &self.selected else { return };
         let (rev2, encoding, style) = (self.rev2(), self.encoding(), self.style());
         let responses = &mut self.wire.responses;
-        let permanent = if view.read_only {
-            String::new()
-        } else {
-            let mut names = flag_names(view);
-            names.push("\\*".to_owned());
-            names.join(" ")
-        };
+        let permanent = if view.read_only { String::new() } else { permanent_flags(view, rights).join(" ") };
         responses
             .untagged(&Outcome::ok("flags that are kept").with_code(format!("PERMANENTFLAGS ({permanent})")));
         responses.raw("* ").number(view.exists()).raw(" EXISTS").crlf();
@@ -72,10 +72,11 @@ impl<S: MailStore> Session<S> {
 
     /// Expunges without a word.
     pub(super) async fn close(&mut self) -> Done {
+        let rights = self.selected_rights()?;
         let Some(Selected { view, .. }) = self.selected.take() else {
             return Ok(Outcome::ok("CLOSE completed"));
         };
-        if !view.read_only {
+        if !view.read_only && rights.has(Right::Expunge) {
             self.shared.store.expunge(view.mailbox, UidSet::all(), true).await?;
         }
         Ok(Outcome::ok("CLOSE completed"))
@@ -85,6 +86,22 @@ impl<S: MailStore> Session<S> {
         self.selected = None;
         Outcome::ok("UNSELECT completed")
     }
+}
+
+/// RFC 4314 §5.2: READ-WRITE is what allows some change.
+fn may_change(rights: Rights) -> bool {
+    let changes = [Right::Insert, Right::Expunge, Right::Seen, Right::DeleteMessages, Right::Write];
+    changes.into_iter().any(|right| rights.has(right))
+}
+
+/// The flags that the user can change for good.
+fn permanent_flags(view: &View, rights: Rights) -> Vec<String> {
+    let allowed = |name: &str| match SystemFlag::parse(name) {
+        Some(SystemFlag::Seen) => rights.has(Right::Seen),
+        Some(SystemFlag::Deleted) => rights.has(Right::DeleteMessages),
+        _ => rights.has(Right::Write),
+    };
+    flag_names(view).into_iter().chain(["\\*".to_owned()]).filter(|name| allowed(name)).collect()
 }
 
 /// All flags with a meaning of their own, and the keywords in use.

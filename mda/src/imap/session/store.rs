@@ -11,7 +11,7 @@ impl<S: MailStore> Session<S> {
     pub(super) async fn store(&mut self, uid: bool, store: Store) -> Done {
         let mailbox = self.writable_view()?.mailbox;
         let uids = self.resolve(&store.set, uid)?;
-        let flags = parse_flags(&store.flags)?;
+        let flags = self.allowed_flags(parse_flags(&store.flags)?, store.mode == StoreMode::Replace)?;
         let change = match store.mode {
             StoreMode::Replace => FlagChange::Replace(flags),
             StoreMode::Add => FlagChange::Add(flags),

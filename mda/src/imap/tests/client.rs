@@ -85,6 +85,19 @@ impl Server {
         client
     }
 
+    /// Another account, with the same password.
+    pub(super) async fn add_account(&self, name: &str) {
+        let password = authenticator(&self.store).make_password(None, PASSWORD).await.unwrap();
+        self.store.create_account_with(name, password).await;
+    }
+
+    /// A connection that is logged in to such an account.
+    pub(super) async fn login_as(&self, name: &str) -> Client<DuplexStream> {
+        let mut client = self.connect().await;
+        client.ok(&format!("LOGIN {name} \"{PASSWORD}\"")).await;
+        client
+    }
+
     /// A connection with INBOX selected.
     pub(super) async fn inbox(&self) -> Client<DuplexStream> {
         let mut client = self.login().await;

@@ -154,7 +154,10 @@ mod mailboxes {
         }
         assert_eq!(client.ok("LIST (SPECIAL-USE) \"\" *").await.len(), 5);
         assert_eq!(client.ok("LIST \"\" \"\"").await, ["* LIST (\\Noselect) \"/\" \"\""]);
-        assert_eq!(client.ok("NAMESPACE").await, ["* NAMESPACE ((\"\" \"/\")) NIL NIL"]);
+        assert_eq!(
+            client.ok("NAMESPACE").await,
+            ["* NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")) NIL"]
+        );
     }
 
     #[tokio::test]

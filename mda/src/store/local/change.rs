@@ -171,7 +171,7 @@ impl LocalStore {
     }
 
     /// As [`LocalStore::rows_now`], with all that is kept of them.
-    async fn placed_now(&self, mailbox: MailboxId, uids: UidSet) -> Result<Vec<Placed>> {
+    pub(super) async fn placed_now(&self, mailbox: MailboxId, uids: UidSet) -> Result<Vec<Placed>> {
         self.read_aside(move |store| store.placed_of(mailbox, &uids)).await
     }
 
@@ -242,7 +242,7 @@ pub(super) fn copy_of(row: &Placed, mailbox: MailboxId, uid: Uid, modseq: u64) -
     }
 }
 
-fn expunged(mailbox: MailboxId, modseq: u64, uids: impl Iterator<Item = Uid>) -> Expunged {
+pub(super) fn expunged(mailbox: MailboxId, modseq: u64, uids: impl Iterator<Item = Uid>) -> Expunged {
     Expunged { mailbox: mailbox.0, modseq, uids: ranges(&uids.collect()) }
 }
 

@@ -7,19 +7,14 @@ use crate::imap::content::Content;
 use crate::imap::parse::{FetchItem, MessageUrl, message_url};
 use crate::imap::session::fetch::{Value, load, section_value};
 use crate::imap::session::{Failure, Outcome, Session};
-use crate::store::{AccountId, MailStore, MailboxName, Row, StoreError};
+use crate::store::{MailStore, MailboxName, Right, Row, StoreError};
 
 impl<S: MailStore> Session<S> {
     /// Adds what a URL names to the message that is coming.
-    pub(super) async fn take_url(
-        &mut self,
-        account: AccountId,
-        arriving: &mut Arriving,
-        url: &[u8],
-    ) -> Result<(), Failure> {
+    pub(super) async fn take_url(&mut self, arriving: &mut Arriving, url: &[u8]) -> Result<(), Failure> {
         self.may_use("CATENATE")?;
         let parsed = message_url(url).ok_or_else(|| bad_url(url))?;
-        let row = self.message_at(account, &parsed)?.ok_or_else(|| bad_url(url))?;
+        let row = self.message_at(&parsed)?.ok_or_else(|| bad_url(url))?;
         let MessageUrl { section, partial, .. } = parsed;
         let item = FetchItem::Section { section: section.clone(), partial, peek: true };
         let outline = self.shared.store.outlines(vec![row.email]).await.pop().transpose();
@@ -55,7 +50,7 @@ impl<S: MailStore> Session<S> {
     }
 
     /// None: there is no such message, or its mailbox is another than the client thinks.
-    fn message_at(&self, account: AccountId, url: &MessageUrl) -> Result<Option<Row>, Failure> {
+    fn message_at(&self, url: &MessageUrl) -> Result<Option<Row>, Failure> {
         let (mailbox, uid_validity) = match &url.mailbox {
             None => match &self.selected {
                 None => return Ok(None),
@@ -63,7 +58,8 @@ impl<S: MailStore> Session<S> {
             },
             Some(name) => {
                 let Ok(name) = MailboxName::parse(name) else { return Ok(None) };
-                let Some(mailbox) = self.shared.store.mailbox(account, &name)? else { return Ok(None) };
+                let Some(account) = self.account else { return Ok(None) };
+                let Ok(mailbox) = self.existing(account, &name, Right::Read) else { return Ok(None) };
                 (mailbox.id, mailbox.uid_validity)
             }
         };

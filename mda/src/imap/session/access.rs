@@ -1,0 +1,120 @@
+//! Whose mailbox a name means, and what the user may do with it (RFC 4314 §4).
+//!
+//! What others share stands below [`OTHERS`], then the owner's address, then the owner's name of the mailbox.
+
+use super::{Failure, Outcome, Session};
+use crate::imap::wire::Ended;
+use crate::store::{
+    AccountId, Flags, MailStore, Mailbox, MailboxId, MailboxName, Right, Rights, StoreError, rights_of,
+};
+
+/// The name above all that others share (RFC 9051 §6.3.10).
+pub(super) const OTHERS: &str = "Other Users";
+
+/// A mailbox by its owner's name for it.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) owner: AccountId,
+    pub(super) name: MailboxName,
+}
+
+impl<S: MailStore> Session<S> {
+    /// Where a name leads that the user sees; there need not be such a mailbox.
+    pub(super) fn place(&self, user: AccountId, shown: &MailboxName) -> Result<Place, Failure> {
+        let Some(below) = shown.as_str().strip_prefix(OTHERS).filter(|_| self.offers("ACL")) else {
+            return Ok(Place { owner: user, name: shown.clone() });
+        };
+        let Some(below) = below.strip_prefix(MailboxName::SEPARATOR) else {
+            return if below.is_empty() {
+                Err(not_there())
+            } else {
+                Ok(Place { owner: user, name: shown.clone() })
+            };
+        };
+        let (owner, name) = below.split_once(MailboxName::SEPARATOR).ok_or_else(not_there)?;
+        let owner = self.shared.store.account_by_address(owner)?.filter(|account| account.id != user);
+        let name = MailboxName::parse(name).map_err(|error| Failure::Store(error.into()))?;
+        Ok(Place { owner: owner.ok_or_else(not_there)?.id, name })
+    }
+
+    /// The mailbox of a name, if there is one and the user has this right to it; under the name that the user sees.
+    pub(super) fn existing(
+        &self,
+        user: AccountId,
+        shown: &MailboxName,
+        needed: Right,
+    ) -> Result<Mailbox, Failure> {
+        let place = self.place(user, shown)?;
+        let mailbox = self.shared.store.mailbox(place.owner, &place.name)?.ok_or_else(not_there)?;
+        check(self.rights_to(user, mailbox.account, mailbox.id)?, needed)?;
+        Ok(Mailbox { name: shown.clone(), ..mailbox })
+    }
+
+    pub(super) fn rights_to(
+        &self,
+        user: AccountId,
+        owner: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<Rights, Failure> {
+        if user == owner {
+            return Ok(Rights::all());
+        }
+        Ok(rights_of(user, &self.shared.store.grants(mailbox)?))
+    }
+
+    /// The user's rights to the selected mailbox, as they are now.
+    pub(super) fn selected_rights(&self) -> Result<Rights, Failure> {
+        match (self.account, &self.selected) {
+            (Some(user), Some(selected)) => self.rights_to(user, selected.owner, selected.view.mailbox),
+            _ => Ok(Rights::default()),
+        }
+    }
+
+    pub(super) fn check_selected(&self, needed: Right) -> Result<(), Failure> {
+        check(self.selected_rights()?, needed)
+    }
+
+    /// A mailbox that may be read no more can stay selected no longer.
+    pub(super) fn check_still_readable(&self) -> Result<(), Ended> {
+        match self.selected_rights() {
+            Ok(rights) if self.selected.is_some() && !rights.has(Right::Read) => {
+                Err(Ended::Bye("the selected mailbox is shared with you no more"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The flags among these that the user may set in the selected mailbox; none left is an error.
+    pub(super) fn allowed_flags(&self, flags: Flags, replaces: bool) -> Result<Flags, Failure> {
+        let rights = self.selected_rights()?;
+        if rights == Rights::all() {
+            return Ok(flags);
+        }
+        let all =
+            [Right::Seen, Right::Write, Right::DeleteMessages].into_iter().all(|right| rights.has(right));
+        let allowed = flags.allowed_by(rights);
+        // What is replaced is all flags: those that must stay could not be told from those that go.
+        if if replaces { all } else { allowed == flags || !allowed.is_empty() } {
+            Ok(allowed)
+        } else {
+            Err(no_permission())
+        }
+    }
+}
+
+/// Who may not even know that a mailbox is there is told that it is not (RFC 4314 §6).
+pub(super) fn check(rights: Rights, needed: Right) -> Result<(), Failure> {
+    match (rights.has(Right::Lookup), rights.has(needed)) {
+        (_, true) => Ok(()),
+        (true, false) => Err(no_permission()),
+        (false, false) => Err(not_there()),
+    }
+}
+
+pub(super) fn no_permission() -> Failure {
+    Failure::Refused(Outcome::no("NOPERM", "you have no right to do that"))
+}
+
+fn not_there() -> Failure {
+    Failure::Store(StoreError::NoSuchMailbox)
+}

@@ -1,0 +1,175 @@
+//! Mailboxes that somebody else may use.
+
+use tokio::io::DuplexStream;
+
+use super::client::{Client, Server, USER};
+
+const BOB: &str = "bob@example.test";
+const SHARED: &str = "\"Other Users/alice@example.test/Team\"";
+
+/// Alice, who has a mailbox Team with a message, and Bob.
+async fn two() -> (Server, Client<DuplexStream>, Client<DuplexStream>) {
+    let server = Server::start().await;
+    server.add_account(BOB).await;
+    let mut alice = server.login().await;
+    alice.ok("CREATE Team").await;
+    alice.append("Team", "Subject: hello\r\n\r\nbody\r\n").await;
+    let bob = server.login_as(BOB).await;
+    (server, alice, bob)
+}
+
+#[tokio::test]
+async fn what_is_not_shared_is_not_there() {
+    let (_server, mut alice, mut bob) = two().await;
+    for command in ["SELECT", "STATUS", "MYRIGHTS", "GETACL", "DELETE", "CREATE", "APPEND"] {
+        let arguments = match command {
+            "STATUS" => format!("{SHARED} (MESSAGES)"),
+            "APPEND" => format!("{SHARED} {{1+}}\r\nx"),
+            _ => SHARED.to_owned(),
+        };
+        let refused = bob.fails(&format!("{command} {arguments}")).await;
+        let expected = match command {
+            "CREATE" => "NO [NOPERM]",
+            "APPEND" => "NO [TRYCREATE]",
+            _ => "NO [NONEXISTENT]",
+        };
+        assert!(refused.starts_with(expected), "{command}: {refused}");
+    }
+    assert!(!bob.ok("LIST \"\" *").await.join("").contains("Other Users"));
+    assert!(alice.fails(&format!("SELECT {SHARED}")).await.starts_with("NO [NONEXISTENT]"), "her own");
+    let namespace = bob.ok("NAMESPACE").await;
+    assert_eq!(namespace, ["* NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")) NIL"]);
+}
+
+#[tokio::test]
+async fn rights_are_given_told_and_taken() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lr")).await;
+    alice.ok(&format!("SETACL Team {BOB} +ik")).await;
+    alice.ok(&format!("SETACL Team {BOB} -k")).await;
+    alice.ok("SETACL Team anyone l").await;
+    alice.ok(&format!("SETACL Team -{BOB} i")).await;
+    let told = alice.ok("GETACL Team").await.join("");
+    assert!(told.starts_with("* ACL \"Team\" alice@example.test lrswipkxteacd"), "{told}");
+    for entry in [" anyone l", " bob@example.test lri", " -bob@example.test i"] {
+        assert!(told.contains(entry), "{entry}: {told}");
+    }
+    assert_eq!(bob.ok(&format!("MYRIGHTS {SHARED}")).await, [format!("* MYRIGHTS {SHARED} lr")]);
+    assert_eq!(alice.ok("MYRIGHTS Team").await, ["* MYRIGHTS \"Team\" lrswipkxteacd"]);
+    let listed = alice.ok(&format!("LISTRIGHTS Team {BOB}")).await;
+    assert_eq!(listed, ["* LISTRIGHTS \"Team\" bob@example.test \"\" l r s w i p k x t e a"]);
+    assert!(bob.fails(&format!("GETACL {SHARED}")).await.starts_with("NO [NOPERM]"));
+    assert!(alice.fails(&format!("SETACL Team {USER} l")).await.starts_with("NO [CANNOT]"));
+    assert!(alice.fails("SETACL Team nobody@example.test l").await.starts_with("NO [NONEXISTENT]"));
+    assert!(alice.fails(&format!("SETACL Team {BOB} L")).await.starts_with("BAD"));
+    alice.ok(&format!("DELETEACL Team {BOB}")).await;
+    alice.ok("DELETEACL Team anyone").await;
+    assert!(bob.fails(&format!("MYRIGHTS {SHARED}")).await.starts_with("NO [NONEXISTENT]"));
+}
+
+#[tokio::test]
+async fn what_is_shared_is_listed_and_read() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lr")).await;
+    let listed = bob.ok("LIST \"\" \"Other Users*\" RETURN (MYRIGHTS STATUS (MESSAGES))").await;
+    assert_eq!(
+        listed,
+        [
+            "* LIST (\\NonExistent \\HasChildren) \"/\" \"Other Users\"".to_owned(),
+            "* LIST (\\NonExistent \\HasChildren) \"/\" \"Other Users/alice@example.test\"".to_owned(),
+            format!("* LIST (\\HasNoChildren) \"/\" {SHARED}"),
+            format!("* MYRIGHTS {SHARED} lr"),
+            format!("* STATUS {SHARED} (MESSAGES 1)"),
+        ]
+    );
+    let (selected, tagged) = bob.command(&format!("SELECT {SHARED}")).await;
+    assert!(tagged.starts_with("OK [READ-ONLY]"), "{tagged}");
+    assert!(selected.iter().any(|line| line.contains("[PERMANENTFLAGS ()]")), "{selected:?}");
+    assert!(bob.ok("FETCH 1 BODY[TEXT]").await.join("").contains("body"));
+    assert!(bob.ok("FETCH 1 FLAGS").await.join("").contains("FLAGS ()"), "reading alone marks nothing");
+    for command in ["STORE 1 +FLAGS (\\Seen)", "EXPUNGE", "MOVE 1 INBOX", "UID REPLACE 1 INBOX {1+}\r\nx"] {
+        assert!(bob.fails(command).await.starts_with("NO"), "{command}");
+    }
+    // A copy to a mailbox of one's own is no change.
+    bob.ok("COPY 1 INBOX").await;
+    assert_eq!(bob.ok("STATUS INBOX (MESSAGES)").await, ["* STATUS \"INBOX\" (MESSAGES 1)"]);
+}
+
+#[tokio::test]
+async fn each_right_allows_its_own() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lrs")).await;
+    let (selected, tagged) = bob.command(&format!("SELECT {SHARED}")).await;
+    assert!(tagged.starts_with("OK [READ-WRITE]"), "{tagged}");
+    assert!(selected.iter().any(|line| line.contains("[PERMANENTFLAGS (\\Seen)]")), "{selected:?}");
+    bob.ok("STORE 1 +FLAGS (\\Seen \\Deleted word)").await;
+    assert!(bob.ok("FETCH 1 FLAGS").await.join("").contains("FLAGS (\\Seen)"));
+    assert!(bob.fails("STORE 1 +FLAGS (\\Deleted)").await.starts_with("NO [NOPERM]"));
+    assert!(bob.fails("STORE 1 FLAGS (\\Seen)").await.starts_with("NO [NOPERM]"));
+    alice.ok(&format!("SETACL Team {BOB} lrwtei")).await;
+    bob.ok("STORE 1 +FLAGS (\\Deleted word)").await;
+    bob.ok("CLOSE").await;
+    assert_eq!(alice.ok("STATUS Team (MESSAGES)").await, ["* STATUS \"Team\" (MESSAGES 0)"]);
+    let appended = format!("APPEND {SHARED} (\\Seen word) {{3+}}\r\nnew");
+    bob.ok(&appended).await;
+    alice.ok("SELECT Team").await;
+    assert!(alice.ok("FETCH 1 FLAGS").await.join("").contains("FLAGS (word)"), "without s no \\Seen");
+}
+
+#[tokio::test]
+async fn messages_move_between_accounts_in_one_step() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lrite")).await;
+    bob.ok(&format!("SELECT {SHARED}")).await;
+    let (moved, _) = bob.command("MOVE 1 INBOX").await;
+    assert!(moved[0].starts_with("* OK [COPYUID ") && moved.contains(&"* 1 EXPUNGE".to_owned()), "{moved:?}");
+    bob.ok("SELECT INBOX").await;
+    assert!(bob.ok("FETCH 1 BODY.PEEK[TEXT]").await.join("").contains("body"));
+    bob.ok("STORE 1 +FLAGS (\\Flagged)").await;
+    bob.ok(&format!("MOVE 1 {SHARED}")).await;
+    alice.ok("SELECT Team").await;
+    let fetched = alice.ok("FETCH 1 (UID FLAGS BODY.PEEK[TEXT])").await.join("");
+    assert!(fetched.contains("UID 2 FLAGS ()") && fetched.contains("body"), "{fetched}");
+    // Within one mailbox of another's, too.
+    bob.ok(&format!("SELECT {SHARED}")).await;
+    bob.ok(&format!("COPY 1 {SHARED}")).await;
+    assert_eq!(alice.ok("NOOP").await[0], "* 2 EXISTS");
+}
+
+#[tokio::test]
+async fn mailboxes_below_are_made_deleted_and_renamed_with_the_right_to() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lr")).await;
+    let below = "\"Other Users/alice@example.test/Team/below\"";
+    let other = "\"Other Users/alice@example.test/Team/other\"";
+    assert!(bob.fails(&format!("CREATE {below}")).await.starts_with("NO [NOPERM]"));
+    alice.ok(&format!("SETACL Team {BOB} +kx")).await;
+    bob.ok(&format!("CREATE {below}")).await;
+    assert!(bob.ok(&format!("MYRIGHTS {below}")).await[0].ends_with(" lrkxc"));
+    assert!(alice.ok("LIST \"\" Team/*").await[0].contains("Team/below"));
+    bob.ok(&format!("RENAME {below} {other}")).await;
+    assert!(bob.fails(&format!("RENAME {other} mine")).await.starts_with("NO [CANNOT]"));
+    bob.ok(&format!("DELETE {other}")).await;
+    assert!(bob.fails("CREATE \"Other Users\"").await.starts_with("NO"));
+    assert!(bob.fails("CREATE \"Other Users/alice@example.test/Top\"").await.starts_with("NO [NOPERM]"));
+}
+
+#[tokio::test]
+async fn rights_that_are_taken_away_end_the_sessions_that_used_them() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lr")).await;
+    bob.ok(&format!("SELECT {SHARED}")).await;
+    alice.ok(&format!("DELETEACL Team {BOB}")).await;
+    bob.send("a FETCH 1 BODY[]\r\n").await;
+    assert!(bob.rest().await.starts_with("* BYE"));
+}
+
+#[tokio::test]
+async fn without_acl_nothing_is_shared() {
+    let hide = crate::config::HideConfig { capabilities: vec!["ACL".into()], ..Default::default() };
+    let server = Server::with(|options| options.hide = vec![hide]).await;
+    let mut client = server.login().await;
+    assert_eq!(client.ok("NAMESPACE").await, ["* NAMESPACE ((\"\" \"/\")) NIL NIL"]);
+    assert!(client.fails("MYRIGHTS INBOX").await.starts_with("BAD"));
+    client.ok("CREATE \"Other Users/x\"").await;
+}
