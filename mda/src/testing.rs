@@ -24,7 +24,7 @@ use crate::{
     Addresses, Config, RunError,
     auth::{Authenticator, Decoy},
     config::{PasswordsConfig, PlaintextAuth, SaslConfig},
-    store::{Account, MailStore as _, NewAccount, Password, StoreConfig},
+    store::{Account, MailStore as _, NewAccount, Password, StoreConfig, tests::copy_dir},
 };
 
 /// The real store in a folder of its own. At the end of its test everything in it must fit together.
@@ -47,6 +47,14 @@ impl TestStore {
         self.store.close().await.unwrap();
         let (store, _) = LocalStore::open(store_config(&self.dir)).unwrap();
         Self { sound_at_end: SoundAtEnd(store.clone()), store, dir: self.dir }
+    }
+
+    /// What a machine would find that lost its power now.
+    pub(crate) fn crashed(self) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        copy_dir(self.dir.path(), dir.path());
+        let (store, _) = LocalStore::open(store_config(&dir)).unwrap();
+        Self { sound_at_end: SoundAtEnd(store.clone()), store, dir }
     }
 
     /// The same store on a disk that has less free space than must be left.

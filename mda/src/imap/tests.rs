@@ -5,6 +5,7 @@ mod connection;
 mod conversations;
 mod encryption;
 mod metadata;
+mod model;
 mod modseqs;
 mod ordering;
 mod quota;

@@ -54,7 +54,9 @@ impl<S: MailStore> Session<S> {
             self.enable_modseqs();
         }
         let mut uids = self.resolve(set, uid)?;
-        let tells_all_flags = items.contains(&FetchItem::Flags) && modifiers == FetchModifiers::default();
+        let tells_all_flags = items.contains(&FetchItem::Flags)
+            && (items.contains(&FetchItem::ModSeq) || !self.style().modseq)
+            && modifiers == FetchModifiers::default();
         self.catch_up(if tells_all_flags { &uids } else { NO_UIDS }).await?;
         if let Some(since) = modifiers.changed_since {
             uids = self.changed_since(uid, set, since, modifiers).await?;

@@ -56,6 +56,13 @@ impl Server {
         Self::over(store.reopen().await, |_| {})
     }
 
+    /// The same mail after a loss of power.
+    pub(super) fn crashed(self) -> Self {
+        let Self { imap, store, .. } = self;
+        drop(imap);
+        Self::over(store.crashed(), |_| {})
+    }
+
     /// The same mail on a disk without space.
     pub(super) async fn without_space(self) -> Self {
         let Self { imap, store, .. } = self;
