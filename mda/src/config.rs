@@ -57,6 +57,8 @@ pub struct Config {
     pub pop3: ListenConfig,
     /// POP3 over TLS from the first octet (RFC 8314). Default port: 995.
     pub pop3s: ListenConfig,
+    /// How POP3 serves maildrops.
+    pub maildrop: MaildropConfig,
     /// The mail store.
     pub store: StoreConfig,
     /// What one client or one message may take.
@@ -90,6 +92,7 @@ impl Default for Config {
             imaps: ListenConfig::everywhere(993),
             pop3: ListenConfig::everywhere(110),
             pop3s: ListenConfig::everywhere(995),
+            maildrop: MaildropConfig::default(),
             store: StoreConfig::default(),
             limits: Limits::default(),
             passwords: PasswordsConfig::default(),
@@ -254,6 +257,17 @@ impl PlaintextAuth {
     pub fn allows(self, tls: bool, peer: SocketAddr) -> bool {
         tls || self == Self::Loopback && peer.ip().to_canonical().is_loopback()
     }
+}
+
+/// How POP3 serves maildrops.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MaildropConfig {
+    /// How long after a login an account may log in again (RFC 2449 §6.5). Default: 0s, at once.
+    pub login_delay: HumanDuration,
+    /// Refuse messages whose header needs UTF-8 to clients that have not asked for UTF-8 (RFC 6856 §2.1). Most programs
+    /// cope with such a header and never ask, so that their users would miss mail. Default: false.
+    pub strict_utf8: bool,
 }
 
 /// The mail store.

@@ -21,7 +21,7 @@ use self::{
 };
 use crate::{
     auth::{Authenticator, Client, Tls},
-    config::{Limits, PlaintextAuth},
+    config::{Limits, MaildropConfig, PlaintextAuth},
     metrics::{Metrics, Protocol},
     store::MailStore,
 };
@@ -69,6 +69,8 @@ pub(crate) struct Options {
     pub(crate) plaintext_auth: PlaintextAuth,
     /// What a client may take.
     pub(crate) limits: Limits,
+    /// How maildrops are served.
+    pub(crate) maildrop: MaildropConfig,
     /// For STLS, and for connections under TLS from the first octet.
     pub(crate) tls: Option<Acceptor>,
     pub(crate) metrics: Metrics,
@@ -145,6 +147,8 @@ impl<S: MailStore> Pop3<S> {
             tls_available: self.options.tls.is_some(),
             plaintext_auth: self.options.plaintext_auth.allows(false, peer),
             max_errors: self.options.limits.session_errors,
+            login_delay: *self.options.maildrop.login_delay,
+            strict_utf8: self.options.maildrop.strict_utf8,
         }
     }
 }

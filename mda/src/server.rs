@@ -162,6 +162,7 @@ pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> R
             hostname: config.hostname,
             plaintext_auth: config.plaintext_auth,
             limits: config.limits,
+            maildrop: config.maildrop,
             tls: acceptor,
             metrics,
         },

@@ -1,4 +1,4 @@
-//! What a client may say (RFC 1939, RFC 2449, RFC 2595, RFC 5034).
+//! What a client may say (RFC 1939, RFC 2449, RFC 2595, RFC 5034, RFC 6856).
 
 #[cfg(test)]
 mod tests;
@@ -13,6 +13,10 @@ pub(crate) enum Command {
     Capa,
     /// `STLS` (RFC 2595 §4)
     Stls,
+    /// `UTF8` (RFC 6856 §2.1)
+    Utf8,
+    /// `LANG [range]` (RFC 6856 §3)
+    Lang(Option<String>),
     /// `USER name`
     User(String),
     /// `PASS string`: all that follows the first space, spaces included.
@@ -72,6 +76,8 @@ impl Command {
         match keyword.as_str() {
             "CAPA" => nothing(rest, Self::Capa),
             "STLS" => nothing(rest, Self::Stls),
+            "UTF8" => nothing(rest, Self::Utf8),
+            "LANG" => lang(rest),
             "STAT" => nothing(rest, Self::Stat),
             "RSET" => nothing(rest, Self::Rset),
             "NOOP" => nothing(rest, Self::Noop),
@@ -95,6 +101,8 @@ impl std::fmt::Debug for Command {
         f.write_str(match self {
             Self::Capa => "CAPA",
             Self::Stls => "STLS",
+            Self::Utf8 => "UTF8",
+            Self::Lang(_) => "LANG",
             Self::User(_) => "USER",
             Self::Pass(_) => "PASS",
             Self::Auth { .. } => "AUTH",
@@ -134,6 +142,12 @@ fn auth(rest: Option<&str>) -> Result<Command, CommandError> {
         return Err(CommandError::Arguments);
     }
     Ok(Command::Auth { mechanism, initial })
+}
+
+fn lang(rest: Option<&str>) -> Result<Command, CommandError> {
+    let mut words = rest.unwrap_or_default().split_ascii_whitespace();
+    let range = words.next().map(str::to_owned);
+    if words.next().is_some() { Err(CommandError::Arguments) } else { Ok(Command::Lang(range)) }
 }
 
 fn top(rest: Option<&str>) -> Result<Command, CommandError> {

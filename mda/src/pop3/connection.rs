@@ -224,6 +224,10 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
     async fn open(&mut self, account: &Account) -> Result<Maildrop, LoginFailure> {
         info!(peer = %self.peer, account = account.name, "pop3 login");
         let lock = self.server.locks.lock(account.id).ok_or(LoginFailure::InUse)?;
+        let delay = *self.server.options.maildrop.login_delay;
+        if !self.server.locks.admit(account.id, delay, Instant::now()) {
+            return Err(LoginFailure::TooSoon);
+        }
         let store = &self.server.store;
         let inbox = store
             .mailbox(account.id, &MailboxName::inbox())
@@ -247,7 +251,11 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
 
     fn open_failed(&self, error: &StoreError) -> LoginFailure {
         self.store_failed("cannot open a maildrop", error);
-        LoginFailure::Temporary
+        if matches!(error, StoreError::CorruptState { .. }) {
+            LoginFailure::Permanent
+        } else {
+            LoginFailure::Temporary
+        }
     }
 
     /// Sends a message; or gives back what to do because it cannot be read.
@@ -259,9 +267,16 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
             }
             Err(error) => {
                 self.store_failed("cannot read a message", &error);
-                return Ok(Some(self.session.not_sent("[SYS/TEMP] the message cannot be read now")));
+                let reason = match error {
+                    StoreError::CorruptBody { .. } => "[SYS/PERM] the message is damaged",
+                    _ => "[SYS/TEMP] the message cannot be read now",
+                };
+                return Ok(Some(self.session.not_sent(reason)));
             }
         };
+        if !self.session.takes_utf8() && !has_ascii_header(&first) {
+            return Ok(Some(self.session.not_sent("[UTF8] the message needs the command UTF8")));
+        }
         self.out.extend_from_slice(format!("+OK {} octets\r\n", row.size).as_bytes());
         let mut encoder = Encoder::new(lines);
         encoder.encode(&first, &mut self.out);
@@ -336,4 +351,10 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
         self.out.clear();
         Ok(())
     }
+}
+
+/// Whether a header stands in ASCII alone; of a very long one, as far as it is looked at.
+fn has_ascii_header(start: &[u8]) -> bool {
+    let end = start.windows(4).position(|octets| octets == b"\r\n\r\n").unwrap_or(start.len());
+    start[..end].is_ascii()
 }

@@ -1,6 +1,9 @@
 //! One POP3 session without its connection: lines in, actions out (RFC 1939, RFC 2449, RFC 2595, RFC 5034).
 
-use std::fmt::{Display, Write as _};
+use std::{
+    fmt::{Display, Write as _},
+    time::Duration,
+};
 
 use sasl::Mechanism;
 
@@ -25,6 +28,10 @@ pub(crate) struct Policy {
     pub(crate) plaintext_auth: bool,
     /// Errors before the session is ended.
     pub(crate) max_errors: u32,
+    /// Time between two logins of an account; zero for no limit.
+    pub(crate) login_delay: Duration,
+    /// Messages that need UTF-8 are refused to a client that has not asked for it.
+    pub(crate) strict_utf8: bool,
 }
 
 /// The state of one session.
@@ -37,6 +44,8 @@ pub(crate) struct Session {
     tls: bool,
     /// What the client can log in with.
     mechanisms: Vec<Mechanism>,
+    /// The client takes UTF-8 in headers (RFC 6856 §2.1).
+    utf8: bool,
     errors: u32,
     state: State,
 }
@@ -81,6 +90,10 @@ pub(crate) enum LoginFailure {
     Throttled,
     /// Another session holds the maildrop.
     InUse,
+    /// The last login was too short a while ago (RFC 2449 §6.5).
+    TooSoon,
+    /// Only an operator can mend it (RFC 3206 §4).
+    Permanent,
     /// It may work later.
     Temporary,
     /// The client does not keep to the mechanism, or was not offered it.
@@ -94,6 +107,8 @@ impl LoginFailure {
             // Not [AUTH]: a client would ask for another password.
             Self::Throttled => "[SYS/TEMP] too many failed logins, try again later",
             Self::InUse => "[IN-USE] another session has this maildrop open",
+            Self::TooSoon => "[LOGIN-DELAY] the last login was too short a while ago",
+            Self::Permanent => "[SYS/PERM] the mailbox is damaged, ask whoever runs this server",
             Self::Temporary => "[SYS/TEMP] mail is not available now, try again later",
             Self::Exchange(error) => return format!("-ERR {error}\r\n"),
         };
@@ -104,7 +119,7 @@ impl LoginFailure {
 impl Session {
     /// A session over a connection that is, or is not yet, under TLS.
     pub(crate) fn new(policy: Policy, tls: bool, mechanisms: Vec<Mechanism>) -> Self {
-        Self { policy, tls, mechanisms, errors: 0, state: State::Authorization { user: None } }
+        Self { policy, tls, mechanisms, utf8: false, errors: 0, state: State::Authorization { user: None } }
     }
 
     /// What the server says first.
@@ -139,6 +154,7 @@ impl Session {
     /// TLS has begun. What came before it counts no more (RFC 2595 §4).
     pub(crate) fn secured(&mut self, mechanisms: Vec<Mechanism>) {
         self.tls = true;
+        self.utf8 = false;
         self.mechanisms = mechanisms;
         self.state = State::Authorization { user: None };
     }
@@ -169,6 +185,11 @@ impl Session {
     fn command(&mut self, command: Command) -> Action {
         match (command, &mut self.state) {
             (Command::Capa, _) => self.capabilities(),
+            (Command::Utf8, _) => {
+                self.utf8 = true;
+                ok("UTF-8 from here on")
+            }
+            (Command::Lang(range), _) => self.language(range.as_deref()),
             (Command::Quit, State::Transaction(maildrop)) => Action::Commit { uids: maildrop.deleted() },
             (Command::Quit, _) => Action::Close("+OK bye\r\n".to_owned()),
             (command, State::Transaction(_)) => self.transaction(&command),
@@ -197,6 +218,20 @@ impl Session {
                 None => Action::Begin { mechanism, initial: None },
             },
             _ => self.error("log in first"),
+        }
+    }
+
+    /// Whether a message whose header needs UTF-8 may be sent as it is (RFC 6856 §2.1).
+    pub(crate) fn takes_utf8(&self) -> bool {
+        self.utf8 || !self.policy.strict_utf8
+    }
+
+    /// RFC 6856 §3.2: all that is said is English, whatever the client would like better.
+    fn language(&mut self, range: Option<&str>) -> Action {
+        match range.map(str::to_ascii_lowercase).as_deref() {
+            None => Action::Reply("+OK languages follow\r\nen English\r\n.\r\n".to_owned()),
+            Some("*" | "en") => ok("en English it is"),
+            Some(_) => self.error("en only English is spoken here"),
         }
     }
 
@@ -277,8 +312,12 @@ impl Session {
     /// RFC 2449 §5 and §6, RFC 2595 §4, RFC 5034 §3. May differ before and after STLS, and after logging in.
     fn capabilities(&self) -> Action {
         let mut text = "+OK capabilities follow\r\n\
-             TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\n"
+             TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\nLANG\r\nUTF8 USER\r\n"
             .to_owned();
+        if !self.policy.login_delay.is_zero() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "LOGIN-DELAY {}\r\n", self.policy.login_delay.as_secs().max(1));
+        }
         if self.may_log_in() && self.takes_passwords() {
             text.push_str("USER\r\n");
         }

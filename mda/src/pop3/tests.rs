@@ -335,3 +335,32 @@ async fn draining_tells_the_client_and_deletes_nothing() {
     client.closed().await;
     service.stop().await;
 }
+
+#[tokio::test]
+async fn a_header_in_utf8_is_kept_from_clients_that_have_not_asked_where_the_operator_wants_it() {
+    let message = "Subject: gr\u{fc}n\r\n\r\nbody";
+    let service = TestService::start_with(|config| config.maildrop.strict_utf8 = true).await;
+    service.create_account(ALICE, PASSWORD).await;
+    deliver(&service, &[message]).await;
+    let mut client = Client::connect(&service).await;
+    client.log_in(ALICE, PASSWORD).await;
+    assert!(client.err("RETR 1").await.starts_with("-ERR [UTF8]"));
+    client.ok("UTF8").await;
+    assert_eq!(client.multiline("RETR 1").await, stored(&format!("{message}\r\n")));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn logins_that_come_too_soon_are_told_so() {
+    let hour = std::time::Duration::from_hours(1);
+    let service = TestService::start_with(|config| config.maildrop.login_delay = hour.into()).await;
+    service.create_account(ALICE, PASSWORD).await;
+    let mut client = Client::connect(&service).await;
+    assert!(client.multiline("CAPA").await.contains("LOGIN-DELAY 3600\r\n"));
+    client.log_in(ALICE, PASSWORD).await;
+    client.ok("QUIT").await;
+    let mut client = Client::connect(&service).await;
+    client.ok(&format!("USER {ALICE}")).await;
+    assert!(client.err(&format!("PASS {PASSWORD}")).await.starts_with("-ERR [LOGIN-DELAY]"));
+    service.stop().await;
+}

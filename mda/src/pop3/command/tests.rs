@@ -14,6 +14,9 @@ fn keywords_are_read_in_any_case() {
     assert!(parse("UIDL 3") == Ok(Command::Uidl(Some(3))));
     assert!(parse("TOP 2 0") == Ok(Command::Top { message: 2, lines: 0 }));
     assert!(parse("NOOP ") == Ok(Command::Noop));
+    assert!(parse("utf8") == Ok(Command::Utf8));
+    assert!(parse("LANG") == Ok(Command::Lang(None)));
+    assert!(parse("LANG en-GB") == Ok(Command::Lang(Some("en-GB".into()))));
 }
 
 #[test]
@@ -39,7 +42,9 @@ fn message_numbers_are_digits_from_1() {
     for line in ["RETR 0", "RETR +1", "RETR -1", "RETR 1x", "RETR 4294967296", "DELE ١", "TOP 1 -1"] {
         assert!(parse(line) == Err(CommandError::Number), "{line}");
     }
-    for line in ["RETR", "RETR ", "RETR 1 2", "TOP 1", "TOP 1 2 3", "STAT 1", "LIST 1 2"] {
+    for line in
+        ["RETR", "RETR ", "RETR 1 2", "TOP 1", "TOP 1 2 3", "STAT 1", "LIST 1 2", "UTF8 USER", "LANG a b"]
+    {
         assert!(parse(line) == Err(CommandError::Arguments), "{line}");
     }
 }

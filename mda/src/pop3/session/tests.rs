@@ -2,7 +2,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-const OPEN: Policy = Policy { tls_available: true, plaintext_auth: true, max_errors: 5 };
+const OPEN: Policy = Policy {
+    tls_available: true,
+    plaintext_auth: true,
+    max_errors: 5,
+    login_delay: Duration::ZERO,
+    strict_utf8: false,
+};
 const STRICT: Policy = Policy { plaintext_auth: false, ..OPEN };
 
 fn say(session: &mut Session, line: &str) -> Action {
@@ -97,7 +103,7 @@ fn auth_that_is_cancelled_or_malformed_is_an_error_for_that_attempt_alone() {
 fn where_no_password_is_taken_there_is_no_user_command() {
     let mut session = Session::new(OPEN, true, vec![Mechanism::ScramSha256]);
     let text = reply(&mut session, "CAPA");
-    assert!(text.contains("\r\nSASL SCRAM-SHA-256\r\n") && !text.contains("USER"), "{text}");
+    assert!(text.contains("\r\nSASL SCRAM-SHA-256\r\n") && !text.contains("\r\nUSER\r\n"), "{text}");
     assert!(reply(&mut session, "USER bob").starts_with("-ERR"));
 }
 
@@ -131,7 +137,10 @@ fn tls_begins_once_and_forgets_what_came_before() {
 fn capabilities_tell_what_works_now() {
     let mut clear = new_session(STRICT, false);
     let text = reply(&mut clear, "CAPA");
-    assert!(text.contains("\r\nSTLS\r\n") && !text.contains("SASL") && !text.contains("USER"), "{text}");
+    assert!(
+        text.contains("\r\nSTLS\r\n") && !text.contains("SASL") && !text.contains("\r\nUSER\r\n"),
+        "{text}"
+    );
     let mut secure = new_session(STRICT, true);
     let text = reply(&mut secure, "CAPA");
     assert!(
@@ -139,11 +148,40 @@ fn capabilities_tell_what_works_now() {
             && text.contains("\r\nSASL SCRAM-SHA-256 PLAIN\r\n")
             && text.contains("\r\nUSER\r\n")
     );
-    for capability in ["TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE"] {
+    for capability in ["TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "LANG", "UTF8 USER"] {
         assert!(text.contains(&format!("\r\n{capability}\r\n")), "{capability}");
     }
     assert!(text.ends_with("\r\n.\r\n"));
     assert!(!reply(&mut logged_in(), "CAPA").contains("STLS"));
+}
+
+#[test]
+fn the_time_between_logins_is_told_where_there_is_a_limit() {
+    let policy = Policy { login_delay: Duration::from_mins(15), ..OPEN };
+    assert!(reply(&mut new_session(policy, true), "CAPA").contains("\r\nLOGIN-DELAY 900\r\n"));
+    assert!(!reply(&mut new_session(OPEN, true), "CAPA").contains("LOGIN-DELAY"));
+}
+
+#[test]
+fn english_is_the_only_language() {
+    for mut session in [new_session(OPEN, true), logged_in()] {
+        assert_eq!(reply(&mut session, "LANG"), "+OK languages follow\r\nen English\r\n.\r\n");
+        assert!(reply(&mut session, "LANG *").starts_with("+OK en "));
+        assert!(reply(&mut session, "LANG EN").starts_with("+OK en "));
+        assert!(reply(&mut session, "LANG de").starts_with("-ERR en "));
+    }
+}
+
+#[test]
+fn utf8_is_taken_by_clients_that_say_so_and_by_all_where_the_policy_is_lax() {
+    let mut session = new_session(OPEN, false);
+    assert!(session.takes_utf8());
+    session.policy.strict_utf8 = true;
+    assert!(!session.takes_utf8());
+    assert!(reply(&mut session, "UTF8").starts_with("+OK"));
+    assert!(session.takes_utf8());
+    session.secured(Vec::new());
+    assert!(!session.takes_utf8(), "UTF8 came before TLS");
 }
 
 #[test]
@@ -215,7 +253,13 @@ fn too_many_errors_end_the_session() {
 
 #[test]
 fn failures_that_pass_do_not_make_clients_ask_for_another_password() {
-    for failure in [LoginFailure::Throttled, LoginFailure::Temporary, LoginFailure::InUse] {
+    for failure in [
+        LoginFailure::Throttled,
+        LoginFailure::Temporary,
+        LoginFailure::Permanent,
+        LoginFailure::TooSoon,
+        LoginFailure::InUse,
+    ] {
         let Action::Reply(text) = new_session(OPEN, false).logged_in(Err(failure)) else { panic!() };
         assert!(text.starts_with("-ERR [") && !text.contains("[AUTH]"), "{text}");
     }
