@@ -9,6 +9,8 @@ use pipeline_tests::{Options, Pipeline, Program, eventually, program, python};
 
 use crate::WAYPOST;
 
+mod programs;
+
 /// What every script begins with: the ways to the pipeline, as bob@example.test.
 const WAYS: &str = include_str!("mail_programs_work_all_day/ways.py");
 
