@@ -61,6 +61,8 @@ pub struct Config {
     pub maildrop: MaildropConfig,
     /// The mail store.
     pub store: StoreConfig,
+    /// How words are found in the text of messages.
+    pub search: SearchConfig,
     /// What one client or one message may take.
     pub limits: Limits,
     /// How passwords are kept, and how guessing is slowed.
@@ -94,6 +96,7 @@ impl Default for Config {
             pop3s: ListenConfig::everywhere(995),
             maildrop: MaildropConfig::default(),
             store: StoreConfig::default(),
+            search: SearchConfig::default(),
             limits: Limits::default(),
             passwords: PasswordsConfig::default(),
             imap_hide: Vec::new(),
@@ -297,6 +300,21 @@ impl Default for StoreConfig {
             index_cache_size: ByteSize::mib(256),
             quota_grace: ByteSize::mib(10),
         }
+    }
+}
+
+/// How words are found in the text of messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SearchConfig {
+    /// Whether the messages of accounts that search their text are indexed, below `data_dir` in `search`; the folder can
+    /// be thrown away while the service is stopped. Without an index all messages are read. Default: true.
+    pub index: bool,
+}
+
+impl Default for SearchConfig {
+    fn default() -> Self {
+        Self { index: true }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod auth;
 pub mod config;
 mod delivery;
 mod directory;
+mod fulltext;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod imap;
@@ -25,6 +26,7 @@ mod recipients;
 mod server;
 mod status;
 pub mod store;
+mod text;
 
 #[cfg(test)]
 mod testing;

@@ -24,6 +24,7 @@ use crate::{
     config::{Config, ConfigProblem},
     delivery::DeliveryService,
     directory::DirectoryService,
+    fulltext::FullText,
     imap::{self, Imap},
     mailbox::MailboxService,
     metrics::Metrics,
@@ -143,6 +144,11 @@ pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> R
         .add_service(DirectoryServer::new(directory))
         .add_service(MailboxServer::new(MailboxService::new(store.clone())))
         .add_service(StoreServer::new(StoreService::new(store.clone())));
+    let full_text = if config.search.index {
+        FullText::start(config.data_dir.join("search"), store.clone())
+    } else {
+        FullText::off()
+    };
     let imap = Imap::new(
         store.clone(),
         authenticator.clone(),
@@ -152,6 +158,7 @@ pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> R
             limits: config.limits.clone(),
             tls: acceptor.clone(),
             hide: config.imap_hide,
+            full_text,
             metrics: metrics.clone(),
         },
     );

@@ -83,6 +83,11 @@ impl TextIndex {
                 }
             }
         }
+        Self::anew(dir)
+    }
+
+    /// Makes an empty index, whatever was in the folder.
+    pub fn anew(dir: &Path) -> Result<Self, Error> {
         begin(dir).map_err(|source| Error::Folder { dir: dir.to_owned(), source })?;
         Self::open_engine(dir)
     }

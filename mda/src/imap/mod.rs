@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
 use crate::config::{HideConfig, Limits, PlaintextAuth};
+use crate::fulltext::FullText;
 use crate::metrics::Metrics;
 use crate::store::MailStore;
 
@@ -73,6 +74,8 @@ pub struct Options {
     pub tls: Option<Acceptor>,
     /// What is hidden from whom.
     pub hide: Vec<HideConfig>,
+    /// Spares searches the reading of messages.
+    pub full_text: FullText,
     /// What is counted.
     pub metrics: Metrics,
 }

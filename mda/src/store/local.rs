@@ -389,6 +389,10 @@ impl MailStore for LocalStore {
         self.read_aside(move |store| store.read_body(email, range)).await
     }
 
+    fn newest_email(&self) -> EmailId {
+        EmailId(self.inner.marks.lock().email)
+    }
+
     async fn read_each(
         &self,
         emails: Vec<EmailId>,

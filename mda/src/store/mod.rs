@@ -281,6 +281,9 @@ pub trait MailStore: Clone + Send + Sync + 'static {
     /// Octets of a body, `range` cut to its size. Read large bodies piece by piece.
     fn read(&self, email: EmailId, range: Range<u64>) -> impl Future<Output = Result<Bytes>> + Send;
 
+    /// The greatest number that a body has, or had.
+    fn newest_email(&self) -> EmailId;
+
     /// Reads whole bodies one after the other, and gives each to `visit` with its place in `emails`, on a thread that may
     /// block. For many small messages: one is in memory at a time.
     fn read_each(

@@ -1,7 +1,6 @@
 //! SEARCH and UID SEARCH (RFC 9051 §6.4.4).
 
 mod test;
-mod text;
 
 use std::sync::Arc;
 
@@ -9,14 +8,15 @@ use bytes::Bytes;
 use message::mime::Structure;
 
 use super::{Done, Failure, NO_UIDS, Outcome, Session, bad};
+use crate::fulltext::{Hits, MAX_LEARNED};
 use crate::imap::content::Content;
 use crate::imap::parse::{MessageSet, PartialRange, ReturnOptions, Search};
 use crate::imap::response::{Responses, uid_set};
 use crate::outline::Outline;
-use crate::store::{MailStore, ModSeq, Row, StoreError, Uid, UidSet};
+use crate::store::{AccountId, EmailId, MailStore, ModSeq, Row, StoreError, Uid, UidSet};
+use crate::text::DecodedText;
 
 use test::{Candidate, Test};
-use text::DecodedText;
 
 /// Messages whose outlines are read at once.
 pub(super) const OUTLINES: usize = 256;
@@ -61,28 +61,45 @@ impl<S: MailStore> Session<S> {
         }
         let resolve =
             |set: &MessageSet, uid| self.view()?.resolve(set, uid).map_err(|error| bad(error.to_string()));
-        let test = Arc::new(Test::new(search.key, &resolve)?);
+        let test = Test::new(search.key, &resolve)?;
         let index = Arc::clone(self.view()?.index());
-        let mut found = Vec::new();
-        let mut entries = index.iter().filter(|entry| test.may_match(entry.uid()));
+        let sought = self.sought(test).await?;
+        let (mut found, mut read) = (Vec::new(), Vec::new());
+        let mut entries = index.iter().filter(|entry| sought.test.may_match(entry.uid()));
         loop {
             let rows: Vec<Row> = entries.by_ref().take(OUTLINES).map(|entry| index.row(entry)).collect();
             if rows.is_empty() {
+                self.shared.options.full_text.read_in_vain(sought.account, read);
                 return Ok(found);
             }
             // Others get their turn in between.
             tokio::task::consume_budget().await;
-            found.extend(self.matching(&test, &rows).await?);
+            found.extend(self.matching(&sought, &rows, &mut read).await?);
         }
     }
 
+    async fn sought(&self, test: Test) -> Result<Arc<Sought>, Failure> {
+        let mailbox = self.shared.store.mailbox_by_id(self.view()?.mailbox)?;
+        let account = mailbox.ok_or(StoreError::NoSuchMailbox)?.account;
+        let mut words = Vec::new();
+        test.add_words(&mut words);
+        let asks_text = !words.is_empty();
+        let hits = self.shared.options.full_text.hits(account, words).await;
+        Ok(Arc::new(Sought { account, test, asks_text, hits }))
+    }
+
     /// Those that match, ascending. Reads of the messages only what the question needs: nothing, their outlines, their
-    /// headers, or all of them.
-    async fn matching(&self, test: &Arc<Test>, rows: &[Row]) -> Result<Vec<Uid>, Failure> {
+    /// headers, or all of them. Adds to `read` those that an index would have to know to spare the reading.
+    async fn matching(
+        &self,
+        sought: &Arc<Sought>,
+        rows: &[Row],
+        read: &mut Vec<EmailId>,
+    ) -> Result<Vec<Uid>, Failure> {
         let mut found = Vec::new();
         let mut open = Vec::new();
         for row in rows {
-            match test.answer(&Candidate::of(row)) {
+            match sought.answer(&sought.candidate(row)) {
                 Some(true) => found.push(row.uid),
                 Some(false) => {}
                 None => open.push(row),
@@ -96,16 +113,18 @@ impl<S: MailStore> Session<S> {
         for (row, outline) in open.into_iter().zip(outlines) {
             let Some(outline) = readable(outline)? else { continue };
             let fields = outline.fields().cloned();
-            match test.answer(&Candidate { fields: fields.as_deref(), ..Candidate::of(row) }) {
+            match sought.answer(&Candidate { fields: fields.as_deref(), ..sought.candidate(row) }) {
                 Some(true) => found.push(row.uid),
                 Some(false) => {}
                 None => unread.push((row.clone(), outline)),
             }
         }
+        let is_new = |row: &Row| sought.asks_text && row.size <= MAX_LEARNED && !sought.hits.knows(row.email);
+        read.extend(unread.iter().map(|(row, _)| row).filter(|row| is_new(row)).map(|row| row.email));
         let (small, large) = unread.into_iter().partition(|(row, _)| row.size <= SMALL);
-        found.extend(self.read_small(test, small).await?);
+        found.extend(self.read_small(sought, small).await?);
         for (row, outline) in large {
-            if readable(self.read_large(test, &row, outline).await)? == Some(true) {
+            if readable(self.read_large(sought, &row, outline).await)? == Some(true) {
                 found.push(row.uid);
             }
         }
@@ -114,16 +133,20 @@ impl<S: MailStore> Session<S> {
     }
 
     /// Reads small messages one after the other.
-    async fn read_small(&self, test: &Arc<Test>, messages: Vec<(Row, Outline)>) -> Result<Vec<Uid>, Failure> {
+    async fn read_small(
+        &self,
+        sought: &Arc<Sought>,
+        messages: Vec<(Row, Outline)>,
+    ) -> Result<Vec<Uid>, Failure> {
         if messages.is_empty() {
             return Ok(Vec::new());
         }
         let emails = messages.iter().map(|(row, _)| row.email).collect();
         let (answers, mut answered) = tokio::sync::mpsc::unbounded_channel();
-        let test = Arc::clone(test);
+        let sought = Arc::clone(sought);
         let visit = move |place: usize, octets: Result<Bytes, StoreError>| {
             let Some((row, outline)) = messages.get(place) else { return };
-            let answer = octets.map(|octets| matches(&test, row, outline, &octets));
+            let answer = octets.map(|octets| sought.matches(row, outline, &octets));
             // Nobody listens if the client is gone.
             let _ = answers.send((row.uid, answer));
         };
@@ -138,18 +161,23 @@ impl<S: MailStore> Session<S> {
     }
 
     /// Reads of a large message only the header, if that answers the question.
-    async fn read_large(&self, test: &Arc<Test>, row: &Row, outline: Outline) -> Result<bool, StoreError> {
+    async fn read_large(
+        &self,
+        sought: &Arc<Sought>,
+        row: &Row,
+        outline: Outline,
+    ) -> Result<bool, StoreError> {
         let (store, look_into) = (self.shared.store.clone(), Arc::clone(&self.shared.look_into));
         let mut content = Content::new(store, look_into, row.email, row.size, Some(outline.clone()));
         content.load_header().await?;
         let header = content.header();
-        if let Some(answer) = test.answer(&Candidate { header: Some(&header), ..Candidate::of(row) }) {
+        if let Some(answer) = sought.answer(&Candidate { header: Some(&header), ..sought.candidate(row) }) {
             return Ok(answer);
         }
         let whole = content.whole().await?;
-        let (test, row) = (Arc::clone(test), row.clone());
+        let (sought, row) = (Arc::clone(sought), row.clone());
         // Decoding may take long.
-        let answer = tokio::task::spawn_blocking(move || matches(&test, &row, &outline, &whole.octets));
+        let answer = tokio::task::spawn_blocking(move || sought.matches(&row, &outline, &whole.octets));
         answer.await.map_err(|error| StoreError::Io {
             what: "a message was not searched".into(),
             reason: error.to_string(),
@@ -262,16 +290,38 @@ impl Responses {
     }
 }
 
-/// Asks a message that is in memory.
-fn matches(test: &Test, row: &Row, outline: &Outline, message: &[u8]) -> bool {
-    let length = usize::try_from(outline.header_length()).unwrap_or(usize::MAX);
-    let header = &message[..length.min(message.len())];
-    let known = Candidate { header: Some(header), ..Candidate::of(row) };
-    test.answer(&known).unwrap_or_else(|| {
-        let structure = outline.structure().unwrap_or_else(|| Structure::parse(message));
-        let text = DecodedText::new(message, &structure);
-        test.answer(&Candidate { text: Some(&text), ..known }).unwrap_or(false)
-    })
+/// What a search is about.
+struct Sought {
+    /// Whose mailbox is searched.
+    account: AccountId,
+    test: Test,
+    /// Words are sought in the text of messages.
+    asks_text: bool,
+    /// What an index says of the words in it.
+    hits: Hits,
+}
+
+impl Sought {
+    /// A message of which nothing but its row is known, and what an index knows.
+    fn candidate<'a>(&'a self, row: &'a Row) -> Candidate<'a> {
+        Candidate { row, hits: Some(&self.hits), fields: None, header: None, text: None }
+    }
+
+    fn answer(&self, candidate: &Candidate<'_>) -> Option<bool> {
+        self.test.answer(candidate)
+    }
+
+    /// Asks a message that is in memory.
+    fn matches(&self, row: &Row, outline: &Outline, message: &[u8]) -> bool {
+        let length = usize::try_from(outline.header_length()).unwrap_or(usize::MAX);
+        let header = &message[..length.min(message.len())];
+        let known = Candidate { header: Some(header), ..self.candidate(row) };
+        self.answer(&known).unwrap_or_else(|| {
+            let structure = outline.structure().unwrap_or_else(|| Structure::parse(message));
+            let text = DecodedText::new(message, &structure);
+            self.answer(&Candidate { text: Some(&text), ..known }).unwrap_or(false)
+        })
+    }
 }
 
 /// What was read of a message; `None` if it is gone, or damaged: one such message must not hide all others from every

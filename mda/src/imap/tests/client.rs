@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Limits, PlaintextAuth};
+use crate::fulltext::FullText;
 use crate::imap::{Beginning, Imap, Options, Stream};
 use crate::metrics::Metrics;
 use crate::testing::{LocalStore, TestStore, authenticator};
@@ -42,6 +43,7 @@ impl Server {
             limits: Limits::default(),
             tls: None,
             hide: Vec::new(),
+            full_text: FullText::off(),
             metrics: Metrics::default(),
         };
         change(&mut options);

@@ -10,11 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use message::date::DateTime;
 use message::header;
 
-use super::text::{DecodedText, Needle, decode_field};
+use crate::fulltext::Hits;
 use crate::imap::parse::{MessageSet, SearchKey};
 use crate::imap::session::{Failure, bad};
 use crate::outline::Outline;
 use crate::store::{EmailId, ModSeq, Row, SystemFlag, Uid, UidSet};
+use crate::text::{DecodedText, Needle, decode_field};
 
 /// What is asked of each message.
 #[derive(Debug)]
@@ -68,18 +69,13 @@ impl Day {
 /// What is known of a message so far.
 pub(super) struct Candidate<'a> {
     pub(super) row: &'a Row,
+    /// What an index says of the words sought.
+    pub(super) hits: Option<&'a Hits>,
     /// Of the header the fields that outlines have.
     pub(super) fields: Option<&'a [u8]>,
     /// All of the header.
     pub(super) header: Option<&'a [u8]>,
     pub(super) text: Option<&'a DecodedText>,
-}
-
-impl<'a> Candidate<'a> {
-    /// A message of which nothing but its row is known.
-    pub(super) fn of(row: &'a Row) -> Self {
-        Self { row, fields: None, header: None, text: None }
-    }
 }
 
 impl Test {
@@ -140,6 +136,17 @@ impl Test {
         }
     }
 
+    /// Adds the words that are sought in the text of messages.
+    pub(super) fn add_words(&self, words: &mut Vec<String>) {
+        match self {
+            Self::All(tests) => tests.iter().for_each(|test| test.add_words(words)),
+            Self::Either(tests) => [&tests.0, &tests.1].iter().for_each(|test| test.add_words(words)),
+            Self::Not(test) => test.add_words(words),
+            Self::Body(needle) | Self::Text(needle) => words.push(needle.words().to_owned()),
+            _ => {}
+        }
+    }
+
     /// None: more of the message must be known.
     pub(super) fn answer(&self, candidate: &Candidate<'_>) -> Option<bool> {
         let row = candidate.row;
@@ -175,10 +182,8 @@ impl Test {
                 let fields = candidate.fields.filter(|_| *in_outline);
                 candidate.header.or(fields).map(|fields| has_field(fields, name, needle))
             }
-            Self::Body(needle) => candidate.text.map(|text| needle.is_in(text.body())),
-            Self::Text(needle) => {
-                candidate.text.map(|text| needle.is_in(text.header()) || needle.is_in(text.body()))
-            }
+            Self::Body(needle) => candidate.holds(needle, false),
+            Self::Text(needle) => candidate.holds(needle, true),
         }
     }
 }
@@ -187,6 +192,18 @@ impl Test {
 fn ago(seconds: u32) -> Timestamp {
     let then = Timestamp::now().checked_sub(SignedDuration::from_secs(seconds.into()));
     then.unwrap_or(Timestamp::MIN)
+}
+
+impl Candidate<'_> {
+    /// The words are in the body, or if that is asked for too in the header.
+    fn holds(&self, needle: &Needle, header_too: bool) -> Option<bool> {
+        if let Some(text) = self.text {
+            return Some(needle.is_in(text.body()) || header_too && needle.is_in(text.header()));
+        }
+        let ruled_out =
+            self.hits.is_some_and(|hits| hits.rule_out(self.row.email, needle.words(), header_too));
+        ruled_out.then_some(false)
+    }
 }
 
 /// One no is no, whatever is unknown.

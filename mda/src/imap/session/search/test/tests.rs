@@ -40,8 +40,13 @@ fn row() -> Row {
 
 fn matches(keys: &str) -> bool {
     let text = DecodedText::new(MESSAGE.as_bytes(), &Structure::parse(MESSAGE.as_bytes()));
-    let candidate =
-        Candidate { row: &row(), fields: None, header: Some(MESSAGE.as_bytes()), text: Some(&text) };
+    let candidate = Candidate {
+        row: &row(),
+        hits: None,
+        fields: None,
+        header: Some(MESSAGE.as_bytes()),
+        text: Some(&text),
+    };
     test(keys).answer(&candidate).expect("nothing more can be known")
 }
 
@@ -94,13 +99,16 @@ fn what_matches_and_what_does_not() {
 #[test]
 fn no_more_is_read_than_the_question_needs() {
     let row = row();
-    let by_row = |keys| test(keys).answer(&Candidate::of(&row));
+    let by_row = |keys| {
+        test(keys).answer(&Candidate { row: &row, hits: None, fields: None, header: None, text: None })
+    };
     assert_eq!(by_row("UNSEEN TEXT x"), Some(false));
     assert_eq!(by_row("OR SEEN TEXT x"), Some(true));
     assert_eq!(by_row("NOT (SUBJECT y UNSEEN)"), Some(true));
     assert_eq!(by_row("SEEN SUBJECT x"), None);
     let by_header = |keys| {
         test(keys).answer(&Candidate {
+            hits: None,
             row: &row,
             fields: None,
             header: Some(MESSAGE.as_bytes()),

@@ -1,4 +1,4 @@
-//! The text of a message as a reader sees it, for searching.
+//! The text of a message as a reader sees it: decoded, in lower case, for searching.
 
 use memchr::memmem::{self, Finder};
 use message::header::{self, Field};
@@ -7,27 +7,33 @@ use message::{charset, parameters, words};
 
 /// What is sought: without regard to case.
 #[derive(Debug)]
-pub(super) struct Needle(Finder<'static>);
+pub(crate) struct Needle(Finder<'static>);
 
 impl Needle {
-    pub(super) fn new(words: &str) -> Self {
+    pub(crate) fn new(words: &str) -> Self {
         Self(Finder::new(words.to_lowercase().as_bytes()).into_owned())
     }
 
+    /// The words, in lower case.
+    pub(crate) fn words(&self) -> &str {
+        // It was made of text.
+        std::str::from_utf8(self.0.needle()).unwrap_or_default()
+    }
+
     /// `text` is in lower case.
-    pub(super) fn is_in(&self, text: &str) -> bool {
+    pub(crate) fn is_in(&self, text: &str) -> bool {
         self.0.find(text.as_bytes()).is_some()
     }
 }
 
 /// A message's text, decoded and in lower case.
-pub(super) struct DecodedText {
+pub(crate) struct DecodedText {
     header: String,
     body: String,
 }
 
 impl DecodedText {
-    pub(super) fn new(message: &[u8], structure: &Structure) -> Self {
+    pub(crate) fn new(message: &[u8], structure: &Structure) -> Self {
         let octets = |range: &std::ops::Range<usize>| message.get(range.clone()).unwrap_or_default();
         let header = decode_header(octets(&structure.root().header));
         let mut body = String::new();
@@ -44,17 +50,17 @@ impl DecodedText {
         Self { header, body }
     }
 
-    pub(super) fn header(&self) -> &str {
+    pub(crate) fn header(&self) -> &str {
         &self.header
     }
 
-    pub(super) fn body(&self) -> &str {
+    pub(crate) fn body(&self) -> &str {
         &self.body
     }
 }
 
 /// A field's value on one line, encoded-words decoded, in lower case.
-pub(super) fn decode_field(field: &Field<'_>) -> String {
+pub(crate) fn decode_field(field: &Field<'_>) -> String {
     let unfolded = field.unfolded();
     // Most fields are plain, and most of the time of a search goes here.
     if unfolded.is_ascii() && memmem::find(&unfolded, b"=?").is_none() {

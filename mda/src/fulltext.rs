@@ -1,0 +1,246 @@
+//! Spares searches for words the reading of messages that cannot hold them.
+//!
+//! Each account has an index of its own, made once its messages were searched in vain by reading them, and taken
+//! further whenever a search meets many that are not in it. Delivery knows nothing of it; what is not in it yet is
+//! read. An index is a copy: it is thrown away when it cannot be read, or is mostly of messages that are gone.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use fulltext::{Error, Part, TextIndex};
+use message::mime::Structure;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use crate::store::{AccountId, EmailId, MailStore, StoreError};
+use crate::text::DecodedText;
+
+/// Messages above this size are always read: few, and costly to take in.
+pub(crate) const MAX_LEARNED: u64 = 1 << 20;
+/// As many messages have to be new to a search before they are taken in.
+const WORTH_LEARNING: usize = 200;
+/// Messages that are taken in in one step.
+const BATCH: usize = 2_000;
+/// Indexes that are kept open.
+const MAX_OPEN: usize = 64;
+/// Searches' findings that wait to be taken in; more are left to the next search.
+const WAITING: usize = 16;
+
+/// The search indexes of all accounts. Clones are handles to the same.
+#[derive(Clone)]
+pub struct FullText {
+    inner: Option<Arc<Inner>>,
+}
+
+struct Inner {
+    dir: PathBuf,
+    /// The newest message when the service started: an index that knows of newer ones is of another past, before the
+    /// store was restored from a backup.
+    newest: EmailId,
+    open: Mutex<HashMap<AccountId, Arc<Mutex<Option<TextIndex>>>>>,
+    to_learn: mpsc::Sender<(AccountId, Vec<EmailId>)>,
+}
+
+/// What an index says of some words.
+#[derive(Default)]
+pub(crate) struct Hits {
+    /// The messages that the index knows, ascending.
+    known: Vec<u64>,
+    by_words: HashMap<String, Found>,
+}
+
+/// The messages that may hold some words, ascending; `None` if the words are too short to tell.
+struct Found {
+    head: Option<Vec<u64>>,
+    body: Option<Vec<u64>>,
+}
+
+impl FullText {
+    /// No index: all messages are read.
+    pub fn off() -> Self {
+        Self { inner: None }
+    }
+
+    /// Keeps indexes in `dir`. Takes in messages in the background for as long as a handle lives.
+    pub fn start(dir: PathBuf, store: impl MailStore) -> Self {
+        let (to_learn, findings) = mpsc::channel(WAITING);
+        let newest = store.newest_email();
+        let inner = Arc::new(Inner { dir, newest, open: Mutex::default(), to_learn });
+        tokio::spawn(learn_all(Arc::downgrade(&inner), findings, store));
+        Self { inner: Some(inner) }
+    }
+
+    /// What is known of some words, in lower case, in an account's messages.
+    pub(crate) async fn hits(&self, account: AccountId, words: Vec<String>) -> Hits {
+        let Some(inner) = self.inner.clone().filter(|_| !words.is_empty()) else { return Hits::default() };
+        let hits = tokio::task::spawn_blocking(move || inner.hits(account, words)).await;
+        match hits {
+            Ok(Ok(hits)) => hits,
+            Ok(Err(error)) => {
+                tracing::warn!(%account, %error, "a search index cannot be used: messages are read");
+                Hits::default()
+            }
+            Err(error) => {
+                tracing::error!(%account, %error, "looking into a search index broke off");
+                Hits::default()
+            }
+        }
+    }
+
+    /// A search has read these messages, of which the index knew nothing.
+    pub(crate) fn read_in_vain(&self, account: AccountId, emails: Vec<EmailId>) {
+        if let Some(inner) = &self.inner
+            && emails.len() >= WORTH_LEARNING
+        {
+            // If too much waits already, the next search finds them again.
+            let _ = inner.to_learn.try_send((account, emails));
+        }
+    }
+}
+
+impl Inner {
+    fn place(&self, account: AccountId) -> PathBuf {
+        self.dir.join(account.to_string())
+    }
+
+    /// The account's index, opened or not, to be locked.
+    fn slot(&self, account: AccountId) -> Arc<Mutex<Option<TextIndex>>> {
+        let mut open = self.open.lock();
+        if open.len() >= MAX_OPEN && !open.contains_key(&account) {
+            open.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        Arc::clone(open.entry(account).or_default())
+    }
+
+    fn hits(&self, account: AccountId, words: Vec<String>) -> Result<Hits, Error> {
+        if !self.place(account).exists() {
+            return Ok(Hits::default());
+        }
+        let slot = self.slot(account);
+        let mut slot = slot.lock();
+        let index = self.opened(account, &mut slot)?;
+        let mut hits = Hits { known: index.known()?, by_words: HashMap::new() };
+        for words in words {
+            let head = index.candidates(Part::Head, &words)?;
+            let body = index.candidates(Part::Body, &words)?;
+            hits.by_words.insert(words, Found { head, body });
+        }
+        Ok(hits)
+    }
+
+    fn opened<'a>(
+        &self,
+        account: AccountId,
+        slot: &'a mut Option<TextIndex>,
+    ) -> Result<&'a mut TextIndex, Error> {
+        let index = match slot.take() {
+            Some(index) => index,
+            None => {
+                let dir = self.place(account);
+                let index = TextIndex::open(&dir)?;
+                if index.known()?.last().is_some_and(|last| *last > self.newest.0) {
+                    anew(index, &dir)?
+                } else {
+                    index
+                }
+            }
+        };
+        Ok(slot.insert(index))
+    }
+
+    /// The messages that are not in the index yet. One that is mostly of messages that are gone is begun anew.
+    fn unknown(&self, account: AccountId, emails: &[EmailId], messages: u64) -> Result<Vec<EmailId>, Error> {
+        let slot = self.slot(account);
+        let mut slot = slot.lock();
+        let known = self.opened(account, &mut slot)?.known()?;
+        if known.len() as u64 > 2 * messages + BATCH as u64
+            && let Some(index) = slot.take()
+        {
+            *slot = Some(anew(index, &self.place(account))?);
+            return Ok(emails.to_vec());
+        }
+        let is_new = |email: &&EmailId| known.binary_search(&email.0).is_err();
+        Ok(emails.iter().filter(is_new).copied().collect())
+    }
+
+    fn add(&self, account: AccountId, texts: &[(EmailId, DecodedText)]) -> Result<(), Error> {
+        let slot = self.slot(account);
+        let mut slot = slot.lock();
+        let writer = self.opened(account, &mut slot)?.writer()?;
+        for (email, text) in texts {
+            writer.add(email.0, text.header(), text.body())?;
+        }
+        writer.commit()
+    }
+}
+
+/// Throws an index away for an empty one.
+fn anew(index: TextIndex, dir: &Path) -> Result<TextIndex, Error> {
+    drop(index);
+    TextIndex::anew(dir)
+}
+
+/// Takes in what searches have read, one search after the other.
+async fn learn_all(
+    inner: Weak<Inner>,
+    mut findings: mpsc::Receiver<(AccountId, Vec<EmailId>)>,
+    store: impl MailStore,
+) {
+    while let Some((account, emails)) = findings.recv().await {
+        let Some(inner) = inner.upgrade() else { return };
+        if let Err(error) = learn(&inner, account, emails, &store).await {
+            tracing::warn!(%account, error = error.as_ref(), "a search index was not taken further");
+        }
+    }
+}
+
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+async fn learn(
+    inner: &Arc<Inner>,
+    account: AccountId,
+    emails: Vec<EmailId>,
+    store: &impl MailStore,
+) -> Result<(), Broken> {
+    let messages = store.usage(account)?.messages;
+    let shared = Arc::clone(inner);
+    let unknown = tokio::task::spawn_blocking(move || shared.unknown(account, &emails, messages)).await??;
+    for batch in unknown.chunks(BATCH) {
+        let emails = batch.to_vec();
+        let texts = Arc::new(Mutex::new(Vec::with_capacity(batch.len())));
+        let gathered = Arc::clone(&texts);
+        let visit = move |place: usize, octets: Result<Bytes, StoreError>| {
+            // What is gone or damaged holds nothing.
+            let (Some(email), Ok(octets)) = (emails.get(place), octets) else { return };
+            gathered.lock().push((*email, DecodedText::new(&octets, &Structure::parse(&octets))));
+        };
+        store.read_each(batch.to_vec(), visit).await?;
+        let texts = std::mem::take(&mut *texts.lock());
+        let shared = Arc::clone(inner);
+        tokio::task::spawn_blocking(move || shared.add(account, &texts)).await??;
+    }
+    tracing::debug!(%account, messages = unknown.len(), "a search index was taken further");
+    Ok(())
+}
+
+impl Hits {
+    /// The index has the message.
+    pub(crate) fn knows(&self, email: EmailId) -> bool {
+        self.known.binary_search(&email.0).is_ok()
+    }
+
+    /// The message cannot hold the words in its body, nor, if that is asked for too, in its header.
+    pub(crate) fn rule_out(&self, email: EmailId, words: &str, header_too: bool) -> bool {
+        let lacks = |found: &Option<Vec<u64>>| {
+            found.as_ref().is_some_and(|found| found.binary_search(&email.0).is_err())
+        };
+        self.by_words.get(words).is_some_and(|found| {
+            lacks(&found.body) && (!header_too || lacks(&found.head)) && self.knows(email)
+        })
+    }
+}

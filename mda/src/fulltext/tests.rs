@@ -1,0 +1,117 @@
+use jiff::Timestamp;
+use message::MessageId;
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::{Append, BodySource, Flags, MailboxName};
+use crate::testing::{LocalStore, TestStore};
+
+/// An index beside a store with one account.
+struct Bed {
+    full_text: FullText,
+    account: AccountId,
+    store: TestStore,
+    dir: TempDir,
+}
+
+impl Bed {
+    async fn new() -> Self {
+        let store = TestStore::open();
+        let account = store.create_account("alice@example.test").await.id;
+        let dir = TempDir::new().unwrap();
+        let full_text = FullText::start(dir.path().to_owned(), store.store.clone());
+        Self { full_text, account, store, dir }
+    }
+
+    async fn append(&self, text: &str) -> EmailId {
+        append(&self.store.store, self.account, text).await
+    }
+
+    async fn learn(&self, emails: &[EmailId]) {
+        let inner = self.full_text.inner.as_ref().unwrap();
+        learn(inner, self.account, emails.to_vec(), &self.store.store).await.unwrap();
+    }
+
+    async fn hits(&self, words: &str) -> Hits {
+        self.full_text.hits(self.account, vec![words.to_owned()]).await
+    }
+}
+
+async fn append(store: &LocalStore, account: AccountId, text: &str) -> EmailId {
+    let append = Append {
+        mailbox: MailboxName::inbox(),
+        message_id: MessageId::new(),
+        flags: Flags::none(),
+        internal_date: Timestamp::UNIX_EPOCH,
+        body: BodySource::Bytes(Bytes::copy_from_slice(text.as_bytes())),
+    };
+    let placement = store.append(account, append).await.unwrap();
+    store.row(placement.mailbox, placement.uid).unwrap().unwrap().email
+}
+
+#[tokio::test]
+async fn messages_that_lack_the_words_are_ruled_out_and_no_others() {
+    let bed = Bed::new().await;
+    let base64 =
+        "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nUXVhcnRlcmx5IHJlcG9ydA==\r\n";
+    let (in_body, in_header, encoded, neither) = (
+        bed.append("Subject: a\r\n\r\nThe Quarterly report\r\n").await,
+        bed.append("Subject: Quarterly\r\n\r\nnothing\r\n").await,
+        bed.append(base64).await,
+        bed.append("Subject: b\r\n\r\nnothing\r\n").await,
+    );
+    bed.learn(&[in_body, in_header, encoded, neither]).await;
+    let new = bed.append("Subject: c\r\n\r\nnothing\r\n").await;
+
+    let hits = bed.hits("quarterly").await;
+    for (email, rules_out_body, rules_out_text) in [
+        (in_body, false, false),
+        (in_header, true, false),
+        (encoded, false, false),
+        (neither, true, true),
+        // Nobody has told the index of it.
+        (new, false, false),
+    ] {
+        assert_eq!(hits.rule_out(email, "quarterly", false), rules_out_body, "{email}");
+        assert_eq!(hits.rule_out(email, "quarterly", true), rules_out_text, "{email}");
+    }
+    assert!(hits.knows(neither) && !hits.knows(new));
+    assert!(!hits.rule_out(neither, "never asked for", true));
+    // Too short to tell.
+    assert!(!bed.hits("qu").await.rule_out(neither, "qu", true));
+}
+
+#[tokio::test]
+async fn learning_again_adds_only_what_is_new() {
+    let bed = Bed::new().await;
+    let one = bed.append("Subject: a\r\n\r\none\r\n").await;
+    bed.learn(&[one]).await;
+    let two = bed.append("Subject: b\r\n\r\ntwo\r\n").await;
+    bed.learn(&[one, two]).await;
+    assert_eq!(bed.hits("one").await.known, [one.0, two.0]);
+}
+
+#[tokio::test]
+async fn an_index_of_messages_that_the_store_does_not_know_is_thrown_away() {
+    let bed = Bed::new().await;
+    let email = bed.append("Subject: a\r\n\r\none\r\n").await;
+    bed.learn(&[email]).await;
+    // Another store, as after a restore, at the same place.
+    let other = TestStore::open();
+    let account = other.create_account("alice@example.test").await.id;
+    assert_eq!(account, bed.account);
+    drop(bed.full_text);
+    let full_text = FullText::start(bed.dir.path().to_owned(), other.store.clone());
+    let again = append(&other.store, account, "Subject: a\r\n\r\nanother one\r\n").await;
+    assert_eq!(again, email);
+    let hits = full_text.hits(account, vec!["another".to_owned()]).await;
+    assert!(!hits.rule_out(again, "another", true));
+}
+
+#[tokio::test]
+async fn without_an_index_nothing_is_ruled_out() {
+    let full_text = FullText::off();
+    full_text.read_in_vain(AccountId(1), vec![EmailId(1); WORTH_LEARNING]);
+    let hits = full_text.hits(AccountId(1), vec!["words".to_owned()]).await;
+    assert!(!hits.knows(EmailId(1)) && !hits.rule_out(EmailId(1), "words", true));
+}
