@@ -5,7 +5,8 @@ use std::process::Command;
 use serde_json::Value;
 
 const SERVICES: [&str; 3] = ["msa", "mta", "mda"];
-const LIBRARIES: [&str; 6] = ["journal", "message", "proto", "sasl", "service", "smtp"];
+const LIBRARIES: [&str; 9] =
+    ["fulltext", "journal", "message", "proto", "sasl", "scheduler", "service", "smtp", "tls-policy"];
 
 #[test]
 fn dependencies_point_one_way() {
