@@ -50,7 +50,7 @@ impl Setup {
         let account = store.account_by_address(name).unwrap().unwrap();
         let inbox = store.mailbox(account.id, &MailboxName::inbox()).unwrap().unwrap();
         let mut messages = Vec::new();
-        for row in store.rows(inbox.id, 1..=u32::MAX).await.unwrap().rows {
+        for row in store.rows(inbox.id).await.unwrap() {
             messages.push(store.read(row.email, 0..u64::MAX).await.unwrap());
         }
         messages

@@ -188,9 +188,14 @@ impl Flags {
     }
 
     fn position(&self, keyword: &str) -> Result<usize, usize> {
-        let lower = |text: &str| text.to_ascii_lowercase();
-        self.keyword_slice().binary_search_by_key(&lower(keyword), |known| lower(known))
+        // Without making strings: a search asks every message.
+        let known = |known: &Arc<str>| lower(known).cmp(lower(keyword));
+        self.keyword_slice().binary_search_by(known)
     }
+}
+
+fn lower(keyword: &str) -> impl Iterator<Item = u8> + '_ {
+    keyword.bytes().map(|octet| octet.to_ascii_lowercase())
 }
 
 impl FlagChange {

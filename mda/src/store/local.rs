@@ -46,7 +46,7 @@ use super::{
     Account, AccountId, Alias, Annotated, Annotation, AppPassword, Append, BodySource, Copied, Delivery,
     Destination, EmailId, FlagChange, Grant, Located, MailStore, Mailbox, MailboxId, MailboxName,
     MailboxStatus, ModSeq, NewAccount, Password, Placement, Quota, QuotaStatus, Receipt, Result, Rights, Row,
-    Snapshot, SpecialUse, StagedBody, StoreConfig, StoreError, Uid, UidRange, UidSet, Usage,
+    SpecialUse, StagedBody, StoreConfig, StoreError, Uid, UidSet, Usage,
 };
 use crate::outline::Outline;
 use housekeeping::Housekeeper;
@@ -112,6 +112,16 @@ impl LocalStore {
             BodySource::Bytes(body) => self.inner.journal.append(Record { kind: RECORD_KIND, meta, body }),
             BodySource::Staged(staged) => staged.writer.commit(RECORD_KIND, meta),
         }
+    }
+
+    /// The messages of a mailbox as their rows say, for tests of what is made of these.
+    #[cfg(test)]
+    pub(crate) async fn rows(&self, mailbox: MailboxId) -> Result<Vec<Row>> {
+        self.read_aside(move |store| {
+            store.read_status(mailbox)?;
+            Ok(store.placed_of(mailbox, &UidSet::all())?.iter().map(read::row_of).collect())
+        })
+        .await
     }
 
     /// How many rows were read so far.
@@ -367,10 +377,6 @@ impl MailStore for LocalStore {
     ) -> Result<Placement> {
         self.carry_out(move |store| async move { store.message_replace(account, append, mailbox, uid).await })
             .await
-    }
-
-    async fn rows(&self, mailbox: MailboxId, uids: UidRange) -> Result<Snapshot> {
-        self.read_aside(move |store| store.read_rows(mailbox, uids)).await
     }
 
     fn row(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Row>> {

@@ -259,9 +259,6 @@ pub trait MailStore: Clone + Send + Sync + 'static {
 
     // --- Messages: look ---
 
-    /// The messages of a mailbox whose UID is in a range, ascending; runs on a thread of its own.
-    fn rows(&self, mailbox: MailboxId, uids: UidRange) -> impl Future<Output = Result<Snapshot>> + Send;
-
     /// One message.
     fn row(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Row>>;
 

@@ -175,7 +175,7 @@ fn names(store: &LocalStore, account: AccountId) -> Vec<String> {
 }
 
 async fn rows(store: &LocalStore, mailbox: MailboxId) -> Vec<Row> {
-    store.rows(mailbox, 1..=Uid::MAX).await.unwrap().rows
+    store.rows(mailbox).await.unwrap()
 }
 
 async fn text_of(store: &LocalStore, email: EmailId) -> String {

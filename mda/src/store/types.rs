@@ -293,15 +293,6 @@ pub struct Row {
     pub saved_at: Option<Timestamp>,
 }
 
-/// Messages of a mailbox, with the state they were read at.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    /// Read *before* the rows: a row may be newer, none is older.
-    pub status: MailboxStatus,
-    /// Ascending by UID.
-    pub rows: Vec<Row>,
-}
-
 /// Where a message lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {

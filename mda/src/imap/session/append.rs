@@ -97,6 +97,9 @@ impl<S: MailStore> Session<S> {
 
     fn replaced(&self, replaced: &Replaced) -> Result<(MailboxId, Uid), Failure> {
         self.may_use("REPLACE")?;
+        if !replaced.uid {
+            self.check_may_name_numbers()?;
+        }
         let mailbox = self.writable_view()?.mailbox;
         self.check_selected(Right::DeleteMessages)?;
         self.check_selected(Right::Expunge)?;

@@ -102,9 +102,13 @@ impl<S: MailStore> Session<S> {
         uids.filter_map(|uid| index.get(uid)).map(Entry::modseq).max()
     }
 
-    /// RFC 9586 §3: whoever has enabled UIDONLY must not speak of message numbers.
+    /// Whoever has enabled UIDONLY must not speak of message numbers (RFC 9586 §3).
     pub(super) fn check_uid_only(&self, command: &Command) -> Result<(), Failure> {
-        if self.enabled.has(Extension::UidOnly) && names_numbers(command) {
+        if names_numbers(command) { self.check_may_name_numbers() } else { Ok(()) }
+    }
+
+    pub(super) fn check_may_name_numbers(&self) -> Result<(), Failure> {
+        if self.enabled.has(Extension::UidOnly) {
             let refused = Outcome::bad("UIDONLY is enabled: name messages by UID").with_code("UIDREQUIRED");
             return Err(Failure::Refused(refused));
         }

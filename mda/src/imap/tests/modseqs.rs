@@ -284,6 +284,7 @@ mod uid_only {
             "SORT (SIZE) UTF-8 ALL",
             "THREAD REFS UTF-8 ALL",
             "UID SEARCH NOT 1:2",
+            "REPLACE 1 INBOX {1+}\r\nx",
         ] {
             let refused = client.fails(command).await;
             assert!(refused.starts_with("BAD [UIDREQUIRED]"), "{command}: {refused}");

@@ -14,7 +14,7 @@ use crate::store::state::place_of;
 use crate::store::table::{Stored, Table};
 use crate::store::{
     Account, AccountId, EmailId, Flags, Located, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq,
-    Password, Placement, Result, Row, Snapshot, SpecialUse, StoreError, Uid, UidRange, UidSet, Usage, keys,
+    Password, Placement, Result, Row, SpecialUse, StoreError, Uid, UidRange, UidSet, Usage, keys,
 };
 
 /// The most octets that one [`super::MailStore::read`] gives.
@@ -132,18 +132,6 @@ impl LocalStore {
 
     fn counters(&self, mailbox: MailboxId) -> Result<Option<Counters>> {
         Ok(self.inner.table.get::<Counters>(&keys::counters(mailbox.0))?.map(|stored| stored.value))
-    }
-
-    pub(super) fn read_rows(&self, mailbox: MailboxId, uids: UidRange) -> Result<Snapshot> {
-        let status = self.read_status(mailbox)?;
-        Ok(Snapshot { status, rows: self.rows_within(mailbox, uids)? })
-    }
-
-    pub(super) fn rows_within(&self, mailbox: MailboxId, uids: UidRange) -> Result<Vec<Row>> {
-        if uids.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.placed_within(mailbox, uids).map(|placed| Ok(row_of(&placed?))).collect()
     }
 
     /// `uids` is not empty.

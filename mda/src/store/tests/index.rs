@@ -45,6 +45,21 @@ async fn all_who_ask_share_one_index() {
 }
 
 #[tokio::test]
+async fn what_nobody_watches_goes_when_there_is_no_room() {
+    let dir = TempDir::new().unwrap();
+    let config = StoreConfig { index_bytes: 0, ..config(dir.path()) };
+    let bed = Bed { store: LocalStore::open(config).unwrap().0, dir };
+    let alice = create_account(&bed.store, "alice@example.test").await;
+    let (inbox, trash) = (inbox(&bed.store, alice).id, mailbox(&bed.store, alice, "Trash").id);
+    let watched = bed.store.index(inbox).await.unwrap();
+    let unwatched = now(&bed.store, trash).await;
+    // Whoever comes pushes out what nobody watches.
+    now(&bed.store, mailbox(&bed.store, alice, "Archive").id).await;
+    assert!(Arc::ptr_eq(&watched.borrow(), &now(&bed.store, inbox).await));
+    assert!(!Arc::ptr_eq(&unwatched, &now(&bed.store, trash).await));
+}
+
+#[tokio::test]
 async fn the_index_of_a_deleted_mailbox_ends() {
     let (bed, alice) = Bed::with_account().await;
     let mut index = bed.store.index(mailbox(&bed.store, alice, "Trash").id).await.unwrap();
