@@ -7,6 +7,7 @@ mod encryption;
 mod metadata;
 mod model;
 mod modseqs;
+mod notifying;
 mod ordering;
 mod quota;
 mod sharing;

@@ -104,6 +104,11 @@ impl Wire {
         }
     }
 
+    /// The next thing from the client, if it is there already.
+    pub(super) fn buffered_event(&mut self) -> Option<Event> {
+        self.framer.next_event()
+    }
+
     /// The next line, for what answers a continuation request.
     pub(super) async fn line(&mut self) -> Result<Bytes, Ended> {
         loop {

@@ -208,7 +208,7 @@ fn fetch_macro(cursor: &mut Cursor) -> Option<Vec<FetchItem>> {
     cursor.keyword("FULL").then_some(items)
 }
 
-fn item(cursor: &mut Cursor) -> Result<FetchItem, Invalid> {
+pub(super) fn item(cursor: &mut Cursor) -> Result<FetchItem, Invalid> {
     let invalid = cursor.invalid("a fetch item");
     let name = cursor.fetch_name().to_ascii_uppercase();
     match name.as_slice() {

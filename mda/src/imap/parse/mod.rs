@@ -13,6 +13,7 @@ mod fetch;
 mod frame;
 mod list;
 mod metadata;
+mod notify;
 mod partial;
 mod quota;
 mod search;
@@ -36,6 +37,7 @@ pub use fetch::{FetchItem, FetchModifiers, Partial, Section, SectionText};
 pub use frame::{Event, FrameLimits, Framer, Literal};
 pub use list::{List, ListReturn, ListSelection, StatusItem};
 pub use metadata::{Depth, GetMetadata, SetMetadata};
+pub use notify::{EventGroup, MailboxFilter, Notify, NotifyEvent};
 pub use partial::PartialRange;
 pub use search::{ReturnOptions, Search, SearchKey};
 pub use select::{Resync, Select};
@@ -163,6 +165,7 @@ fn other_command(verb: &[u8], cursor: &mut Cursor) -> Result<Command, Reason> {
         b"SETACL" | b"DELETEACL" | b"GETACL" | b"LISTRIGHTS" | b"MYRIGHTS" => {
             Command::Acl(acl::command(verb, cursor)?)
         }
+        b"NOTIFY" => Command::Notify(notify::arguments(cursor)?),
         b"SUBSCRIBE" => Command::Subscribe(argument(cursor)?),
         b"UNSUBSCRIBE" => Command::Unsubscribe(argument(cursor)?),
         b"CREATE" => {

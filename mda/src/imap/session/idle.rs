@@ -8,7 +8,7 @@ impl<S: MailStore> Session<S> {
     pub(super) async fn idle(&mut self) -> Done {
         self.wire.responses.continuation("idling");
         loop {
-            self.tell_news(Tidings::All).await?;
+            self.tell_all(Tidings::All).await?;
             if let Some(line) = self.wire.buffered_line()? {
                 return if line.eq_ignore_ascii_case(b"DONE") {
                     Ok(Outcome::ok("IDLE completed"))
@@ -17,15 +17,7 @@ impl<S: MailStore> Session<S> {
                 };
             }
             self.wire.flush().await?;
-            match &mut self.selected {
-                Some(selected) => tokio::select! {
-                    // Waiting marks it as seen, which it is not. An error is a mailbox that was deleted, as
-                    // `tell_news` will find.
-                    _ = selected.news.changed() => selected.news.mark_changed(),
-                    heard = self.wire.wait() => heard?,
-                },
-                None => self.wire.wait().await?,
-            }
+            self.wait_for_news().await?;
         }
     }
 }

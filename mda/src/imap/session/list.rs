@@ -112,7 +112,7 @@ impl<S: MailStore> Session<S> {
     }
 
     /// Those of others that the user may see, under the names that the user sees; what they are for is their owners'.
-    fn shared_mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Failure> {
+    pub(super) fn shared_mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Failure> {
         let mut shared = Vec::new();
         if !self.offers("ACL") {
             return Ok(shared);

@@ -15,6 +15,7 @@ mod list;
 mod mailbox;
 mod metadata;
 mod modseq;
+mod notify;
 mod pattern;
 mod quota;
 mod search;
@@ -41,6 +42,7 @@ use crate::store::{AccountId, Index, MailStore, MailboxName, StoreError, Uid, Ui
 pub(crate) use capability::can_be_hidden;
 use capability::{Client, Hidden};
 use enable::{Enabled, Extension};
+use notify::Notifying;
 
 pub(super) struct Session<S> {
     shared: Arc<Shared<S>>,
@@ -52,6 +54,8 @@ pub(super) struct Session<S> {
     account: Option<AccountId>,
     selected: Option<Selected>,
     enabled: Enabled,
+    /// None: the client did not ask, and hears of the selected mailbox with its commands.
+    notify: Option<Box<Notifying>>,
     /// As it says; the network and the account besides decide what is hidden from it.
     client: Client,
     hidden: Hidden,
@@ -102,6 +106,7 @@ impl<S: MailStore> Session<S> {
             account: None,
             selected: None,
             enabled: Enabled::default(),
+            notify: None,
             client: Client::default(),
             hidden: Hidden::default(),
             errors: 0,
@@ -138,7 +143,7 @@ impl<S: MailStore> Session<S> {
     }
 
     async fn step(&mut self) -> Result<(), Ended> {
-        match self.wire.event().await? {
+        match self.next_event().await? {
             Event::Continue => self.wire.responses.continuation("go on"),
             Event::Command(frame) => self.command(frame).await?,
             Event::Append(head, literal) => {
@@ -199,7 +204,7 @@ impl<S: MailStore> Session<S> {
             Err(Failure::Answered) => return Ok(()),
             Err(Failure::Ended(ended)) => return Err(ended),
         };
-        self.tell_news(tidings).await?;
+        self.tell_all(tidings).await?;
         self.wire.responses.tagged(tag, &outcome);
         self.wire.relieve().await?;
         match outcome.condition {
@@ -258,6 +263,7 @@ impl<S: MailStore> Session<S> {
             Command::Select(select) => self.select(account, &select, false).await,
             Command::Examine(select) => self.select(account, &select, true).await,
             Command::Append(head) => self.append(head, None).await,
+            Command::Notify(notify) => self.notify(account, notify),
             Command::Acl(command) => self.acl(account, command).await,
             Command::GetMetadata(asked) => self.get_metadata(account, &asked).await,
             Command::SetMetadata(change) => self.set_metadata(account, change).await,

@@ -19,6 +19,7 @@ impl<S: MailStore> Session<S> {
         self.account = None;
         self.selected = None;
         self.enabled = Enabled::default();
+        self.notify = None;
         self.errors = 0;
         self.choose_hidden(None);
         let login = Instant::now() + *self.shared.options.limits.login_timeout;

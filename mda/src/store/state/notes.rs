@@ -3,7 +3,7 @@
 use journal::Position;
 
 use super::State;
-use crate::store::record::{AnnotationState, Change, Nothing, RightsState};
+use crate::store::record::{AnnotationState, Change, MailboxState, Nothing, RightsState};
 use crate::store::table::prefixed;
 use crate::store::{Result, keys};
 
@@ -23,6 +23,17 @@ impl State {
         let old = self.pending.get::<AnnotationState>(&key)?;
         if old.is_none_or(|old| (old.value.revision, old.at) < (annotation.revision, at)) {
             self.pending.put(key, at, annotation);
+            self.tell_of_annotation(annotation)?;
+        }
+        Ok(())
+    }
+
+    /// Those who watch the account whose mailbox, or whose entry of the server, it is.
+    fn tell_of_annotation(&mut self, annotation: &AnnotationState) -> Result<()> {
+        let mailbox = self.pending.get::<MailboxState>(&keys::mailbox(annotation.mailbox))?;
+        let account = mailbox.map_or(annotation.account, |mailbox| mailbox.value.account);
+        if account != 0 {
+            self.news.accounts.insert(account);
         }
         Ok(())
     }

@@ -1,0 +1,132 @@
+//! NOTIFY: what is told, and when.
+
+use super::client::{Server, USER};
+use crate::store::{MailStore as _, MailboxName};
+
+#[tokio::test]
+async fn other_mailboxes_are_told_of_without_a_command() {
+    let server = Server::start().await;
+    let mut client = server.inbox().await;
+    let mut other = server.login().await;
+    let told = client
+        .ok("NOTIFY SET STATUS (selected (MessageNew MessageExpunge)) (personal (MessageNew MessageExpunge FlagChange))")
+        .await;
+    assert!(told.len() == 5 && told[0].starts_with("* STATUS "), "{told:?}");
+    assert!(!told.iter().any(|line| line.contains("INBOX")), "the selected one is not another: {told:?}");
+    other.append("Sent", "one").await;
+    assert_eq!(client.line().await, "* STATUS \"Sent\" (MESSAGES 1 UIDNEXT 2 UNSEEN 1)");
+    other.ok("SELECT Sent").await;
+    other.ok("STORE 1 +FLAGS (\\Seen \\Deleted)").await;
+    assert_eq!(client.line().await, "* STATUS \"Sent\" (UNSEEN 0)");
+    other.ok("EXPUNGE").await;
+    assert_eq!(client.line().await, "* STATUS \"Sent\" (MESSAGES 0 UIDNEXT 2)");
+    // The command's responses stay its own.
+    assert_eq!(client.ok("NOOP").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn new_messages_of_the_selected_mailbox_come_with_what_was_asked_for() {
+    let server = Server::start().await;
+    let mut client = server.inbox().await;
+    let mut other = server.inbox().await;
+    client.ok("NOTIFY SET (selected (MessageNew (UID BODY.PEEK[HEADER.FIELDS (Subject)]) MessageExpunge FlagChange))").await;
+    other.append("INBOX", "Subject: hello\r\n\r\nbody").await;
+    assert_eq!(client.line().await, "* 1 EXISTS");
+    assert_eq!(client.line().await, "* 0 RECENT");
+    let fetched = client.line().await;
+    assert!(fetched.starts_with("* 1 FETCH (UID 1 BODY[HEADER.FIELDS (Subject)]"), "{fetched}");
+    other.ok("STORE 1 +FLAGS (\\Deleted)").await;
+    assert!(client.line().await.contains("FLAGS (\\Deleted)"));
+    other.ok("EXPUNGE").await;
+    assert_eq!(client.line().await, "* 1 EXPUNGE");
+}
+
+#[tokio::test]
+async fn expunges_can_be_delayed_and_all_can_be_silent() {
+    let server = Server::start().await;
+    let mut client = server.inbox().await;
+    let mut other = server.inbox().await;
+    client.ok("NOTIFY SET (selected-delayed (MessageNew MessageExpunge))").await;
+    other.append("INBOX", "one").await;
+    assert_eq!(client.line().await, "* 1 EXISTS");
+    assert_eq!(client.line().await, "* 0 RECENT");
+    other.ok("STORE 1 +FLAGS (\\Deleted)").await;
+    assert!(client.line().await.contains("\\Deleted"));
+    other.ok("EXPUNGE").await;
+    assert_eq!(client.ok("NOOP").await, ["* 1 EXPUNGE"]);
+    client.ok("NOTIFY NONE").await;
+    other.append("INBOX", "two").await;
+    assert_eq!(client.ok("NOOP").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn names_subscriptions_and_annotations_are_told() {
+    let server = Server::start().await;
+    let mut client = server.login().await;
+    let mut other = server.login().await;
+    client
+        .ok("NOTIFY SET (subtree (Work) (MailboxName SubscriptionChange)) (personal (MailboxMetadataChange)) (mailboxes INBOX (ServerMetadataChange))")
+        .await;
+    other.ok("CREATE Work").await;
+    assert_eq!(client.line().await, "* LIST () \"/\" \"Work\"");
+    other.ok("SUBSCRIBE Work").await;
+    assert_eq!(client.line().await, "* LIST (\\Subscribed) \"/\" \"Work\"");
+    other.ok("CREATE Work/a").await;
+    assert_eq!(client.line().await, "* LIST () \"/\" \"Work/a\"");
+    other.ok("RENAME Work/a Work/b").await;
+    assert_eq!(client.line().await, "* LIST () \"/\" \"Work/b\" (\"OLDNAME\" (\"Work/a\"))");
+    other.ok("CREATE Elsewhere").await;
+    other.ok("SETMETADATA INBOX (/shared/comment \"x\")").await;
+    other.ok("SETMETADATA \"\" (/private/comment \"y\")").await;
+    let mut heard = Vec::new();
+    while !heard.iter().any(|line: &String| line.starts_with("* METADATA \"\"")) {
+        heard.push(client.line().await);
+    }
+    assert!(heard.contains(&"* METADATA \"INBOX\" /shared/comment".to_owned()), "{heard:?}");
+    assert!(heard.contains(&"* METADATA \"\" /private/comment".to_owned()), "{heard:?}");
+    assert!(!heard.iter().any(|line| line.contains("Elsewhere")), "{heard:?}");
+    client.send("i IDLE\r\n").await;
+    assert!(client.line().await.starts_with("+ "));
+    other.ok("CREATE Work/new").await;
+    assert_eq!(client.line().await, "* LIST () \"/\" \"Work/new\"");
+    other.ok("DELETE Work/new").await;
+    assert_eq!(client.line().await, "* LIST (\\NonExistent) \"/\" \"Work/new\"");
+    client.send("DONE\r\n").await;
+    assert!(client.responses("i").await.1.starts_with("OK"));
+}
+
+#[tokio::test]
+async fn what_does_not_go_together_is_refused() {
+    let server = Server::start().await;
+    let mut client = server.login().await;
+    for wrong in [
+        "NOTIFY SET (personal (MessageNew))",
+        "NOTIFY SET (personal (FlagChange))",
+        "NOTIFY SET (selected (MailboxName))",
+        "NOTIFY SET (selected NONE) (selected-delayed NONE)",
+        "NOTIFY SET",
+        "NOTIFY",
+    ] {
+        assert!(client.fails(wrong).await.starts_with("BAD"), "{wrong}");
+    }
+    assert!(
+        client
+            .fails("NOTIFY SET (personal (AnnotationChange))")
+            .await
+            .starts_with("NO [BADEVENT (MessageNew ")
+    );
+    client.ok("NOTIFY SET STATUS (mailboxes (Nowhere) (MessageNew MessageExpunge))").await;
+}
+
+#[tokio::test]
+async fn too_many_mailboxes_are_too_many() {
+    let server = Server::start().await;
+    let store = &server.store.store;
+    let account = store.account_by_address(USER).unwrap().unwrap().id;
+    for n in 0..1_000 {
+        store.create_mailbox(account, MailboxName::parse(&format!("box{n}")).unwrap(), None).await.unwrap();
+    }
+    let mut client = server.login().await;
+    let refused = client.fails("NOTIFY SET (personal (MessageNew MessageExpunge))").await;
+    assert!(refused.starts_with("NO [NOTIFICATIONOVERFLOW]"), "{refused}");
+}
