@@ -25,7 +25,12 @@ impl Decoy {
     /// Reads the secret that is kept in a folder, or makes one. The folder must be this process' alone.
     pub fn load(folder: &Path) -> io::Result<Self> {
         let path = folder.join(FILE);
-        match File::open(&path) {
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        Self::read_or_make(folder, &path).map_err(named)
+    }
+
+    fn read_or_make(folder: &Path, path: &Path) -> io::Result<Self> {
+        match File::open(path) {
             Ok(mut file) => {
                 let mut secret = [0; 32];
                 file.read_exact(&mut secret)?;
@@ -39,7 +44,7 @@ impl Decoy {
                     options.create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
                 file.write_all(&secret)?;
                 file.sync_all()?;
-                std::fs::rename(&unfinished, &path)?;
+                std::fs::rename(&unfinished, path)?;
                 File::open(folder)?.sync_all()?;
                 Ok(Self::of(&secret))
             }

@@ -59,15 +59,16 @@ impl Throttle {
         client.map_or(Ok(()), |client| self.check(Key::Network(client.into()), self.per_network, now))
     }
 
-    /// May anyone try a password for this user? If not: in how long.
+    /// May anyone try a password for this user? If not: in how long. A client that names nobody (a token or a
+    /// certificate says who it is) is limited by its network alone: else one could lock out all of them.
     pub(super) fn check_user(&self, user: &str, now: Instant) -> Result<(), Duration> {
-        self.check(self.user(user), self.per_user, now)
+        if user.is_empty() { Ok(()) } else { self.check(self.user(user), self.per_user, now) }
     }
 
     /// Counts a failure, and tells how long its answer is to be held back.
     #[allow(clippy::cast_sign_loss, reason = "a level is never negative")]
     pub(super) fn failed(&mut self, user: &str, client: Option<IpAddr>, now: Instant) -> Duration {
-        let user = self.buckets.fill(self.user(user), self.per_user, now);
+        let user = if user.is_empty() { 0.0 } else { self.buckets.fill(self.user(user), self.per_user, now) };
         let network = client.map_or(0.0, |client| {
             // A network holds many users: it is slowed at the same share of its limit as a user is.
             let level = self.buckets.fill(Key::Network(client.into()), self.per_network, now);

@@ -57,6 +57,17 @@ fn a_network_at_the_limit_is_refused_whatever_user_it_tries() {
 }
 
 #[test]
+fn those_who_name_nobody_do_not_lock_out_each_other() {
+    let now = Instant::now();
+    let mut throttle = Throttle::new(&config(), now);
+    for _ in 0..100 {
+        throttle.failed("", Some(ip(HOME)), now);
+    }
+    assert!(throttle.check_user("", now).is_ok());
+    assert!(throttle.check_network(Some(ip(HOME)), now).is_err());
+}
+
+#[test]
 fn ipv6_networks_are_64_bits() {
     let now = Instant::now();
     let mut throttle = Throttle::new(&config(), now);
