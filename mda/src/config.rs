@@ -157,6 +157,8 @@ impl Config {
             segment_bytes: *self.store.segment_size,
             min_free_bytes: *self.store.min_free_space,
             quota_grace_bytes: *self.store.quota_grace,
+            keep_expunged: *self.store.keep_expunged,
+            retention: self.store.retention.by_use(),
             ..store::StoreConfig::new(&self.data_dir)
         }
     }
@@ -286,6 +288,12 @@ pub struct StoreConfig {
     /// Memory for the indexes of mailboxes, some 50 octets for each message. An index is kept after its last session, for
     /// the next, as far as there is room; those in use stay whatever they take. Default: 256MiB.
     pub index_cache_size: ByteSize,
+    /// How long expunged messages, and those of deleted mailboxes, can be brought back (`waypost mailbox undelete`). They
+    /// take space as long, but count in no quota. 0s for not at all. Default: 7d.
+    pub keep_expunged: HumanDuration,
+    /// How long messages stay in mailboxes of some uses, counted from when they came there; 0s, the default, is for ever.
+    /// A mailbox may have a time of its own (`waypost mailbox retention`).
+    pub retention: RetentionConfig,
     /// By how much deliveries may go beyond an account's quota, so that it is not the size of a message that decides.
     /// Default: 10MiB.
     pub quota_grace: ByteSize,
@@ -299,6 +307,8 @@ impl Default for StoreConfig {
             cache_size: ByteSize::mib(64),
             index_cache_size: ByteSize::mib(256),
             quota_grace: ByteSize::mib(10),
+            keep_expunged: HumanDuration::from_mins(7 * 24 * 60),
+            retention: RetentionConfig::default(),
         }
     }
 }
@@ -315,6 +325,35 @@ pub struct SearchConfig {
 impl Default for SearchConfig {
     fn default() -> Self {
         Self { index: true }
+    }
+}
+
+/// How long messages stay in mailboxes of some uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// In `\Drafts`.
+    pub drafts: HumanDuration,
+    /// In `\Sent`.
+    pub sent: HumanDuration,
+    /// In `\Junk`.
+    pub junk: HumanDuration,
+    /// In `\Trash`.
+    pub trash: HumanDuration,
+    /// In `\Archive`.
+    pub archive: HumanDuration,
+}
+
+impl RetentionConfig {
+    fn by_use(&self) -> Vec<(store::SpecialUse, std::time::Duration)> {
+        use store::SpecialUse::{Archive, Drafts, Junk, Sent, Trash};
+        vec![
+            (Drafts, *self.drafts),
+            (Sent, *self.sent),
+            (Junk, *self.junk),
+            (Trash, *self.trash),
+            (Archive, *self.archive),
+        ]
     }
 }
 

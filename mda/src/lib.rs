@@ -26,6 +26,7 @@ mod recipients;
 mod server;
 mod status;
 pub mod store;
+mod sweeper;
 mod text;
 
 #[cfg(test)]

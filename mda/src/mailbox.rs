@@ -2,16 +2,18 @@
 
 use message::{Address, MessageId};
 use proto::mda::{
-    ListMailboxesRequest, ListMailboxesResponse, LocateRequest, LocateResponse, Located, MailboxStatus,
-    MailboxStatusRequest, Placement, mailbox_server::Mailbox,
+    ListExpungedRequest, ListExpungedResponse, ListMailboxesRequest, ListMailboxesResponse, LocateRequest,
+    LocateResponse, Located, MailboxStatus, MailboxStatusRequest, Placement, SetRetentionRequest,
+    SetRetentionResponse, UndeleteRequest, UndeleteResponse, mailbox_server::Mailbox,
 };
 use tonic::{Request, Response, Status};
 
 use crate::{
     status::status,
-    store::{self, MailStore, MailboxName, StoreError},
+    store::{self, MailStore, StoreError},
 };
 
+mod kept;
 #[cfg(test)]
 mod tests;
 
@@ -51,6 +53,7 @@ impl<S: MailStore> MailboxService<S> {
             messages: state.messages,
             unseen: state.unseen,
             octets: state.octets,
+            retention: mailbox.retention.map(kept::told),
         }))
     }
 
@@ -91,13 +94,52 @@ impl<S: MailStore> Mailbox for MailboxService<S> {
     ) -> Result<Response<MailboxStatus>, Status> {
         let MailboxStatusRequest { account, mailbox } = request.into_inner();
         let account = self.account(&account)?;
-        let name = MailboxName::parse(&mailbox)
-            .map_err(|error| Status::invalid_argument(format!("mailbox `{mailbox}`: {error}")))?;
+        let name = kept::name(&mailbox)?;
         let found = self.store.mailbox(account.id, &name).map_err(|error| status(&error))?;
         let state = found.map(|mailbox| self.describe(&mailbox)).transpose()?.flatten();
         state
             .map(Response::new)
             .ok_or_else(|| Status::not_found(format!("{} has no mailbox {name}", account.name)))
+    }
+
+    async fn list_expunged(
+        &self,
+        request: Request<ListExpungedRequest>,
+    ) -> Result<Response<ListExpungedResponse>, Status> {
+        let ListExpungedRequest { account, filter } = request.into_inner();
+        let account = self.account(&account)?;
+        let found =
+            self.store.kept(account.id, kept::filter(filter)?).await.map_err(|error| status(&error))?;
+        Ok(Response::new(ListExpungedResponse { messages: found.iter().map(kept::message).collect() }))
+    }
+
+    async fn undelete(
+        &self,
+        request: Request<UndeleteRequest>,
+    ) -> Result<Response<UndeleteResponse>, Status> {
+        let UndeleteRequest { account, filter, into } = request.into_inner();
+        let account = self.account(&account)?;
+        let into = if into.is_empty() { None } else { Some(kept::name(&into)?) };
+        let restored = self.store.undelete(account.id, kept::filter(filter)?, into).await;
+        let messages = restored.map_err(|error| status(&error))?;
+        tracing::info!(account = account.name, messages, "expunged messages brought back");
+        Ok(Response::new(UndeleteResponse { messages }))
+    }
+
+    async fn set_retention(
+        &self,
+        request: Request<SetRetentionRequest>,
+    ) -> Result<Response<SetRetentionResponse>, Status> {
+        let SetRetentionRequest { account, mailbox, keep } = request.into_inner();
+        let account = self.account(&account)?;
+        let name = kept::name(&mailbox)?;
+        let found = self.store.mailbox(account.id, &name).map_err(|error| status(&error))?;
+        let found =
+            found.ok_or_else(|| Status::not_found(format!("{} has no mailbox {name}", account.name)))?;
+        let keep = keep.map(kept::asked).transpose()?;
+        self.store.set_retention(found.id, keep).await.map_err(|error| status(&error))?;
+        tracing::info!(account = account.name, mailbox = %name, ?keep, "retention set");
+        Ok(Response::new(SetRetentionResponse {}))
     }
 
     async fn locate(&self, request: Request<LocateRequest>) -> Result<Response<LocateResponse>, Status> {

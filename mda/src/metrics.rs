@@ -21,6 +21,10 @@ pub struct Metrics {
     pub logins: Family<LoginLabels, Counter>,
     /// Requests that the mail store failed at.
     pub store_errors: Counter,
+    /// Messages that their mailboxes no longer kept.
+    pub retired: Counter,
+    /// Expunged messages whose time to be brought back was over.
+    pub ended: Counter,
 }
 
 impl Metrics {
@@ -44,6 +48,12 @@ impl Metrics {
             "store_errors",
             "Requests that the mail store failed at",
             metrics.store_errors.clone(),
+        );
+        registry.register("retired", "Messages that their mailboxes no longer kept", metrics.retired.clone());
+        registry.register(
+            "ended",
+            "Expunged messages whose time to be brought back was over",
+            metrics.ended.clone(),
         );
         metrics
     }

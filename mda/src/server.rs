@@ -32,6 +32,7 @@ use crate::{
     pop3::{self, Pop3},
     recipients::Recipients,
     store::{LocalStore, StoreError},
+    sweeper,
 };
 
 mod listeners;
@@ -40,6 +41,7 @@ mod tests;
 
 /// The MDA, with every listener bound and the store open.
 pub struct Service {
+    metrics: Metrics,
     listeners: Listeners,
     grpc: grpc::Server,
     http: HttpServer,
@@ -171,7 +173,7 @@ pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> R
             limits: config.limits,
             maildrop: config.maildrop,
             tls: acceptor,
-            metrics,
+            metrics: metrics.clone(),
         },
     );
     if let Some(identity) = tls {
@@ -181,7 +183,19 @@ pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> R
         reload.on("certificate for other services", move || identity.reload());
     }
     let drain_timeout = *config.runtime.drain_timeout;
-    Ok(Service { listeners, grpc, http, routes, imap, pop3, store, registry, addresses, drain_timeout })
+    Ok(Service {
+        metrics,
+        listeners,
+        grpc,
+        http,
+        routes,
+        imap,
+        pop3,
+        store,
+        registry,
+        addresses,
+        drain_timeout,
+    })
 }
 
 /// Blocks for as long as the journal's end is replayed, so not on a thread of the runtime.
@@ -218,6 +232,9 @@ fn access() -> Access {
         ("/waypost.mda.v1.Mailbox/List", OPERATOR),
         ("/waypost.mda.v1.Mailbox/Status", OPERATOR),
         ("/waypost.mda.v1.Mailbox/Locate", OPERATOR),
+        ("/waypost.mda.v1.Mailbox/ListExpunged", OPERATOR),
+        ("/waypost.mda.v1.Mailbox/Undelete", OPERATOR),
+        ("/waypost.mda.v1.Mailbox/SetRetention", OPERATOR),
         ("/waypost.mda.v1.Store/Check", OPERATOR),
         ("/waypost.mda.v1.Store/Backup", OPERATOR),
     ])
@@ -237,8 +254,19 @@ impl Service {
     /// Serves until the shutdown starts, or the store fails; then lets calls and sessions end, for so long as `runtime.drain_timeout` allows,
     /// and closes the store.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), RunError> {
-        let Self { listeners, grpc, http, routes, imap, pop3, store, registry, addresses, drain_timeout } =
-            self;
+        let Self {
+            metrics,
+            listeners,
+            grpc,
+            http,
+            routes,
+            imap,
+            pop3,
+            store,
+            registry,
+            addresses,
+            drain_timeout,
+        } = self;
         let health = grpc.health();
         for service in ["", DELIVERY, DIRECTORY, MAILBOX, STORE] {
             health.set_serving(service, true);
@@ -247,7 +275,7 @@ impl Service {
         let readiness = Arc::new(move || health.is_serving(""));
         // Of their own, because whoever runs this may wait for it as one of the shutdown's tasks.
         let sessions = Shutdown::new();
-        let (served, (), (), (), failed) = tokio::join!(
+        let (served, (), (), (), (), failed) = tokio::join!(
             async {
                 let served = grpc.serve(routes, access(), &shutdown).await;
                 // If it failed, the rest is of no use without it.
@@ -260,6 +288,7 @@ impl Service {
                 shutdown.started().await;
                 end_sessions(&sessions, drain_timeout).await;
             },
+            sweeper::run(store.clone(), metrics, &shutdown),
             watch_store(&store, &shutdown),
         );
         let closed = store.close().await;

@@ -1,4 +1,7 @@
-//! `waypost mailbox`: a look into mailboxes.
+//! `waypost mailbox`: a look into mailboxes, and what is done there.
+
+mod retention;
+mod undelete;
 
 use clap::Subcommand;
 use proto::mda::mailbox_client::MailboxClient;
@@ -28,6 +31,10 @@ enum MailboxCommand {
     List(List),
     /// Show the state of one mailbox
     Status(Status),
+    /// List and bring back messages that were expunged
+    Undelete(undelete::Arguments),
+    /// Say how long messages stay in a mailbox
+    Retention(retention::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -71,6 +78,8 @@ struct Shown {
     messages: u32,
     unseen: u32,
     octets: u64,
+    /// Seconds that messages stay; 0 for ever.
+    retention: Option<i64>,
 }
 
 /// Does it.
@@ -78,6 +87,8 @@ pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     match arguments.command {
         MailboxCommand::List(arguments) => list(arguments, console).await,
         MailboxCommand::Status(arguments) => show(arguments, console).await,
+        MailboxCommand::Undelete(arguments) => undelete::run(arguments, console).await,
+        MailboxCommand::Retention(arguments) => retention::run(arguments, console).await,
     }
 }
 
@@ -152,6 +163,7 @@ impl From<MailboxStatus> for Shown {
             messages: status.messages,
             unseen: status.unseen,
             octets: status.octets,
+            retention: status.retention.map(|keep| keep.seconds),
         }
     }
 }

@@ -2,6 +2,7 @@ use bytes::Bytes;
 use tonic::Code;
 
 use super::*;
+use crate::store::MailboxName;
 use crate::{
     store::{BodySource, Delivery, DeliveryRecipient, Flags},
     testing::{LocalStore, TestStore},
@@ -102,4 +103,35 @@ async fn a_message_that_never_came_is_nowhere() {
     let (_store, service, _) = setup().await;
     assert_eq!(locate(&service, &MessageId::new().to_string()).await.unwrap(), []);
     assert_eq!(locate(&service, "x").await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn expunged_messages_are_listed_and_brought_back_and_retention_is_told() {
+    use proto::mda::ExpungedFilter;
+    let store = TestStore::open();
+    let alice = store.create_account("alice@example.test").await;
+    let append = store::Append {
+        mailbox: MailboxName::inbox(),
+        message_id: MessageId::new(),
+        flags: Flags::none(),
+        internal_date: jiff::Timestamp::UNIX_EPOCH,
+        body: BodySource::Bytes("text".into()),
+    };
+    store.store.append(alice.id, append).await.unwrap();
+    let inbox = store.store.mailbox(alice.id, &MailboxName::inbox()).unwrap().unwrap();
+    store.store.expunge(inbox.id, store::UidSet::all(), false).await.unwrap();
+    let service = MailboxService::new(store.store.clone());
+    let account = alice.name.clone();
+    let list = ListExpungedRequest { account: account.clone(), filter: None };
+    let listed = service.list_expunged(Request::new(list)).await.unwrap().into_inner().messages;
+    assert_eq!((listed.len(), listed[0].mailbox.as_str(), listed[0].octets), (1, "INBOX", 4));
+    let filter = Some(ExpungedFilter { numbers: vec![listed[0].number], ..ExpungedFilter::default() });
+    let undelete = UndeleteRequest { account: account.clone(), filter, into: "found".to_owned() };
+    assert_eq!(service.undelete(Request::new(undelete)).await.unwrap().into_inner().messages, 1);
+    let keep = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+    let retention = SetRetentionRequest { account: account.clone(), mailbox: "found".to_owned(), keep };
+    service.set_retention(Request::new(retention)).await.unwrap();
+    let asked = MailboxStatusRequest { account, mailbox: "found".to_owned() };
+    let status = service.status(Request::new(asked)).await.unwrap().into_inner();
+    assert_eq!((status.messages, status.retention), (1, keep));
 }

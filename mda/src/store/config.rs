@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::SpecialUse;
+
 /// Settings of a [`super::LocalStore`].
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
@@ -22,6 +24,10 @@ pub struct StoreConfig {
     pub reclaim_every: Duration,
     /// Octets by which deliveries may go beyond a quota. Default 10 MiB.
     pub quota_grace_bytes: u64,
+    /// How long expunged messages can be brought back; zero for not at all. Default 7 days.
+    pub keep_expunged: Duration,
+    /// How long messages stay in mailboxes of these uses, unless the mailbox itself says; zero is for ever.
+    pub retention: Vec<(SpecialUse, Duration)>,
     /// The most mailboxes of one account. Default 10,000.
     pub max_mailboxes: usize,
 }
@@ -38,6 +44,8 @@ impl StoreConfig {
             reclaim_below: 0.5,
             reclaim_every: Duration::from_mins(1),
             quota_grace_bytes: 10 << 20,
+            keep_expunged: Duration::from_hours(7 * 24),
+            retention: Vec::new(),
             max_mailboxes: 10_000,
         }
     }

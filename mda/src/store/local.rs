@@ -7,6 +7,7 @@ mod change;
 mod check;
 mod housekeeping;
 mod index;
+mod kept;
 mod mailboxes;
 mod notes;
 mod open;
@@ -15,11 +16,13 @@ mod place;
 mod quota;
 mod read;
 mod reclaim;
+mod sweep;
 mod together;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use journal::{Journal, Record};
@@ -44,9 +47,9 @@ use super::state::State;
 use super::table::Table;
 use super::{
     Account, AccountId, Alias, Annotated, Annotation, AppPassword, Append, BodySource, Copied, Delivery,
-    Destination, EmailId, FlagChange, Grant, Located, MailStore, Mailbox, MailboxId, MailboxName,
-    MailboxStatus, ModSeq, NewAccount, Password, Placement, Quota, QuotaStatus, Receipt, Result, Rights, Row,
-    SpecialUse, StagedBody, StoreConfig, StoreError, Uid, UidSet, Usage,
+    Destination, EmailId, FlagChange, Grant, Kept, KeptFilter, Located, MailStore, Mailbox, MailboxId,
+    MailboxName, MailboxStatus, ModSeq, NewAccount, Password, Placement, Quota, QuotaStatus, Receipt, Result,
+    Rights, Row, SpecialUse, StagedBody, StoreConfig, StoreError, Uid, UidSet, Usage,
 };
 use crate::outline::Outline;
 use housekeeping::Housekeeper;
@@ -460,6 +463,23 @@ impl MailStore for LocalStore {
     async fn expunge(&self, mailbox: MailboxId, uids: UidSet, only_deleted: bool) -> Result<UidSet> {
         self.carry_out(move |store| async move { store.messages_expunge(mailbox, uids, only_deleted).await })
             .await
+    }
+
+    async fn kept(&self, account: AccountId, filter: KeptFilter) -> Result<Vec<Kept>> {
+        self.read_aside(move |store| store.read_kept(account, &filter)).await
+    }
+
+    async fn undelete(
+        &self,
+        account: AccountId,
+        filter: KeptFilter,
+        into: Option<MailboxName>,
+    ) -> Result<u64> {
+        self.carry_out(move |store| async move { store.messages_undelete(account, filter, into).await }).await
+    }
+
+    async fn set_retention(&self, mailbox: MailboxId, keep: Option<Duration>) -> Result<()> {
+        self.carry_out(move |store| async move { store.mailbox_set_retention(mailbox, keep).await }).await
     }
 
     fn watch(&self, mailbox: MailboxId) -> Result<watch::Receiver<ModSeq>> {

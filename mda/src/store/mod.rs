@@ -344,6 +344,25 @@ pub trait MailStore: Clone + Send + Sync + 'static {
         only_deleted: bool,
     ) -> impl Future<Output = Result<UidSet>> + Send;
 
+    /// Expunged messages that can be brought back, the longest expunged first; at most 10,000.
+    fn kept(&self, account: AccountId, filter: KeptFilter) -> impl Future<Output = Result<Vec<Kept>>> + Send;
+
+    /// Brings expunged messages back, at most 10,000, with new UIDs: to `into`, or where they lay. Mailboxes that are
+    /// missing are made. Gives how many.
+    fn undelete(
+        &self,
+        account: AccountId,
+        filter: KeptFilter,
+        into: Option<MailboxName>,
+    ) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Says how long messages stay in a mailbox; zero is for ever, `None` as its special use says.
+    fn set_retention(
+        &self,
+        mailbox: MailboxId,
+        keep: Option<std::time::Duration>,
+    ) -> impl Future<Output = Result<()>> + Send;
+
     // --- News ---
 
     /// The mailbox's highest modseq, renewed after each change is visible. The sender is dropped when the mailbox is

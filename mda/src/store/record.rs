@@ -196,6 +196,9 @@ pub(super) struct MailboxState {
     /// The attribute with its backslash; empty for none.
     #[prost(string, tag = "6")]
     pub special_use: String,
+    /// Seconds that messages stay; 0 for ever. Absent: as the special use says.
+    #[prost(uint64, optional, tag = "7")]
+    pub retention: Option<u64>,
 }
 
 /// Whether a name is subscribed.
@@ -280,6 +283,12 @@ pub(super) struct Placed {
     /// When the message came into this mailbox, in seconds since 1970; 0 where that was not recorded.
     #[prost(int64, tag = "11")]
     pub saved_at: i64,
+    /// Of an expunged message that is kept: the mailbox that it lay in; 0 for none.
+    #[prost(uint64, tag = "13")]
+    pub kept_of: u64,
+    /// The name that this mailbox had then.
+    #[prost(string, tag = "14")]
+    pub kept_of_name: String,
 }
 
 /// The flags that some messages of a mailbox have since a change.

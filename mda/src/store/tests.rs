@@ -7,6 +7,7 @@ mod check;
 pub(crate) mod crash;
 mod deliveries;
 mod index;
+mod kept;
 mod mailboxes;
 mod messages;
 mod model;
@@ -40,6 +41,7 @@ fn config(dir: &Path) -> StoreConfig {
         segment_bytes: 64 << 10,
         min_free_bytes: 1 << 20,
         quota_grace_bytes: 0,
+        keep_expunged: std::time::Duration::ZERO,
         reclaim_every: std::time::Duration::from_hours(1),
         ..StoreConfig::new(dir)
     }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use message::MessageId;
 
-use super::{Flags, MailboxName, Rights, StagedBody};
+use super::{Flags, MailboxName, Rights, StagedBody, UidSet};
 
 /// A message's number in its mailbox: from 1, ascending in the order of arrival, never used again (RFC 9051
 /// §2.3.1.1).
@@ -251,6 +252,47 @@ pub struct Mailbox {
     pub special_use: Option<SpecialUse>,
     /// The name is subscribed.
     pub subscribed: bool,
+    /// How long messages stay in it; zero is for ever, `None` as its special use says.
+    pub retention: Option<Duration>,
+}
+
+/// An expunged message that can be brought back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its number among those that the account expunged.
+    pub number: Uid,
+    /// The mailbox that it lay in, by the name that it has now or had at last.
+    pub mailbox: MailboxName,
+    /// The body.
+    pub email: EmailId,
+    /// When it was expunged.
+    pub expunged_at: Timestamp,
+    /// When it arrived.
+    pub internal_date: Timestamp,
+    /// Octets of the body.
+    pub size: u64,
+}
+
+/// Which expunged messages; all that are given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeptFilter {
+    /// Those of these numbers.
+    pub numbers: Option<UidSet>,
+    /// Those that lay in the mailbox of this name.
+    pub mailbox: Option<MailboxName>,
+    /// Those that were expunged then or later.
+    pub since: Option<Timestamp>,
+}
+
+/// What a sweep ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// The last mailbox that was looked at; `None` if there was none.
+    pub last: Option<MailboxId>,
+    /// Messages that their mailboxes no longer keep.
+    pub retired: u64,
+    /// Expunged messages that can no longer be brought back.
+    pub ended: u64,
 }
 
 /// The state of a mailbox at one moment, of what is committed.

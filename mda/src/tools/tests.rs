@@ -48,9 +48,9 @@ async fn a_sound_store_is_checked_and_rebuilt() {
     assert_eq!(run(&dir, &["check", "--rebuild"]), Ok(Outcome::Well));
 }
 
-#[tokio::test]
-async fn a_backup_is_taken_and_restored() {
-    let dir = furnished().await;
+#[test]
+fn a_backup_is_taken_and_restored() {
+    let dir = tokio::runtime::Runtime::new().unwrap().block_on(furnished());
     let path = |name: &str| dir.path().join(name).display().to_string();
     for _ in 0..2 {
         assert_eq!(run(&dir, &["backup", &path("backup")]), Ok(Outcome::Well));

@@ -113,7 +113,9 @@ impl LocalStore {
         let gate = self.inner.gates.of(account.0);
         let _changes = gate.changes.lock().await;
         self.account_state(account)?.ok_or(StoreError::NoSuchAccount)?;
-        let mailboxes: Vec<_> = self.read_mailboxes(account)?.iter().map(|mailbox| mailbox.id.0).collect();
+        let mut mailboxes: Vec<_> =
+            self.read_mailboxes(account)?.iter().map(|mailbox| mailbox.id.0).collect();
+        mailboxes.extend(self.kept_mailbox_id(account)?);
         let restructuring = gate.restructure();
         let change = Change {
             removed_accounts: vec![Removed { id: account.0, last_segment: 0 }],

@@ -11,7 +11,7 @@ use super::quota::{Addition, usage_of};
 use crate::store::gate::Gate;
 use crate::store::record::{Change, Expunged, Flagged, Placed, Uids};
 use crate::store::{
-    AccountId, Copied, Entry, FlagChange, Flags, Index, Mailbox, MailboxId, MailboxName, ModSeq, Result, Row,
+    AccountId, Copied, Entry, FlagChange, Flags, Index, Mailbox, MailboxId, MailboxName, ModSeq, Result,
     StoreError, SystemFlag, Uid, UidSet, Usage,
 };
 
@@ -98,7 +98,7 @@ impl LocalStore {
     }
 
     /// Places messages in another mailbox and, for a move, takes them out of the old one by the same record.
-    async fn transfer(
+    pub(super) async fn transfer(
         &self,
         gate: &Gate,
         rows: &[Placed],
@@ -138,21 +138,10 @@ impl LocalStore {
     ) -> Result<UidSet> {
         let gate = self.gate_of(mailbox)?;
         let _changes = gate.changes.lock().await;
-        let mut rows = self.rows_now(mailbox, uids).await?;
-        rows.retain(|row| !only_deleted || row.flags.has(SystemFlag::Deleted));
-        self.count(&gate, self.owner(mailbox)?)?;
-        for batch in rows.chunks(BATCH) {
-            let append = {
-                let mut heads = gate.heads.lock();
-                let modseq = heads.of(&self.inner.table, mailbox.0)?.take_modseq();
-                self.propose_bookkeeping(&Change {
-                    expunged: vec![expunged(mailbox, modseq, batch.iter().map(|row| row.uid))],
-                    ..Change::default()
-                })
-            };
-            append.await?;
-            Self::release(&gate, usage_of(batch.iter().map(|row| row.size)));
-        }
+        let of = self.read_mailbox_by_id(mailbox)?.ok_or(StoreError::NoSuchMailbox)?;
+        let mut rows = self.placed_now(mailbox, uids).await?;
+        rows.retain(|row| !only_deleted || row.flags & SystemFlag::Deleted as u32 != 0);
+        self.take_away(&gate, &of, &rows).await?;
         Ok(rows.iter().map(|row| row.uid).collect())
     }
 
@@ -164,13 +153,7 @@ impl LocalStore {
         Ok(AccountId(self.mailbox_state(mailbox)?.ok_or(StoreError::NoSuchMailbox)?.account))
     }
 
-    /// The messages of a set; with the gate's `changes` held, only new messages may come beside them.
-    async fn rows_now(&self, mailbox: MailboxId, uids: UidSet) -> Result<Vec<Row>> {
-        let index = self.index_now(mailbox, &uids).await?;
-        Ok(index.within(&uids).map(|entry| index.row(entry)).collect())
-    }
-
-    /// As [`LocalStore::rows_now`], with all that is kept of them.
+    /// The messages of a set; with the gate's `changes` held, only new ones may come beside them.
     pub(super) async fn placed_now(&self, mailbox: MailboxId, uids: UidSet) -> Result<Vec<Placed>> {
         self.read_aside(move |store| store.placed_of(mailbox, &uids)).await
     }
@@ -238,6 +221,8 @@ pub(super) fn copy_of(row: &Placed, mailbox: MailboxId, uid: Uid, modseq: u64) -
         position: Vec::new(),
         // A copy is saved when it is made (RFC 8514 §3).
         saved_at: Timestamp::now().as_second(),
+        kept_of: 0,
+        kept_of_name: String::new(),
         ..row.clone()
     }
 }

@@ -6,7 +6,7 @@ use super::LocalStore;
 use crate::store::gate::Gate;
 use crate::store::record::{Change, MailboxState, Removed, SubscriptionState};
 use crate::store::{
-    AccountId, Mailbox, MailboxId, MailboxName, NameError, Result, SpecialUse, StoreError, keys,
+    AccountId, Mailbox, MailboxId, MailboxName, NameError, Result, SpecialUse, StoreError, UidSet, keys,
 };
 
 impl LocalStore {
@@ -46,12 +46,24 @@ impl LocalStore {
             return Err(StoreError::HasChildren);
         }
         let restructuring = gate.restructure();
+        if !self.inner.config.keep_expunged.is_zero() {
+            self.keep_all_of(&gate, mailbox).await?;
+        }
         let removed = Removed { id: mailbox.id.0, last_segment: 0 };
         let change = Change { removed_mailboxes: vec![removed], ..Change::default() };
         self.propose_bookkeeping(&change).await?;
         self.mailbox_is_gone(&gate, mailbox.id.0);
         drop(restructuring);
         Ok(())
+    }
+
+    /// Keeps the messages of a mailbox that is about to be deleted; nobody may be let in.
+    async fn keep_all_of(&self, gate: &Gate, mailbox: &Mailbox) -> Result<()> {
+        // What was on its way into it is there once this is.
+        self.propose_bookkeeping(&Change::default()).await?;
+        let id = mailbox.id;
+        let rows = self.read_aside(move |store| store.placed_of(id, &UidSet::all())).await?;
+        self.take_away(gate, mailbox, &rows).await
     }
 
     pub(super) async fn mailbox_rename(
@@ -141,6 +153,7 @@ impl LocalStore {
             name: name.to_string(),
             uid_validity,
             special_use: special_use.map_or_else(String::new, |special| special.as_str().to_owned()),
+            retention: None,
         }
     }
 

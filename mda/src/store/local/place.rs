@@ -345,6 +345,8 @@ fn placed(new: &New, target: &Target, placement: &Placement, modseq: u64) -> Pla
         size: new.size,
         position: Vec::new(),
         saved_at: Timestamp::now().as_second(),
+        kept_of: 0,
+        kept_of_name: String::new(),
     }
 }
 

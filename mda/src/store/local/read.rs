@@ -1,6 +1,7 @@
 //! Looking at what is committed.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -105,6 +106,7 @@ impl LocalStore {
             uid_validity: state.uid_validity,
             special_use: SpecialUse::parse(&state.special_use),
             subscribed: subscription.is_some_and(|subscription| subscription.value.subscribed),
+            retention: state.retention.map(Duration::from_secs),
         }))
     }
 

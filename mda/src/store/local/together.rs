@@ -8,6 +8,7 @@ use std::thread;
 
 use super::LocalStore;
 use super::change::copy_of;
+use super::kept::keeps_for;
 use super::place::{New, Replaced, Target};
 use super::quota::{Addition, Reservation, usage_of};
 use crate::store::record::{Change, Nothing, Placed, Removed};
@@ -129,8 +130,14 @@ impl LocalStore {
     }
 
     pub(in crate::store) fn gatherings(&self) -> Result<Vec<u64>> {
-        let rows = self.inner.table.scan::<Nothing>(keys::within(&keys::listed_account(NOBODY.0)));
-        rows.map(|row| Ok(keys::last_u64(&row?.0))).collect()
+        let mut gatherings = Vec::new();
+        for row in self.inner.table.scan::<Nothing>(keys::within(&keys::listed_account(NOBODY.0))) {
+            let mailbox = self.read_mailbox_by_id(MailboxId(keys::last_u64(&row?.0)))?;
+            gatherings.extend(
+                mailbox.filter(|mailbox| keeps_for(&mailbox.name).is_none()).map(|mailbox| mailbox.id.0),
+            );
+        }
+        Ok(gatherings)
     }
 
     pub(super) async fn message_replace(

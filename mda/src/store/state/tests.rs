@@ -30,7 +30,7 @@ fn account(id: u64, name: &str, revision: u64) -> Change {
 
 fn mailbox(id: u64, name: &str, revision: u64) -> Change {
     let (account, name, uid_validity) = (ALICE, name.to_owned(), 7);
-    let mailbox = MailboxState { id, account, revision, name, uid_validity, special_use: String::new() };
+    let mailbox = MailboxState { id, account, revision, name, uid_validity, ..MailboxState::default() };
     Change { mailboxes: vec![mailbox], ..Change::default() }
 }
 

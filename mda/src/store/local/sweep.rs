@@ -1,0 +1,115 @@
+//! What ends by itself: messages that were kept for as long as their mailbox says, and expunged ones that nobody wanted
+//! back.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::LocalStore;
+use super::kept::keeps_for;
+use super::together::NOBODY;
+use crate::store::record::{Change, MailboxState, Placed};
+use crate::store::{Mailbox, MailboxId, Result, StoreError, Swept, keys};
+
+/// Messages of one mailbox that go at once; the rest waits for the next time.
+const AT_ONCE: usize = 2_000;
+
+/// Times in which the messages of one mailbox that are over may go, so that a large one is done before the next day.
+const ROUNDS: usize = 10;
+
+impl LocalStore {
+    /// Ends what is over at `now` in up to `mailboxes` mailboxes behind `after`. When the disk is full, all expunged
+    /// messages are over.
+    pub async fn sweep(&self, now: Timestamp, after: MailboxId, mailboxes: usize) -> Result<Swept> {
+        let found = self.read_aside(move |store| store.mailboxes_after(after, mailboxes)).await?;
+        let mut swept = Swept { last: found.last().map(|mailbox| mailbox.id), ..Swept::default() };
+        let is_full = matches!(self.inner.journal.room_for(0), Err(journal::Error::DiskFull { .. }));
+        for mailbox in found {
+            let is_kept = mailbox.account == NOBODY && keeps_for(&mailbox.name).is_some();
+            let keep = match self.keeps(&mailbox) {
+                Some(_) if is_kept && is_full => Duration::ZERO,
+                Some(keep) => keep,
+                None => continue,
+            };
+            let until = now.as_second().saturating_sub_unsigned(keep.as_secs());
+            for _ in 0..ROUNDS {
+                let id = mailbox.id;
+                let rows = self.read_aside(move |store| store.saved_until(id, until)).await?;
+                if rows.is_empty() {
+                    break;
+                }
+                if is_kept {
+                    self.end_kept(&mailbox, &rows).await?;
+                    swept.ended += rows.len() as u64;
+                } else {
+                    swept.retired += self.retire(&mailbox, &rows).await?;
+                }
+            }
+        }
+        Ok(swept)
+    }
+
+    /// For how long messages stay in a mailbox; `None` for ever.
+    fn keeps(&self, mailbox: &Mailbox) -> Option<Duration> {
+        let config = &self.inner.config;
+        if mailbox.account == NOBODY {
+            return keeps_for(&mailbox.name).map(|_| config.keep_expunged);
+        }
+        let by_use = || {
+            let of = |(special_use, keep): &(_, Duration)| {
+                (Some(*special_use) == mailbox.special_use).then_some(*keep)
+            };
+            config.retention.iter().find_map(of)
+        };
+        mailbox.retention.or_else(by_use).filter(|keep| !keep.is_zero())
+    }
+
+    async fn retire(&self, mailbox: &Mailbox, rows: &[Placed]) -> Result<u64> {
+        let uids = rows.iter().map(|row| row.uid).collect();
+        match self.messages_expunge(mailbox.id, uids, false).await {
+            Ok(gone) => Ok(gone.len()),
+            // Deleted meanwhile.
+            Err(StoreError::NoSuchMailbox) => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn mailboxes_after(&self, after: MailboxId, limit: usize) -> Result<Vec<Mailbox>> {
+        let all = keys::within(keys::MAILBOXES);
+        let range = keys::mailbox(after.0.saturating_add(1))..all.end;
+        let mut mailboxes = Vec::new();
+        for row in self.inner.table.scan::<MailboxState>(range).take(limit) {
+            mailboxes.extend(self.read_mailbox_by_id(MailboxId(keys::last_u64(&row?.0)))?);
+        }
+        Ok(mailboxes)
+    }
+
+    /// The oldest messages of a mailbox, as far as they were saved by `until`: UIDs ascend with that time.
+    fn saved_until(&self, mailbox: MailboxId, until: i64) -> Result<Vec<Placed>> {
+        let mut rows = Vec::new();
+        for row in self.inner.table.scan::<Placed>(keys::within(&keys::rows(mailbox.0))).take(AT_ONCE) {
+            let row = row?.1.value;
+            let saved_at = if row.saved_at > 0 { row.saved_at } else { row.internal_date };
+            if saved_at > until {
+                break;
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    pub(super) async fn mailbox_set_retention(
+        &self,
+        mailbox: MailboxId,
+        keep: Option<Duration>,
+    ) -> Result<()> {
+        let account = self.mailbox_state(mailbox)?.ok_or(StoreError::NoSuchMailbox)?.account;
+        let gate = self.inner.gates.of(account);
+        let _changes = gate.changes.lock().await;
+        let mut state = self.mailbox_state(mailbox)?.ok_or(StoreError::NoSuchMailbox)?;
+        state.revision += 1;
+        state.retention = keep.map(|keep| keep.as_secs());
+        self.propose(&Change { mailboxes: vec![state], ..Change::default() }).await?;
+        Ok(())
+    }
+}
