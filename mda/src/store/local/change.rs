@@ -51,10 +51,14 @@ impl LocalStore {
             let change = Change { flagged: flagged.collect(), ..Change::default() };
             appends.push(self.propose_bookkeeping(&change));
         }
+        // Nothing may be on its way any more when the gate is let go of, whatever became of the others.
+        let mut failed = None;
         for append in appends {
-            append.await?;
+            if let Err(error) = append.await {
+                failed.get_or_insert(error);
+            }
         }
-        Ok(modified)
+        failed.map_or(Ok(modified), |error| Err(error.into()))
     }
 
     pub(super) async fn messages_copy(
