@@ -24,8 +24,12 @@ use crate::text::DecodedText;
 pub(crate) const MAX_LEARNED: u64 = 1 << 20;
 /// As many messages have to be new to a search before they are taken in.
 const WORTH_LEARNING: usize = 200;
-/// Messages that are taken in in one step.
-const BATCH: usize = 2_000;
+/// Octets of text that are taken in in one step, and are in memory until then.
+const BATCH: usize = 16 << 20;
+/// Messages that are read in one go.
+const AT_ONCE: usize = 16;
+/// Messages that may be gone before an index is begun anew.
+const GONE: u64 = 2_000;
 /// Indexes that are kept open.
 const MAX_OPEN: usize = 64;
 /// Searches' findings that wait to be taken in; more are left to the next search.
@@ -158,7 +162,7 @@ impl Inner {
         let slot = self.slot(account);
         let mut slot = slot.lock();
         let known = self.opened(account, &mut slot)?.known()?;
-        if known.len() as u64 > 2 * messages + BATCH as u64
+        if known.len() as u64 > 2 * messages + GONE
             && let Some(index) = slot.take()
         {
             *slot = Some(anew(index, &self.place(account))?);
@@ -210,22 +214,44 @@ async fn learn(
     let messages = store.usage(account)?.messages;
     let shared = Arc::clone(inner);
     let unknown = tokio::task::spawn_blocking(move || shared.unknown(account, &emails, messages)).await??;
-    for batch in unknown.chunks(BATCH) {
-        let emails = batch.to_vec();
-        let texts = Arc::new(Mutex::new(Vec::with_capacity(batch.len())));
-        let gathered = Arc::clone(&texts);
-        let visit = move |place: usize, octets: Result<Bytes, StoreError>| {
-            // What is gone or damaged holds nothing.
-            let (Some(email), Ok(octets)) = (emails.get(place), octets) else { return };
-            gathered.lock().push((*email, DecodedText::new(&octets, &Structure::parse(&octets))));
-        };
-        store.read_each(batch.to_vec(), visit).await?;
-        let texts = std::mem::take(&mut *texts.lock());
-        let shared = Arc::clone(inner);
-        tokio::task::spawn_blocking(move || shared.add(account, &texts)).await??;
+    let mut texts = Vec::new();
+    let mut octets = 0;
+    for few in unknown.chunks(AT_ONCE) {
+        let more = decoded(store, few).await?;
+        octets += more.iter().map(|(_, text)| text.octets()).sum::<usize>();
+        texts.extend(more);
+        if octets >= BATCH {
+            take_in(inner, account, std::mem::take(&mut texts)).await?;
+            octets = 0;
+        }
     }
+    take_in(inner, account, texts).await?;
     tracing::debug!(%account, messages = unknown.len(), "a search index was taken further");
     Ok(())
+}
+
+/// The text of messages; what is gone or damaged holds none.
+async fn decoded(store: &impl MailStore, emails: &[EmailId]) -> Result<Vec<(EmailId, DecodedText)>, Broken> {
+    let texts = Arc::new(Mutex::new(Vec::with_capacity(emails.len())));
+    let (gathered, numbers) = (Arc::clone(&texts), emails.to_vec());
+    let visit = move |place: usize, octets: Result<Bytes, StoreError>| {
+        let (Some(email), Ok(octets)) = (numbers.get(place), octets) else { return };
+        gathered.lock().push((*email, DecodedText::new(&octets, &Structure::parse(&octets))));
+    };
+    store.read_each(emails.to_vec(), visit).await?;
+    Ok(std::mem::take(&mut *texts.lock()))
+}
+
+async fn take_in(
+    inner: &Arc<Inner>,
+    account: AccountId,
+    texts: Vec<(EmailId, DecodedText)>,
+) -> Result<(), Broken> {
+    if texts.is_empty() {
+        return Ok(());
+    }
+    let inner = Arc::clone(inner);
+    Ok(tokio::task::spawn_blocking(move || inner.add(account, &texts)).await??)
 }
 
 impl Hits {

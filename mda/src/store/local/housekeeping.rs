@@ -1,8 +1,10 @@
 //! Work that nobody waits for: rows of removed mailboxes, outlines of large messages, and space of dead ones.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
 use std::thread;
+use std::time::Instant;
 
 use super::{Inner, LocalStore};
 use crate::store::{EmailId, Result, StoreError};
@@ -57,11 +59,23 @@ pub(super) fn start(store: &LocalStore, work: Receiver<Work>) -> Result<()> {
     let weak = Arc::downgrade(&store.inner);
     let every = store.inner.config.reclaim_every;
     let body = move || {
+        let mut next_reclaim = Instant::now() + every;
         loop {
-            let result = match work.recv_timeout(every) {
+            // However much else there is to do: else a busy store would never get its space back.
+            let until_reclaim = next_reclaim.saturating_duration_since(Instant::now());
+            let next = if until_reclaim.is_zero() {
+                Err(RecvTimeoutError::Timeout)
+            } else {
+                work.recv_timeout(until_reclaim)
+            };
+            let result = match next {
                 Ok(Work::Purge(mailbox)) => with(&weak, |store| store.purge(mailbox)),
                 Ok(Work::Outline(email)) => with(&weak, |store| store.make_outline(email)),
-                Err(RecvTimeoutError::Timeout) => with(&weak, LocalStore::reclaim),
+                Err(RecvTimeoutError::Timeout) => {
+                    let reclaimed = with(&weak, LocalStore::reclaim);
+                    next_reclaim = Instant::now() + every;
+                    reclaimed
+                }
                 Ok(Work::Stop(_)) | Err(RecvTimeoutError::Disconnected) => return,
             };
             match result {
@@ -79,10 +93,15 @@ pub(super) fn start(store: &LocalStore, work: Receiver<Work>) -> Result<()> {
     })
 }
 
+/// Does some work, if the store is still there. What panics is that work's failure and not the thread's: it reads what
+/// strangers have sent.
 fn with(store: &Weak<Inner>, work: impl FnOnce(&LocalStore) -> Result<()>) -> Result<()> {
-    store.upgrade().map_or(Ok(()), |inner| {
-        let store = LocalStore { inner };
-        store.noting(work(&store))
+    let Some(inner) = store.upgrade() else { return Ok(()) };
+    let store = LocalStore { inner };
+    let done = panic::catch_unwind(AssertUnwindSafe(|| store.noting(work(&store))));
+    done.unwrap_or_else(|_| {
+        let (what, reason) = ("housekeeping".to_owned(), "it panicked".to_owned());
+        Err(StoreError::Io { what, reason })
     })
 }
 

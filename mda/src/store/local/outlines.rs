@@ -77,11 +77,8 @@ impl LocalStore {
         }
         let outline = Outline::of(&self.whole_body(email)?);
         let outlined = Outlined { email: email.0, outline: outline.encode() };
-        let kept = self.propose(&Change { outlines: vec![outlined], ..Change::default() });
-        // A disk that is full or fails costs the next reader time, and this one nothing.
-        if let Err(error) = kept.wait() {
-            tracing::debug!(%email, %error, "the outline of a message is not kept");
-        }
+        // Nobody waits for it: if the disk is full or fails, the next reader makes it again.
+        drop(self.propose(&Change { outlines: vec![outlined], ..Change::default() }));
         Ok(outline)
     }
 

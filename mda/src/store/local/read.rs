@@ -170,6 +170,11 @@ impl LocalStore {
         let key = keys::body(email.0);
         loop {
             let body = self.body_row(email)?;
+            if !body.value.stored {
+                // Only a damaged journal has a row for a body whose record is gone.
+                let reason = "its record is lost".to_owned();
+                return Err(StoreError::CorruptBody { email, reason });
+            }
             let place = place_of(&body.value)?;
             let end = range.end.min(place.len()).min(range.start.saturating_add(MAX_READ));
             if range.start >= end {
