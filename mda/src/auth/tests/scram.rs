@@ -3,6 +3,7 @@
 
 use aws_lc_rs::{digest, hmac, pbkdf2};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use futures_util::future::join_all;
 
 use super::*;
 use crate::auth::exchange::{Progress, SaslError};
@@ -109,6 +110,22 @@ async fn failures_count_whatever_the_mechanism() {
     }
     let refused = Prover::begin(&authenticator, ALICE, &from(ELSEWHERE)).await.err();
     assert!(matches!(refused, Some(SaslError::Refused(AuthError::Throttled { .. }))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn exchanges_begun_all_at_once_do_not_pass_the_limit() {
+    let (_store, authenticator) = setup(config()).await;
+    let (client, late) = (from(HOME), Prover::begin(&authenticator, ALICE, &from(ELSEWHERE)).await.unwrap());
+    let begun = (0..100).map(|_| Prover::begin(&authenticator, ALICE, &client));
+    let provers: Vec<_> = join_all(begun).await.into_iter().map(Result::unwrap).collect();
+    let proved = provers.into_iter().enumerate().map(|(at, prover)| async move {
+        let refused = prover.prove(&format!("guess{at}")).await;
+        usize::from(refused == Err(WRONG))
+    });
+    let looked_at: usize = join_all(proved).await.into_iter().sum();
+    assert_eq!(looked_at, config().failures_per_user as usize);
+    let refused = late.prove("right").await;
+    assert!(matches!(refused, Err(SaslError::Refused(AuthError::Throttled { .. }))), "{refused:?}");
 }
 
 #[tokio::test]
