@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ::sasl::Mechanism;
 use message::{Address, Domain};
 use proto::mda::{
     Account, AddAppPasswordRequest, AddAppPasswordResponse, AddDomainRequest, AddDomainResponse,
@@ -152,6 +153,10 @@ impl<S: MailStore> Directory for DirectoryService<S> {
     ) -> Result<Response<AuthenticateResponse>, Status> {
         let AuthenticateRequest { username, password, client_address } = request.into_inner();
         let client = Client { address: client_ip(&client_address)?, protocol: Protocol::Grpc, tls: None };
+        let takes = |mechanism: &Mechanism| matches!(mechanism, Mechanism::Plain | Mechanism::Login);
+        if !self.authenticator.mechanisms(&client).iter().any(takes) {
+            return Err(Status::unimplemented("passwords are not taken as they are"));
+        }
         let checked = self.authenticator.authenticate(&username, &password, &client).await;
         self.metrics.login(Protocol::Grpc, (&checked).into());
         let answer = match checked {

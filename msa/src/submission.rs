@@ -82,7 +82,6 @@ impl Desk {
             Err(status) => Err(match status.code() {
                 Code::InvalidArgument => reply(501, "5.5.2", status.message()),
                 Code::FailedPrecondition => reply(535, "5.7.8", status.message()),
-                Code::Unimplemented => reply(504, "5.5.4", "this mechanism is not offered"),
                 _ => unchecked(&status),
             }),
         }
@@ -193,6 +192,7 @@ fn unchecked(status: &Status) -> Reply {
     tracing::warn!(%status, "login could not be checked");
     match status.code() {
         Code::ResourceExhausted => reply(454, "4.7.0", "too many failed logins, try again later"),
+        Code::Unimplemented => reply(504, "5.5.4", "this mechanism is not offered"),
         _ => reply(454, "4.7.0", "logins cannot be checked now, try again later"),
     }
 }

@@ -1,17 +1,17 @@
 use tonic::Code;
 
 use super::*;
-use crate::testing::{LocalStore, TestStore, authenticator, cheap_passwords};
+use crate::testing::{LocalStore, TestStore, authenticator, authenticator_with, cheap_passwords};
 
 fn setup() -> (TestStore, DirectoryService<LocalStore>) {
     let store = TestStore::open();
-    let directory = DirectoryService::new(
-        store.store.clone(),
-        Recipients::new(store.store.clone(), "").unwrap(),
-        authenticator(&store),
-        Metrics::default(),
-    );
+    let directory = letting_in(&store, authenticator(&store));
     (store, directory)
+}
+
+fn letting_in(store: &TestStore, authenticator: Authenticator) -> DirectoryService<LocalStore> {
+    let recipients = Recipients::new(store.store.clone(), "").unwrap();
+    DirectoryService::new(store.store.clone(), recipients, authenticator, Metrics::default())
 }
 
 async fn create(
@@ -111,6 +111,26 @@ async fn wrong_credentials_are_an_answer_and_too_many_an_error() {
     assert_eq!(last.unwrap_err().code(), Code::ResourceExhausted);
     let bad = AuthenticateRequest { client_address: "home".to_owned(), ..Default::default() };
     assert_eq!(directory.authenticate(Request::new(bad)).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_password_is_not_taken_as_it_is_where_that_is_not_offered() {
+    let store = TestStore::open();
+    let listed = "mechanisms = ['SCRAM-SHA-256']\n\
+        [[exceptions]]\nnetworks = ['198.51.100.0/24']\nmechanisms = ['LOGIN']";
+    let sasl = toml::from_str(listed).unwrap();
+    let directory = letting_in(&store, authenticator_with(&store, &cheap_passwords(), &sasl));
+    create(&directory, "bob@example.test", "secret").await.unwrap();
+    let log_in = |client_address: &str| {
+        let request = AuthenticateRequest {
+            username: "bob@example.test".to_owned(),
+            password: "secret".to_owned(),
+            client_address: client_address.to_owned(),
+        };
+        directory.authenticate(Request::new(request))
+    };
+    assert_eq!(log_in("192.0.2.1").await.unwrap_err().code(), Code::Unimplemented);
+    assert!(log_in("198.51.100.1").await.unwrap().into_inner().authenticated);
 }
 
 #[tokio::test]
