@@ -1,6 +1,7 @@
 //! `waypost domain`: the domains whose mail is kept here.
 
 use clap::Subcommand;
+use message::Domain;
 use proto::mda::directory_client::DirectoryClient;
 use proto::mda::{AddDomainRequest, ListDomainsRequest, LocalDomain, SetDomainQuotaRequest};
 use serde::Serialize;
@@ -124,12 +125,19 @@ async fn set_quota(arguments: SetQuota, console: Console) -> Result<(), Failure>
         return Err(Failure::new(what, "give --messages, --octets or both"));
     }
     let mut directory = directory(&pipeline).await?;
-    let before = domains(&mut directory).await?.into_iter().find(|known| known.name == domain);
-    let quota = before.and_then(|known| known.quota).unwrap_or_default();
+    let before = find(domains(&mut directory).await?, &domain).map_err(|why| Failure::new(&what, why))?;
+    let quota = before.quota.unwrap_or_default();
     let request = SetDomainQuotaRequest { domain: domain.clone(), quota: Some(limits.applied_to(quota)) };
     directory.set_domain_quota(request).await.map_err(|error| status(what, &error))?;
     console.note(format_args!("{domain} has a new quota for its accounts"));
     Ok(())
+}
+
+/// The domain that is meant, however it is spelt.
+fn find(domains: Vec<LocalDomain>, meant: &str) -> Result<LocalDomain, String> {
+    let name = Domain::parse(meant).map_err(|error| error.to_string())?;
+    let known = domains.into_iter().find(|known| known.name == name.ascii());
+    known.ok_or_else(|| format!("{meant} is not local"))
 }
 
 async fn domains(directory: &mut DirectoryClient<Channel>) -> Result<Vec<LocalDomain>, Failure> {
@@ -139,4 +147,18 @@ async fn domains(directory: &mut DirectoryClient<Channel>) -> Result<Vec<LocalDo
 
 async fn directory(pipeline: &Pipeline) -> Result<DirectoryClient<Channel>, Failure> {
     Ok(DirectoryClient::new(pipeline::channel(&pipeline.mda()?.address, &pipeline.credentials).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_is_found_however_it_is_spelt() {
+        let known = |name: &str| LocalDomain { name: name.to_owned(), quota: None };
+        let find = |meant| find(vec![known("example.test"), known("xn--bcher-kva.test")], meant);
+        assert_eq!(find("Example.Test").unwrap().name, "example.test");
+        assert_eq!(find("bücher.test").unwrap().name, "xn--bcher-kva.test");
+        assert!(find("example.org").is_err() && find("no domain").is_err());
+    }
 }
