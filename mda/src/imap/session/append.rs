@@ -26,6 +26,10 @@ const URL: u64 = 8 * 1024;
 
 /// Messages of one command at most.
 const MESSAGES: usize = 1_000;
+/// Octets of each that stay in memory until the last has come.
+const HELD_OF_EACH: u64 = 64 * 1024;
+/// Octets that stay in memory of all together.
+const HELD: u64 = 16 << 20;
 
 /// Where the messages go.
 struct Target {
@@ -42,6 +46,8 @@ struct Target {
 struct Arriving {
     complete: Vec<Append>,
     current: Option<Current>,
+    /// Octets of the complete ones that are in memory, at most.
+    held: u64,
 }
 
 struct Current {
@@ -125,7 +131,7 @@ impl<S: MailStore> Session<S> {
                     self.end_message(target, arriving, true).await?;
                 }
                 if arriving.complete.len() == MESSAGES {
-                    return Err(Failure::Refused(Outcome::no("LIMIT", "too many messages at once")));
+                    return Err(too_many());
                 }
                 let flags = parse_flags(&flags)?.allowed_by(target.rights);
                 let internal_date = internal_date.unwrap_or_else(Timestamp::now);
@@ -194,6 +200,10 @@ impl<S: MailStore> Session<S> {
     async fn end_message(&self, target: &Target, arriving: &mut Arriving, many: bool) -> Result<(), Failure> {
         let Some(Current { flags, internal_date, body }) = arriving.current.take() else { return Ok(()) };
         let body = body.unwrap_or_else(|| Incoming::new(false));
+        arriving.held += body.size.min(HELD_OF_EACH);
+        if arriving.held > HELD {
+            return Err(too_many());
+        }
         let many = many || !arriving.complete.is_empty();
         let body = body.end(&self.shared.store, many).await?;
         let (mailbox, message_id) = (target.mailbox.clone(), MessageId::new());
@@ -230,6 +240,10 @@ impl<S: MailStore> Session<S> {
 fn append_uid(placements: &[Placement]) -> Option<String> {
     let uids = uid_set(&placements.iter().map(|placement| placement.uid).collect());
     placements.first().map(|first| format!("APPENDUID {} {uids}", first.uid_validity))
+}
+
+fn too_many() -> Failure {
+    Failure::Refused(Outcome::no("LIMIT", "too many messages at once"))
 }
 
 fn too_big() -> Failure {

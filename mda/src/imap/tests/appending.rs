@@ -56,6 +56,16 @@ async fn of_several_messages_all_come_or_none() {
 }
 
 #[tokio::test]
+async fn so_many_that_memory_would_be_short_are_refused() {
+    let server = Server::start().await;
+    let mut client = server.login().await;
+    let messages = vec![literal(&"x".repeat(60_000)); 300].join(" ");
+    client.send(&format!("a APPEND INBOX {messages}\r\n")).await;
+    assert!(client.responses("a").await.1.starts_with("NO [LIMIT]"));
+    assert_eq!(client.ok("STATUS INBOX (MESSAGES)").await, ["* STATUS \"INBOX\" (MESSAGES 0)"]);
+}
+
+#[tokio::test]
 async fn what_a_crash_leaves_of_several_messages_goes_at_the_next_start() {
     let server = Server::start().await;
     let mut client = server.login().await;
