@@ -9,6 +9,7 @@
 
 mod config;
 mod draft;
+mod exchanges;
 mod hand_over;
 mod metrics;
 mod program;

@@ -20,6 +20,7 @@ use smtp::Mechanisms;
 use tonic::service::Routes;
 
 use crate::config::Config;
+use crate::exchanges::Exchanges;
 use crate::hand_over::{self, Mtas};
 use crate::metrics::Metrics;
 use crate::session::Session;
@@ -84,6 +85,7 @@ pub async fn build(config: Config, context: &Context) -> Result<Msa, BuildError>
     let desk = Arc::new(Desk {
         hostname: config.hostname,
         directory: Arc::new(Directory::new(directory)),
+        exchanges: Exchanges::default(),
         mtas: Mtas::new(mtas, &config.limits),
         limits: config.limits,
         metrics,

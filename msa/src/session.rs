@@ -6,12 +6,14 @@ use bytes::Bytes;
 use message::MessageId;
 use proto::mda::{AuthenticateRequest, ClientCertificate, SaslBegin, SaslClient};
 use service::directory::SaslCall;
+use service::listen::Permit;
 use service::smtp::envelope::{envelope, received, to_wire};
 use service::smtp::server::{Answer, Context, Handler};
 use service::tls;
 use smtp::server::Abort;
 use smtp::{Credentials, Mail, Rcpt, Reply, Said};
 
+use crate::exchanges::Waiting;
 use crate::sender::Sender;
 use crate::submission::{Desk, Exchanged, Submission};
 
@@ -19,7 +21,7 @@ use crate::submission::{Desk, Exchanged, Submission};
 pub(crate) struct Session {
     desk: Arc<Desk>,
     /// A login that is under way, by another mechanism than PLAIN or LOGIN.
-    exchange: Option<SaslCall>,
+    exchange: Option<Waiting<(SaslCall, Permit)>>,
     sender: Option<Sender>,
     transaction: Option<Transaction>,
 }
@@ -56,20 +58,22 @@ impl Handler for Session {
     }
 
     async fn exchange(&mut self, context: &Context, said: Said) -> Result<Answer, Reply> {
-        let step = match said {
+        let (step, permit) = match said {
             Said::Begin { mechanism, initial } => {
+                self.exchange = None;
+                let permit = self.desk.exchanges.admit(context.peer.ip()).ok_or_else(too_many)?;
                 let initial_response = initial.map(Into::into);
                 let begin = SaslBegin { client: Some(client(context)), mechanism, initial_response };
-                self.desk.begin_exchange(begin).await
+                (self.desk.begin_exchange(begin).await, permit)
             }
-            Said::Response(response) => match self.exchange.take() {
-                Some(call) => self.desk.go_on(call, response).await,
-                None => return Err(out_of_order()),
+            Said::Response(response) => match self.exchange.take().and_then(Waiting::take) {
+                Some((call, permit)) => (self.desk.go_on(call, response).await, permit),
+                None => return Err(too_late()),
             },
         };
         match step.map_err(|reply| to_wire(&reply))? {
             Exchanged::Challenge(call, text) => {
-                self.exchange = Some(call);
+                self.exchange = Some(Waiting::new((call, permit)));
                 Ok(Answer::Challenge(text))
             }
             Exchanged::LetIn(sender) => {
@@ -77,6 +81,10 @@ impl Handler for Session {
                 Ok(Answer::Authenticated)
             }
         }
+    }
+
+    fn exchange_cancelled(&mut self) {
+        self.exchange = None;
     }
 
     async fn mail(&mut self, _: &Context, mail: Mail) -> Reply {
@@ -157,4 +165,12 @@ fn client(context: &Context) -> SaslClient {
 /// The driver keeps the order of commands, so that this is never said.
 fn out_of_order() -> Reply {
     Reply::fixed(503, 5, 1, "bad sequence of commands")
+}
+
+fn too_many() -> Reply {
+    Reply::fixed(454, 7, 0, "too many logins at the same time, try again later")
+}
+
+fn too_late() -> Reply {
+    Reply::fixed(454, 7, 0, "the login took too long, try again")
 }

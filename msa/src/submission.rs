@@ -15,6 +15,7 @@ use tonic::{Code, Status};
 
 use crate::config::Limits;
 use crate::draft::Draft;
+use crate::exchanges::Exchanges;
 use crate::hand_over::{HandOver, Mtas};
 use crate::metrics::Metrics;
 use crate::sender::Sender;
@@ -25,6 +26,7 @@ pub(crate) struct Desk {
     pub(crate) hostname: String,
     pub(crate) limits: Limits,
     pub(crate) directory: Arc<Directory>,
+    pub(crate) exchanges: Exchanges,
     pub(crate) mtas: Mtas,
     pub(crate) metrics: Metrics,
 }

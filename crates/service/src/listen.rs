@@ -12,7 +12,7 @@ pub(crate) use accept::Acceptor;
 pub use accept::{Listener, ListenerOptions};
 pub use bind::{ListenError, bind};
 pub use descriptors::raise_descriptor_limit;
-pub use limit::ListenMetrics;
+pub use limit::{Limits, ListenMetrics, Permit};
 pub use network::{Network, ParseNetworkError};
 
 #[cfg(test)]

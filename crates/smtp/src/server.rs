@@ -114,6 +114,8 @@ pub enum Event {
     /// The same, in a mechanism that only the handler knows. Answer: as to [`Event::Authenticate`], or
     /// [`Session::challenge`] to go on.
     Exchange(Said),
+    /// Such an exchange has come to nothing by the client's doing. No answer.
+    ExchangeCancelled,
     /// A transaction begins. Answer: the reply.
     Mail(Mail),
     /// It has this recipient. Answer: the reply.

@@ -19,8 +19,8 @@ use crate::recipients::Recipients;
 use crate::status::status;
 use crate::store::{Account, MailStore};
 
-/// How long a client may take to respond.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long a client may take to respond: somewhat longer than the MSA waits for it.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// One exchange, on a task of its own.
 pub(super) struct Conversation<S> {

@@ -13,7 +13,7 @@ use tonic::{Status, Streaming};
 use crate::grpc::client::PeerChannel;
 
 /// How long an exchange may take as a whole, the client's part included.
-const DEADLINE: Duration = Duration::from_mins(5);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// An exchange that is under way. Dropping it ends it.
 #[derive(Debug)]

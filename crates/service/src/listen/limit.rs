@@ -46,20 +46,21 @@ impl ListenMetrics {
 
 /// The limits of one listener.
 #[derive(Clone, Debug)]
-pub(super) struct Limits {
+pub struct Limits {
     total: Arc<Semaphore>,
     sources: Option<Arc<Sources>>,
 }
 
 /// A connection's share of the limits; dropping it gives the share back.
 #[derive(Debug)]
-pub(super) struct Permit {
+pub struct Permit {
     _total: OwnedSemaphorePermit,
     _source: Option<SourcePermit>,
 }
 
 impl Limits {
-    pub(super) fn new(total: usize, per_network: Option<usize>) -> Self {
+    /// At most so many at a time, and so many of them from one /24 (IPv4) or /64 (IPv6).
+    pub fn new(total: usize, per_network: Option<usize>) -> Self {
         Self {
             total: Arc::new(Semaphore::new(total.min(Semaphore::MAX_PERMITS))),
             sources: per_network.map(|limit| Arc::new(Sources { limit, open: Mutex::default() })),
@@ -67,7 +68,7 @@ impl Limits {
     }
 
     /// A permit for a connection from `source`, if neither limit is reached.
-    pub(super) fn admit(&self, source: IpAddr) -> Option<Permit> {
+    pub fn admit(&self, source: IpAddr) -> Option<Permit> {
         let total = self.total.clone().try_acquire_owned().ok()?;
         let source = match &self.sources {
             Some(sources) => Some(sources.admit(Network::of_client(source))?),

@@ -284,6 +284,7 @@ impl<H: Handler> Driver<'_, '_, H> {
                 Ok(Answer::Authenticated) => self.session.answer(AUTHENTICATED),
                 Err(reply) => self.session.answer(reply),
             },
+            Event::ExchangeCancelled => handler.exchange_cancelled(),
             Event::Mail(mail) => {
                 let reply = handler.mail(context, mail).await;
                 self.session.answer(reply);

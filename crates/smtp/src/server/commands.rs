@@ -276,7 +276,11 @@ impl Session {
         }
         match state {
             State::Authentication(exchange) => self.auth_step(exchange.respond(line)),
-            State::Exchange => self.exchange(Said::response(line)),
+            State::Exchange => {
+                let said = Said::response(line);
+                let cancelled = said.is_err();
+                self.exchange(said).or(cancelled.then_some(Event::ExchangeCancelled))
+            }
             _ => None,
         }
     }

@@ -122,6 +122,7 @@ impl Served {
                 };
                 (format!("response {}", response.escape_ascii()), Some(reply))
             }
+            Event::ExchangeCancelled => ("exchange cancelled".into(), None),
             Event::Mail(mail) => (format!("mail {}", mail.reverse_path), Some(Reply::fixed(250, 1, 0, "OK"))),
             Event::Rcpt(rcpt) => {
                 let known = rcpt.address.local_part().as_str() != "nobody";

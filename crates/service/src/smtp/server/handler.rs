@@ -60,6 +60,9 @@ pub trait Handler: Send {
         async { Err(Reply::fixed(504, 5, 4, "Unknown mechanism")) }
     }
 
+    /// The client has given such an exchange up, or did not keep to base64 in it.
+    fn exchange_cancelled(&mut self) {}
+
     /// A transaction begins. A positive reply accepts the sender.
     fn mail(&mut self, context: &Context, mail: Mail) -> impl Future<Output = Reply> + Send;
 

@@ -142,9 +142,15 @@ fn mechanisms_that_only_the_handler_knows_are_its_to_speak() {
     served.say("AUTH SCRAM-SHA-256");
     assert_eq!(served.say("cmlnaHQ="), "235 2.7.0 Yes\r\n");
     assert!(served.session.is_authenticated());
-    let heard =
-        ["exchange SCRAM-SHA-256 Some([110, 44, 97])", "response wrong", "exchange SCRAM-SHA-256 None"];
-    assert_eq!(served.heard[..3], heard);
+    let heard = [
+        "exchange SCRAM-SHA-256 Some([110, 44, 97])",
+        "response wrong",
+        "exchange SCRAM-SHA-256 None",
+        "exchange cancelled",
+        "exchange SCRAM-SHA-256 Some([])",
+        "exchange cancelled",
+    ];
+    assert_eq!(served.heard[..6], heard);
 }
 
 #[test]
