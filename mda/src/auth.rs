@@ -273,6 +273,11 @@ impl Authenticator {
         self.inner.uses.lock().last(account, name)
     }
 
+    /// Forgets when a program's password was last used: the next of its name is another.
+    pub fn app_password_removed(&self, account: AccountId, name: &str) {
+        self.inner.uses.lock().forget(account, name);
+    }
+
     async fn check(&self, username: &str, password: &str, client: &Client) -> Result<Account, Refusal> {
         let user = fold(username);
         self.check_network(client)?;
@@ -318,14 +323,15 @@ impl Authenticator {
     /// Now that the password is known, makes what should be kept of it, if that is not there yet. The login does not
     /// fail if this does.
     async fn renew(&self, turn: &Turn, account: Account, password: &str) -> Account {
-        let is_our_own = foreign::is_our_own(&account.password.hash);
-        if account.password.scram.is_some() && is_our_own {
+        let is_up_to_date = self.inner.hasher.is_up_to_date(&account.password.hash);
+        if account.password.scram.is_some() && is_up_to_date {
             return account;
         }
         let renewed = async {
-            let salt = Salt::beside(secret::of_programs(&account), self.inner.iterations)?;
+            let beside = account.password.scram.as_deref().or_else(|| secret::of_programs(&account));
+            let salt = Salt::beside(beside, self.inner.iterations)?;
             let old = account.password.hash.clone();
-            let hashed = is_our_own.then(|| old.clone());
+            let hashed = is_up_to_date.then(|| old.clone());
             let password = self.inner.hasher.make(turn, password.to_owned(), salt, hashed).await?;
             let renewed = self.inner.accounts.renew(account.id, password.clone(), old).await;
             Ok::<_, AuthError>(renewed.map_err(|error| unavailable(&error))?.then_some(password))

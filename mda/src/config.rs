@@ -404,8 +404,8 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PasswordsConfig {
-    /// Memory that hashing one password takes (Argon2id, m). New passwords are kept with these costs; old ones keep
-    /// those that they were made with. Default: 19MiB.
+    /// Memory that hashing one password takes (Argon2id, m). New passwords are kept with these costs; old ones are
+    /// hashed anew at their next right login by PLAIN or LOGIN. Default: 19MiB.
     pub memory: ByteSize,
     /// Passes over that memory (Argon2id, t). Default: 2.
     pub passes: u32,

@@ -274,10 +274,12 @@ impl<S: MailStore> Directory for DirectoryService<S> {
     ) -> Result<Response<RemoveAppPasswordResponse>, Status> {
         let RemoveAppPasswordRequest { address, name } = request.into_inner();
         let account = self.account(&address)?;
+        let name = name.trim().to_owned();
         let removed = self.store.remove_app_password(account.id, name.clone()).await;
         if !removed.map_err(|error| status(&error))? {
             return Err(Status::not_found(format!("{} has no app password `{name}`", account.name)));
         }
+        self.authenticator.app_password_removed(account.id, &name);
         tracing::info!(account = account.name, name, "app password removed");
         Ok(Response::new(RemoveAppPasswordResponse {}))
     }

@@ -49,6 +49,17 @@ impl Hasher {
         }
     }
 
+    /// Whether a hash is as one made here would be, with the costs that new ones have.
+    pub(super) fn is_up_to_date(&self, hash: &str) -> bool {
+        let Ok(hash) = PasswordHash::new(hash) else { return false };
+        let Ok(params) = Params::try_from(&hash) else { return false };
+        let ours = self.argon2.params();
+        let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        hash.algorithm.as_str() == Algorithm::Argon2id.as_str()
+            && hash.version == Some(Version::V0x13.into())
+            && costs(&params) == costs(ours)
+    }
+
     /// Makes what is kept of a password; of one that is kept as it should be already the hash stays.
     pub(super) async fn make(
         &self,

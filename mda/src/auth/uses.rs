@@ -22,6 +22,10 @@ impl Uses {
         self.0.insert((account, name.to_owned()), Timestamp::now());
     }
 
+    pub(super) fn forget(&mut self, account: AccountId, name: &str) {
+        self.0.remove(&(account, name.to_owned()));
+    }
+
     pub(super) fn last(&self, account: AccountId, name: &str) -> Option<Timestamp> {
         self.0.get(&(account, name.to_owned())).copied()
     }

@@ -310,3 +310,26 @@ async fn quotas_are_set_and_who_has_used_his_up_is_told() {
     let request = SetQuotaRequest { address: "nobody@example.test".to_owned(), quota: None };
     assert_eq!(directory.set_quota(Request::new(request)).await.unwrap_err().code(), Code::NotFound);
 }
+
+#[tokio::test]
+async fn an_app_password_was_not_used_because_another_of_its_name_was() {
+    let (_store, directory) = setup();
+    let address = || "bob@example.test".to_owned();
+    create(&directory, &address(), "secret").await.unwrap();
+    let add = || {
+        let request = AddAppPasswordRequest { address: address(), name: "phone".into(), protocols: vec![] };
+        directory.add_app_password(Request::new(request))
+    };
+    let last_used = async || {
+        let listed =
+            directory.list_app_passwords(Request::new(ListAppPasswordsRequest { address: address() }));
+        listed.await.unwrap().into_inner().app_passwords[0].last_used_at
+    };
+    let password = add().await.unwrap().into_inner().password;
+    assert!(authenticate(&directory, &address(), &password).await.authenticated);
+    assert!(last_used().await.is_some());
+    let request = RemoveAppPasswordRequest { address: address(), name: " phone ".into() };
+    directory.remove_app_password(Request::new(request)).await.unwrap();
+    add().await.unwrap();
+    assert_eq!(last_used().await, None);
+}

@@ -180,3 +180,19 @@ async fn a_hash_of_another_system_becomes_one_of_ours_at_the_first_right_login()
     assert!(authenticator.authenticate(ALICE, "U*U", &from(HOME)).await.is_ok());
     assert!(scram::log_in(&authenticator, ALICE, "U*U").await.is_ok());
 }
+
+#[tokio::test]
+async fn a_hash_of_other_costs_is_replaced_at_the_first_right_login() {
+    let store = TestStore::open();
+    let costs = |passes| PasswordsConfig { passes, ..config() };
+    let before = authenticator_with(&store, &costs(1), &SaslConfig::default());
+    let password = before.make_password(None, "right").await.unwrap();
+    let keys = password.scram.clone();
+    store.create_account_with(ALICE, password).await;
+    let authenticator = authenticator_with(&store, &costs(2), &SaslConfig::default());
+    assert!(authenticator.authenticate(ALICE, "right", &from(HOME)).await.is_ok());
+    let kept = store.store.account_by_address(ALICE).unwrap().unwrap().password;
+    assert!(kept.hash.contains(",t=2,"), "{}", kept.hash);
+    assert!(kept.scram == keys, "SCRAM has other keys");
+    assert!(authenticator.authenticate(ALICE, "right", &from(HOME)).await.is_ok());
+}
