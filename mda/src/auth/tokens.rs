@@ -49,6 +49,8 @@ pub struct Tokens {
     /// The `Authorization` of our questions.
     authorization: String,
     claim: String,
+    scopes: Vec<String>,
+    audience: Option<String>,
     timeout: Duration,
     remember: Duration,
     turns: Semaphore,
@@ -59,6 +61,8 @@ pub struct Tokens {
 
 /// Where questions go.
 struct Endpoint {
+    /// As the address says it, for `Host`.
+    authority: String,
     host: String,
     port: u16,
     path: String,
@@ -104,6 +108,8 @@ impl Tokens {
             endpoint: Endpoint::new(config)?,
             authorization: format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}"))),
             claim: config.user_claim.clone(),
+            scopes: config.scopes.clone(),
+            audience: config.audience.clone(),
             timeout: *config.timeout,
             remember: *config.remember,
             turns: Semaphore::new(MAX_QUESTIONS),
@@ -150,6 +156,14 @@ impl Tokens {
         if answer.get("active").and_then(Value::as_bool) != Some(true) {
             return None;
         }
+        let scope = answer.get("scope").and_then(Value::as_str).unwrap_or_default();
+        let is_granted = |wanted: &String| scope.split(' ').any(|granted| granted == wanted);
+        let audience = answer.get("aud").unwrap_or(&Value::Null);
+        if !self.scopes.iter().all(is_granted)
+            || !self.audience.as_deref().is_none_or(|us| is_meant(audience, us))
+        {
+            return None;
+        }
         let user = answer.get(&self.claim).and_then(Value::as_str)?.to_owned();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let left = answer.get("exp").and_then(Value::as_u64).map(|expires| expires.saturating_sub(now));
@@ -164,6 +178,12 @@ impl Tokens {
     }
 }
 
+/// Whether an audience, one or a list of some (RFC 7519 §4.1.3), is this one.
+fn is_meant(audience: &Value, us: &str) -> bool {
+    let others = audience.as_array().map_or(&[][..], Vec::as_slice);
+    audience == us || others.iter().any(|other| other == us)
+}
+
 /// What is known of a good token.
 pub(super) struct Good {
     pub(super) user: String,
@@ -173,6 +193,8 @@ pub(super) struct Good {
 impl Endpoint {
     fn new(config: &OAuthConfig) -> Result<Self, TokensError> {
         let uri: Uri = config.introspection.parse().map_err(|_| TokensError::Address)?;
+        let authority = uri.authority().ok_or(TokensError::Address)?.as_str();
+        let authority = authority.rsplit('@').next().unwrap_or(authority).to_owned();
         let host = uri.host().ok_or(TokensError::Address)?.trim_matches(['[', ']']).to_owned();
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
         let local = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
@@ -187,7 +209,7 @@ impl Endpoint {
             }
             None => None,
         };
-        Ok(Self { host, port: uri.port_u16().unwrap_or(port), path, tls })
+        Ok(Self { authority, host, port: uri.port_u16().unwrap_or(port), path, tls })
     }
 
     async fn ask(&self, authorization: &str, token: &str) -> Result<Value, String> {
@@ -214,7 +236,7 @@ impl Endpoint {
         let request = Request::builder()
             .method(Method::POST)
             .uri(&self.path)
-            .header(header::HOST, format!("{}:{}", self.host, self.port))
+            .header(header::HOST, &self.authority)
             .header(header::AUTHORIZATION, authorization)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "application/json")
@@ -274,4 +296,21 @@ fn encode(text: &str) -> String {
         }
     }
     encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_called_what_its_address_calls_it() {
+        for (introspection, host, authority) in [
+            ("http://[::1]:8080/introspect", "::1", "[::1]:8080"),
+            ("https://id.example.test/introspect", "id.example.test", "id.example.test"),
+        ] {
+            let config = OAuthConfig { introspection: introspection.to_owned(), ..OAuthConfig::default() };
+            let endpoint = Endpoint::new(&config).unwrap();
+            assert_eq!((endpoint.host.as_str(), endpoint.authority.as_str()), (host, authority));
+        }
+    }
 }

@@ -18,6 +18,11 @@ pub struct OAuthConfig {
     pub client_secret_file: PathBuf,
     /// What of its answer is the account's address. Default: `username`.
     pub user_claim: String,
+    /// What a token must have been granted for (`scope`), each of them. Without it, and without `audience`, every program
+    /// that the server gives tokens to can read the mail of those who granted it anything. Default: nothing.
+    pub scopes: Vec<String>,
+    /// Whom a token must be meant for (`aud`). Default: anybody.
+    pub audience: Option<String>,
     /// How long an answer may take. Default: 5s.
     pub timeout: HumanDuration,
     /// How long a token that was good is taken without asking again. Default: 1m.
@@ -33,6 +38,8 @@ impl Default for OAuthConfig {
             client_id: String::new(),
             client_secret_file: PathBuf::new(),
             user_claim: "username".to_owned(),
+            scopes: Vec::new(),
+            audience: None,
             timeout: HumanDuration::from_secs(5),
             remember: HumanDuration::from_mins(1),
             ca: None,

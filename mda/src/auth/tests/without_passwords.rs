@@ -40,7 +40,10 @@ impl AuthorizationServer {
                 assert!(request.contains("authorization: Basic bWFpbDpzM2NyZXQ="), "{request}");
                 let good = request.contains("\r\n\r\ntoken=good&");
                 let body = if good {
-                    format!("{{\"active\": true, \"username\": \"{ALICE}\"}}")
+                    format!(
+                        "{{\"active\": true, \"username\": \"{ALICE}\", \"scope\": \"openid mail\", \
+                         \"aud\": [\"web\", \"waypost\"]}}"
+                    )
                 } else {
                     "{\"active\": false}".to_owned()
                 };
@@ -195,4 +198,21 @@ async fn a_hash_of_other_costs_is_replaced_at_the_first_right_login() {
     assert!(kept.hash.contains(",t=2,"), "{}", kept.hash);
     assert!(kept.scram == keys, "SCRAM has other keys");
     assert!(authenticator.authenticate(ALICE, "right", &from(HOME)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_token_that_was_granted_for_something_else_is_refused() {
+    let (store, mut server) = (TestStore::open(), AuthorizationServer::start().await);
+    store.create_account_with_hash(ALICE, "*".into()).await;
+    for (scopes, audience, good) in [
+        (&["mail"][..], Some("waypost"), true),
+        (&["mail", "openid"], None, true),
+        (&["mail", "admin"], None, false),
+        (&[], Some("elsewhere"), false),
+    ] {
+        server.config.scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
+        server.config.audience = audience.map(str::to_owned);
+        let outcome = bearer(&server.authenticator(&store), ALICE, "good").await;
+        assert_eq!(outcome.is_ok(), good, "{scopes:?} {audience:?}");
+    }
 }
