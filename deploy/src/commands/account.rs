@@ -1,6 +1,7 @@
 //! `waypost account`: who exists.
 
 use clap::Subcommand;
+use message::Address;
 use proto::mda::directory_client::DirectoryClient;
 use proto::mda::{
     Account, CreateAccountRequest, ListAccountsRequest, RemoveAccountRequest, SetPasswordRequest,
@@ -262,7 +263,8 @@ async fn quota(arguments: Quota, console: Console) -> Result<(), Failure> {
     let pipeline = Pipeline::find(&arguments.pipeline)?;
     let Quota { address, limits, json, .. } = arguments;
     let mut directory = directory(&pipeline).await?;
-    let known = all_accounts(&mut directory).await?.into_iter().find(|account| account.address == address);
+    let name = Address::parse(&address).map_or_else(|_| address.clone(), |address| address.key());
+    let known = all_accounts(&mut directory).await?.into_iter().find(|account| account.address == name);
     let mut account =
         known.ok_or_else(|| Failure::new("cannot find the account", format!("{address} is none")))?;
     if limits.is_given() {

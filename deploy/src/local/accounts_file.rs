@@ -7,6 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use message::Address;
+
 use super::files::{self, Access, Lock};
 
 const HEADER: &str = "# Passwords that Waypost generated: an address, a blank, its password.\n";
@@ -30,12 +32,12 @@ impl AccountsFile {
 
     /// The generated password of an account, if it is kept here.
     pub(crate) fn password(&self, address: &str) -> io::Result<Option<String>> {
-        Ok(self.read()?.remove(address))
+        Ok(self.read()?.remove(&key(address)))
     }
 
     /// Keeps an account's generated password.
     pub(crate) fn keep(&self, address: &str, password: &str) -> io::Result<()> {
-        self.change(|passwords| passwords.insert(address.to_owned(), password.to_owned()).is_none())
+        self.change(|passwords| passwords.insert(key(address), password.to_owned()).is_none())
     }
 
     /// Forgets an account's password, because it has another one now or is gone.
@@ -43,7 +45,7 @@ impl AccountsFile {
         if !self.path.exists() {
             return Ok(());
         }
-        self.change(|passwords| passwords.remove(address).is_some())
+        self.change(|passwords| passwords.remove(&key(address)).is_some())
     }
 
     /// Two commands may change the file at the same time: each does so under a lock of its own file, because the file
@@ -67,8 +69,13 @@ impl AccountsFile {
         };
         let entries =
             text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
-        Ok(entries.map(|(address, password)| (address.to_owned(), password.to_owned())).collect())
+        Ok(entries.map(|(address, password)| (key(address), password.to_owned())).collect())
     }
+}
+
+/// However an address is spelt, it is kept as the account is called.
+fn key(address: &str) -> String {
+    Address::parse(address).map_or_else(|_| address.to_owned(), |address| address.key())
 }
 
 #[cfg(test)]
@@ -102,5 +109,14 @@ mod tests {
         file.keep("alice@example.test", "one").unwrap();
         file.forget("alice@example.test").unwrap();
         assert_eq!(file.password("alice@example.test").unwrap(), None);
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_spelt() {
+        let (_folder, file) = file();
+        file.keep("Alice@Example.test", "one").unwrap();
+        assert_eq!(file.password("alice@example.test").unwrap().as_deref(), Some("one"));
+        file.forget("ALICE@example.test").unwrap();
+        assert_eq!(file.password("Alice@Example.test").unwrap(), None);
     }
 }

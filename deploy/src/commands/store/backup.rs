@@ -13,7 +13,8 @@ use crate::pipeline::{self, Pipeline, status};
 #[command(after_help = "Examples:
   waypost store backup /backups/mail        again into the same folder: adds what is new
 
-The folder is one on the machine of the mda, which goes on serving meanwhile. `mda restore` makes a store of it.")]
+The folder is one on the machine of the mda, which goes on serving meanwhile. `mda restore` makes a store of it. \
+The exit code is 1 too if something in the store is damaged.")]
 pub(super) struct Arguments {
     /// The folder of the backup, made if it is missing
     folder: PathBuf,
@@ -49,5 +50,9 @@ pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     }
     let (segments, octets, added) = (report.segments, report.octets, report.added);
     console.print(format_args!("{segments} segments of {octets} octets, {added} of them new"));
-    Ok(())
+    if report.damaged.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new("the store is not sound", format!("{} damaged", report.damaged.len()))
+        .advise("`waypost store check` tells what is wrong"))
 }
