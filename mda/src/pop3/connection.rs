@@ -225,7 +225,7 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
         info!(peer = %self.peer, account = account.name, "pop3 login");
         let lock = self.server.locks.lock(account.id).ok_or(LoginFailure::InUse)?;
         let delay = *self.server.options.maildrop.login_delay;
-        if !self.server.locks.admit(account.id, delay, Instant::now()) {
+        if self.server.locks.is_too_soon(account.id, delay, Instant::now()) {
             return Err(LoginFailure::TooSoon);
         }
         let store = &self.server.store;
@@ -235,6 +235,7 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
             .map_err(|error| self.open_failed(&error))?;
         let index = store.index(inbox.id).await.map_err(|error| self.open_failed(&error))?;
         let index = Arc::clone(&index.borrow());
+        self.server.locks.note(account.id, delay, Instant::now());
         self.open = Some(Open { inbox: inbox.id, _lock: lock });
         Ok(Maildrop::new(inbox.uid_validity, index.iter().map(|entry| (entry.uid(), entry.size()))))
     }
