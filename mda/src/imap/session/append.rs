@@ -12,7 +12,7 @@ use super::enable::Extension;
 use super::store::parse_flags;
 use super::{Done, Failure, Outcome, Session, bad};
 use crate::imap::parse::{AppendHead, Event, Literal, Piece, Replaced, Then, Use, segment_behind};
-use crate::imap::response::uid_set;
+use crate::imap::response::{Condition, uid_set};
 use crate::imap::wire::Ended;
 use crate::store::{
     AccountId, Append, Destination, Flags, MailStore, MailboxId, MailboxName, Placement, Right, Rights,
@@ -31,10 +31,15 @@ const HELD_OF_EACH: u64 = 64 * 1024;
 /// Octets that stay in memory of all together.
 const HELD: u64 = 16 << 20;
 
+/// The messages of one command are no larger together than so many of the largest.
+const TOGETHER: u64 = 20;
+
 /// Where the messages go.
 struct Target {
     account: AccountId,
     mailbox: MailboxName,
+    /// Which mailbox had the name when the command began.
+    id: Option<MailboxId>,
     /// What the user may do there.
     rights: Rights,
     /// What goes instead.
@@ -48,6 +53,8 @@ struct Arriving {
     current: Option<Current>,
     /// Octets of the complete ones that are in memory, at most.
     held: u64,
+    /// Of all of them.
+    octets: u64,
 }
 
 struct Current {
@@ -68,9 +75,10 @@ impl<S: MailStore> Session<S> {
     }
 
     async fn receive_and_store(&mut self, head: AppendHead, literal: Option<Literal>) -> Done {
-        let target = self.append_target(&head)?;
+        let AppendHead { mailbox, replaces, segment, .. } = head;
+        let target = self.append_target(&mailbox, replaces.as_ref())?;
         let mut arriving = Arriving::default();
-        let (mut segment, mut literal) = (head.segment, literal);
+        let (mut segment, mut literal) = (segment, literal);
         loop {
             for piece in segment.pieces {
                 self.take_piece(&target, &mut arriving, piece).await?;
@@ -79,6 +87,7 @@ impl<S: MailStore> Session<S> {
                 (Then::End, None) => break,
                 (Then::Literal(usage), Some(announced)) => {
                     self.check_use(usage)?;
+                    check_not_empty(usage, announced.size)?;
                     self.wire.accept_message();
                     if announced.synchronising {
                         self.wire.responses.continuation("go on");
@@ -92,13 +101,29 @@ impl<S: MailStore> Session<S> {
             }
         }
         self.end_message(&target, &mut arriving, false).await?;
+        let target = self.still_target(&target, &mailbox)?;
         self.store_all(target, arriving.complete).await
     }
 
-    fn append_target(&self, head: &AppendHead) -> Result<Target, Failure> {
-        let replaces = head.replaces.as_ref().map(|replaced| self.replaced(replaced)).transpose()?;
-        let Destination { account, mailbox, rights } = self.destination(&head.mailbox)?;
-        Ok(Target { account, mailbox, rights, replaces })
+    fn append_target(&self, name: &[u8], replaces: Option<&Replaced>) -> Result<Target, Failure> {
+        let replaces = replaces.map(|replaced| self.replaced(replaced)).transpose()?;
+        let Destination { account, mailbox, rights } = self.destination(name)?;
+        let id = self.shared.store.mailbox(account, &mailbox)?.map(|mailbox| mailbox.id);
+        Ok(Target { account, mailbox, id, rights, replaces })
+    }
+
+    /// The octets may have been long in coming: rights can have been taken back since, and the name can be another
+    /// mailbox's.
+    fn still_target(&self, before: &Target, name: &[u8]) -> Result<Target, Failure> {
+        if before.replaces.is_some() {
+            self.check_selected(Right::DeleteMessages)?;
+            self.check_selected(Right::Expunge)?;
+        }
+        let now = self.append_target(name, None)?;
+        if now.id != before.id {
+            return Err(try_create(StoreError::NoSuchMailbox));
+        }
+        Ok(Target { replaces: before.replaces, ..now })
     }
 
     fn replaced(&self, replaced: &Replaced) -> Result<(MailboxId, Uid), Failure> {
@@ -194,6 +219,11 @@ impl<S: MailStore> Session<S> {
         if body.size + chunk.len() as u64 > *self.shared.options.limits.message_size {
             return Err(too_big());
         }
+        // Parts that are here already cost the client next to nothing.
+        arriving.octets += chunk.len() as u64;
+        if arriving.octets > self.shared.options.limits.message_size.saturating_mul(TOGETHER) {
+            return Err(Failure::Refused(Outcome::no("LIMIT", "the messages are too large together")));
+        }
         Ok(body.write(&self.shared.store, chunk).await?)
     }
 
@@ -212,7 +242,10 @@ impl<S: MailStore> Session<S> {
     }
 
     async fn store_all(&mut self, target: Target, mut messages: Vec<Append>) -> Done {
-        let Target { account, mailbox, rights: _, replaces } = target;
+        let Target { account, mailbox, id: _, rights, replaces } = target;
+        for message in &mut messages {
+            message.flags = std::mem::replace(&mut message.flags, Flags::none()).allowed_by(rights);
+        }
         let store = &self.shared.store;
         let placed = match (messages.len(), messages.pop(), replaces) {
             (1, Some(message), Some((from, uid))) => {
@@ -233,7 +266,7 @@ impl<S: MailStore> Session<S> {
         if let Some(code) = code {
             self.wire.responses.untagged(&Outcome::ok("the message is here").with_code(code));
         }
-        Ok(Outcome::ok("REPLACE completed"))
+        self.expunged(Outcome::ok("REPLACE completed")).await
     }
 }
 
@@ -244,6 +277,18 @@ fn append_uid(placements: &[Placement]) -> Option<String> {
 
 fn too_many() -> Failure {
     Failure::Refused(Outcome::no("LIMIT", "too many messages at once"))
+}
+
+/// RFC 3502 §6.3.11: a message without octets is how a client calls all of it off.
+fn check_not_empty(usage: Use, size: u64) -> Result<(), Failure> {
+    match usage {
+        Use::Message | Use::Binary | Use::Utf8 if size == 0 => Err(Failure::Refused(Outcome {
+            condition: Condition::No,
+            code: None,
+            text: "a message has octets".into(),
+        })),
+        _ => Ok(()),
+    }
 }
 
 fn too_big() -> Failure {

@@ -211,3 +211,22 @@ async fn a_message_that_is_gone_is_not_replaced() {
     assert!(refused.starts_with("NO [EXPUNGEISSUED]"), "{refused}");
     assert_eq!(client.ok("STATUS INBOX (MESSAGES)").await[0], "* STATUS \"INBOX\" (MESSAGES 0)");
 }
+
+#[tokio::test]
+async fn a_message_without_octets_calls_all_of_it_off() {
+    let server = Server::start().await;
+    let mut client = server.inbox().await;
+    assert!(client.fails("APPEND INBOX {3+}\r\nabc {0+}\r\n").await.starts_with("NO"));
+    assert!(client.fails("APPEND INBOX {0}").await.starts_with("NO"));
+    assert_eq!(client.ok("STATUS INBOX (MESSAGES)").await, ["* STATUS \"INBOX\" (MESSAGES 0)"]);
+}
+
+#[tokio::test]
+async fn messages_of_one_command_are_not_too_large_together() {
+    let server = Server::with(|options| options.limits.message_size = service::config::ByteSize(1_000)).await;
+    let mut client = server.inbox().await;
+    client.append("INBOX", &"x".repeat(1000)).await;
+    let all = |times| format!("APPEND Sent{}", " CATENATE (URL \"/INBOX/;UID=1\")".repeat(times));
+    client.ok(&all(20)).await;
+    assert!(client.fails(&all(21)).await.starts_with("NO [LIMIT]"));
+}
