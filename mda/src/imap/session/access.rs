@@ -50,6 +50,22 @@ impl<S: MailStore> Session<S> {
         Ok(Mailbox { name: shown.clone(), ..mailbox })
     }
 
+    /// The mailbox of a name, if there is one and the user has one of these rights to it.
+    pub(super) fn existing_with_any(
+        &self,
+        user: AccountId,
+        shown: &MailboxName,
+        needed: &[Right],
+    ) -> Result<Mailbox, Failure> {
+        let place = self.place(user, shown)?;
+        let mailbox = self.shared.store.mailbox(place.owner, &place.name)?.ok_or_else(not_there)?;
+        let rights = self.rights_to(user, mailbox.account, mailbox.id)?;
+        if !needed.iter().any(|needed| rights.has(*needed)) {
+            return Err(if rights.has(Right::Lookup) { no_permission() } else { not_there() });
+        }
+        Ok(Mailbox { name: shown.clone(), ..mailbox })
+    }
+
     pub(super) fn rights_to(
         &self,
         user: AccountId,

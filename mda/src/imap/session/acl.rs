@@ -9,6 +9,10 @@ use crate::store::{AccountId, Grant, Grantee, MailStore, Mailbox, Right, Rights}
 /// Everybody who has an account.
 const ANYONE: &str = "anyone";
 
+/// Whoever has one of these may ask for all that are theirs (RFC 4314 §4).
+const MINE: [Right; 6] =
+    [Right::Lookup, Right::Read, Right::Insert, Right::Create, Right::DeleteMailbox, Right::Administer];
+
 /// An identifier: whom it means, and whether rights are taken away (RFC 4314 §2).
 struct Identified {
     grantee: Grantee,
@@ -33,7 +37,7 @@ impl<S: MailStore> Session<S> {
             Acl::List { mailbox, identifier } => self.list_rights(user, &mailbox, &identifier),
             Acl::Mine(mailbox) => {
                 let name = self.mailbox_name(&mailbox)?;
-                let mailbox = self.existing(user, &name, Right::Lookup)?;
+                let mailbox = self.existing_with_any(user, &name, &MINE)?;
                 self.tell_my_rights(&mailbox)?;
                 Ok(Outcome::ok("MYRIGHTS completed"))
             }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::access::{Place, check, no_permission};
+use super::access::{Place, no_permission};
 use super::{Done, Failure, Outcome, Session};
 use crate::imap::parse::StatusItem;
 use crate::store::{AccountId, MailStore, Mailbox, Right, SpecialUse, StoreError};
@@ -12,6 +12,10 @@ impl<S: MailStore> Session<S> {
         let name = self.mailbox_name(name)?;
         let special_use = special_use(uses)?;
         let place = self.place(account, &name)?;
+        if special_use.is_some() && place.owner != account {
+            // The owner's mail programs would put mail there, for others to read.
+            return Err(Failure::Refused(Outcome::no("USEATTR", "special uses are the owner's to choose")));
+        }
         let superior = self.superior(&place)?;
         self.check_may_create(account, &place, superior.as_ref())?;
         let created = self.shared.store.create_mailbox(place.owner, place.name, special_use).await?;
@@ -40,8 +44,9 @@ impl<S: MailStore> Session<S> {
     ) -> Result<(), Failure> {
         match superior {
             _ if place.owner == user => Ok(()),
-            Some(superior) => check(self.rights_to(user, place.owner, superior.id)?, Right::Create),
-            None => Err(no_permission()),
+            Some(superior) if self.rights_to(user, place.owner, superior.id)?.has(Right::Create) => Ok(()),
+            // The same whether or not there is one: somebody without rights must not find that out (RFC 4314 §6).
+            _ => Err(no_permission()),
         }
     }
 

@@ -6,9 +6,12 @@ use super::{Done, Failure, Outcome, Session};
 use crate::imap::parse::{Depth, GetMetadata, SetMetadata};
 use crate::store::{AccountId, Annotated, Annotation, MailStore, Mailbox, Right, StoreError};
 
+/// Whoever sees the mailbox and has one of these reads its annotations (RFC 5464 §3.3).
+const READING: [Right; 5] = [Right::Read, Right::Seen, Right::Write, Right::Insert, Right::Post];
+
 impl<S: MailStore> Session<S> {
     pub(super) async fn get_metadata(&mut self, account: AccountId, asked: &GetMetadata) -> Done {
-        let annotated = self.annotated(account, &asked.mailbox, Right::Read)?;
+        let annotated = self.annotated(account, &asked.mailbox, &READING)?;
         let name = annotated.as_ref().map_or("", |mailbox| mailbox.name.as_str()).to_owned();
         let found = self.shared.store.annotations(account, annotated.map(|mailbox| mailbox.id))?;
         let wanted = |annotation: &Annotation| {
@@ -36,7 +39,7 @@ impl<S: MailStore> Session<S> {
     }
 
     pub(super) async fn set_metadata(&mut self, account: AccountId, change: SetMetadata) -> Done {
-        let annotated = self.annotated(account, &change.mailbox, Right::Write)?;
+        let annotated = self.annotated(account, &change.mailbox, &[Right::Write])?;
         let is_others = annotated.as_ref().is_some_and(|mailbox| mailbox.account != account);
         if is_others && change.entries.iter().any(|(entry, _)| entry.starts_with("/private/")) {
             let text = "private entries can be set at your own mailboxes only";
@@ -90,12 +93,18 @@ impl<S: MailStore> Session<S> {
     }
 
     /// None is the server.
-    fn annotated(&self, account: AccountId, name: &Bytes, needed: Right) -> Result<Option<Mailbox>, Failure> {
+    fn annotated(
+        &self,
+        account: AccountId,
+        name: &Bytes,
+        needed: &[Right],
+    ) -> Result<Option<Mailbox>, Failure> {
         if name.is_empty() {
             return Ok(None);
         }
         let name = self.mailbox_name(name)?;
-        self.existing(account, &name, needed).map(Some)
+        self.existing(account, &name, Right::Lookup)?;
+        self.existing_with_any(account, &name, needed).map(Some)
     }
 }
 

@@ -173,3 +173,67 @@ async fn without_acl_nothing_is_shared() {
     assert!(client.fails("MYRIGHTS INBOX").await.starts_with("BAD"));
     client.ok("CREATE \"Other Users/x\"").await;
 }
+
+#[tokio::test]
+async fn mailboxes_that_are_not_shared_cannot_be_found_by_making_others_below() {
+    let (_server, _alice, mut bob) = two().await;
+    for above in ["Team", "Nothing"] {
+        let refused = bob.fails(&format!("CREATE \"Other Users/alice@example.test/{above}/q\"")).await;
+        assert!(refused.starts_with("NO [NOPERM]"), "{above}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn special_uses_are_the_owners_to_choose() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lrk")).await;
+    let below = "\"Other Users/alice@example.test/Team/s\"";
+    assert!(bob.fails(&format!("CREATE {below} (USE (\\Archive))")).await.starts_with("NO [USEATTR]"));
+    bob.ok(&format!("CREATE {below}")).await;
+}
+
+#[tokio::test]
+async fn nothing_is_copied_out_of_a_mailbox_that_is_shared_no_more() {
+    let (server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lr")).await;
+    bob.ok(&format!("SELECT {SHARED}")).await;
+    alice.ok(&format!("DELETEACL Team {BOB}")).await;
+    bob.send("a APPEND INBOX CATENATE (URL \"/;UID=1\")\r\n").await;
+    assert!(bob.rest().await.starts_with("* BYE"));
+    let mut bob = server.login_as(BOB).await;
+    assert_eq!(bob.ok("STATUS INBOX (MESSAGES)").await, ["* STATUS \"INBOX\" (MESSAGES 0)"]);
+}
+
+#[tokio::test]
+async fn rights_to_put_messages_somewhere_must_last_until_they_are_there() {
+    let (_server, mut alice, mut bob) = two().await;
+    let append = format!("a APPEND {SHARED} {{3}}\r\n");
+    alice.ok(&format!("SETACL Team {BOB} li")).await;
+    bob.send(&append).await;
+    assert!(bob.line().await.starts_with("+ "));
+    alice.ok(&format!("DELETEACL Team {BOB}")).await;
+    bob.send("new\r\n").await;
+    assert!(bob.responses("a").await.1.starts_with("NO"));
+    // Another mailbox has the name meanwhile.
+    alice.ok(&format!("SETACL Team {BOB} li")).await;
+    bob.send(&append).await;
+    assert!(bob.line().await.starts_with("+ "));
+    alice.ok("RENAME Team Old").await;
+    alice.ok("CREATE Team").await;
+    alice.ok(&format!("SETACL Team {BOB} li")).await;
+    bob.send("new\r\n").await;
+    assert!(bob.responses("a").await.1.starts_with("NO [TRYCREATE]"));
+    assert_eq!(alice.ok("STATUS Team (MESSAGES)").await, ["* STATUS \"Team\" (MESSAGES 0)"]);
+}
+
+#[tokio::test]
+async fn any_right_tells_ones_rights_and_annotations_need_two() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.ok("SETMETADATA Team (/shared/comment \"x\")").await;
+    alice.ok(&format!("SETACL Team {BOB} r")).await;
+    assert_eq!(bob.ok(&format!("MYRIGHTS {SHARED}")).await, [format!("* MYRIGHTS {SHARED} r")]);
+    let get = format!("GETMETADATA {SHARED} /shared/comment");
+    assert!(bob.fails(&get).await.starts_with("NO"));
+    alice.ok(&format!("SETACL Team {BOB} ls")).await;
+    assert!(bob.ok(&get).await.join("").contains("/shared/comment"));
+}

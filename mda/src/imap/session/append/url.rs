@@ -54,6 +54,8 @@ impl<S: MailStore> Session<S> {
         let (mailbox, uid_validity) = match &url.mailbox {
             None => match &self.selected {
                 None => return Ok(None),
+                // Rights may have been taken back since it was selected.
+                Some(_) if !self.selected_rights()?.has(Right::Read) => return Ok(None),
                 Some(selected) => (selected.view.mailbox, selected.view.index().status().uid_validity),
             },
             Some(name) => {
