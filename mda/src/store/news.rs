@@ -8,6 +8,9 @@ use tokio::sync::watch;
 use super::Result;
 use super::state::Changed;
 
+/// In place of an account: what happened concerns whoever watches one.
+const EVERYBODY: u64 = 0;
+
 /// The watchers of mailboxes and accounts.
 #[derive(Debug, Default)]
 pub(super) struct News {
@@ -48,6 +51,10 @@ impl News {
         drop(mailboxes);
 
         let mut accounts = self.accounts.lock();
+        if changed.accounts.contains(&EVERYBODY) {
+            accounts.retain(|_, sender| !sender.is_closed());
+            accounts.values().for_each(|sender| sender.send_modify(|count| *count += 1));
+        }
         for account in &changed.accounts {
             tell(&mut accounts, *account, |count| {
                 *count += 1;

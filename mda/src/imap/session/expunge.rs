@@ -5,7 +5,6 @@ use crate::imap::parse::MessageSet;
 use crate::store::{MailStore, Right, UidSet};
 
 impl<S: MailStore> Session<S> {
-    /// The EXPUNGE responses come with the news, as they do for the other sessions.
     pub(super) async fn expunge(&mut self, set: Option<&MessageSet>) -> Done {
         let mailbox = self.writable_view()?.mailbox;
         self.check_selected(Right::Expunge)?;

@@ -70,6 +70,8 @@ struct Selected {
     view: View,
     /// The mailbox as it is now.
     news: watch::Receiver<Arc<Index>>,
+    /// New messages are those from this UID on, for a client that wants something of them at once (RFC 5465 §5.2).
+    fetched_below: Uid,
 }
 
 /// Why a command was not carried out.
@@ -301,17 +303,17 @@ impl<S: MailStore> Session<S> {
 
     /// Brings the client's view of the selected mailbox up to date.
     async fn tell_news(&mut self, tidings: Tidings) -> Result<(), Ended> {
-        self.check_still_readable()?;
-        let Some(selected) = &mut self.selected else { return Ok(()) };
         let may_expunge = tidings == Tidings::All;
-        let Ok(news) = selected.news.has_changed() else {
-            return Err(Ended::Bye("the selected mailbox was deleted"));
-        };
-        let owed = may_expunge && selected.view.owes_expunge();
-        if !(news || owed) {
-            return Ok(());
-        }
-        self.follow(may_expunge, NO_UIDS).await
+        let news = self.has_news()?;
+        let owed = self.selected.as_ref().is_some_and(|selected| selected.view.owes_expunge());
+        if news || may_expunge && owed { self.follow(may_expunge, NO_UIDS).await } else { Ok(()) }
+    }
+
+    /// Whether something happened in the selected mailbox. It may be gone, or be shared no more.
+    fn has_news(&self) -> Result<bool, Ended> {
+        self.check_still_readable()?;
+        let Some(selected) = &self.selected else { return Ok(false) };
+        selected.news.has_changed().map_err(|_| Ended::Bye("the selected mailbox was deleted"))
     }
 
     /// Lets a command see the mailbox as it is now: tells what else happened, as far as message numbers stay. Of the

@@ -41,18 +41,15 @@ impl<S: MailStore> Session<S> {
         }
     }
 
-    /// The end of a command that may have expunged: clients that resynchronise are told how far they are (RFC 7162
-    /// §3.2.7), once they have heard what went.
+    /// The end of a command that may have expunged: the client hears what went, even one that wants no news, and those
+    /// that resynchronise are told how far they are (RFC 7162 §3.2.7).
     pub(super) async fn expunged(&mut self, outcome: Outcome) -> Done {
-        if !self.enabled.has(Extension::QResync) {
-            return Ok(outcome);
-        }
         self.follow(true, NO_UIDS).await?;
         Ok(match &self.selected {
-            Some(Selected { view, .. }) => {
+            Some(Selected { view, .. }) if self.enabled.has(Extension::QResync) => {
                 outcome.with_code(format!("HIGHESTMODSEQ {}", view.highest_modseq()))
             }
-            None => outcome,
+            _ => outcome,
         })
     }
 

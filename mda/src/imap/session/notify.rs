@@ -14,7 +14,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 
-use super::{Done, Failure, Outcome, Session, Tidings, bad};
+use super::{Done, Failure, Outcome, Selected, Session, Tidings, bad};
 use crate::imap::parse::{
     Event, FetchItem, FetchModifiers, MessageSet, Notify, SequenceSet, SetEnd, StatusItem,
 };
@@ -76,6 +76,16 @@ impl Notifying {
     }
 }
 
+impl Selected {
+    /// The UIDs that messages got since they were last taken, if any did. Their end is not `*`: that is an old message
+    /// if the new ones are gone already.
+    fn take_unfetched(&mut self) -> Option<(SetEnd, SetEnd)> {
+        let next = self.view.index().status().uid_next;
+        let from = std::mem::replace(&mut self.fetched_below, next);
+        (from < next).then_some((SetEnd::Number(from), SetEnd::Number(next - 1)))
+    }
+}
+
 impl<S: MailStore> Session<S> {
     pub(super) fn notify(&mut self, user: AccountId, notify: Notify) -> Done {
         let (status, wanted) = match notify {
@@ -104,6 +114,9 @@ impl<S: MailStore> Session<S> {
         notifying.annotations = self.annotations_of(user, &notifying)?;
         if status {
             self.tell_all_status(&notifying)?;
+        }
+        if let Some(selected) = &mut self.selected {
+            selected.take_unfetched();
         }
         self.notify = Some(notifying);
         Ok(Outcome::ok("NOTIFY completed"))
@@ -245,27 +258,27 @@ impl<S: MailStore> Session<S> {
         }
         match of_selected {
             Some(selected) => self.tell_of_selected(tidings, &selected.items).await,
-            None => Ok(()),
+            // It may be gone all the same.
+            None => self.has_news().map(drop),
         }
     }
 
-    /// News of the selected mailbox; of new messages besides what the client wants to know at once.
+    /// News of the selected mailbox; of new messages besides what the client wants to know at once, whichever command
+    /// it was that found them.
     async fn tell_of_selected(&mut self, tidings: Tidings, items: &[FetchItem]) -> Result<(), Ended> {
-        let before = self.next_uid();
         self.tell_news(tidings).await?;
-        if items.is_empty() || self.next_uid() == before {
+        if items.is_empty() {
             return Ok(());
         }
-        let Some(before) = before else { return Ok(()) };
-        let new = MessageSet::Numbers(SequenceSet(vec![(SetEnd::Number(before), SetEnd::Last)]));
-        match self.fetch(true, &new, items.to_vec(), FetchModifiers::default()).await {
-            Err(Failure::Ended(ended)) => Err(ended),
-            _ => Ok(()),
+        while let Some(new) = self.selected.as_mut().and_then(Selected::take_unfetched) {
+            let new = MessageSet::Numbers(SequenceSet(vec![new]));
+            if let Err(Failure::Ended(ended)) =
+                self.fetch(true, &new, items.to_vec(), FetchModifiers::default()).await
+            {
+                return Err(ended);
+            }
         }
-    }
-
-    fn next_uid(&self) -> Option<u32> {
-        self.selected.as_ref().map(|selected| selected.view.index().status().uid_next)
+        Ok(())
     }
 
     async fn tell_others(&mut self, notifying: &mut Notifying) -> Result<Result<(), Overflow>, Failure> {
@@ -280,7 +293,10 @@ impl<S: MailStore> Session<S> {
             self.tell_annotations(user, notifying)?;
         }
         for id in std::mem::take(&mut notifying.changed) {
-            if let Some(known) = notifying.mailboxes.get_mut(&id) {
+            let Some(known) = notifying.mailboxes.get_mut(&id) else { continue };
+            let rights = self.rights_to(user, known.mailbox.account, id)?;
+            // What was shared may be so no more, and the tick that tells it still to come.
+            if rights.has(Right::Lookup) && rights.has(Right::Read) {
                 self.tell_other(known)?;
                 self.wire.relieve().await?;
             }

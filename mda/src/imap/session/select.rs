@@ -27,7 +27,8 @@ impl<S: MailStore> Session<S> {
         let mut news = self.shared.store.index(mailbox.id).await?;
         let index = Arc::clone(&news.borrow_and_update());
         let view = View::new(mailbox.id, read_only, index);
-        self.selected = Some(Selected { owner: mailbox.account, view, news });
+        let fetched_below = view.index().status().uid_next;
+        self.selected = Some(Selected { owner: mailbox.account, view, news, fetched_below });
         self.tell_selected(&mailbox, rights);
         if let Some(resync) = &select.resync {
             self.resynchronise(resync).await?;

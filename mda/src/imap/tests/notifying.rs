@@ -130,3 +130,61 @@ async fn too_many_mailboxes_are_too_many() {
     let refused = client.fails("NOTIFY SET (personal (MessageNew MessageExpunge))").await;
     assert!(refused.starts_with("NO [NOTIFICATIONOVERFLOW]"), "{refused}");
 }
+
+#[tokio::test]
+async fn what_is_shared_no_more_is_told_of_no_more() {
+    let server = Server::start().await;
+    server.add_account("bob@example.test").await;
+    let (mut alice, mut bob) = (server.login().await, server.login_as("bob@example.test").await);
+    alice.ok("CREATE Team").await;
+    alice.ok("SETACL Team anyone lr").await;
+    bob.ok("NOTIFY SET (subtree \"Other Users\" (MessageNew MessageExpunge MailboxName)) (personal (MailboxName))").await;
+    alice.append("Team", "one").await;
+    let shared = "\"Other Users/alice@example.test/Team\"";
+    assert_eq!(bob.line().await, format!("* STATUS {shared} (MESSAGES 1 UIDNEXT 2)"));
+    alice.ok("DELETEACL Team anyone").await;
+    assert_eq!(bob.line().await, format!("* LIST (\\NonExistent) \"/\" {shared}"));
+    alice.append("Team", "two").await;
+    assert_eq!(bob.ok("NOOP").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn those_with_whom_a_mailbox_is_shared_hear_what_becomes_of_it() {
+    let server = Server::start().await;
+    server.add_account("bob@example.test").await;
+    let (mut alice, mut bob) = (server.login().await, server.login_as("bob@example.test").await);
+    alice.ok("CREATE Team").await;
+    alice.ok("SETACL Team bob@example.test lr").await;
+    bob.ok("NOTIFY SET (subtree \"Other Users\" (MailboxName))").await;
+    alice.ok("RENAME Team Old").await;
+    assert_eq!(
+        bob.line().await,
+        "* LIST () \"/\" \"Other Users/alice@example.test/Old\" (\"OLDNAME\" (\"Other Users/alice@example.test/Team\"))"
+    );
+    alice.ok("DELETE Old").await;
+    assert_eq!(bob.line().await, "* LIST (\\NonExistent) \"/\" \"Other Users/alice@example.test/Old\"");
+}
+
+#[tokio::test]
+async fn who_wants_no_news_still_hears_what_it_expunges_itself() {
+    let server = Server::start().await;
+    let mut client = server.inbox().await;
+    for message in ["one", "two", "three"] {
+        client.append("INBOX", message).await;
+    }
+    client.ok("NOTIFY NONE").await;
+    client.ok("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    assert_eq!(client.ok("EXPUNGE").await, ["* 1 EXPUNGE"]);
+    assert!(client.ok("MOVE 1 Sent").await.contains(&"* 1 EXPUNGE".to_owned()));
+    assert!(client.ok("REPLACE 1 Drafts {3+}\r\nnew").await.contains(&"* 1 EXPUNGE".to_owned()));
+}
+
+#[tokio::test]
+async fn new_messages_that_a_command_finds_are_fetched_too() {
+    let server = Server::start().await;
+    let mut client = server.inbox().await;
+    client.append("INBOX", "one").await;
+    client.ok("NOTIFY SET (selected (MessageNew (UID BODY.PEEK[]) MessageExpunge))").await;
+    let told = client.ok("REPLACE 1 INBOX {3+}\r\nnew").await.join("\n");
+    assert!(told.contains("* 1 FETCH (UID 2 BODY[] {3}"), "{told}");
+}

@@ -116,7 +116,7 @@ impl State {
         self.pending.put(keys::listed(mailbox.account, &mailbox.name, mailbox.id), at, &Nothing {});
         self.pending.put(keys::mailbox(mailbox.id), at, mailbox);
         self.news.accounts.insert(mailbox.account);
-        Ok(())
+        self.tell_grantees(mailbox.id)
     }
 
     /// The mailbox is gone at once; its rows go by and by ([`State::purge`]), so that a large mailbox does not hold up
@@ -129,6 +129,7 @@ impl State {
             self.news.accounts.insert(old.value.account);
         }
         self.pending.delete(keys::counters(removed.id));
+        self.tell_grantees(removed.id)?;
         self.remove_notes_of_mailbox(removed.id)?;
         self.news.removed_mailboxes.insert(removed.id);
         Ok(())

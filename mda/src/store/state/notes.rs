@@ -35,6 +35,13 @@ impl State {
         if account != 0 {
             self.news.accounts.insert(account);
         }
+        self.tell_grantees(annotation.mailbox)
+    }
+
+    /// Those with whom a mailbox is shared hear of what becomes of it, too.
+    pub(super) fn tell_grantees(&mut self, mailbox: u64) -> Result<()> {
+        let granted = self.pending.rows::<RightsState>(prefixed(&keys::rights_of(mailbox)), usize::MAX)?;
+        self.news.accounts.extend(granted.into_iter().map(|(_, rights)| rights.value.account));
         Ok(())
     }
 
@@ -47,9 +54,8 @@ impl State {
         if old.is_none_or(|old| (old.value.revision, old.at) < (rights.revision, at)) {
             self.pending.put(keys::granted_at(rights.account, rights.mailbox), at, &Nothing {});
             self.pending.put(key, at, rights);
-            if rights.account != 0 {
-                self.news.accounts.insert(rights.account);
-            }
+            // 0, a grant to everybody, concerns all.
+            self.news.accounts.insert(rights.account);
         }
         Ok(())
     }
