@@ -293,12 +293,18 @@ fn section_text(cursor: &mut Cursor, in_part: bool) -> Result<SectionText, Inval
     }
 }
 
+/// Names of header fields in one section.
+const FIELD_NAMES: usize = 256;
+
 fn header_list(cursor: &mut Cursor) -> Result<Vec<Bytes>, Invalid> {
     cursor.space()?;
     cursor.expect(b'(')?;
     let mut names = vec![cursor.astring()?];
     while !cursor.take(b')') {
         cursor.space()?;
+        if names.len() == FIELD_NAMES {
+            return Err(cursor.invalid("fewer field names"));
+        }
         names.push(cursor.astring()?);
     }
     Ok(names)

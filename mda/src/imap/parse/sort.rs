@@ -5,9 +5,6 @@ use message::thread::Algorithm;
 use super::cursor::{Cursor, Invalid};
 use super::search::{self, ReturnOptions, Search};
 
-/// Criteria of one command: each means something once, reversed or not.
-const CRITERIA: usize = 20;
-
 /// The arguments of SORT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sort {
@@ -91,10 +88,13 @@ fn criteria(cursor: &mut Cursor) -> Result<Vec<SortCriterion>, Invalid> {
     let mut criteria = vec![criterion(cursor)?];
     while !cursor.take(b')') {
         cursor.space()?;
-        if criteria.len() == CRITERIA {
-            return Err(cursor.invalid("fewer sort criteria"));
+        let invalid = cursor.invalid("another sort key");
+        let next = criterion(cursor)?;
+        // Each means something once, reversed or not.
+        if criteria.iter().any(|criterion| criterion.key == next.key) {
+            return Err(invalid);
         }
-        criteria.push(criterion(cursor)?);
+        criteria.push(next);
     }
     Ok(criteria)
 }

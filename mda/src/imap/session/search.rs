@@ -184,10 +184,14 @@ impl<S: MailStore> Session<S> {
         })
     }
 
-    /// The fields that outlines have, of each of these messages; `None` of one that is gone or damaged.
-    pub(super) async fn fields_of(&self, rows: &[Row]) -> Result<Vec<Option<Bytes>>, Failure> {
+    /// Visits each of these messages that is there and whole, with the fields that outlines have. One after the other:
+    /// where an outline lacks them they may be large.
+    pub(super) async fn visit_fields(
+        &self,
+        rows: &[Row],
+        mut visit: impl FnMut(&Row, &[u8]),
+    ) -> Result<(), Failure> {
         let outlines = self.shared.store.outlines(rows.iter().map(|row| row.email).collect()).await;
-        let mut fields = Vec::with_capacity(rows.len());
         for (row, outline) in rows.iter().zip(outlines) {
             let (store, look_into) = (self.shared.store.clone(), Arc::clone(&self.shared.look_into));
             let content =
@@ -196,9 +200,11 @@ impl<S: MailStore> Session<S> {
                 Ok(mut content) => content.load_fields().await.map(|()| content.fields()),
                 Err(error) => Err(error),
             };
-            fields.push(readable(loaded)?);
+            if let Some(fields) = readable(loaded)? {
+                visit(row, &fields);
+            }
         }
-        Ok(fields)
+        Ok(())
     }
 
     fn numbers_of(&self, uids: &[Uid]) -> Result<Vec<u32>, Failure> {

@@ -15,6 +15,9 @@ use super::{Done, Failure, NO_UIDS, Outcome, Session, bad};
 use crate::imap::parse::{ReturnOptions, Sort, SortCriterion, SortKey};
 use crate::store::{MailStore, ModSeq, Row, Uid};
 
+/// Octets of a text that messages are put in order by, at most.
+const TEXT: usize = 1024;
+
 /// What a message is put in order by, one value for each criterion.
 struct Sortable {
     uid: Uid,
@@ -72,9 +75,8 @@ impl<S: MailStore> Session<S> {
                 sortable.extend(rows.iter().map(|row| Sortable::new(row, b"", criteria)));
                 continue;
             }
-            let fields = self.fields_of(&rows).await?;
-            let there = rows.iter().zip(&fields).filter_map(|(row, fields)| Some((row, fields.as_ref()?)));
-            sortable.extend(there.map(|(row, fields)| Sortable::new(row, fields, criteria)));
+            let visit = |row: &Row, fields: &[u8]| sortable.push(Sortable::new(row, fields, criteria));
+            self.visit_fields(&rows, visit).await?;
         }
         Ok(sortable)
     }
@@ -157,14 +159,19 @@ fn value(key: SortKey, row: &Row, fields: &[u8], envelope: &Envelope) -> Value {
         SortKey::Date => Value::Number(sent(fields, row)),
         SortKey::Subject => {
             let subject = header::first(fields, "Subject").unwrap_or_default();
-            Value::Text(casemap(&BaseSubject::of(subject).text))
+            text(&casemap(&BaseSubject::of(subject).text))
         }
-        SortKey::Cc => Value::Text(local_part(&envelope.cc)),
-        SortKey::From => Value::Text(local_part(&envelope.from)),
-        SortKey::To => Value::Text(local_part(&envelope.to)),
-        SortKey::DisplayFrom => Value::Text(display(&envelope.from)),
-        SortKey::DisplayTo => Value::Text(display(&envelope.to)),
+        SortKey::Cc => text(&local_part(&envelope.cc)),
+        SortKey::From => text(&local_part(&envelope.from)),
+        SortKey::To => text(&local_part(&envelope.to)),
+        SortKey::DisplayFrom => text(&display(&envelope.from)),
+        SortKey::DisplayTo => text(&display(&envelope.to)),
     }
+}
+
+/// No more than the beginning: there may be very many.
+fn text(text: &str) -> Value {
+    Value::Text(text[..text.floor_char_boundary(TEXT)].to_owned())
 }
 
 /// The date sent (RFC 5256 §2.2), in seconds since 1970.

@@ -1,12 +1,13 @@
 //! THREAD and UID THREAD (RFC 5256 §3).
 
+use message::header;
 use message::thread::{Algorithm, Forest, NodeId, Threadable, thread};
 
 use super::search::OUTLINES;
 use super::sort::sent;
 use super::{Done, Failure, NO_UIDS, Outcome, Session};
 use crate::imap::parse::Thread;
-use crate::store::{MailStore, Uid};
+use crate::store::{MailStore, Row, Uid};
 
 /// What is left to be written of a thread.
 enum Rest {
@@ -14,6 +15,23 @@ enum Rest {
     Node(&'static str, NodeId),
     /// The end of a list.
     Close,
+}
+
+/// The fields that threads are made of, each once, and no longer than is of use: all messages are held at once.
+fn shortened(block: &[u8]) -> Vec<u8> {
+    let mut short = Vec::new();
+    for (name, at_most) in
+        [("Subject", 1024), ("Message-ID", 1024), ("In-Reply-To", 1024), ("References", 8 * 1024)]
+    {
+        let Some(value) = header::first(block, name) else { continue };
+        let cut = value.len().saturating_sub(at_most);
+        // The last references say the most, elsewhere the beginning does.
+        let value = if name == "References" { &value[cut..] } else { &value[..value.len() - cut] };
+        short.extend_from_slice(format!("{name}: ").as_bytes());
+        short.extend_from_slice(value.trim_ascii());
+        short.extend_from_slice(b"\r\n");
+    }
+    short
 }
 
 impl<S: MailStore> Session<S> {
@@ -55,16 +73,15 @@ impl<S: MailStore> Session<S> {
         let (mut there, mut messages) = (Vec::with_capacity(uids.len()), Vec::with_capacity(uids.len()));
         for batch in uids.chunks(OUTLINES) {
             let rows = self.rows_of(batch)?;
-            let fields = self.fields_of(&rows).await?;
-            for (row, fields) in rows.iter().zip(fields) {
-                let Some(fields) = fields else { continue };
+            let visit = |row: &Row, fields: &[u8]| {
                 let date = match algorithm {
                     Algorithm::Refs => row.internal_date.as_second(),
-                    Algorithm::OrderedSubject | Algorithm::References => sent(&fields, row),
+                    Algorithm::OrderedSubject | Algorithm::References => sent(fields, row),
                 };
                 there.push(row.uid);
-                messages.push(Threadable::new(&fields, date));
-            }
+                messages.push(Threadable::new(&shortened(fields), date));
+            };
+            self.visit_fields(&rows, visit).await?;
         }
         Ok((there, messages))
     }

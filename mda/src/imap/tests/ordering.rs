@@ -85,3 +85,29 @@ async fn messages_are_put_into_threads() {
     assert_eq!(client.ok("THREAD REFERENCES UTF-8 SUBJECT dinner").await, ["* THREAD"]);
     assert!(client.ok("CAPABILITY").await[0].contains("THREAD=REFERENCES"));
 }
+
+#[tokio::test]
+async fn huge_headers_are_put_in_order_by_their_beginning() {
+    let server = Server::start().await;
+    let mut client = server.inbox().await;
+    let long = " x".repeat(30_000);
+    for (end, id) in [("b", "1"), ("a", "2")] {
+        let message =
+            format!("Subject: s{long}{end}\r\nMessage-ID: <{id}@x>\r\nReferences: <1@x>\r\n\r\nbody");
+        client.append("INBOX", &message).await;
+    }
+    // What tells them apart is beyond what is looked at.
+    assert_eq!(client.ok("SORT (SUBJECT) UTF-8 ALL").await, ["* SORT 1 2"]);
+    assert_eq!(client.ok("THREAD REFERENCES UTF-8 ALL").await, ["* THREAD (1 2)"]);
+    assert!(client.fails("SORT (SUBJECT REVERSE SUBJECT) UTF-8 ALL").await.starts_with("BAD"));
+}
+
+#[tokio::test]
+async fn names_of_header_fields_are_not_too_many() {
+    let server = Server::start().await;
+    let mut client = server.inbox().await;
+    let fetch = |names| format!("FETCH 1:* BODY.PEEK[HEADER.FIELDS (a{})]", " b".repeat(names));
+    client.append("INBOX", "a: b\r\n\r\n").await;
+    client.ok(&fetch(255)).await;
+    assert!(client.fails(&fetch(256)).await.starts_with("BAD"));
+}
