@@ -138,6 +138,11 @@ impl View {
         }
     }
 
+    /// The same, where a range that ends in `*` has no end: what was expunged may have been the last.
+    pub(super) fn named_without_end(set: &SequenceSet) -> UidSet {
+        set.ranges(Uid::MAX).into_iter().collect()
+    }
+
     /// `*` (RFC 9051 §9, `seq-number`); of an empty mailbox it is UIDNEXT, which no message has either.
     fn last(&self) -> Uid {
         self.uid(self.exists()).unwrap_or(self.index.status().uid_next)

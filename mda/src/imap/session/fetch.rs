@@ -10,6 +10,7 @@ use super::{Done, Failure, NO_UIDS, Outcome, Selected, Session, bad};
 use crate::imap::Shared;
 use crate::imap::content::Content;
 use crate::imap::parse::{FetchItem, FetchModifiers, MessageSet};
+use crate::imap::view::View;
 use crate::imap::wire::Ended;
 use crate::outline::Outline;
 use crate::store::{
@@ -93,7 +94,10 @@ impl<S: MailStore> Session<S> {
         if modifiers.vanished {
             // All that the client knows of is told without EARLIER first.
             self.follow(true, NO_UIDS).await?;
-            let named = self.view()?.named(set);
+            let named = match set {
+                MessageSet::Numbers(set) => View::named_without_end(set),
+                MessageSet::Saved => self.view()?.named(set),
+            };
             self.tell_vanished_earlier(&named, since).await?;
         }
         let view = self.view()?;

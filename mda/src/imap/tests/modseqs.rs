@@ -389,3 +389,19 @@ mod more {
         assert_eq!(client.ok("FETCH $ UID").await, ["* 2 FETCH (UID 2)", "* 3 FETCH (UID 3)"]);
     }
 }
+
+#[tokio::test]
+async fn the_last_message_is_told_as_vanished_too() {
+    let server = Server::start().await;
+    let mut other = server.inbox().await;
+    for message in ["one", "two"] {
+        other.append("INBOX", message).await;
+    }
+    other.ok("STORE 2 +FLAGS (\\Deleted)").await;
+    other.ok("EXPUNGE").await;
+    let mut client = server.login().await;
+    client.ok("ENABLE QRESYNC").await;
+    client.ok("SELECT INBOX").await;
+    let told = client.ok("UID FETCH 1:* (FLAGS) (CHANGEDSINCE 2 VANISHED)").await;
+    assert!(told.contains(&"* VANISHED (EARLIER) 2".to_owned()), "{told:?}");
+}
