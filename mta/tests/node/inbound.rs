@@ -114,7 +114,7 @@ async fn nobody_relays_and_unknown_users_are_refused_in_the_session() {
     assert!(unknown.starts_with("550 5.1.1 "), "{unknown}");
     let relayed = client.say("RCPT TO:<someone@remote.test>").await;
     assert!(relayed.starts_with("554 5.7.1 "), "{relayed}");
-    let full = client.say("RCPT TO:<full@example.test>").await;
+    let full = client.say("RCPT TO:<stuffed@example.test>").await;
     assert!(full.starts_with("452 4.2.2 "), "{full}");
     node.mda.health.set_serving(DIRECTORY, false);
     node.eventually(|| async { !Client::connect(node.smtp).await.takes("new@example.test").await }).await;

@@ -1,6 +1,7 @@
 //! A directory and an MDA that do as recipients' names say: `nobody@example.test` does not exist, `pair@`, `list@`,
-//! `abroad@` and `circle@` are aliases and lists, `full@` is refused for now, `refused@` for ever, a call with `odd@` fails, one with `away@`
-//! only the first time, and all others in `example.test` have a mailbox. Every other domain is remote.
+//! `abroad@` and `circle@` are aliases and lists, `stuffed@` is full as the directory says and `full@` as delivery finds,
+//! `refused@` is refused for ever, a call with `odd@` fails, one with `away@` only the first time, and all others in
+//! `example.test` have a mailbox. Every other domain is remote.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -156,7 +157,7 @@ impl Directory for Script {
                 if expand { targets.iter().map(|&target| target.to_owned()).collect() } else { vec![] };
             let owner =
                 if kind == ResolutionKind::List { "owner@example.test".into() } else { String::new() };
-            let full = address == "full@example.test";
+            let full = address == "stuffed@example.test";
             Resolution { address, kind: kind.into(), targets, owner, full, ..Resolution::default() }
         };
         let resolutions = addresses.into_iter().map(resolve).collect();
