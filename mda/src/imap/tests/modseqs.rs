@@ -118,7 +118,7 @@ mod condstore {
         );
         client.tagged_as("b");
         assert_eq!(
-            client.ok("SORT RETURN (ALL) (REVERSE ARRIVAL) UTF-8 MODSEQ 5").await,
+            client.ok("SORT RETURN (ALL) (SUBJECT) UTF-8 MODSEQ 5").await,
             ["* ESEARCH (TAG \"b\") ALL 4:5 MODSEQ 6"]
         );
     }
@@ -382,7 +382,7 @@ mod more {
         );
         client.tagged_as("c");
         assert_eq!(
-            client.ok("SORT RETURN (PARTIAL 1:3) (REVERSE ARRIVAL) UTF-8 ALL").await,
+            client.ok("SORT RETURN (PARTIAL 1:3) (SUBJECT) UTF-8 ALL").await,
             ["* ESEARCH (TAG \"c\") PARTIAL (1:3 1:3)"]
         );
         client.ok("SEARCH RETURN (SAVE PARTIAL 2:3) ALL").await;
