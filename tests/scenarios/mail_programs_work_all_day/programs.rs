@@ -229,8 +229,10 @@ fn mutt_saves_all_messages_and_leaves_none() {
     let save = || {
         let words = format!("mutt -n -F {}/rc -f {inbox}", folder.display());
         let mut command = script.command();
-        command.args(["-qec", &format!("timeout 60 {words}"), "/dev/null"]);
-        command.env("TERM", "xterm").env("HOME", &folder).stdin(std::process::Stdio::null());
+        // In the terminal's foreground, whatever shell starts it: else the terminal stops it.
+        command.args(["-qec", &format!("timeout --foreground 60 {words}"), "/dev/null"]);
+        command.env("TERM", "xterm").env("SHELL", "/bin/sh").env("HOME", &folder);
+        command.stdin(std::process::Stdio::null());
         printed(&command.output().unwrap());
     };
     succeed(&python, &pipeline, "m = imap()\nfor name in ('one', 'two'): append(m, 'INBOX', name)\n");
