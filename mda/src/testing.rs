@@ -1,20 +1,19 @@
 //! What the tests of this crate share.
 
-use std::{fs, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use proto::mda::{
     CreateAccountRequest, delivery_client::DeliveryClient, directory_client::DirectoryClient,
     mailbox_client::MailboxClient, store_client::StoreClient,
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use service::{
     cli::Reload,
-    config::{ByteSize, GrpcConfig, HttpConfig, PeerConfig, TlsConfig},
+    config::{ByteSize, HttpConfig, PeerConfig},
     drain::{Drained, Shutdown},
     grpc::client::{Channels, PeerChannel, Target},
     telemetry,
-    tls::{PeerIdentity, Role},
+    testing::Authority,
+    tls::Role,
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -136,7 +135,7 @@ impl TestService {
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let data = tempfile::tempdir().unwrap();
         let authority = Authority::new();
-        let mut config = authority.config(data.path().into());
+        let mut config = config(&authority, data.path().into());
         change(&mut config);
         let service = crate::build(config, telemetry::registry(), &Reload::default()).await.unwrap();
         let addresses = service.addresses().clone();
@@ -192,73 +191,22 @@ impl TestService {
     }
 }
 
-/// A certificate authority, and a folder for what it issues.
-pub(crate) struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    folder: TempDir,
-}
-
-impl Authority {
-    fn new() -> Self {
-        service::tls::install_provider();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "test authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
-        Self { issuer, folder }
+/// The configuration of an MDA in this folder, on ports of loopback that the kernel chooses.
+fn config(authority: &Authority, data_dir: PathBuf) -> Config {
+    let anywhere = "127.0.0.1:0".parse().unwrap();
+    let mut config = Config {
+        hostname: "mail.example.test".to_owned(),
+        data_dir,
+        plaintext_auth: PlaintextAuth::Loopback,
+        grpc: authority.grpc(Role::Mda),
+        http: HttpConfig { listen: anywhere },
+        tls: Some(authority.issue("public", &[])),
+        passwords: cheap_passwords(),
+        ..Config::default()
+    };
+    for listener in [&mut config.imap, &mut config.imaps, &mut config.pop3, &mut config.pop3s] {
+        listener.listen = vec![anywhere];
     }
-
-    fn config(&self, data_dir: PathBuf) -> Config {
-        let anywhere = "127.0.0.1:0".parse().unwrap();
-        let TlsConfig { certificate, key } = self.issue("mda", Some(Role::Mda));
-        let mut config = Config {
-            hostname: "mail.example.test".to_owned(),
-            data_dir,
-            plaintext_auth: PlaintextAuth::Loopback,
-            grpc: GrpcConfig { listen: anywhere, certificate, key, ca: self.ca(), ..GrpcConfig::default() },
-            http: HttpConfig { listen: anywhere },
-            tls: Some(self.issue("public", None)),
-            passwords: cheap_passwords(),
-            ..Config::default()
-        };
-        for listener in [&mut config.imap, &mut config.imaps, &mut config.pop3, &mut config.pop3s] {
-            listener.listen = vec![anywhere];
-        }
-        config.store.min_free_space = ByteSize(0);
-        config
-    }
-
-    /// A certificate for loopback and its key, as files of this name.
-    fn issue(&self, name: &str, role: Option<Role>) -> TlsConfig {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.subject_alt_names.push(SanType::IpAddress(IpAddr::from([127, 0, 0, 1])));
-        if let Some(role) = role {
-            params.subject_alt_names.push(SanType::URI(role.uri().as_str().try_into().unwrap()));
-        }
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let file = |suffix: &str| self.folder.path().join(format!("{name}.{suffix}"));
-        let files = TlsConfig { certificate: file("pem"), key: file("key") };
-        fs::write(&files.certificate, certificate.pem()).unwrap();
-        fs::write(&files.key, key.serialize_pem()).unwrap();
-        files
-    }
-
-    fn identity(&self, role: Role) -> PeerIdentity {
-        let TlsConfig { certificate, key } = self.issue(role.as_str(), Some(role));
-        PeerIdentity::from_files(certificate, key, self.ca()).unwrap()
-    }
-
-    pub(crate) fn ca(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-
-    /// What a mail client needs to trust the service.
-    pub(crate) fn client_config(&self) -> Arc<rustls::ClientConfig> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(self.ca()).unwrap()).unwrap();
-        Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
-    }
+    config.store.min_free_space = ByteSize(0);
+    config
 }

@@ -15,4 +15,6 @@ pub mod listen;
 pub mod smtp;
 pub mod status;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod tls;

@@ -19,8 +19,6 @@ pub(crate) use role::subject;
 pub use role::{Role, UnknownRole};
 
 #[cfg(test)]
-pub(crate) mod testing;
-#[cfg(test)]
 mod tests;
 
 /// Why an identity cannot be used; names the file.

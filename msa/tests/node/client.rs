@@ -1,29 +1,21 @@
 //! A mail program.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use service::testing::Authority;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-
-use super::authority::Authority;
 
 pub struct Client(BufReader<TlsStream<TcpStream>>);
 
 impl Client {
     /// Connects with TLS from the start.
     pub async fn connect(address: SocketAddr, authority: &Authority) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(authority.ca()).unwrap()).unwrap();
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let stream = TcpStream::connect(address).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        let stream = TlsConnector::from(authority.client_config()).connect(name, stream).await.unwrap();
         let mut client = Self(BufReader::new(stream));
         assert!(client.reply().await.starts_with("220 "));
         client.say("EHLO client.test").await;

@@ -17,7 +17,7 @@ use service::tls::Role;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-use super::authority::Authority;
+use service::testing::Authority;
 
 /// Serves until `shutdown`; returns where.
 pub fn start(authority: &Authority, shutdown: &Shutdown) -> SocketAddr {

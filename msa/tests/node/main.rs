@@ -2,7 +2,6 @@
 #![cfg(test)]
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests, and what only they use")]
 
-mod authority;
 mod client;
 mod directory;
 mod mta;

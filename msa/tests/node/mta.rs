@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, mpsc};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::authority::Authority;
+use service::testing::Authority;
 
 const TRANSFER: &str = "waypost.mta.v1.Transfer";
 

@@ -9,10 +9,10 @@ use service::drain::Shutdown;
 use service::grpc::client::{Channels, PeerChannel, Target};
 use service::tls::Role;
 
-use super::authority::Authority;
 use super::client::Client;
 use super::directory;
 use super::mta::Mtas;
+use service::testing::Authority;
 
 pub struct Node {
     pub authority: Authority,

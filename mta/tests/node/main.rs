@@ -3,7 +3,6 @@
 #![cfg(test)]
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests, and what only they use")]
 
-mod authority;
 mod client;
 mod exchange;
 mod host;

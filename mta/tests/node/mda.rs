@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, mpsc};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::authority::Authority;
+use service::testing::Authority;
 
 pub const DELIVERY: &str = "waypost.mda.v1.Delivery";
 pub const DIRECTORY: &str = "waypost.mda.v1.Directory";

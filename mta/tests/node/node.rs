@@ -23,9 +23,9 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tonic::{Status, Streaming};
 
-use super::authority::Authority;
 use super::mda::Mda;
 use super::names::Names;
+use service::testing::Authority;
 
 /// So long a test waits for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(30);

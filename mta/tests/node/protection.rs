@@ -7,12 +7,12 @@ use proto::mail::Envelope;
 use proto::mta::{Event, EventKind};
 use service::config::HumanDuration;
 
-use super::authority::Authority;
 use super::exchange::{Exchange, Fault, How, Script, Step};
 use super::host::{Host, Offers, USER};
 use super::names::Names;
 use super::node::{Node, envelope, no_remote};
 use super::policies::{Policy, publish, serve};
+use service::testing::Authority;
 
 const MESSAGE: &str = "From: alice@example.test\r\nMessage-ID: <1@example.test>\r\n\r\nbody\r\n";
 const OPTED_OUT: &str = "From: alice@example.test\r\nTLS-Required: No\r\n\r\nbody\r\n";
@@ -39,7 +39,7 @@ fn to_port(port: u16) -> RouteConfig {
 async fn node_with_rule(authority: &Authority, rule: RouteConfig, host: &Host) -> Node {
     let std::net::IpAddr::V4(address) = host.address.ip() else { unreachable!("hosts are IPv4") };
     let names = Names::default().a("smart.test", address);
-    let roots = authority.roots();
+    let roots = authority.ca();
     Node::start_with(names, 1, |config| (config.route, config.tls_roots) = (vec![rule], Some(roots))).await
 }
 
@@ -79,7 +79,7 @@ async fn another_node_of_ours_promises_it_and_keeps_it() {
     let names = Names::default().a("smart.test", Ipv4Addr::LOCALHOST);
     let rule = RouteConfig { recipient_domain: vec!["example.test".into()], ..to_port(next.smtp.port()) };
     let node = Node::start_with(names, 1, |config| {
-        (config.route, config.tls_roots) = (vec![rule], Some(authority.roots()));
+        (config.route, config.tls_roots) = (vec![rule], Some(authority.ca()));
     })
     .await;
     let event = attempt(&node, requiring_tls("bob@example.test"), MESSAGE).await;
@@ -136,7 +136,7 @@ async fn node_with_policies(last: u8, change: impl FnOnce(&mut Config)) -> (Node
     // Another domain at a host of one that has a policy.
     let names = names.mx("lax.test", 10, "mx.name.test").mx("strict.test", 10, "mx.good.test");
     let node = Node::start_with(publish(names, POLICIES), host.address.port(), |config| {
-        (config.mta_sts.port, config.tls_roots) = (port, Some(authority.roots()));
+        (config.mta_sts.port, config.tls_roots) = (port, Some(authority.ca()));
         change(config);
     })
     .await;
@@ -236,7 +236,7 @@ async fn a_host_that_may_not_have_the_mail_is_passed_over_and_told_of() {
         .a("mx.good.test", ip(14));
     let names = publish(names, &POLICIES[..1]);
     let node = Node::start_with(names, host.address.port(), |config| {
-        (config.mta_sts.port, config.tls_roots) = (port, Some(authority.roots()));
+        (config.mta_sts.port, config.tls_roots) = (port, Some(authority.ca()));
     })
     .await;
     let event = attempt(&node, envelope(&["bob@good.test"]), MESSAGE).await;

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::authority::Authority;
+use service::testing::Authority;
 
 pub struct Taker {
     pub address: SocketAddr,

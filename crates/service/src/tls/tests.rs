@@ -9,8 +9,9 @@ use rustls::{
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
-use super::{testing::Authority, *};
+use super::*;
 use crate::config::TlsConfig;
+use crate::testing::Authority;
 
 #[test]
 fn the_role_is_read_from_the_certificate() {
@@ -39,7 +40,7 @@ fn errors_name_the_file() {
     let authority = Authority::new();
     let good = authority.issue("good", &[Role::Msa.uri()]);
     let roleless = authority.issue("roleless", &[]);
-    let folder = authority.folder.path();
+    let folder = authority.folder();
     fs::write(folder.join("text.pem"), "no PEM here").unwrap();
     let error = |certificate: &str, key: &str, ca: &str| {
         PeerIdentity::from_files(folder.join(certificate), folder.join(key), folder.join(ca))
@@ -138,9 +139,7 @@ impl Server {
                 });
             }
         });
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(authority.ca()).unwrap()).unwrap();
-        Self { address, roots: Arc::new(roots) }
+        Self { address, roots: Arc::new(authority.roots()) }
     }
 
     async fn connect(&self) -> (ClientStream, CertificateDer<'static>) {

@@ -3,10 +3,7 @@
 use tonic::Code;
 
 use super::node::{ENQUEUE, Running, channels, config, enqueue};
-use crate::{
-    grpc::server::Access,
-    tls::{Role, testing::Authority},
-};
+use crate::{grpc::server::Access, testing::Authority, tls::Role};
 
 #[tokio::test]
 async fn a_role_in_the_table_may_call_and_the_handler_knows_it() {

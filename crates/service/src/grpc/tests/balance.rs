@@ -8,7 +8,8 @@ use super::node::{Running, TARGET, channels, enqueue};
 use crate::{
     config::{HumanDuration, PeerConfig},
     grpc::client::{Channels, ClientError, Retry},
-    tls::{Role, testing::Authority},
+    testing::Authority,
+    tls::Role,
 };
 
 /// Calls until every one of these nodes has answered; each call must succeed.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tonic::Code;
 
 use super::node::{Running, channels, enqueue};
-use crate::tls::{Role, testing::Authority};
+use crate::testing::Authority;
+use crate::tls::Role;
 
 #[tokio::test]
 async fn a_call_that_gets_no_answer_ends_at_its_deadline() {

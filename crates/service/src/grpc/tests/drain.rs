@@ -5,7 +5,8 @@ use tonic_health::pb::{
 };
 
 use super::node::{Running, TARGET, channels, enqueue};
-use crate::tls::{Role, testing::Authority};
+use crate::testing::Authority;
+use crate::tls::Role;
 
 #[tokio::test]
 async fn a_draining_server_says_so_finishes_its_calls_and_ends() {

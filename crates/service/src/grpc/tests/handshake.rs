@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use tokio::{io::AsyncReadExt, net::TcpStream};
@@ -17,7 +17,8 @@ use crate::{
         client::{Channels, Target},
         server::{Access, ServerError, identity},
     },
-    tls::{PeerIdentity, Role, testing::Authority},
+    testing::Authority,
+    tls::{PeerIdentity, Role},
 };
 
 /// What a client meets that trusts `authority` and shows this certificate, if any.
@@ -27,9 +28,8 @@ async fn meet(
     shown: Option<(&Authority, &[String])>,
     version: &'static rustls::SupportedProtocolVersion,
 ) -> std::io::Result<usize> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(authority.ca()).unwrap()).unwrap();
-    let builder = ClientConfig::builder_with_protocol_versions(&[version]).with_root_certificates(roots);
+    let builder =
+        ClientConfig::builder_with_protocol_versions(&[version]).with_root_certificates(authority.roots());
     let mut config = match shown {
         None => builder.with_no_client_auth(),
         Some((issuer, uris)) => {

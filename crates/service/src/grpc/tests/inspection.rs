@@ -8,7 +8,8 @@ use tonic_health::pb::{
 };
 
 use super::node::{Running, TARGET, channels};
-use crate::tls::{Role, testing::Authority};
+use crate::testing::Authority;
+use crate::tls::Role;
 
 const SERVED: [&str; 4] = [
     "grpc.health.v1.Health",

@@ -18,7 +18,8 @@ use crate::{
         server::{Access, Health, Peer, Server},
     },
     listen::ListenMetrics,
-    tls::{PeerIdentity, Role, testing::Authority},
+    testing::Authority,
+    tls::{PeerIdentity, Role},
 };
 
 pub(super) const ENQUEUE: &str = "/waypost.mta.v1.Transfer/Enqueue";
