@@ -213,7 +213,7 @@ impl Default for SubaddressConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HideConfig {
-    /// What is hidden, such as `COMPRESS=DEFLATE`: it is not announced, and its commands are unknown.
+    /// What is hidden, such as `COMPRESS=DEFLATE`: it is not announced, and nothing of it is known.
     pub capabilities: Vec<String>,
     /// Accounts that it is hidden from, once they have logged in. Empty: any.
     pub accounts: Vec<String>,

@@ -40,6 +40,11 @@ impl TestStore {
         Self { sound_at_end: SoundAtEnd(store.clone()), store, dir }
     }
 
+    /// Damages the one body that has these words.
+    pub(crate) fn damage_body(&self, words: &str) {
+        crate::store::tests::outlines::damage(self.dir.path(), words);
+    }
+
     /// The same store, closed and opened again.
     pub(crate) async fn reopen(self) -> Self {
         drop(self.sound_at_end);

@@ -24,6 +24,8 @@ pub(super) struct View {
     index: Arc<Index>,
     /// Not in the index, but still numbered: the client was in no state to hear that they are gone. Ascending.
     owed: Vec<Uid>,
+    /// Messages whose flags changed while the client wanted to hear of none.
+    withheld: UidSet,
     /// The client knows all that happened up to here.
     settled: ModSeq,
     /// `$` (RFC 9051 §6.4.4.1).
@@ -49,6 +51,17 @@ pub(super) struct Updates {
     pub(super) others: Vec<Update>,
 }
 
+/// What the client may hear now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hearing {
+    /// That messages are gone (RFC 9051 §7.5.1).
+    pub(super) expunges: bool,
+    /// That flags have changed; a client may want no news at all (RFC 5465 §3.1).
+    pub(super) flags: bool,
+    /// It is told of other modseqs too, not of other flags only.
+    pub(super) modseqs: bool,
+}
+
 /// A number beyond the mailbox's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there is no such message number")]
@@ -57,7 +70,15 @@ pub(super) struct NoSuchNumber;
 impl View {
     pub(super) fn new(mailbox: MailboxId, read_only: bool, index: Arc<Index>) -> Self {
         let settled = index.status().highest_modseq;
-        Self { mailbox, read_only, index, owed: Vec::new(), settled, saved: UidSet::default() }
+        Self {
+            mailbox,
+            read_only,
+            index,
+            owed: Vec::new(),
+            withheld: UidSet::none(),
+            settled,
+            saved: UidSet::default(),
+        }
     }
 
     /// The messages as they were told.
@@ -78,6 +99,11 @@ impl View {
     /// There are messages whose end the client was not told yet.
     pub(super) fn owes_expunge(&self) -> bool {
         !self.owed.is_empty()
+    }
+
+    /// Flags have changed of which the client was not told because it wanted to hear of none.
+    pub(super) fn withholds(&self) -> bool {
+        !self.withheld.is_empty()
     }
 
     /// The message number of a UID.
@@ -126,6 +152,15 @@ impl View {
         }
     }
 
+    /// As [`Self::resolve`], but UIDs of no message may be among them: for sets that messages are held against, so that
+    /// the work is in proportion to the set and not to the mailbox.
+    pub(super) fn within(&self, set: &MessageSet, by_uid: bool) -> Result<UidSet, NoSuchNumber> {
+        match set {
+            MessageSet::Numbers(set) if !by_uid => Ok(self.ranges_in(set)?.collect()),
+            set => Ok(self.named(set)),
+        }
+    }
+
     fn uids_in(&self, set: &SequenceSet) -> UidSet {
         self.known_within(set.ranges(self.last()).into_iter())
     }
@@ -162,6 +197,14 @@ impl View {
     }
 
     fn numbers_in(&self, set: &SequenceSet) -> Result<UidSet, NoSuchNumber> {
+        Ok(self.known_within(self.ranges_in(set)?))
+    }
+
+    /// The UIDs from the first to the last message of each range of numbers.
+    fn ranges_in(
+        &self,
+        set: &SequenceSet,
+    ) -> Result<impl Iterator<Item = RangeInclusive<Uid>>, NoSuchNumber> {
         let exists = self.exists();
         let too_high = |end: SetEnd| match end {
             SetEnd::Number(number) => number > exists,
@@ -171,9 +214,7 @@ impl View {
             return Err(NoSuchNumber);
         }
         let ranges = set.ranges(exists).into_iter();
-        Ok(self.known_within(
-            ranges.filter_map(|range| Some(self.uid(*range.start())?..=self.uid(*range.end())?)),
-        ))
+        Ok(ranges.filter_map(|range| Some(self.uid(*range.start())?..=self.uid(*range.end())?)))
     }
 
     /// The UIDs that the client knows of within ranges.
@@ -193,42 +234,45 @@ impl View {
         known.into_iter().collect()
     }
 
-    /// Goes on to a later index. EXPUNGE is held back while the client must not hear it (RFC 9051 §7.5.1); of the
-    /// messages of `told` the client hears the flags in another way. With `modseqs` it hears of other modseqs too, not
-    /// of other flags only.
-    pub(super) fn follow(
-        &mut self,
-        index: Arc<Index>,
-        may_expunge: bool,
-        told: &UidSet,
-        modseqs: bool,
-    ) -> Updates {
+    /// Goes on to a later index. What the client may not hear now is held back; of the messages of `told` it hears the
+    /// flags in another way. That there are new messages it always hears: their numbers may be spoken of next.
+    pub(super) fn follow(&mut self, index: Arc<Index>, hearing: Hearing, told: &UidSet) -> Updates {
         let difference = index.since(&self.index);
         let old = std::mem::replace(&mut self.index, index);
         self.owed.extend(difference.gone);
         self.owed.sort_unstable();
         let mut updates = Updates::default();
-        if may_expunge {
+        if hearing.expunges {
             let gone = self.owed.iter().rev().filter_map(|uid| Some((self.number(*uid)?, *uid)));
             updates.gone = gone.collect();
             self.owed.clear();
         }
-        if self.owed.is_empty() {
-            self.settled = self.index.status().highest_modseq;
-        }
         if !difference.new.is_empty() {
             updates.others.push(Update::Exists(self.exists()));
         }
-        if old.may_lack_keywords_of(&self.index) {
+        let changed = difference.changed.into_iter().filter(|uid| !told.contains(*uid));
+        if !hearing.flags {
+            let untold = changed.chain(difference.new).map(|uid| uid..=uid);
+            let before = self.withheld.without(told);
+            self.withheld = before.ranges().iter().cloned().chain(untold).collect();
+            return updates;
+        }
+        let withheld = std::mem::replace(&mut self.withheld, UidSet::none());
+        if self.owed.is_empty() {
+            self.settled = self.index.status().highest_modseq;
+        }
+        if old.may_lack_keywords_of(&self.index) || !withheld.is_empty() {
             updates.others.push(Update::Keywords);
         }
-        let changed = difference.changed.into_iter().filter(|uid| !told.contains(*uid));
-        for uid in changed.chain(difference.new) {
+        let withheld = withheld.without(told);
+        let news: UidSet = changed.chain(difference.new).chain(withheld.iter()).collect();
+        for uid in news.iter() {
             let (Some(number), Some(now)) = (self.number(uid), self.index.get(uid)) else { continue };
-            let is_known = match old.get(uid) {
-                Some(before) => !modseqs && self.index.has_flags_of(now, &old, before),
-                None => self.index.flags(now).is_empty(),
-            };
+            let is_known = !withheld.contains(uid)
+                && match old.get(uid) {
+                    Some(before) => !hearing.modseqs && self.index.has_flags_of(now, &old, before),
+                    None => self.index.flags(now).is_empty(),
+                };
             if !is_known {
                 updates.others.push(Update::Message { number, uid });
             }

@@ -48,8 +48,8 @@ use super::table::Table;
 use super::{
     Account, AccountId, Alias, Annotated, Annotation, AppPassword, Append, BodySource, Copied, Delivery,
     Destination, EmailId, FlagChange, Grant, Kept, KeptFilter, Located, MailStore, Mailbox, MailboxId,
-    MailboxName, MailboxStatus, ModSeq, NewAccount, Password, Placement, Quota, QuotaStatus, Receipt, Result,
-    Rights, Row, SpecialUse, StagedBody, StoreConfig, StoreError, Uid, UidSet, Usage,
+    MailboxName, MailboxStatus, ModSeq, NewAccount, Noted, Password, Placement, Quota, QuotaStatus, Receipt,
+    Result, Rights, Row, SpecialUse, StagedBody, StoreConfig, StoreError, Uid, UidSet, Usage,
 };
 use crate::outline::Outline;
 use housekeeping::Housekeeper;
@@ -131,6 +131,12 @@ impl LocalStore {
     #[cfg(test)]
     pub(crate) fn rows_read(&self) -> u64 {
         self.inner.table.reads.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Damages all rows of rights, for tests of what is done then.
+    #[cfg(test)]
+    pub(crate) fn spoil_rights(&self) {
+        self.inner.table.spoil(b"ym");
     }
 
     /// Waits until the store has failed for good, and says why: what is asked of it then is refused until it is opened
@@ -490,5 +496,16 @@ impl MailStore for LocalStore {
     fn watch_account(&self, account: AccountId) -> Result<watch::Receiver<u64>> {
         let current = || self.read_account(account).map(|_| 0);
         self.noting(self.inner.news.account(account.0, current))
+    }
+
+    fn watch_annotations(
+        &self,
+        user: AccountId,
+        annotated: Annotated,
+    ) -> Result<watch::Receiver<Arc<Noted>>> {
+        self.noting(match annotated {
+            Some(mailbox) => self.inner.news.notes(mailbox.0, 0, || self.read_status(mailbox).map(drop)),
+            None => self.inner.news.notes(0, user.0, || self.read_account(user).map(drop)),
+        })
     }
 }

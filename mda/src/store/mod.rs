@@ -49,7 +49,7 @@ pub(crate) use index::tests::MadeIndex;
 pub use index::{Difference, Entry, Index};
 pub use local::{LocalStore, Opened};
 pub use name::{MailboxName, NameError};
-pub use rights::{Annotated, Annotation, Grant, Grantee, Right, Rights, rights_of};
+pub use rights::{Annotated, Annotation, Grant, Grantee, Noted, Right, Rights, rights_of};
 pub use staged::StagedBody;
 pub use types::*;
 pub use uid_set::UidSet;
@@ -372,6 +372,11 @@ pub trait MailStore: Clone + Send + Sync + 'static {
     /// Counts changes of an account's list of mailboxes and subscriptions. The sender is dropped when the account is
     /// removed. [`StoreError::NoSuchAccount`].
     fn watch_account(&self, account: AccountId) -> Result<watch::Receiver<u64>>;
+
+    /// Which annotations of a mailbox, or of `user` at the server, have changed. The sender is dropped when that is
+    /// gone. [`StoreError::NoSuchMailbox`], [`StoreError::NoSuchAccount`].
+    fn watch_annotations(&self, user: AccountId, annotated: Annotated)
+    -> Result<watch::Receiver<Arc<Noted>>>;
 }
 
 #[cfg(test)]

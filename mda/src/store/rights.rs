@@ -1,5 +1,6 @@
 //! What others may do with a mailbox (RFC 4314).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{AccountId, MailboxId};
@@ -178,6 +179,10 @@ pub struct Annotation {
 
 /// What annotations are about; None is the server.
 pub type Annotated = Option<MailboxId>;
+
+/// Entries that have changed since the first of those who watch them now began: who sees each (0 for everybody), its
+/// name, and a number that grows with each change.
+pub type Noted = BTreeMap<(AccountId, String), u64>;
 
 #[cfg(test)]
 mod tests {

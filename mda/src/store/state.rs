@@ -50,8 +50,20 @@ pub(super) struct Changed {
     /// What was written of the mailboxes that are followed.
     pub(super) rows: Commits,
     pub(super) accounts: HashSet<u64>,
+    pub(super) notes: Vec<Note>,
     pub(super) removed_mailboxes: HashSet<u64>,
     pub(super) removed_accounts: HashSet<u64>,
+}
+
+/// An annotation that changed.
+#[derive(Debug)]
+pub(super) struct Note {
+    /// 0 for the server.
+    pub(super) mailbox: u64,
+    /// Who sees it; 0 for everybody.
+    pub(super) account: u64,
+    pub(super) entry: String,
+    pub(super) revision: u64,
 }
 
 impl State {

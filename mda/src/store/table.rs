@@ -80,6 +80,17 @@ impl Table {
         })
     }
 
+    /// Damages all rows below a prefix.
+    #[cfg(test)]
+    pub(super) fn spoil(&self, prefix: &[u8]) {
+        for row in self.tree.scan_prefix(prefix) {
+            let (key, bytes) = row.unwrap();
+            let mut bytes = bytes.to_vec();
+            *bytes.last_mut().unwrap() ^= 1;
+            self.tree.insert(key, bytes).unwrap();
+        }
+    }
+
     /// A row as its octets.
     pub(super) fn raw(&self, key: &[u8]) -> Result<Option<sled::IVec>> {
         self.tree.get(key).map_err(sled_error)

@@ -12,7 +12,7 @@ mod mailboxes;
 mod messages;
 mod model;
 mod notes;
-mod outlines;
+pub(crate) mod outlines;
 mod quotas;
 mod reclaim;
 mod together;

@@ -136,7 +136,7 @@ fn selection(cursor: &mut Cursor) -> Result<ListSelection, Invalid> {
         Ok(())
     })?;
     // RFC 9051 §6.3.9.1: it modifies another option, and is an error without one.
-    if selection.recursive_match && !selection.subscribed {
+    if selection.recursive_match && !(selection.subscribed || selection.special_use) {
         return Err(invalid);
     }
     Ok(selection)

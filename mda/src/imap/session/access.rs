@@ -2,6 +2,8 @@
 //!
 //! What others share stands below [`OTHERS`], then the owner's address, then the owner's name of the mailbox.
 
+use std::collections::HashSet;
+
 use super::{Failure, Outcome, Session};
 use crate::imap::wire::Ended;
 use crate::store::{
@@ -90,13 +92,21 @@ impl<S: MailStore> Session<S> {
         check(self.selected_rights()?, needed)
     }
 
-    /// A mailbox that may be read no more can stay selected no longer.
+    /// A mailbox that may be read no more can stay selected no longer, nor one of which nobody can tell.
     pub(super) fn check_still_readable(&self) -> Result<(), Ended> {
+        if self.selected.is_none() {
+            return Ok(());
+        }
         match self.selected_rights() {
-            Ok(rights) if self.selected.is_some() && !rights.has(Right::Read) => {
-                Err(Ended::Bye("the selected mailbox is shared with you no more"))
+            Ok(rights) if rights.has(Right::Read) => Ok(()),
+            Ok(_) => Err(Ended::Bye("the selected mailbox is shared with you no more")),
+            Err(Failure::Ended(ended)) => Err(ended),
+            Err(failure) => {
+                if let Failure::Store(error) = &failure {
+                    self.store_refused(error);
+                }
+                Err(Ended::Bye("nobody can tell now whether the selected mailbox is shared with you"))
             }
-            _ => Ok(()),
         }
     }
 
@@ -124,6 +134,39 @@ pub(super) fn check(rights: Rights, needed: Right) -> Result<(), Failure> {
         (_, true) => Ok(()),
         (true, false) => Err(no_permission()),
         (false, false) => Err(not_there()),
+    }
+}
+
+/// Those of others that the user may see, under the names that the user sees; what they are for is their owners'.
+pub(super) fn shared_mailboxes<S: MailStore>(
+    store: &S,
+    user: AccountId,
+) -> Result<Vec<(Mailbox, Rights)>, StoreError> {
+    let subscriptions: HashSet<MailboxName> = store.subscriptions(user)?.into_iter().collect();
+    let mut shared = Vec::new();
+    for (mailbox, rights) in store.shared_with(user)? {
+        let owner = store.account(mailbox.account)?.name;
+        let shown = MailboxName::parse(&format!("{OTHERS}/{owner}/{}", mailbox.name));
+        if let (true, Ok(name)) = (rights.has(Right::Lookup), shown) {
+            let subscribed = subscriptions.contains(&name);
+            shared.push((Mailbox { name, special_use: None, subscribed, ..mailbox }, rights));
+        }
+    }
+    Ok(shared)
+}
+
+/// Reads much of the store on a thread that may block.
+pub(super) async fn aside<S: MailStore, T: Send + 'static>(
+    store: &S,
+    read: impl FnOnce(&S) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Failure> {
+    let store = store.clone();
+    match tokio::task::spawn_blocking(move || read(&store)).await {
+        Ok(read) => Ok(read?),
+        Err(error) => {
+            tracing::error!(%error, "what was read of the mail store broke off");
+            Err(Failure::Refused(Outcome::no("UNAVAILABLE", "this cannot be told now")))
+        }
     }
 }
 

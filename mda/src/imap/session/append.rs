@@ -172,7 +172,7 @@ impl<S: MailStore> Session<S> {
             Use::Message => Ok(()),
             Use::Binary => self.may_use("BINARY"),
             Use::Text | Use::Url => self.may_use("CATENATE"),
-            // RFC 6855 §4: not before it is enabled.
+            // RFC 6855 §4: not before it is enabled, which nobody can from whom it is hidden.
             Use::Utf8 if self.enabled.has(Extension::Utf8) => Ok(()),
             Use::Utf8 => Err(bad("UTF8=ACCEPT is not enabled")),
         }
@@ -257,7 +257,8 @@ impl<S: MailStore> Session<S> {
                 store.append_together(account, mailbox, messages).await
             }
         };
-        let code = append_uid(&placed.map_err(try_create)?);
+        let placed = placed.map_err(try_create)?;
+        let code = append_uid(&placed).filter(|_| self.offers("UIDPLUS"));
         if replaces.is_none() {
             let outcome = Outcome::ok("APPEND completed");
             return Ok(code.into_iter().fold(outcome, Outcome::with_code));

@@ -1,17 +1,21 @@
 //! What is announced (RFC 9051 §6.1.1), and what is hidden from clients that cannot bear it.
 //!
-//! What is hidden is not there at all: neither announced, nor enabled, nor is its command known.
+//! What is hidden is not there at all: it is neither announced nor enabled, its command, item, option or search key is
+//! not known, and no response code tells of it.
+
+mod origin;
 
 #[cfg(test)]
 mod tests;
 
-use message::thread::Algorithm;
 use sasl::Mechanism;
 
 use super::{Outcome, Session};
 use crate::config::{HideConfig, Limits};
 use crate::imap::parse::Command;
 use crate::store::MailStore;
+
+use origin::came_with;
 
 /// Something that a client may rely on when it is announced.
 struct Capability {
@@ -175,11 +179,12 @@ impl<S: MailStore> Session<S> {
         !self.hidden.hides(name)
     }
 
-    /// A command that came with a capability is unknown where that is hidden.
+    /// A command, or part of one, that came with a capability is unknown where that is hidden.
     pub(super) fn knows(&self, command: &Command) -> bool {
         match command {
             Command::Authenticate { mechanism, .. } => self.offers(&format!("AUTH={mechanism}")),
-            command => came_with(command).is_none_or(|name| self.offers(name)),
+            _ if self.hidden == Hidden::default() => true,
+            command => came_with(command).into_iter().all(|name| self.offers(name)),
         }
     }
 
@@ -220,46 +225,6 @@ fn text(name: &str, limits: &Limits) -> String {
         // RFC 7889 §3: the same limit for all mailboxes.
         "APPENDLIMIT" => format!("{name}={}", *limits.message_size),
         name => name.to_owned(),
-    }
-}
-
-/// The capability that a command came with, unless it is IMAP4rev1's own.
-fn came_with(command: &Command) -> Option<&'static str> {
-    match command {
-        Command::Acl(_) => Some("ACL"),
-        Command::Compress { .. } => Some("COMPRESS=DEFLATE"),
-        Command::Enable(_) => Some("ENABLE"),
-        Command::Examine(select) | Command::Select(select) if select.resync.is_some() => Some("QRESYNC"),
-        Command::Examine(select) | Command::Select(select) if select.condstore => Some("CONDSTORE"),
-        Command::Expunge { set: Some(_) } => Some("UIDPLUS"),
-        Command::GetMetadata(_) | Command::SetMetadata(_) => Some("METADATA"),
-        Command::GetQuota(_) | Command::GetQuotaRoot(_) | Command::SetQuota(_) => Some("QUOTA"),
-        Command::Fetch { modifiers, .. } if modifiers.vanished => Some("QRESYNC"),
-        Command::Fetch { modifiers, .. } if modifiers.partial.is_some() => Some("PARTIAL"),
-        Command::Fetch { modifiers, .. } if modifiers.changed_since.is_some() => Some("CONDSTORE"),
-        Command::Id(_) => Some("ID"),
-        Command::Idle => Some("IDLE"),
-        Command::List(list) if list.selection.special_use || list.returns.special_use => Some("SPECIAL-USE"),
-        Command::List(list) if !list.returns.status.is_empty() => Some("LIST-STATUS"),
-        Command::List(list) if list.returns.my_rights => Some("LIST-MYRIGHTS"),
-        Command::List(list) if !list.returns.metadata.is_empty() => Some("LIST-METADATA"),
-        Command::List(list) if list.extended => Some("LIST-EXTENDED"),
-        Command::Move { .. } => Some("MOVE"),
-        Command::Namespace => Some("NAMESPACE"),
-        Command::Search { search, .. } if search.returns.is_some() => Some("ESEARCH"),
-        Command::Sort { sort, .. } if sort.search.returns.is_some() => Some("ESORT"),
-        Command::Sort { .. } => Some("SORT"),
-        Command::StartTls => Some("STARTTLS"),
-        Command::Store { store, .. } if store.unchanged_since.is_some() => Some("CONDSTORE"),
-        Command::Thread { thread, .. } => Some(match thread.algorithm {
-            Algorithm::OrderedSubject => "THREAD=ORDEREDSUBJECT",
-            Algorithm::References => "THREAD=REFERENCES",
-            Algorithm::Refs => "THREAD=REFS",
-        }),
-        Command::Notify(_) => Some("NOTIFY"),
-        Command::Unauthenticate => Some("UNAUTHENTICATE"),
-        Command::Unselect => Some("UNSELECT"),
-        _ => None,
     }
 }
 

@@ -24,7 +24,7 @@ impl<S: MailStore> Session<S> {
         };
         let copied = copied.map_err(try_create)?;
         let outcome = Outcome::ok("COPY completed");
-        Ok(match copy_uid(&copied) {
+        Ok(match copy_uid(&copied).filter(|_| self.offers("UIDPLUS")) {
             Some(code) => outcome.with_code(code),
             None => outcome,
         })
@@ -47,7 +47,7 @@ impl<S: MailStore> Session<S> {
             store.transfer(mailbox, uids, target, true).await
         };
         let moved = moved.map_err(try_create)?;
-        if let Some(code) = copy_uid(&moved) {
+        if let Some(code) = copy_uid(&moved).filter(|_| self.offers("UIDPLUS")) {
             self.wire.responses.untagged(&Outcome::ok("moved").with_code(code));
         }
         self.expunged(Outcome::ok("MOVE completed")).await

@@ -10,7 +10,7 @@ use super::{Done, Failure, NO_UIDS, Outcome, Selected, Session, bad};
 use crate::imap::Shared;
 use crate::imap::content::Content;
 use crate::imap::parse::{FetchItem, FetchModifiers, MessageSet};
-use crate::imap::view::View;
+use crate::imap::view::{Update, View};
 use crate::imap::wire::Ended;
 use crate::outline::Outline;
 use crate::store::{
@@ -192,6 +192,10 @@ impl<S: MailStore> Session<S> {
             }
             Err(error) => {
                 tally.failure = Some(error);
+                if newly_seen || items.contains(&FetchItem::Flags) {
+                    // They were not told in any other way, as they would be here.
+                    self.tell(&Update::Message { number, uid: row.uid });
+                }
                 return Ok(());
             }
         };

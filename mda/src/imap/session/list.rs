@@ -1,25 +1,16 @@
 //! LIST, LSUB, NAMESPACE (RFC 9051 §6.3.9, RFC 3501 §6.3.9, RFC 9051 §6.3.10).
 
-use std::collections::BTreeMap;
+mod names;
 
 use bytes::Bytes;
 
-use super::access::OTHERS;
-use super::pattern::Pattern;
+use super::access::{OTHERS, aside};
+use super::pattern::Patterns;
 use super::{Done, Failure, Outcome, Session, bad};
 use crate::imap::parse::{List, ListSelection};
-use crate::store::{AccountId, MailStore, Mailbox, MailboxName, Right, SpecialUse};
+use crate::store::{AccountId, MailStore, Right, SpecialUse};
 
-/// What LIST knows of a name.
-#[derive(Default)]
-struct Known {
-    /// None: there is no such mailbox, only a subscription, or mailboxes below.
-    mailbox: Option<Mailbox>,
-    subscribed: bool,
-    has_children: bool,
-    /// Something below is subscribed.
-    has_subscribed_children: bool,
-}
+use names::Known;
 
 impl<S: MailStore> Session<S> {
     /// One's own, and what others share; there is nothing that is nobody's.
@@ -36,20 +27,25 @@ impl<S: MailStore> Session<S> {
             return Ok(Outcome::ok("LIST completed"));
         }
         let patterns = self.patterns(&list.reference, &list.patterns)?;
-        for (name, known) in self.known_names(account)? {
-            // Many long patterns over many long names take long: others get their turn in between.
-            tokio::task::consume_budget().await;
-            if !patterns.iter().any(|pattern| pattern.matches(&name)) {
-                continue;
-            }
-            let Some(attributes) = attributes(&known, list.selection, list.returns.subscribed) else {
+        let (shares, selection) = (self.offers("ACL"), list.selection);
+        let gather = move |store: &S| names::listed(store, account, shares, &patterns, selection);
+        for (name, known) in aside(&self.shared.store, gather).await? {
+            let Some(mut attributes) = attributes(&known, list.selection, list.returns.subscribed) else {
                 continue;
             };
+            if known.mailbox.is_none() && !list.extended && !self.rev2() {
+                // A client of old does not know the other (RFC 3501 §7.2.2).
+                attributes.push("\\Noselect");
+            }
             let encoding = self.encoding();
             let responses = &mut self.wire.responses;
-            responses.raw("* LIST (").joined(attributes).raw(") \"/\" ").mailbox(&name, encoding);
-            if list.selection.recursive_match && known.has_subscribed_children {
-                responses.raw(" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+            responses
+                .raw("* LIST (")
+                .joined(attributes)
+                .raw(") \"/\" ")
+                .mailbox_text(name.as_str(), encoding);
+            if list.selection.recursive_match && known.has_selected_children {
+                responses.raw(" (\"CHILDINFO\" (").joined(criteria(list.selection)).raw("))");
             }
             responses.crlf();
             if let Some(mailbox) = known.mailbox {
@@ -72,25 +68,22 @@ impl<S: MailStore> Session<S> {
     }
 
     /// Subscribed names. One that `%` stops short of stands for those below it, marked `\Noselect`.
-    pub(super) fn lsub(&mut self, account: AccountId, reference: &[u8], pattern: &[u8]) -> Done {
+    pub(super) async fn lsub(&mut self, account: AccountId, reference: &[u8], pattern: &[u8]) -> Done {
         let patterns = self.patterns(reference, [pattern])?;
-        let subscriptions = self.shared.store.subscriptions(account)?;
-        let mut names: BTreeMap<MailboxName, bool> = BTreeMap::new();
-        for name in subscriptions {
-            for superior in name.superiors() {
-                names.entry(superior).or_insert(false);
-            }
-            names.insert(name, true);
-        }
         let only_levels = pattern.contains(&b'%');
+        let gather = move |store: &S| names::subscribed(store, account, &patterns);
         let encoding = self.encoding();
-        for (name, subscribed) in names {
-            if !(subscribed || only_levels) || !patterns.iter().any(|pattern| pattern.matches(&name)) {
-                continue;
+        for (name, known) in aside(&self.shared.store, gather).await? {
+            if known.subscribed || only_levels {
+                let responses = &mut self.wire.responses;
+                responses.raw(if known.subscribed {
+                    "* LSUB () \"/\" "
+                } else {
+                    "* LSUB (\\Noselect) \"/\" "
+                });
+                responses.mailbox_text(name.as_str(), encoding).crlf();
+                self.wire.relieve().await?;
             }
-            let responses = &mut self.wire.responses;
-            responses.raw(if subscribed { "* LSUB () \"/\" " } else { "* LSUB (\\Noselect) \"/\" " });
-            responses.mailbox(&name, encoding).crlf();
         }
         Ok(Outcome::ok("LSUB completed"))
     }
@@ -98,68 +91,29 @@ impl<S: MailStore> Session<S> {
     fn patterns(
         &self,
         reference: &[u8],
-        patterns: impl IntoIterator<Item = impl AsRef<[u8]>>,
-    ) -> Result<Vec<Pattern>, Failure> {
+        texts: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<Patterns, Failure> {
         let decode = |text: &[u8]| self.encoding().decode(text).map_err(|error| bad(error.to_string()));
         let reference = decode(reference)?;
-        patterns
-            .into_iter()
-            .map(|pattern| {
-                let pattern = decode(pattern.as_ref())?;
-                Pattern::new(&reference, &pattern).map_err(|error| bad(error.to_string()))
-            })
-            .collect()
-    }
-
-    /// Those of others that the user may see, under the names that the user sees; what they are for is their owners'.
-    pub(super) fn shared_mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Failure> {
-        let mut shared = Vec::new();
-        if !self.offers("ACL") {
-            return Ok(shared);
+        let mut patterns = Patterns::default();
+        for text in texts {
+            let text = decode(text.as_ref())?;
+            patterns.add(&reference, &text).map_err(|error| bad(error.to_string()))?;
         }
-        for (mailbox, rights) in self.shared.store.shared_with(account)? {
-            let owner = self.shared.store.account(mailbox.account)?.name;
-            let shown = MailboxName::parse(&format!("{OTHERS}/{owner}/{}", mailbox.name));
-            if let (true, Ok(name)) = (rights.has(Right::Lookup), shown) {
-                shared.push(Mailbox { name, special_use: None, subscribed: false, ..mailbox });
-            }
-        }
-        Ok(shared)
-    }
-
-    /// Mailboxes, subscriptions, and the names above them.
-    fn known_names(&self, account: AccountId) -> Result<BTreeMap<MailboxName, Known>, Failure> {
-        let mut names: BTreeMap<MailboxName, Known> = BTreeMap::new();
-        let own = self.shared.store.mailboxes(account)?;
-        for mailbox in own.into_iter().chain(self.shared_mailboxes(account)?) {
-            for superior in mailbox.name.superiors() {
-                names.entry(superior).or_default().has_children = true;
-            }
-            let name = mailbox.name.clone();
-            names.entry(name).or_default().mailbox = Some(mailbox);
-        }
-        for name in self.shared.store.subscriptions(account)? {
-            for superior in name.superiors() {
-                names.entry(superior).or_default().has_subscribed_children = true;
-            }
-            names.entry(name).or_default().subscribed = true;
-        }
-        Ok(names)
+        Ok(patterns)
     }
 }
 
 /// The attributes of a name; None if it is not asked for.
 fn attributes(known: &Known, selection: ListSelection, return_subscribed: bool) -> Option<Vec<&'static str>> {
     let special_use = known.mailbox.as_ref().and_then(|mailbox| mailbox.special_use);
-    if selection.subscribed {
-        let by_child = selection.recursive_match && known.has_subscribed_children;
-        if !known.subscribed && !by_child {
-            return None;
-        }
-    } else if known.mailbox.is_none() && !known.has_children {
+    let is_selected =
+        (!selection.subscribed || known.subscribed) && (!selection.special_use || special_use.is_some());
+    if !(is_selected || selection.recursive_match && known.has_selected_children) {
         return None;
     }
-    if selection.special_use && special_use.is_none() {
+    // A name may be subscribed without being there; else it is nothing without mailboxes below.
+    if !selection.subscribed && known.mailbox.is_none() && !known.has_children {
         return None;
     }
     let mut attributes = Vec::new();
@@ -172,4 +126,10 @@ fn attributes(known: &Known, selection: ListSelection, return_subscribed: bool) 
     attributes.push(if known.has_children { "\\HasChildren" } else { "\\HasNoChildren" });
     attributes.extend(special_use.map(SpecialUse::as_str));
     Some(attributes)
+}
+
+/// The options that select, as CHILDINFO names them (RFC 5258 §3.5, RFC 6154 §2).
+fn criteria(selection: ListSelection) -> impl Iterator<Item = &'static str> {
+    let named = [(selection.subscribed, "\"SUBSCRIBED\""), (selection.special_use, "\"SPECIAL-USE\"")];
+    named.into_iter().filter_map(|(is_given, name)| is_given.then_some(name))
 }

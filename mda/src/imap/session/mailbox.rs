@@ -23,8 +23,12 @@ impl<S: MailStore> Session<S> {
         for grant in superior.map_or(Ok(Vec::new()), |superior| self.shared.store.grants(superior.id))? {
             self.shared.store.grant(created.id, grant).await?;
         }
+        let outcome = Outcome::ok("CREATE completed");
+        if !self.offers("OBJECTID") {
+            return Ok(outcome);
+        }
         // RFC 8474 §4.1.
-        Ok(Outcome::ok("CREATE completed").with_code(format!("MAILBOXID ({})", created.id)))
+        Ok(outcome.with_code(format!("MAILBOXID ({})", created.id)))
     }
 
     /// The nearest mailbox above.

@@ -34,7 +34,7 @@ use tokio::sync::watch;
 use super::Shared;
 use super::parse::{self, Command, Event, Literal, MessageSet, Reason, Request};
 use super::response::{Condition, Outcome, uid_set};
-use super::view::{Update, Updates, View};
+use super::view::{Hearing, Update, Updates, View};
 use super::wire::{Ended, Wire};
 use crate::auth::Tls;
 use crate::store::{AccountId, Index, MailStore, MailboxName, StoreError, Uid, UidSet};
@@ -255,7 +255,7 @@ impl<S: MailStore> Session<S> {
             Command::GetQuotaRoot(mailbox) => self.get_quota_root(account, &mailbox),
             Command::SetQuota(root) => Self::set_quota(&root),
             Command::List(list) => self.list(account, list).await,
-            Command::Lsub { reference, pattern } => self.lsub(account, &reference, &pattern),
+            Command::Lsub { reference, pattern } => self.lsub(account, &reference, &pattern).await,
             Command::Status { mailbox, items } => self.status(account, &mailbox, &items),
             Command::Create { mailbox, special_use } => self.create(account, &mailbox, &special_use).await,
             Command::Delete(mailbox) => self.delete(account, &mailbox).await,
@@ -265,7 +265,7 @@ impl<S: MailStore> Session<S> {
             Command::Select(select) => self.select(account, &select, false).await,
             Command::Examine(select) => self.select(account, &select, true).await,
             Command::Append(head) => self.append(head, None).await,
-            Command::Notify(notify) => self.notify(account, notify),
+            Command::Notify(notify) => self.notify(account, notify).await,
             Command::Acl(command) => self.acl(account, command).await,
             Command::GetMetadata(asked) => self.get_metadata(account, &asked).await,
             Command::SetMetadata(change) => self.set_metadata(account, change).await,
@@ -305,8 +305,9 @@ impl<S: MailStore> Session<S> {
     async fn tell_news(&mut self, tidings: Tidings) -> Result<(), Ended> {
         let may_expunge = tidings == Tidings::All;
         let news = self.has_news()?;
-        let owed = self.selected.as_ref().is_some_and(|selected| selected.view.owes_expunge());
-        if news || may_expunge && owed { self.follow(may_expunge, NO_UIDS).await } else { Ok(()) }
+        let view = self.selected.as_ref().map(|selected| &selected.view);
+        let owed = view.is_some_and(|view| may_expunge && view.owes_expunge() || view.withholds());
+        if news || owed { self.follow(may_expunge, NO_UIDS).await } else { Ok(()) }
     }
 
     /// Whether something happened in the selected mailbox. It may be gone, or be shared no more.
@@ -323,10 +324,15 @@ impl<S: MailStore> Session<S> {
     }
 
     async fn follow(&mut self, may_expunge: bool, told: &UidSet) -> Result<(), Ended> {
-        let (style, by_uid) = (self.style(), self.tells_vanished());
+        let hearing = Hearing {
+            expunges: may_expunge,
+            flags: self.notify.as_ref().is_none_or(|notify| notify.is_of_selected()),
+            modseqs: self.style().modseq,
+        };
+        let by_uid = self.tells_vanished();
         let Some(Selected { view, news, .. }) = &mut self.selected else { return Ok(()) };
         let index = Arc::clone(&news.borrow_and_update());
-        let Updates { gone, others } = view.follow(index, may_expunge, told, style.modseq);
+        let Updates { gone, others } = view.follow(index, hearing, told);
         self.tell_gone(&gone, by_uid).await?;
         for update in others {
             self.tell(&update);

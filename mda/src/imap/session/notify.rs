@@ -8,71 +8,143 @@ mod wanted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use futures_util::stream::SelectAll;
+use futures_util::stream::{AbortHandle, SelectAll, abortable};
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 
+use super::access::{aside, shared_mailboxes};
 use super::{Done, Failure, Outcome, Selected, Session, Tidings, bad};
 use crate::imap::parse::{
     Event, FetchItem, FetchModifiers, MessageSet, Notify, SequenceSet, SetEnd, StatusItem,
 };
 use crate::imap::wire::Ended;
-use crate::store::{AccountId, Annotated, MailStore, Mailbox, MailboxId, MailboxStatus, Right};
+use crate::store::{
+    AccountId, Annotated, MailStore, Mailbox, MailboxId, MailboxStatus, Noted, Right, StoreError,
+};
 
 use wanted::{Events, Wanted};
 
-/// Mailboxes of which one session hears.
+/// Mailboxes in which one session follows each change.
 const MAILBOXES: usize = 1_000;
 
 /// What RFC 5465 §3.1 wants listed when something else is asked for.
 const BAD_EVENT: &str = "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange \
     MailboxMetadataChange ServerMetadataChange)";
 
-/// The mailbox, whenever something happened in it.
-type Changes = Pin<Box<dyn Stream<Item = MailboxId> + Send + Sync>>;
+/// Where something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Messages(MailboxId),
+    Annotations(Annotated),
+}
+
+/// The place, whenever something happened there.
+type Changes = Pin<Box<dyn Stream<Item = Place> + Send + Sync>>;
 
 /// What a client hears of.
 pub(super) struct Notifying {
-    wanted: Wanted,
-    /// Ticks when the list of mailboxes, subscriptions or annotations change.
+    wanted: Arc<Wanted>,
+    /// Ticks when the list of mailboxes or subscriptions changes.
     account: watch::Receiver<u64>,
+    /// It ticked, and the client was not told yet.
+    list_changed: bool,
     /// All mailboxes that the user may read, as they were told.
     mailboxes: BTreeMap<MailboxId, Known>,
-    /// Mailboxes in which something happened.
+    /// The entries of annotations that changed, as they were told.
+    annotations: BTreeMap<Annotated, Annotations>,
     changes: SelectAll<Changes>,
-    /// Those that came out of `changes` and were not looked at yet.
-    changed: BTreeSet<MailboxId>,
-    /// Those that are in `changes`.
-    followed: BTreeSet<MailboxId>,
-    /// Checksums of values by entry, where changes of them are wanted.
-    annotations: BTreeMap<Annotated, BTreeMap<String, u32>>,
+    /// Those in `changes`.
+    followed: BTreeMap<Place, AbortHandle>,
+    /// What came out of `changes` and was not told yet.
+    changed: BTreeSet<Place>,
 }
 
 /// A mailbox as the client was told of it.
 struct Known {
     mailbox: Mailbox,
     events: Events,
-    status: MailboxStatus,
+    /// Where changes of messages are told.
+    status: Option<MailboxStatus>,
 }
+
+struct Annotations {
+    news: watch::Receiver<Arc<Noted>>,
+    told: Arc<Noted>,
+}
+
+/// What there is now: mailboxes that the user may read, with what is wanted of each.
+type Present = BTreeMap<MailboxId, (Mailbox, Events)>;
 
 /// The client asks for more than one session may hear of.
 struct Overflow;
 
 impl Notifying {
+    fn new(wanted: Wanted, account: watch::Receiver<u64>) -> Self {
+        Self {
+            wanted: Arc::new(wanted),
+            account,
+            list_changed: false,
+            mailboxes: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            changes: SelectAll::new(),
+            followed: BTreeMap::new(),
+            changed: BTreeSet::new(),
+        }
+    }
+
+    /// The client wants to hear of the selected mailbox.
+    pub(super) fn is_of_selected(&self) -> bool {
+        self.wanted.selected.is_some()
+    }
+
     /// Waits until there may be something to be told. May be dropped while waiting, and loses nothing then.
     async fn changed(&mut self) {
         tokio::select! {
             changed = self.account.changed() => match changed {
-                Ok(()) => self.account.mark_changed(),
+                Ok(()) => self.list_changed = true,
                 // The account is gone, as others will tell.
                 Err(_) => pending().await,
             },
-            Some(mailbox) = self.changes.next(), if !self.changes.is_empty() => {
-                self.changed.insert(mailbox);
+            Some(place) = self.changes.next(), if !self.changes.is_empty() => {
+                self.changed.insert(place);
             }
         }
+    }
+
+    /// Whether the list of mailboxes is to be looked at.
+    fn list_has_changed(&mut self) -> bool {
+        if self.account.has_changed().unwrap_or(false) {
+            self.account.mark_unchanged();
+            self.list_changed = true;
+        }
+        self.list_changed
+    }
+
+    fn follow(&mut self, place: Place, changes: impl Stream<Item = Place> + Send + Sync + 'static) {
+        let (changes, end) = abortable(changes);
+        self.changes.push(Box::pin(changes));
+        self.followed.insert(place, end);
+    }
+
+    fn leave(&mut self, place: Place) {
+        if let Some(end) = self.followed.remove(&place) {
+            end.abort();
+            self.changed.remove(&place);
+        }
+    }
+
+    fn forget(&mut self, mailbox: MailboxId) {
+        self.leave(Place::Messages(mailbox));
+        self.leave(Place::Annotations(Some(mailbox)));
+        self.annotations.remove(&Some(mailbox));
+    }
+
+    /// The client hears of nothing more, but of the selected mailbox with its commands.
+    fn end(&mut self) {
+        *self = Self::new(Wanted::default(), self.account.clone());
     }
 }
 
@@ -87,7 +159,7 @@ impl Selected {
 }
 
 impl<S: MailStore> Session<S> {
-    pub(super) fn notify(&mut self, user: AccountId, notify: Notify) -> Done {
+    pub(super) async fn notify(&mut self, user: AccountId, notify: Notify) -> Done {
         let (status, wanted) = match notify {
             Notify::None => (false, Wanted::default()),
             Notify::Set { status, groups } => {
@@ -98,22 +170,13 @@ impl<S: MailStore> Session<S> {
         };
         let mut account = self.shared.store.watch_account(user)?;
         account.mark_unchanged();
-        let mut notifying = Box::new(Notifying {
-            wanted,
-            account,
-            mailboxes: BTreeMap::new(),
-            changes: SelectAll::new(),
-            changed: BTreeSet::new(),
-            followed: BTreeSet::new(),
-            annotations: BTreeMap::new(),
-        });
-        let now = self.readable(user)?;
-        if self.follow_mailboxes(&mut notifying, now)?.is_err() {
+        let mut notifying = Box::new(Notifying::new(wanted, account));
+        let present = self.present(user, &notifying.wanted).await?;
+        if self.take_over(user, &mut notifying, present)?.is_err() {
             return Ok(Outcome::no("NOTIFICATIONOVERFLOW", "these are too many mailboxes"));
         }
-        notifying.annotations = self.annotations_of(user, &notifying)?;
         if status {
-            self.tell_all_status(&notifying)?;
+            self.tell_all_status(&notifying).await?;
         }
         if let Some(selected) = &mut self.selected {
             selected.take_unfetched();
@@ -122,7 +185,7 @@ impl<S: MailStore> Session<S> {
         Ok(Outcome::ok("NOTIFY completed"))
     }
 
-    fn tell_all_status(&mut self, notifying: &Notifying) -> Result<(), Failure> {
+    async fn tell_all_status(&mut self, notifying: &Notifying) -> Result<(), Failure> {
         let selected = self.selected.as_ref().map(|selected| selected.view.mailbox);
         for known in notifying.mailboxes.values().filter(|known| known.events.messages) {
             if Some(known.mailbox.id) != selected {
@@ -130,69 +193,108 @@ impl<S: MailStore> Session<S> {
                 items.extend(known.events.flags.then_some(StatusItem::Unseen));
                 items.extend(self.style().modseq.then_some(StatusItem::HighestModSeq));
                 self.tell_status(&known.mailbox, &items)?;
+                self.wire.relieve().await?;
             }
         }
         Ok(())
     }
 
-    /// The mailboxes that the user may see and read, under the names that the user sees.
-    fn readable(&self, user: AccountId) -> Result<BTreeMap<MailboxId, Mailbox>, Failure> {
-        let subscriptions = self.shared.store.subscriptions(user)?;
-        let mut readable = BTreeMap::new();
-        let own = self.shared.store.mailboxes(user)?;
-        for mut mailbox in own.into_iter().chain(self.shared_mailboxes(user)?) {
-            if self.rights_to(user, mailbox.account, mailbox.id)?.has(Right::Read) {
-                mailbox.subscribed = subscriptions.contains(&mailbox.name);
-                readable.insert(mailbox.id, mailbox);
-            }
+    /// The mailboxes that the user may see and read, under the names that the user sees. There may be very many: they
+    /// are read, and what is wanted of each is found, on a thread that may block.
+    async fn present(&self, user: AccountId, wanted: &Arc<Wanted>) -> Result<Present, Failure> {
+        if !wanted.is_of_others() {
+            return Ok(Present::new());
         }
-        Ok(readable)
+        let (wanted, shares) = (Arc::clone(wanted), self.offers("ACL"));
+        let read = move |store: &S| {
+            let mut mailboxes = store.mailboxes(user)?;
+            if shares {
+                let shared = shared_mailboxes(store, user)?.into_iter();
+                mailboxes
+                    .extend(shared.filter(|(_, rights)| rights.has(Right::Read)).map(|(mailbox, _)| mailbox));
+            }
+            let with_events = mailboxes.into_iter().map(|mailbox| {
+                let events = wanted.events(&mailbox, user);
+                (mailbox.id, (mailbox, events))
+            });
+            Ok(with_events.collect())
+        };
+        aside(&self.shared.store, read).await
     }
 
-    /// Takes over which mailboxes there are now.
-    fn follow_mailboxes(
-        &self,
-        notifying: &mut Notifying,
-        now: BTreeMap<MailboxId, Mailbox>,
-    ) -> Result<Result<(), Overflow>, Failure> {
-        let mut before = std::mem::take(&mut notifying.mailboxes);
-        let user = self.account.unwrap_or(AccountId(0));
-        for (id, mailbox) in now {
-            let events = notifying.wanted.events(&mailbox, user);
-            if events.messages && notifying.followed.insert(id) {
-                if notifying.followed.len() > MAILBOXES {
-                    return Ok(Err(Overflow));
-                }
-                let news = WatchStream::from_changes(self.shared.store.watch(id)?);
-                notifying.changes.push(Box::pin(news.map(move |_| id)));
-            }
-            let status = match before.remove(&id) {
-                Some(known) => known.status,
-                None => self.shared.store.status(id)?,
-            };
-            notifying.mailboxes.insert(id, Known { mailbox, events, status });
-        }
-        for gone in before.into_keys() {
-            notifying.followed.remove(&gone);
-        }
-        Ok(Ok(()))
-    }
-
-    fn annotations_of(
+    /// Takes over which mailboxes there are now, whole or not at all; gives those that there were.
+    fn take_over(
         &self,
         user: AccountId,
-        notifying: &Notifying,
-    ) -> Result<BTreeMap<Annotated, BTreeMap<String, u32>>, Failure> {
-        let mailboxes = notifying.mailboxes.values().filter(|known| known.events.metadata);
-        let places = mailboxes.map(|known| Some(known.mailbox.id));
-        let mut found = BTreeMap::new();
-        for place in places.chain(notifying.wanted.server_metadata.then_some(None)) {
-            let annotations = self.shared.store.annotations(user, place)?.into_iter();
-            let checked = annotations
-                .map(|annotation| (annotation.entry, crc32c::crc32c(&annotation.value.unwrap_or_default())));
-            found.insert(place, checked.collect());
+        notifying: &mut Notifying,
+        present: Present,
+    ) -> Result<Result<BTreeMap<MailboxId, Known>, Overflow>, Failure> {
+        if present.values().filter(|(_, events)| events.are_of_contents()).count() > MAILBOXES {
+            return Ok(Err(Overflow));
         }
-        Ok(found)
+        let mut mailboxes = BTreeMap::new();
+        for (id, (mailbox, events)) in present {
+            let status = match self.follow_contents(user, notifying, id, events) {
+                Ok(status) => status,
+                // Deleted since it was listed; the tick that tells it is to come.
+                Err(Failure::Store(StoreError::NoSuchMailbox)) => continue,
+                Err(failure) => return Err(failure),
+            };
+            mailboxes.insert(id, Known { mailbox, events, status });
+        }
+        if notifying.wanted.server_metadata {
+            self.follow_annotations(user, notifying, None)?;
+        }
+        let before = std::mem::replace(&mut notifying.mailboxes, mailboxes);
+        for gone in
+            before.keys().filter(|id| !notifying.mailboxes.contains_key(id)).copied().collect::<Vec<_>>()
+        {
+            notifying.forget(gone);
+        }
+        Ok(Ok(before))
+    }
+
+    /// Hears of what happens in a mailbox from now on, as far as that is wanted.
+    fn follow_contents(
+        &self,
+        user: AccountId,
+        notifying: &mut Notifying,
+        id: MailboxId,
+        events: Events,
+    ) -> Result<Option<MailboxStatus>, Failure> {
+        if events.metadata {
+            self.follow_annotations(user, notifying, Some(id))?;
+        }
+        if !events.messages {
+            notifying.leave(Place::Messages(id));
+            return Ok(None);
+        }
+        let place = Place::Messages(id);
+        if !notifying.followed.contains_key(&place) {
+            let news = WatchStream::from_changes(self.shared.store.watch(id)?);
+            notifying.follow(place, news.map(move |_| place));
+        }
+        match notifying.mailboxes.get(&id).and_then(|known| known.status) {
+            Some(told) => Ok(Some(told)),
+            None => Ok(Some(self.shared.store.status(id)?)),
+        }
+    }
+
+    fn follow_annotations(
+        &self,
+        user: AccountId,
+        notifying: &mut Notifying,
+        annotated: Annotated,
+    ) -> Result<(), Failure> {
+        let place = Place::Annotations(annotated);
+        if notifying.followed.contains_key(&place) {
+            return Ok(());
+        }
+        let mut news = self.shared.store.watch_annotations(user, annotated)?;
+        let told = Arc::clone(&news.borrow_and_update());
+        notifying.follow(place, WatchStream::from_changes(news.clone()).map(move |_| place));
+        notifying.annotations.insert(annotated, Annotations { news, told });
+        Ok(())
     }
 
     /// The next thing from the client. A client that asked to be notified hears of what happens meanwhile.
@@ -211,7 +313,7 @@ impl<S: MailStore> Session<S> {
 
     /// Waits for octets from the client, or for something to tell it.
     pub(super) async fn wait_for_news(&mut self) -> Result<(), Ended> {
-        let of_selected = self.notify.as_ref().is_none_or(|notify| notify.wanted.selected.is_some());
+        let of_selected = self.notify.as_ref().is_none_or(|notify| notify.is_of_selected());
         let selected = async {
             match &mut self.selected {
                 // Waiting marks it as seen, which it is not. An error is a mailbox that was deleted, as `tell_news`
@@ -246,15 +348,14 @@ impl<S: MailStore> Session<S> {
             Ok(Ok(())) => {}
             Ok(Err(Overflow)) => {
                 if let Some(notifying) = &mut self.notify {
-                    notifying.wanted = Wanted::default();
-                    notifying.mailboxes.values_mut().for_each(|known| known.events = Events::default());
+                    notifying.end();
                 }
                 let overflow = Outcome::ok("these are too many mailboxes").with_code("NOTIFICATIONOVERFLOW");
                 self.wire.responses.untagged(&overflow);
             }
             Err(Failure::Ended(ended)) => return Err(ended),
-            // It is told the next time.
-            Err(_) => tracing::debug!(peer = %self.peer, "cannot see what changed for a client"),
+            // What was not told stays to be told, at the client's next command or with the next change.
+            Err(failure) => self.note_untold(&failure),
         }
         match of_selected {
             Some(selected) => self.tell_of_selected(tidings, &selected.items).await,
@@ -281,47 +382,70 @@ impl<S: MailStore> Session<S> {
         Ok(())
     }
 
+    fn note_untold(&self, failure: &Failure) {
+        match failure {
+            Failure::Store(error) => drop(self.store_refused(error)),
+            _ => tracing::debug!(peer = %self.peer, "cannot see what changed for a client"),
+        }
+    }
+
     async fn tell_others(&mut self, notifying: &mut Notifying) -> Result<Result<(), Overflow>, Failure> {
         let user = self.account.ok_or_else(|| bad("log in first"))?;
-        if notifying.account.has_changed().unwrap_or(false) {
-            notifying.account.mark_unchanged();
-            let now = self.readable(user)?;
-            self.tell_names(notifying, &now).await?;
-            if self.follow_mailboxes(notifying, now)?.is_err() {
-                return Ok(Err(Overflow));
-            }
-            self.tell_annotations(user, notifying)?;
+        if notifying.list_has_changed() {
+            let present = self.present(user, &notifying.wanted).await?;
+            let Ok(before) = self.take_over(user, notifying, present)? else { return Ok(Err(Overflow)) };
+            notifying.list_changed = false;
+            self.tell_names(&before, &notifying.mailboxes).await?;
         }
-        for id in std::mem::take(&mut notifying.changed) {
-            let Some(known) = notifying.mailboxes.get_mut(&id) else { continue };
+        let mut failed = Ok(());
+        for place in std::mem::take(&mut notifying.changed) {
+            match self.tell_change(user, notifying, place) {
+                Ok(()) => self.wire.relieve().await?,
+                Err(failure) => {
+                    notifying.changed.insert(place);
+                    failed = Err(failure);
+                }
+            }
+        }
+        failed.map(Ok)
+    }
+
+    fn tell_change(
+        &mut self,
+        user: AccountId,
+        notifying: &mut Notifying,
+        place: Place,
+    ) -> Result<(), Failure> {
+        if let Place::Messages(id) | Place::Annotations(Some(id)) = place {
+            let Some(known) = notifying.mailboxes.get_mut(&id) else { return Ok(()) };
             let rights = self.rights_to(user, known.mailbox.account, id)?;
             // What was shared may be so no more, and the tick that tells it still to come.
-            if rights.has(Right::Lookup) && rights.has(Right::Read) {
-                self.tell_other(known)?;
-                self.wire.relieve().await?;
+            if !(rights.has(Right::Lookup) && rights.has(Right::Read)) {
+                return Ok(());
+            }
+            if place == Place::Messages(id) {
+                return self.tell_other(known);
             }
         }
-        Ok(Ok(()))
+        self.tell_annotations(user, notifying, place);
+        Ok(())
     }
 
     /// LIST responses for mailboxes that came, went, got another name or another subscription (RFC 5465 §5.4, §5.5).
     async fn tell_names(
         &mut self,
-        notifying: &Notifying,
-        now: &BTreeMap<MailboxId, Mailbox>,
+        before: &BTreeMap<MailboxId, Known>,
+        now: &BTreeMap<MailboxId, Known>,
     ) -> Result<(), Failure> {
-        let user = self.account.unwrap_or(AccountId(0));
-        for known in notifying.mailboxes.values() {
-            if known.events.names && !now.contains_key(&known.mailbox.id) {
+        for (id, known) in before {
+            if known.events.names && !now.contains_key(id) {
                 self.tell_name(&known.mailbox, "\\NonExistent", None);
                 self.wire.relieve().await?;
             }
         }
-        for mailbox in now.values() {
-            let events = notifying.wanted.events(mailbox, user);
-            let before = notifying.mailboxes.get(&mailbox.id).map(|known| &known.mailbox);
+        for (id, Known { mailbox, events, .. }) in now {
             let attributes = if mailbox.subscribed { "\\Subscribed" } else { "" };
-            match before {
+            match before.get(id).map(|known| &known.mailbox) {
                 None if events.names => self.tell_name(mailbox, attributes, None),
                 Some(before) if before.name != mailbox.name && events.names => {
                     self.tell_name(mailbox, attributes, Some(before));
@@ -348,8 +472,12 @@ impl<S: MailStore> Session<S> {
 
     /// A STATUS response for a mailbox that is not selected (RFC 5465 §5.1 to §5.3).
     fn tell_other(&mut self, known: &mut Known) -> Result<(), Failure> {
-        let Ok(now) = self.shared.store.status(known.mailbox.id) else { return Ok(()) };
-        let before = std::mem::replace(&mut known.status, now);
+        let now = match self.shared.store.status(known.mailbox.id) {
+            Ok(now) => now,
+            Err(StoreError::NoSuchMailbox) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let before = known.status.replace(now).unwrap_or(now);
         if self.selected.as_ref().is_some_and(|selected| selected.view.mailbox == known.mailbox.id) {
             return Ok(());
         }
@@ -367,26 +495,21 @@ impl<S: MailStore> Session<S> {
     }
 
     /// The entries that changed, by name (RFC 5464 §4.4.2).
-    fn tell_annotations(&mut self, user: AccountId, notifying: &mut Notifying) -> Result<(), Failure> {
-        let now = self.annotations_of(user, notifying)?;
-        let before = std::mem::take(&mut notifying.annotations);
-        for (place, entries) in &now {
-            let Some(old) = before.get(place) else { continue };
-            let name = match place {
-                None => "",
-                Some(mailbox) => {
-                    notifying.mailboxes.get(mailbox).map_or("", |known| known.mailbox.name.as_str())
-                }
-            };
-            let both: BTreeSet<&String> = old.keys().chain(entries.keys()).collect();
-            let changed = both.into_iter().filter(|entry| old.get(*entry) != entries.get(*entry));
-            let changed: Vec<&String> = changed.collect();
-            if !changed.is_empty() {
-                self.tell_entries(name, &changed);
-            }
+    fn tell_annotations(&mut self, user: AccountId, notifying: &mut Notifying, place: Place) {
+        let Place::Annotations(annotated) = place else { return };
+        let Some(annotations) = notifying.annotations.get_mut(&annotated) else { return };
+        let now = Arc::clone(&annotations.news.borrow_and_update());
+        let before = std::mem::replace(&mut annotations.told, Arc::clone(&now));
+        let is_seen = |account: AccountId| account == user || account == AccountId(0);
+        let changed = now.iter().filter(|((account, entry), number)| {
+            is_seen(*account) && before.get(&(*account, entry.clone())) != Some(number)
+        });
+        let changed: Vec<&String> = changed.map(|((_, entry), _)| entry).collect();
+        let known = annotated.map(|id| notifying.mailboxes.get(&id));
+        let name = known.map_or(Some(""), |known| Some(known?.mailbox.name.as_str()));
+        if let (false, Some(name)) = (changed.is_empty(), name) {
+            self.tell_entries(name, &changed);
         }
-        notifying.annotations = now;
-        Ok(())
     }
 
     fn tell_entries(&mut self, name: &str, entries: &[&String]) {

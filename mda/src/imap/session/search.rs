@@ -20,6 +20,8 @@ use test::{Candidate, Test};
 
 /// Messages whose outlines are read at once.
 pub(super) const OUTLINES: usize = 256;
+/// What may be asked of messages before others get their turn, by [`Test::weight`].
+const AT_ONCE: usize = 64 * 1024;
 /// Messages up to this size are read one behind the other; larger ones wait for memory.
 const SMALL: u64 = 128 * 1024;
 
@@ -60,20 +62,25 @@ impl<S: MailStore> Session<S> {
             return Err(Failure::Refused(outcome));
         }
         let resolve =
-            |set: &MessageSet, uid| self.view()?.resolve(set, uid).map_err(|error| bad(error.to_string()));
+            |set: &MessageSet, uid| self.view()?.within(set, uid).map_err(|error| bad(error.to_string()));
         let test = Test::new(search.key, &resolve)?;
         let index = Arc::clone(self.view()?.index());
         let sought = self.sought(test).await?;
         let (mut found, mut read) = (Vec::new(), Vec::new());
         let mut entries = index.iter().filter(|entry| sought.test.may_match(entry.uid()));
+        let at_once = (AT_ONCE / sought.test.weight()).clamp(1, OUTLINES);
         loop {
-            let rows: Vec<Row> = entries.by_ref().take(OUTLINES).map(|entry| index.row(entry)).collect();
+            let rows: Vec<Row> = entries.by_ref().take(at_once).map(|entry| index.row(entry)).collect();
             if rows.is_empty() {
                 self.shared.options.full_text.read_in_vain(sought.account, read);
                 return Ok(found);
             }
             // Others get their turn in between.
-            tokio::task::consume_budget().await;
+            if at_once < OUTLINES {
+                tokio::task::yield_now().await;
+            } else {
+                tokio::task::consume_budget().await;
+            }
             found.extend(self.matching(&sought, &rows, &mut read).await?);
         }
     }

@@ -45,6 +45,7 @@ impl<S: MailStore> Session<S> {
         self.tell_keywords();
         let Some(Selected { view, .. }) = &self.selected else { return };
         let (rev2, encoding, style) = (self.rev2(), self.encoding(), self.style());
+        let (modseqs, ids) = (self.offers("CONDSTORE"), self.offers("OBJECTID"));
         let responses = &mut self.wire.responses;
         let permanent = if view.read_only { String::new() } else { permanent_flags(view, rights).join(" ") };
         responses
@@ -62,9 +63,13 @@ impl<S: MailStore> Session<S> {
             &Outcome::ok("UIDs are valid").with_code(format!("UIDVALIDITY {}", status.uid_validity)),
         );
         responses.untagged(&Outcome::ok("the next UID").with_code(format!("UIDNEXT {}", status.uid_next)));
-        let code = format!("HIGHESTMODSEQ {}", view.highest_modseq());
-        responses.untagged(&Outcome::ok("the last change").with_code(code));
-        responses.untagged(&Outcome::ok("its id").with_code(format!("MAILBOXID ({})", mailbox.id)));
+        if modseqs {
+            let code = format!("HIGHESTMODSEQ {}", view.highest_modseq());
+            responses.untagged(&Outcome::ok("the last change").with_code(code));
+        }
+        if ids {
+            responses.untagged(&Outcome::ok("its id").with_code(format!("MAILBOXID ({})", mailbox.id)));
+        }
         if rev2 {
             let attributes = mailbox.special_use.map_or("", |special_use| special_use.as_str());
             responses.raw("* LIST (").raw(attributes).raw(") \"/\" ").mailbox(&mailbox.name, encoding).crlf();

@@ -63,3 +63,46 @@ async fn some_is_hidden_from_an_account_or_a_network() {
     let has = |name: &str| after.contains(&name.to_owned());
     assert!(!has("MOVE") && !has("ESEARCH") && has("UIDPLUS"), "{after:?}");
 }
+
+#[tokio::test]
+async fn what_is_hidden_is_not_there_in_any_part() {
+    let hidden =
+        ["OBJECTID", "CONDSTORE", "PARTIAL", "WITHIN", "PREVIEW", "SAVEDATE", "SEARCHRES", "UIDPLUS"];
+    let more = ["BINARY", "SORT=DISPLAY", "STATUS=SIZE", "CREATE-SPECIAL-USE", "LIST-STATUS", "QRESYNC"];
+    let server = Server::with(|options| options.hide = vec![hide(&hidden), hide(&more)]).await;
+    let mut client = server.login().await;
+    let selected = client.ok("SELECT INBOX").await.join("");
+    assert!(!selected.contains("MODSEQ") && !selected.contains("MAILBOXID"), "{selected}");
+    assert!(!client.command("CREATE new").await.1.contains("MAILBOXID"));
+    assert!(!client.command("APPEND INBOX {3+}\r\nabc").await.1.contains("APPENDUID"));
+    assert!(!client.command("COPY 1 INBOX").await.1.contains("COPYUID"));
+    for command in [
+        "FETCH 1 EMAILID",
+        "FETCH 1 MODSEQ",
+        "UID FETCH 1 FLAGS (CHANGEDSINCE 1)",
+        "UID FETCH 1 FLAGS (PARTIAL 1:5)",
+        "FETCH 1 (UID PREVIEW)",
+        "FETCH 1 SAVEDATE",
+        "FETCH 1 BINARY.SIZE[1]",
+        "FETCH $ UID",
+        "STORE 1 (UNCHANGEDSINCE 1) +FLAGS (a)",
+        "SEARCH NOT OR ALL (MODSEQ 1)",
+        "SEARCH EMAILID M1",
+        "SEARCH OLDER 1",
+        "SEARCH SAVEDSINCE 1-Jan-2020",
+        "SEARCH RETURN (SAVE) ALL",
+        "SEARCH RETURN (PARTIAL 1:5) ALL",
+        "SORT (DISPLAYFROM) UTF-8 ALL",
+        "STATUS INBOX (SIZE)",
+        "STATUS INBOX (MESSAGES HIGHESTMODSEQ)",
+        "LIST (SPECIAL-USE) \"\" * RETURN (STATUS (MESSAGES))",
+        "CREATE sent (USE (\\Sent))",
+        "UID EXPUNGE 1",
+    ] {
+        let refused = client.fails(command).await;
+        assert!(refused.starts_with("BAD unknown"), "{command}: {refused}");
+        // Errors in a row end a session.
+        client.ok("NOOP").await;
+    }
+    client.ok("UID FETCH 1 (FLAGS BODY.PEEK[HEADER])").await;
+}

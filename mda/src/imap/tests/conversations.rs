@@ -236,6 +236,22 @@ mod mailboxes {
             client.ok("LIST (SUBSCRIBED RECURSIVEMATCH) \"\" a").await,
             ["* LIST (\\HasChildren) \"/\" \"a\" (\"CHILDINFO\" (\"SUBSCRIBED\"))"]
         );
+        client.ok("CREATE x/y/Old (USE (\\Archive))").await;
+        assert_eq!(
+            client.ok("LIST (SPECIAL-USE RECURSIVEMATCH) \"\" x*").await,
+            [
+                "* LIST (\\HasChildren) \"/\" \"x\" (\"CHILDINFO\" (\"SPECIAL-USE\"))",
+                "* LIST (\\HasChildren) \"/\" \"x/y\" (\"CHILDINFO\" (\"SPECIAL-USE\"))",
+                "* LIST (\\HasNoChildren \\Archive) \"/\" \"x/y/Old\""
+            ]
+        );
+        let both = "LIST (SPECIAL-USE SUBSCRIBED RECURSIVEMATCH) \"\" x";
+        assert_eq!(client.ok(both).await, Vec::<String>::new(), "it is not subscribed");
+        client.ok("SUBSCRIBE x/y/Old").await;
+        assert_eq!(
+            client.ok(both).await,
+            ["* LIST (\\HasChildren) \"/\" \"x\" (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\"))"]
+        );
         let lsub = client.ok("LSUB \"\" %").await;
         assert!(lsub.contains(&"* LSUB (\\Noselect) \"/\" \"a\"".into()), "{lsub:?}");
         client.ok("UNSUBSCRIBE gone").await;

@@ -405,3 +405,24 @@ async fn the_last_message_is_told_as_vanished_too() {
     let told = client.ok("UID FETCH 1:* (FLAGS) (CHANGEDSINCE 2 VANISHED)").await;
     assert!(told.contains(&"* VANISHED (EARLIER) 2".to_owned()), "{told:?}");
 }
+
+#[tokio::test]
+async fn flags_are_told_of_messages_that_cannot_be_read_too() {
+    let server = Server::start().await;
+    let mut client = server.inbox().await;
+    // Longer than what is kept beside the body.
+    client
+        .append("INBOX", &format!("Subject: one\r\n\r\n{}the end of it\r\n", "and on\r\n".repeat(500)))
+        .await;
+    client.ok("ENABLE CONDSTORE").await;
+    server.store.damage_body("the end of it");
+    let (told, tagged) = client.command("FETCH 1 BODY[]").await;
+    assert!(tagged.starts_with("NO [CORRUPTION]"), "{tagged}");
+    assert!(told.iter().any(|line| line.contains("MODSEQ (") && line.contains("FLAGS (\\Seen)")), "{told:?}");
+    let mut other = server.inbox().await;
+    other.ok("STORE 1 +FLAGS (\\Flagged)").await;
+    let (told, _) = client.command("FETCH 1 (UID FLAGS MODSEQ BODY.PEEK[])").await;
+    assert!(told.iter().any(|line| line.contains("\\Flagged")), "{told:?}");
+    // The same once more makes it good.
+    server.store.damage_body("uhe end of it");
+}

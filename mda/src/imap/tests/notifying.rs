@@ -1,7 +1,7 @@
 //! NOTIFY: what is told, and when.
 
 use super::client::{Server, USER};
-use crate::store::{MailStore as _, MailboxName};
+use crate::store::{Annotation, MailStore as _, MailboxName};
 
 #[tokio::test]
 async fn other_mailboxes_are_told_of_without_a_command() {
@@ -187,4 +187,86 @@ async fn new_messages_that_a_command_finds_are_fetched_too() {
     client.ok("NOTIFY SET (selected (MessageNew (UID BODY.PEEK[]) MessageExpunge))").await;
     let told = client.ok("REPLACE 1 INBOX {3+}\r\nnew").await.join("\n");
     assert!(told.contains("* 1 FETCH (UID 2 BODY[] {3}"), "{told}");
+}
+
+#[tokio::test]
+async fn what_is_withheld_from_who_wants_no_news_is_told_later() {
+    let server = Server::start().await;
+    let mut client = server.inbox().await;
+    let mut other = server.inbox().await;
+    client.append("INBOX", "one").await;
+    client.append("INBOX", "two").await;
+    client.ok("NOTIFY NONE").await;
+    other.ok("NOOP").await;
+    other.ok("STORE 1:2 +FLAGS (\\Flagged urgent)").await;
+    assert_eq!(client.ok("FETCH 2 UID").await, ["* 2 FETCH (UID 2)"]);
+    let stored = client.ok("STORE 2 +FLAGS (\\Answered)").await;
+    assert!(stored.len() == 1 && stored[0].starts_with("* 2 FETCH (FLAGS ("), "{stored:?}");
+    let told = client.ok("NOTIFY SET (selected (MessageNew MessageExpunge FlagChange))").await;
+    assert!(told.len() == 2 && told[0].starts_with("* FLAGS (") && told[0].contains("urgent"), "{told:?}");
+    assert!(told[1].starts_with("* 1 FETCH ") && told[1].contains("\\Flagged"), "{told:?}");
+}
+
+#[tokio::test]
+async fn annotations_are_told_without_being_read() {
+    let server = Server::start().await;
+    let store = &server.store.store;
+    let account = store.account_by_address(USER).unwrap().unwrap().id;
+    let annotation = |entry: &str| Annotation { entry: entry.into(), value: Some("value".into()) };
+    let mut last = None;
+    for n in 0..200 {
+        let name = MailboxName::parse(&format!("box{n}")).unwrap();
+        let mailbox = store.create_mailbox(account, name, None).await.unwrap().id;
+        store.annotate(account, Some(mailbox), vec![annotation("/shared/comment")]).await.unwrap();
+        last = Some(mailbox);
+    }
+    let mut client = server.login().await;
+    client.ok("NOTIFY SET (personal (MailboxMetadataChange))").await;
+    let before = store.rows_read();
+    store.annotate(account, last, vec![annotation("/private/comment")]).await.unwrap();
+    assert_eq!(client.line().await, "* METADATA \"box199\" /private/comment");
+    assert!(store.rows_read() - before < 20, "{}", store.rows_read() - before);
+}
+
+#[tokio::test]
+async fn groups_add_up_for_a_mailbox_that_several_name() {
+    let server = Server::start().await;
+    let mut client = server.login().await;
+    let mut other = server.login().await;
+    for name in ["a/b", "c"] {
+        client.ok(&format!("CREATE {name}")).await;
+    }
+    client.ok("NOTIFY SET (subtree (a c) (SubscriptionChange)) (subtree a/b (MailboxName)) (mailboxes (a/b) (MessageNew MessageExpunge))").await;
+    other.append("c", "one").await;
+    other.append("a/b", "two").await;
+    assert_eq!(client.line().await, "* STATUS \"a/b\" (MESSAGES 1 UIDNEXT 2)");
+    other.ok("SUBSCRIBE a/b").await;
+    assert_eq!(client.line().await, "* LIST (\\Subscribed) \"/\" \"a/b\"");
+    other.ok("RENAME c d").await;
+    other.ok("DELETE a/b").await;
+    // Its messages may be seen to go first.
+    let told = [client.line().await, client.line().await];
+    assert!(told.contains(&"* LIST (\\NonExistent) \"/\" \"a/b\"".to_owned()), "{told:?}");
+}
+
+/// What was shared, and is again, is followed once, whatever happened in between.
+#[tokio::test]
+async fn what_is_shared_again_is_told_of_again() {
+    let server = Server::start().await;
+    server.add_account("bob@example.test").await;
+    let (mut alice, mut bob) = (server.login().await, server.login_as("bob@example.test").await);
+    alice.ok("CREATE Team").await;
+    bob.ok("NOTIFY SET (subtree \"Other Users\" (MessageNew MessageExpunge MailboxName))").await;
+    let shared = "\"Other Users/alice@example.test/Team\"";
+    for messages in 1..4 {
+        alice.ok("SETACL Team anyone lr").await;
+        assert_eq!(bob.line().await, format!("* LIST () \"/\" {shared}"));
+        alice.append("Team", "one").await;
+        assert_eq!(
+            bob.line().await,
+            format!("* STATUS {shared} (MESSAGES {messages} UIDNEXT {})", messages + 1)
+        );
+        alice.ok("DELETEACL Team anyone").await;
+        assert_eq!(bob.line().await, format!("* LIST (\\NonExistent) \"/\" {shared}"));
+    }
 }

@@ -237,3 +237,23 @@ async fn any_right_tells_ones_rights_and_annotations_need_two() {
     alice.ok(&format!("SETACL Team {BOB} ls")).await;
     assert!(bob.ok(&get).await.join("").contains("/shared/comment"));
 }
+
+#[tokio::test]
+async fn clients_of_old_are_told_what_they_cannot_select_in_words_they_know() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lr")).await;
+    let listed = bob.ok("LIST \"\" \"Other Users\"").await;
+    assert_eq!(listed, ["* LIST (\\NonExistent \\HasChildren \\Noselect) \"/\" \"Other Users\""]);
+}
+
+#[tokio::test]
+async fn a_mailbox_of_which_nobody_can_tell_who_may_read_it_is_read_no_more() {
+    let (server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lr")).await;
+    bob.ok(&format!("SELECT {SHARED}")).await;
+    server.store.store.spoil_rights();
+    bob.send("a FETCH 1 BODY[TEXT]\r\n").await;
+    assert!(bob.line().await.starts_with("* BYE"));
+    // The same once more makes it good.
+    server.store.store.spoil_rights();
+}

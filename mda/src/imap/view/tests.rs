@@ -12,15 +12,19 @@ fn view(uids: &[Uid]) -> (MadeIndex, View) {
     (made, view)
 }
 
+fn hearing(expunges: bool, modseqs: bool) -> Hearing {
+    Hearing { expunges, flags: true, modseqs }
+}
+
 fn follow(made: &MadeIndex, view: &mut View, may_expunge: bool) -> Vec<Update> {
-    let updates = view.follow(made.index(), may_expunge, &UidSet::none(), false);
+    let updates = view.follow(made.index(), hearing(may_expunge, false), &UidSet::none());
     assert_eq!(updates.gone, []);
     updates.others
 }
 
 /// The numbers of the messages that are told to be gone, and nothing else.
 fn gone(made: &MadeIndex, view: &mut View) -> Vec<u32> {
-    let updates = view.follow(made.index(), true, &UidSet::none(), false);
+    let updates = view.follow(made.index(), hearing(true, false), &UidSet::none());
     assert_eq!(updates.others, []);
     updates.gone.into_iter().map(|(number, _)| number).collect()
 }
@@ -34,6 +38,16 @@ fn set(text: &str) -> MessageSet {
 
 fn seen() -> Flags {
     Flags::none().with(SystemFlag::Seen)
+}
+
+#[test]
+fn sets_to_hold_messages_against_are_no_longer_than_they_were_given() {
+    let (_, view) = view(&[3, 5, 9]);
+    let within = |text: &str, uid| view.within(&set(text), uid).unwrap().ranges().to_vec();
+    assert_eq!(within("1:*", false), [3..=9]);
+    assert_eq!(within("2", false), [5..=5]);
+    assert_eq!(within("1:*", true), [1..=9]);
+    assert_eq!(view.within(&set("4"), false), Err(NoSuchNumber));
 }
 
 #[test]
@@ -86,7 +100,7 @@ fn what_a_command_tells_is_no_news() {
     made.commit(&[(1, Some(seen())), (2, Some(seen()))]);
     let told = [1].into_iter().collect();
     assert_eq!(
-        view.follow(made.index(), false, &told, false).others,
+        view.follow(made.index(), hearing(false, false), &told).others,
         [Update::Message { number: 2, uid: 2 }]
     );
     assert_eq!(follow(&made, &mut view, true), []);
@@ -99,8 +113,8 @@ fn flags_that_came_and_went_are_news_to_those_who_know_of_modseqs() {
         made.commit(&[(1, Some(seen()))]);
         made.commit(&[(1, Some(Flags::none()))])
     };
-    assert_eq!(view.follow(change(), true, &UidSet::none(), false).others, []);
-    let told = view.follow(change(), true, &UidSet::none(), true).others;
+    assert_eq!(view.follow(change(), hearing(true, false), &UidSet::none()).others, []);
+    let told = view.follow(change(), hearing(true, true), &UidSet::none()).others;
     assert_eq!(told, [Update::Message { number: 1, uid: 1 }]);
 }
 
@@ -165,7 +179,7 @@ proptest! {
             let next = made.index().status().uid_next;
             store.extend(next..next + new);
             made.append(new);
-            let updates = view.follow(made.index(), may_expunge, &UidSet::none(), false);
+            let updates = view.follow(made.index(), hearing(may_expunge, false), &UidSet::none());
             prop_assert!(may_expunge || updates.gone.is_empty());
             for (number, uid) in updates.gone {
                 prop_assert_eq!(client.remove(number as usize - 1), uid);
@@ -188,7 +202,7 @@ proptest! {
             prop_assert_eq!(view.uid(0), None);
             prop_assert_eq!(view.uid(view.exists() + 1), None);
         }
-        view.follow(made.index(), true, &UidSet::none(), false);
+        view.follow(made.index(), hearing(true, false), &UidSet::none());
         let known = view.known_within(std::iter::once(1..=Uid::MAX));
         prop_assert_eq!(known.iter().collect::<Vec<_>>(), store);
     }

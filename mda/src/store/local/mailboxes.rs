@@ -116,13 +116,20 @@ impl LocalStore {
     ) -> Result<()> {
         let gate = self.inner.gates.of(account.0);
         let _changes = gate.changes.lock().await;
-        let existing = self.read_subscriptions(account)?;
+        let existing = self.subscription_states(account)?;
         let key = keys::subscription(account.0, name.as_str());
         let old = self.inner.table.get::<SubscriptionState>(&key)?.map(|stored| stored.value);
         if old.as_ref().is_some_and(|old| old.subscribed) == subscribed {
             return Ok(());
         }
-        self.check_number(existing.len() + usize::from(subscribed))?;
+        self.check_number(
+            existing.iter().filter(|state| state.subscribed).count() + usize::from(subscribed),
+        )?;
+        // Those that were ended stay, so that no older record can bring them back: there may be as many again.
+        if old.is_none() && existing.len() >= self.inner.config.max_mailboxes.saturating_mul(2) {
+            let limit = self.inner.config.max_mailboxes as u64 * 2;
+            return Err(StoreError::OverLimit { what: "names that were ever subscribed", limit });
+        }
         let subscription = SubscriptionState {
             account: account.0,
             name: name.to_string(),

@@ -115,15 +115,15 @@ impl LocalStore {
     }
 
     pub(super) fn read_subscriptions(&self, account: AccountId) -> Result<Vec<MailboxName>> {
+        let states = self.subscription_states(account)?;
+        states.iter().filter(|state| state.subscribed).map(|state| stored_name(&state.name)).collect()
+    }
+
+    /// Those that were ended included.
+    pub(super) fn subscription_states(&self, account: AccountId) -> Result<Vec<SubscriptionState>> {
         self.read_account(account)?;
-        let mut names = Vec::new();
-        for row in self.inner.table.scan::<SubscriptionState>(keys::within(&keys::subscriptions(account.0))) {
-            let (_, subscription) = row?;
-            if subscription.value.subscribed {
-                names.push(stored_name(&subscription.value.name)?);
-            }
-        }
-        Ok(names)
+        let rows = self.inner.table.scan::<SubscriptionState>(keys::within(&keys::subscriptions(account.0)));
+        rows.map(|row| Ok(row?.1.value)).collect()
     }
 
     pub(super) fn read_status(&self, mailbox: MailboxId) -> Result<MailboxStatus> {

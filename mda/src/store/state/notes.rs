@@ -2,8 +2,8 @@
 
 use journal::Position;
 
-use super::State;
-use crate::store::record::{AnnotationState, Change, MailboxState, Nothing, RightsState};
+use super::{Note, State};
+use crate::store::record::{AnnotationState, Change, Nothing, RightsState};
 use crate::store::table::prefixed;
 use crate::store::{Result, keys};
 
@@ -23,19 +23,14 @@ impl State {
         let old = self.pending.get::<AnnotationState>(&key)?;
         if old.is_none_or(|old| (old.value.revision, old.at) < (annotation.revision, at)) {
             self.pending.put(key, at, annotation);
-            self.tell_of_annotation(annotation)?;
+            self.news.notes.push(Note {
+                mailbox: annotation.mailbox,
+                account: annotation.account,
+                entry: annotation.entry.clone(),
+                revision: annotation.revision,
+            });
         }
         Ok(())
-    }
-
-    /// Those who watch the account whose mailbox, or whose entry of the server, it is.
-    fn tell_of_annotation(&mut self, annotation: &AnnotationState) -> Result<()> {
-        let mailbox = self.pending.get::<MailboxState>(&keys::mailbox(annotation.mailbox))?;
-        let account = mailbox.map_or(annotation.account, |mailbox| mailbox.value.account);
-        if account != 0 {
-            self.news.accounts.insert(account);
-        }
-        self.tell_grantees(annotation.mailbox)
     }
 
     /// Those with whom a mailbox is shared hear of what becomes of it, too.

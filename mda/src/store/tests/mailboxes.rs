@@ -139,3 +139,23 @@ async fn there_are_at_most_so_many_mailboxes() {
     let over = store.create_mailbox(alice, name("c"), None).await;
     assert!(matches!(over, Err(StoreError::OverLimit { limit: 8, .. })));
 }
+
+#[tokio::test]
+async fn subscriptions_that_were_ended_are_bounded_too() {
+    let dir = TempDir::new().unwrap();
+    let store = LocalStore::open(StoreConfig { max_mailboxes: 8, ..config(dir.path()) }).unwrap().0;
+    let alice = create_account(&store, "alice@example.test").await;
+    let mut over = Ok(());
+    let mut taken = 0;
+    for n in 0..20 {
+        over = store.set_subscribed(alice, name(&n.to_string()), true).await;
+        if over.is_err() {
+            break;
+        }
+        taken += 1;
+        store.set_subscribed(alice, name(&n.to_string()), false).await.unwrap();
+    }
+    assert!(matches!(over, Err(StoreError::OverLimit { limit: 16, .. })), "{over:?}");
+    assert_eq!(taken, 10, "six came with the account");
+    store.set_subscribed(alice, name("3"), true).await.unwrap();
+}

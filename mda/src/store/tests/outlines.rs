@@ -5,7 +5,7 @@ use super::*;
 const TEXT: &str = "Subject: one\r\nFrom: bob@example.test\r\n\r\nHello, Alice\r\n";
 
 /// Changes an octet of the journal, in the one place where `marker` stands.
-fn damage(dir: &Path, marker: &str) {
+pub(crate) fn damage(dir: &Path, marker: &str) {
     let mut found = 0;
     for segment in std::fs::read_dir(dir.join("journal")).unwrap() {
         let path = segment.unwrap().path();

@@ -1,5 +1,7 @@
 //! Which events of which mailboxes are wanted (RFC 5465 §6).
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 use crate::imap::parse::{EventGroup, FetchItem, MailboxFilter, NotifyEvent};
@@ -9,7 +11,12 @@ use crate::store::{AccountId, Mailbox, MailboxName};
 /// What a client wants to hear of.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    groups: Vec<Group>,
+    /// Of the user's own mailboxes.
+    personal: Events,
+    subscribed: Events,
+    /// Of a name and all below it. By name, because names and mailboxes may be very many.
+    subtrees: HashMap<MailboxName, Events>,
+    mailboxes: HashMap<MailboxName, Events>,
     /// None: nothing of the selected mailbox.
     pub(super) selected: Option<OfSelected>,
     pub(super) server_metadata: bool,
@@ -22,20 +29,6 @@ pub(super) struct OfSelected {
     pub(super) delayed: bool,
     /// What is fetched of new messages.
     pub(super) items: Vec<FetchItem>,
-}
-
-#[derive(Debug)]
-struct Group {
-    filter: Filter,
-    events: Events,
-}
-
-#[derive(Debug)]
-enum Filter {
-    Personal,
-    Subscribed,
-    Subtree(Vec<MailboxName>),
-    Mailboxes(Vec<MailboxName>),
 }
 
 /// Events of a mailbox that is not selected.
@@ -56,48 +49,52 @@ impl Wanted {
         decode: impl Fn(&[u8]) -> Result<MailboxName, Failure>,
     ) -> Option<Self> {
         let mut wanted = Self::default();
-        let decode_all = |names: Vec<Bytes>| names.iter().filter_map(|name| decode(name).ok()).collect();
         for EventGroup { filter, events } in groups {
             if events.contains(&NotifyEvent::Other) {
                 return None;
             }
             wanted.server_metadata |= events.contains(&NotifyEvent::ServerMetadataChange);
-            let filter = match filter {
-                MailboxFilter::Selected => {
-                    wanted.selected = of_selected(events, false);
-                    continue;
+            let of_each = Events::of(&events);
+            let add = |to: &mut HashMap<MailboxName, Events>, names: Vec<Bytes>| {
+                for name in names.iter().filter_map(|name| decode(name).ok()) {
+                    to.entry(name).or_default().add(of_each);
                 }
-                MailboxFilter::SelectedDelayed => {
-                    wanted.selected = of_selected(events, true);
-                    continue;
-                }
-                MailboxFilter::Personal => Filter::Personal,
-                MailboxFilter::Subscribed => Filter::Subscribed,
-                MailboxFilter::Subtree(names) => Filter::Subtree(decode_all(names)),
-                MailboxFilter::Mailboxes(names) => Filter::Mailboxes(decode_all(names)),
             };
-            wanted.groups.push(Group { filter, events: Events::of(&events) });
+            match filter {
+                MailboxFilter::Selected => wanted.selected = of_selected(events, false),
+                MailboxFilter::SelectedDelayed => wanted.selected = of_selected(events, true),
+                MailboxFilter::Personal => wanted.personal.add(of_each),
+                MailboxFilter::Subscribed => wanted.subscribed.add(of_each),
+                MailboxFilter::Subtree(names) => add(&mut wanted.subtrees, names),
+                MailboxFilter::Mailboxes(names) => add(&mut wanted.mailboxes, names),
+            }
         }
         Some(wanted)
     }
 
+    /// Something of mailboxes that are not selected.
+    pub(super) fn is_of_others(&self) -> bool {
+        let named = !(self.subtrees.is_empty() && self.mailboxes.is_empty());
+        named || self.personal != Events::default() || self.subscribed != Events::default()
+    }
+
     /// What is wanted of a mailbox, by all groups together.
     pub(super) fn events(&self, mailbox: &Mailbox, user: AccountId) -> Events {
-        let fitting = self.groups.iter().filter(|group| group.filter.fits(mailbox, user));
-        fitting.fold(Events::default(), |events, group| events.and(group.events))
-    }
-}
-
-impl Filter {
-    fn fits(&self, mailbox: &Mailbox, user: AccountId) -> bool {
-        match self {
-            Self::Personal => mailbox.account == user,
-            Self::Subscribed => mailbox.subscribed,
-            Self::Subtree(names) => {
-                names.iter().any(|name| *name == mailbox.name || name.is_superior_of(&mailbox.name))
-            }
-            Self::Mailboxes(names) => names.contains(&mailbox.name),
+        let mut events = Events::default();
+        if mailbox.account == user {
+            events.add(self.personal);
         }
+        if mailbox.subscribed {
+            events.add(self.subscribed);
+        }
+        for named in [&self.mailboxes, &self.subtrees] {
+            named.get(&mailbox.name).into_iter().for_each(|wanted| events.add(*wanted));
+        }
+        if !self.subtrees.is_empty() {
+            let above = mailbox.name.superiors().filter_map(|superior| self.subtrees.get(&superior));
+            above.for_each(|wanted| events.add(*wanted));
+        }
+        events
     }
 }
 
@@ -112,14 +109,17 @@ impl Events {
         }
     }
 
-    fn and(self, other: Self) -> Self {
-        Self {
-            messages: self.messages || other.messages,
-            flags: self.flags || other.flags,
-            names: self.names || other.names,
-            subscriptions: self.subscriptions || other.subscriptions,
-            metadata: self.metadata || other.metadata,
-        }
+    fn add(&mut self, more: Self) {
+        self.messages |= more.messages;
+        self.flags |= more.flags;
+        self.names |= more.names;
+        self.subscriptions |= more.subscriptions;
+        self.metadata |= more.metadata;
+    }
+
+    /// Each change in the mailbox has to be looked at.
+    pub(super) fn are_of_contents(self) -> bool {
+        self.messages || self.metadata
     }
 }
 

@@ -1,7 +1,17 @@
 use super::*;
 
-fn matches(pattern: &str, name: &str) -> bool {
-    Pattern::new("", pattern).unwrap().matches(&MailboxName::parse(name).unwrap())
+fn patterns(reference: &str, pattern: &str) -> Patterns {
+    let mut patterns = Patterns::default();
+    patterns.add(reference, pattern).unwrap();
+    patterns
+}
+
+fn name(text: &str) -> MailboxName {
+    MailboxName::parse(text).unwrap()
+}
+
+fn matches(pattern: &str, text: &str) -> bool {
+    patterns("", pattern).matches(&name(text)).contains(&text.len())
 }
 
 #[test]
@@ -39,17 +49,46 @@ fn inbox_has_no_case() {
 
 #[test]
 fn the_reference_stands_before_the_pattern() {
-    let pattern = Pattern::new("a/", "%").unwrap();
-    assert!(pattern.matches(&MailboxName::parse("a/b").unwrap()));
-    assert!(!pattern.matches(&MailboxName::parse("b").unwrap()));
+    assert_eq!(patterns("a/", "%").matches(&name("a/b")), [3]);
+    assert!(patterns("a/", "%").matches(&name("b")).is_empty());
 }
 
 #[test]
+fn superiors_are_matched_with_the_name() {
+    assert_eq!(patterns("", "%").matches(&name("ab/c/d")), [2]);
+    assert_eq!(patterns("", "*").matches(&name("ab/c/d")), [2, 4, 6]);
+    assert_eq!(patterns("", "*d").matches(&name("ab/c/d")), [6]);
+    assert_eq!(patterns("", "inbox").matches(&name("INBOX/a")), [5]);
+    let mut two = patterns("", "%");
+    two.add("", "a*").unwrap();
+    assert_eq!(two.matches(&name("ab/c")), [2, 4]);
+}
+
+#[test]
+fn wildcards_side_by_side_are_one() {
+    for (pattern, text, fits) in [
+        ("%*", "a/b", true),
+        ("*%", "a/b", true),
+        ("%%", "a/b", false),
+        ("a%%", "a", true),
+        ("**%*a", "b/a", true),
+    ] {
+        assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
+    }
+}
+
+/// Names as long as they can be are many: the product of both lengths would be minutes.
+#[test]
 fn many_wildcards_take_no_longer() {
-    let name = MailboxName::parse(&"a".repeat(1_000)).unwrap();
-    let pattern = Pattern::new("", &"%a*".repeat(600)).unwrap();
-    assert!(pattern.matches(&name));
-    let pattern = Pattern::new("", &format!("{}b", "*a".repeat(900))).unwrap();
-    assert!(!pattern.matches(&name));
-    assert!(Pattern::new("", &"%".repeat(2_001)).is_err());
+    let long = name(&"a".repeat(1_000));
+    for _ in 0..100 {
+        assert_eq!(patterns("", &"%a*".repeat(600)).matches(&long), [1_000]);
+        assert!(patterns("", &format!("{}b", "*a".repeat(900))).matches(&long).is_empty());
+    }
+}
+
+#[test]
+fn patterns_have_a_length_together() {
+    let mut patterns = patterns("", &"%".repeat(1_000));
+    assert_eq!(patterns.add("a", &"%".repeat(1_000)), Err(TooLong));
 }

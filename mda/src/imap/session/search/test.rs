@@ -136,6 +136,17 @@ impl Test {
         }
     }
 
+    /// How long it takes to ask a message that is in memory, at least 1: fields must be found and decoded.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::All(tests) => tests.iter().map(Self::weight).sum::<usize>() + 1,
+            Self::Either(tests) => tests.0.weight() + tests.1.weight(),
+            Self::Not(test) => test.weight(),
+            Self::Sent(_) | Self::Header { .. } => 64,
+            _ => 1,
+        }
+    }
+
     /// Adds the words that are sought in the text of messages.
     pub(super) fn add_words(&self, words: &mut Vec<String>) {
         match self {

@@ -125,3 +125,10 @@ fn uids_narrow_the_search() {
     assert_eq!((1..6).filter(|uid| narrow.may_match(*uid)).collect::<Vec<_>>(), [3, 4]);
     assert!(test("NOT UID 3").may_match(3));
 }
+
+#[test]
+fn tests_that_decode_weigh_more() {
+    assert_eq!(test("ALL").weight(), 1);
+    assert_eq!(test("ALL SUBJECT x").weight(), 66);
+    assert_eq!(test("OR SUBJECT x NOT SUBJECT y").weight(), 128);
+}
