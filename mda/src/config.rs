@@ -156,6 +156,7 @@ impl Config {
             index_bytes: *self.store.index_cache_size,
             segment_bytes: *self.store.segment_size,
             min_free_bytes: *self.store.min_free_space,
+            reclaim_rate: *self.store.reclaim_rate,
             quota_grace_bytes: *self.store.quota_grace,
             keep_expunged: *self.store.keep_expunged,
             retention: self.store.retention.by_use(),
@@ -288,6 +289,9 @@ pub struct StoreConfig {
     /// Memory for the indexes of mailboxes, some 50 octets for each message. An index is kept after its last session, for
     /// the next, as far as there is room; those in use stay whatever they take. Default: 256MiB.
     pub index_cache_size: ByteSize,
+    /// How much getting back the space of dead messages may copy in a second, so that deliveries and clients keep the
+    /// disk. 0B for as much as the disk gives. Default: 32MiB.
+    pub reclaim_rate: ByteSize,
     /// How long expunged messages, and those of deleted mailboxes, can be brought back (`waypost mailbox undelete`). They
     /// take space as long, but count in no quota. 0s for not at all. Default: 7d.
     pub keep_expunged: HumanDuration,
@@ -306,6 +310,7 @@ impl Default for StoreConfig {
             min_free_space: ByteSize::mib(256),
             cache_size: ByteSize::mib(64),
             index_cache_size: ByteSize::mib(256),
+            reclaim_rate: ByteSize::mib(32),
             quota_grace: ByteSize::mib(10),
             keep_expunged: HumanDuration::from_mins(7 * 24 * 60),
             retention: RetentionConfig::default(),

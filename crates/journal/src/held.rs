@@ -43,6 +43,10 @@ impl Drop for Held<'_> {
     }
 }
 
+pub(crate) fn is_held<T>(shared: &Shared<T>) -> bool {
+    shared.holders.load(Ordering::Relaxed) > 0
+}
+
 /// Waits until all that was appended is durable and applied, and holds the segments.
 pub(crate) fn hold<T>(shared: &Shared<T>) -> Result<Held<'_>, Error> {
     shared.holders.fetch_add(1, Ordering::Relaxed);

@@ -327,6 +327,11 @@ impl<T: Send + 'static> Journal<T> {
         held::hold(self.shared())
     }
 
+    /// Somebody [holds](Self::hold) the files, or waits to: reclaiming is busy.
+    pub fn is_held(&self) -> bool {
+        held::is_held(self.shared())
+    }
+
     /// The owner's notes of what lives; the same as the follower was given.
     pub fn liveness(&self) -> &Liveness {
         &self.shared().liveness

@@ -33,6 +33,11 @@ impl Liveness {
         self.note(position, body, -1);
     }
 
+    /// So many bytes of `segment` more are needed, or fewer: for owners that know better what their records take.
+    pub fn add(&self, segment: SegmentId, bytes: i64) {
+        *self.bytes.lock().entry(segment).or_default() += bytes;
+    }
+
     /// Bytes noted live in `segment`, roughly.
     pub fn live_bytes(&self, segment: SegmentId) -> u64 {
         self.bytes.lock().get(&segment).map_or(0, |&bytes| u64::try_from(bytes).unwrap_or(0))

@@ -1,9 +1,6 @@
 //! Getting the space of dead records back.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -11,6 +8,7 @@ use crate::{
     append::Append,
     body::BodyRef,
     error::Error,
+    held::is_held,
     journal::Shared,
     position::SegmentId,
     queue::{Item, Limits, Outgoing, OutgoingBody, Pieces},
@@ -22,6 +20,9 @@ use crate::{
 
 /// Bytes of copies that may be on their way at once.
 const COPYING_BYTES: u64 = 8 << 20;
+
+/// Whoever waits for another reclaim looks this often whether the files are held meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What becomes of a record whose segment is reclaimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,10 +83,15 @@ pub(crate) fn reclaim<T: Send + 'static>(
     id: SegmentId,
     mut decide: impl FnMut(&Entry) -> Verdict,
 ) -> Result<Reclaimed, Error> {
-    if shared.holders.load(Ordering::Relaxed) > 0 {
-        return Err(Error::Busy { segment: id, reason: "the segments are being copied" });
-    }
-    let _one_at_a_time = shared.reclaiming.lock();
+    let _one_at_a_time = loop {
+        if is_held(shared) {
+            return Err(Error::Busy { segment: id, reason: "the segments are being copied" });
+        }
+        // Whoever holds the files has it as long, which may be hours.
+        if let Some(guard) = shared.reclaiming.try_lock_for(LOOK_AGAIN) {
+            break guard;
+        }
+    };
     removable(shared, id)?;
     // The owner can decide only about what it knows of.
     shared.barrier(false)?;

@@ -22,6 +22,8 @@ pub struct StoreConfig {
     pub reclaim_below: f64,
     /// How often the store looks for segments to reclaim. Default 60 s.
     pub reclaim_every: Duration,
+    /// Octets that reclaiming reads and writes in a second; 0 for as many as it can. Default 32 MiB.
+    pub reclaim_rate: u64,
     /// Octets by which deliveries may go beyond a quota. Default 10 MiB.
     pub quota_grace_bytes: u64,
     /// How long expunged messages can be brought back; zero for not at all. Default 7 days.
@@ -43,6 +45,7 @@ impl StoreConfig {
             min_free_bytes: 256 << 20,
             reclaim_below: 0.5,
             reclaim_every: Duration::from_mins(1),
+            reclaim_rate: 32 << 20,
             quota_grace_bytes: 10 << 20,
             keep_expunged: Duration::from_hours(7 * 24),
             retention: Vec::new(),

@@ -235,19 +235,35 @@ pub(super) fn rights(mailbox: u64, account: u64, negative: bool) -> Vec<u8> {
     key(b'y', &[b"m", &mailbox.to_be_bytes(), &account.to_be_bytes(), &[u8::from(negative)]])
 }
 
+/// Prefix of all rights.
+pub(super) const RIGHTS: &[u8] = b"ym";
+
+/// Prefix of all annotations.
+pub(super) const ANNOTATIONS: &[u8] = b"p";
+
 /// Prefix of all rights at a mailbox.
 pub(super) fn rights_of(mailbox: u64) -> Vec<u8> {
     key(b'y', &[b"m", &mailbox.to_be_bytes()])
 }
 
-/// Grantee and mailbox: where somebody was ever given rights.
+/// Grantee and mailbox: where somebody has rights, or is denied some.
 pub(super) fn granted_at(account: u64, mailbox: u64) -> Vec<u8> {
     key(b'y', &[b"a", &account.to_be_bytes(), &mailbox.to_be_bytes()])
 }
 
-/// Prefix of the mailboxes at which somebody was ever given rights.
+/// Prefix of the mailboxes at which somebody has rights.
 pub(super) fn granted(account: u64) -> Vec<u8> {
     key(b'y', &[b"a", &account.to_be_bytes()])
+}
+
+/// Grantee and mailbox: where somebody had rights that were taken back.
+pub(super) fn withdrawn_at(account: u64, mailbox: u64) -> Vec<u8> {
+    key(b'y', &[b"z", &account.to_be_bytes(), &mailbox.to_be_bytes()])
+}
+
+/// Prefix of the mailboxes at which somebody's rights were taken back.
+pub(super) fn withdrawn(account: u64) -> Vec<u8> {
+    key(b'y', &[b"z", &account.to_be_bytes()])
 }
 
 /// An account that is gone for good.
@@ -259,6 +275,14 @@ pub(super) fn removed_account(id: u64) -> Vec<u8> {
 pub(super) fn removed_mailbox(id: u64) -> Vec<u8> {
     key(b'x', &[b"m", &id.to_be_bytes()])
 }
+
+/// A mailbox that is gone and may have rows left.
+pub(super) fn leftover(mailbox: u64) -> Vec<u8> {
+    key(b'x', &[b"l", &mailbox.to_be_bytes()])
+}
+
+/// Prefix of [`leftover`].
+pub(super) const LEFTOVERS: &[u8] = b"xl";
 
 /// Prefix of [`removed_mailbox`].
 pub(super) const REMOVED_MAILBOXES: &[u8] = b"xm";

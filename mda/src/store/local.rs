@@ -12,6 +12,7 @@ mod mailboxes;
 mod notes;
 mod open;
 mod outlines;
+mod pace;
 mod place;
 mod quota;
 mod read;
@@ -53,6 +54,7 @@ use super::{
 };
 use crate::outline::Outline;
 use housekeeping::Housekeeper;
+use pace::Pace;
 
 /// Mail in a folder of this machine. Clones are one store.
 ///
@@ -84,6 +86,8 @@ struct Inner {
     /// Held, until it is applied, by every change to which accounts there are.
     accounts: tokio::sync::Mutex<()>,
     housekeeper: Housekeeper,
+    /// Of reclaiming.
+    pace: Pace,
     /// Held while a message is read to make its outline: one at a time, for it may be large.
     outlining: Mutex<()>,
     /// Let go of last.

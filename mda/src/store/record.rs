@@ -177,6 +177,9 @@ pub(super) struct Removed {
     /// Set when reclaim first carries this forward: no later segment holds anything that names it.
     #[prost(uint64, tag = "2")]
     pub last_segment: u64,
+    /// No earlier segment holds anything that names it; 0 where that is not known.
+    #[prost(uint64, tag = "3")]
+    pub first_segment: u64,
 }
 
 /// A mailbox.
@@ -389,6 +392,9 @@ pub(super) struct BodyRow {
     /// Where it lies, in [`journal::BodyRef::to_bytes`]' form.
     #[prost(bytes = "vec", tag = "3")]
     pub place: Vec<u8>,
+    /// Octets of the outline beside it.
+    #[prost(uint64, tag = "4")]
+    pub outlined: u64,
 }
 
 /// A number, for rows that hold nothing else.

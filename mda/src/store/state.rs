@@ -13,12 +13,12 @@ mod notes;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use journal::{BodyRef, Entry, Liveness, Position, SegmentId};
+use journal::{Entry, Liveness, Position, SegmentId};
 use prost::Message;
 
 use super::index::{Commits, Indexes};
-use super::record::{Change, Counters, Marks, Nothing, Number, Placed, RECORD_KIND};
-use super::table::{Pending, Table};
+use super::record::{BodyRow, Change, Counters, Marks, Nothing, Number, Placed, RECORD_KIND, Removed};
+use super::table::{Pending, Stored, Table, prefixed};
 use super::{Result, StoreError, keys};
 
 pub(super) use messages::place_of;
@@ -41,6 +41,8 @@ pub(super) struct State {
     /// Segments whose number in `needed` is newer than its row.
     reweighed: HashSet<SegmentId>,
     news: Changed,
+    /// Bodies whose outlines were applied while the journal is replayed; `None` after that.
+    outlined: Option<Vec<u64>>,
 }
 
 /// Whom a batch of changes concerns.
@@ -88,6 +90,7 @@ impl State {
             needed,
             reweighed: HashSet::new(),
             news: Changed::default(),
+            outlined: Some(Vec::new()),
         })
     }
 
@@ -95,9 +98,7 @@ impl State {
     pub(super) fn attach(&mut self, liveness: &Liveness) -> Option<Position> {
         self.liveness = liveness.clone();
         for (segment, octets) in &self.needed {
-            if let Some((position, body)) = stand_in(*segment, *octets) {
-                liveness.note_live(position, &body);
-            }
+            liveness.add(*segment, *octets);
         }
         self.applied
     }
@@ -122,7 +123,9 @@ impl State {
         self.apply_mailboxes(at, change)?;
         self.apply_notes(at, change)?;
         if change.body != 0 {
-            self.body(at, change.body, &entry.body)?;
+            let beside = change.outlines.iter().find(|outlined| outlined.email == change.body);
+            let outlined = beside.map_or(0, |beside| beside.outline.len() as u64);
+            self.body(at, change.body, &entry.body, outlined)?;
         }
         self.apply_messages(at, change)?;
         self.applied = Some(at);
@@ -220,43 +223,94 @@ impl State {
         self.settle_quietly()
     }
 
+    /// Drops what is known of removals that nothing in the journal needs any more, if they are from `segment`: their
+    /// record went with it. What is left of such mailboxes must have been purged.
+    pub(super) fn forget_removals(&mut self, segment: SegmentId, removals: &[Vec<u8>]) -> Result<()> {
+        self.step(|state| {
+            for key in removals {
+                if state.pending.get::<Removed>(key)?.is_some_and(|row| row.at.segment == segment) {
+                    state.pending.delete(key.clone());
+                }
+            }
+            Ok(())
+        })?;
+        self.settle_quietly()
+    }
+
     /// Commits, and leaves the news to the next [`State::settle`].
     pub(super) fn settle_quietly(&mut self) -> Result<()> {
         self.news = self.settle()?;
         Ok(())
     }
 
-    /// Notes that a record is needed (`sign` 1), or no longer for this reason (−1).
-    fn note(&mut self, position: Position, body: &BodyRef, sign: i64) {
-        if sign > 0 {
-            self.liveness.note_live(position, body);
-        } else {
-            self.liveness.note_dead(position, body);
+    /// Writes the row of a state, which from now on needs the record at `at` in place of the one that it came from.
+    fn put_state<T: Message>(&mut self, key: Vec<u8>, at: Position, old: Option<&Stored<T>>, new: &T) {
+        if let Some(old) = old {
+            self.weigh(old.at, -weight(&old.value));
         }
-        self.weigh(position.segment, sign * RECORD_WEIGHT);
-        for extent in body.extents() {
-            self.weigh(extent.segment, sign * i64::from(extent.length));
-        }
+        self.weigh(at, weight(new));
+        self.pending.put(key, at, new);
     }
 
-    fn weigh(&mut self, segment: SegmentId, octets: i64) {
+    /// Deletes the row of a state, which needs its record no more.
+    fn delete_state<T: Message>(&mut self, key: Vec<u8>, old: &Stored<T>) {
+        self.weigh(old.at, -weight(&old.value));
+        self.pending.delete(key);
+    }
+
+    /// Deletes the rows of states with a prefix.
+    fn delete_states<T: Message + Default>(&mut self, prefix: &[u8]) -> Result<()> {
+        for (key, old) in self.pending.rows::<T>(prefixed(prefix), usize::MAX)? {
+            self.delete_state(key, &old);
+        }
+        Ok(())
+    }
+
+    /// Notes that the record of a body, and the body, are needed (`sign` 1), or no longer for this reason (−1).
+    fn note_body(&mut self, at: Position, body: &BodyRow, sign: i64) -> Result<()> {
+        self.weigh(at, sign * body_record_weight(body));
+        for extent in place_of(body)?.extents() {
+            self.weigh_segment(extent.segment, sign * i64::from(extent.length));
+        }
+        Ok(())
+    }
+
+    /// Notes that so much of the record at a position is needed, or, if it is negative, no longer.
+    fn weigh(&mut self, at: Position, octets: i64) {
+        self.weigh_segment(at.segment, octets);
+    }
+
+    fn weigh_segment(&mut self, segment: SegmentId, octets: i64) {
+        self.liveness.add(segment, octets);
         *self.needed.entry(segment).or_default() += octets;
         self.reweighed.insert(segment);
     }
 }
 
-/// What a record without body counts; roughly what it takes on disk.
+/// What a record counts in which a message is placed, or its flags are changed; roughly what it takes on disk.
 pub(super) const RECORD_WEIGHT: i64 = 128;
 
-/// A record that weighs about as much as all that a segment holds: the journal's counts start from it.
-fn stand_in(segment: SegmentId, octets: i64) -> Option<(Position, BodyRef)> {
-    let length = u32::try_from(octets - RECORD_WEIGHT).ok().filter(|length| *length > 0)?;
-    // An extent's encoding: segment, offset, length, checksum. Nobody reads it.
-    let mut extent = segment.0.to_be_bytes().to_vec();
-    extent.extend_from_slice(&[0; 4]);
-    extent.extend_from_slice(&length.to_be_bytes());
-    extent.extend_from_slice(&[0; 4]);
-    Some((Position { segment, offset: 0 }, BodyRef::from_bytes(&extent)?))
+/// What a state takes in its record beside its own octets.
+const FRAME: i64 = 8;
+
+/// What a state counts that stands in its row as it stands in its record. A segment that is full of states that live
+/// must count as full: else it would be copied again and again.
+pub(super) fn weight(state: &impl Message) -> i64 {
+    octets(state.encoded_len()) + FRAME
+}
+
+/// What the record of a body counts, the body left out.
+pub(super) fn body_record_weight(body: &BodyRow) -> i64 {
+    RECORD_WEIGHT + octets(usize::try_from(body.outlined).unwrap_or(0))
+}
+
+/// What an outline counts that stands in a record of its own.
+pub(super) fn outline_weight(octets_of_it: Number) -> i64 {
+    RECORD_WEIGHT + octets(usize::try_from(octets_of_it.value).unwrap_or(0))
+}
+
+fn octets(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
 }
 
 /// Reads a journal entry.

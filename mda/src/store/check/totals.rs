@@ -4,13 +4,17 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use journal::{BodyRef, Position, SegmentId};
+use prost::Message;
 
 use super::accounts::recorded;
 use super::{Check, Findings, found, marks};
-use crate::store::record::{BodyRow, Delivered, Expunged, Nothing, Number, Placed};
-use crate::store::state::{RECORD_WEIGHT, place_of};
+use crate::store::record::{
+    AccountState, AliasState, AnnotationState, BodyRow, Delivered, DomainState, Expunged, MailboxState,
+    Nothing, Number, Placed, RightsState, SubscriptionState,
+};
+use crate::store::state::{RECORD_WEIGHT, body_record_weight, outline_weight, place_of, weight};
 use crate::store::table::Table;
-use crate::store::{LocalStore, Result, keys};
+use crate::store::{LocalStore, Result, StoreError, keys};
 
 /// Bodies whose references are counted at once: this bounds the memory, a larger store is gone through more often.
 const WINDOW: u64 = 16 << 20;
@@ -85,6 +89,7 @@ fn count(store: &LocalStore, table: &Table, findings: &mut Findings) -> Result<u
     }
     totals.beyond(last, findings)?;
     totals.records(findings)?;
+    totals.all_states()?;
     totals.segments(findings)?;
     Ok(totals.rows)
 }
@@ -115,10 +120,10 @@ impl Totals<'_> {
             if weigh {
                 let which = || format!("message {} of mailbox {}", row.value.uid, row.value.mailbox);
                 let placed_at = row.value.placed_at().unwrap_or_default();
-                self.needs(placed_at, &BodyRef::default());
+                self.needs(placed_at, RECORD_WEIGHT);
                 recorded(self.store, findings, placed_at, which);
                 if row.at != placed_at {
-                    self.needs(row.at, &BodyRef::default());
+                    self.needs(row.at, RECORD_WEIGHT);
                     recorded(self.store, findings, row.at, which);
                 }
             }
@@ -134,7 +139,10 @@ impl Totals<'_> {
             });
             if references > 0 && row.value.stored {
                 let Some(place) = found(findings, place_of(&row.value))? else { continue };
-                self.needs(row.at, &place);
+                self.needs(row.at, body_record_weight(&row.value));
+                for extent in place.extents() {
+                    *self.needed.entry(extent.segment).or_default() += i64::from(extent.length);
+                }
                 self.lies_in_journal(email, row.at, &place, findings);
             }
         }
@@ -166,14 +174,14 @@ impl Totals<'_> {
     fn records(&mut self, findings: &mut Findings) -> Result<()> {
         for row in self.table.scan::<Expunged>(keys::within(keys::VANISHED)) {
             let Some((_, row)) = found(findings, row)? else { continue };
-            self.needs(row.at, &BodyRef::default());
+            self.needs(row.at, weight(&row.value));
             recorded(self.store, findings, row.at, || {
                 format!("what vanished from mailbox {} at {}", row.value.mailbox, row.value.modseq)
             });
         }
         for row in self.table.scan::<Delivered>(keys::within(keys::DELIVERED)) {
             let Some((key, row)) = found(findings, row)? else { continue };
-            self.needs(row.at, &BodyRef::default());
+            self.needs(row.at, weight(&row.value));
             let Delivered { message_id, recipient, .. } = &row.value;
             let which = || format!("delivery to {recipient}");
             findings.expect(key[..] == keys::delivered(message_id, recipient), || {
@@ -181,9 +189,9 @@ impl Totals<'_> {
             });
             recorded(self.store, findings, row.at, which);
         }
-        for row in self.table.scan::<Nothing>(keys::within(keys::OUTLINES)) {
+        for row in self.table.scan::<Number>(keys::within(keys::OUTLINES)) {
             let Some((key, row)) = found(findings, row)? else { continue };
-            self.needs(row.at, &BodyRef::default());
+            self.needs(row.at, outline_weight(row.value));
             let email = keys::last_u64(&key);
             recorded(self.store, findings, row.at, || format!("outline of body {email}"));
             findings.expect(self.table.contains(&keys::body(email))?, || {
@@ -191,6 +199,16 @@ impl Totals<'_> {
             });
         }
         Ok(())
+    }
+
+    fn all_states(&mut self) -> Result<()> {
+        self.states::<AccountState>(keys::ACCOUNTS)?;
+        self.states::<DomainState>(keys::DOMAIN_STATES)?;
+        self.states::<AliasState>(keys::ALIASES)?;
+        self.states::<MailboxState>(keys::MAILBOXES)?;
+        self.states::<SubscriptionState>(keys::SUBSCRIPTIONS)?;
+        self.states::<AnnotationState>(keys::ANNOTATIONS)?;
+        self.states::<RightsState>(keys::RIGHTS)
     }
 
     /// The segments' rows say what was counted.
@@ -210,12 +228,21 @@ impl Totals<'_> {
         Ok(())
     }
 
-    /// Adds what a record and its body take.
-    fn needs(&mut self, at: Position, body: &BodyRef) {
-        self.rows += 1;
-        *self.needed.entry(at.segment).or_default() += RECORD_WEIGHT;
-        for extent in body.extents() {
-            *self.needed.entry(extent.segment).or_default() += i64::from(extent.length);
+    /// States that stand in their rows as in their records; what is wrong with them is found elsewhere.
+    fn states<T: Message + Default>(&mut self, prefix: &[u8]) -> Result<()> {
+        for row in self.table.scan::<T>(keys::within(prefix)) {
+            match row {
+                Ok((_, row)) => self.needs(row.at, weight(&row.value)),
+                Err(StoreError::CorruptState { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(())
+    }
+
+    /// Adds what is needed of a record.
+    fn needs(&mut self, at: Position, octets: i64) {
+        self.rows += 1;
+        *self.needed.entry(at.segment).or_default() += octets;
     }
 }

@@ -118,8 +118,8 @@ impl LocalStore {
         mailboxes.extend(self.kept_mailbox_id(account)?);
         let restructuring = gate.restructure();
         let change = Change {
-            removed_accounts: vec![Removed { id: account.0, last_segment: 0 }],
-            removed_mailboxes: mailboxes.iter().map(|id| Removed { id: *id, last_segment: 0 }).collect(),
+            removed_accounts: vec![Removed { id: account.0, ..Removed::default() }],
+            removed_mailboxes: mailboxes.iter().map(|id| Removed { id: *id, ..Removed::default() }).collect(),
             ..Change::default()
         };
         self.propose_bookkeeping(&change).await?;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, hash_map};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use prost::Message;
 
 use super::LocalStore;
 use super::place::check_flags;
@@ -17,6 +18,9 @@ use crate::store::{
 
 /// Messages changed by one record: more would hold up the changes behind it.
 const BATCH: usize = 2_000;
+
+/// Octets of messages' places in one record.
+const MAX_OCTETS: usize = 512 << 10;
 
 /// The most messages of one COPY, which happens whole or not at all: they have to fit into one record.
 const MAX_COPY: usize = 5_000;
@@ -95,7 +99,7 @@ impl LocalStore {
         let target = self.target(mailbox, to)?;
         let rows = self.placed_now(mailbox, uids).await?;
         let mut uids = Vec::with_capacity(rows.len());
-        for batch in rows.chunks(BATCH) {
+        for batch in in_records(&rows, BATCH, 0) {
             uids.extend(self.transfer(&gate, batch, &target, Some(mailbox)).await?);
         }
         Ok(Copied { mailbox: target.id, uid_validity: target.uid_validity, uids })
@@ -167,6 +171,23 @@ impl LocalStore {
         let state = self.mailbox_state(mailbox)?.ok_or(StoreError::NoSuchMailbox)?;
         self.read_mailbox(AccountId(state.account), to)?.ok_or(StoreError::NoSuchMailbox)
     }
+}
+
+/// Cuts messages into as many as one record may place: no more than `at_most`, and with their keywords, and so many
+/// octets beside each, no more than it holds.
+pub(super) fn in_records(rows: &[Placed], at_most: usize, beside: usize) -> impl Iterator<Item = &[Placed]> {
+    let mut left = rows;
+    std::iter::from_fn(move || {
+        let mut octets = 0;
+        let fit = left.iter().take(at_most).take_while(|row| {
+            octets += row.encoded_len() + beside;
+            octets <= MAX_OCTETS
+        });
+        // One fits always: it came in one record.
+        let (batch, rest) = left.split_at(fit.count().max(1).min(left.len()));
+        left = rest;
+        (!batch.is_empty()).then_some(batch)
+    })
 }
 
 /// Messages that come to the same flags.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::LocalStore;
-use super::change::{copy_of, expunged};
+use super::change::{copy_of, expunged, in_records};
 use super::quota::{Addition, usage_of};
 use super::together::NOBODY;
 use crate::store::gate::Gate;
@@ -57,7 +57,7 @@ impl LocalStore {
     pub(super) async fn take_away(&self, gate: &Gate, mailbox: &Mailbox, rows: &[Placed]) -> Result<()> {
         let kept = self.keeping(mailbox.account).await?;
         self.count(gate, mailbox.account)?;
-        for batch in rows.chunks(BATCH) {
+        for batch in in_records(rows, BATCH, mailbox.name.as_str().len()) {
             let append = {
                 let mut heads = gate.heads.lock();
                 let modseq = heads.of(&self.inner.table, mailbox.id.0)?.take_modseq();

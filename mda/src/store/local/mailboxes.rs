@@ -49,7 +49,7 @@ impl LocalStore {
         if !self.inner.config.keep_expunged.is_zero() {
             self.keep_all_of(&gate, mailbox).await?;
         }
-        let removed = Removed { id: mailbox.id.0, last_segment: 0 };
+        let removed = Removed { id: mailbox.id.0, ..Removed::default() };
         let change = Change { removed_mailboxes: vec![removed], ..Change::default() };
         self.propose_bookkeeping(&change).await?;
         self.mailbox_is_gone(&gate, mailbox.id.0);

@@ -12,6 +12,7 @@ use journal::{Journal, OnCorruption, Recovery, Stretch};
 use parking_lot::Mutex;
 
 use super::housekeeping::{self, Housekeeper};
+use super::pace::Pace;
 use super::{Inner, LocalStore};
 use crate::store::damage::DamageMark;
 use crate::store::failure::Failure;
@@ -34,7 +35,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// What the rows look like that this program makes of a journal. Rows that another version made are made anew.
 ///
 /// 2: counters have the octets of messages with `\Deleted`; there is no index of changes (`q`).
-const ROWS: u32 = 2;
+/// 3: what a segment is needed for counts the states' own lengths; what is left of removed mailboxes has a row (`xl`).
+const ROWS: u32 = 3;
 
 /// Longer than any store is open.
 const NEVER: Duration = Duration::from_hours(24 * 365);
@@ -122,6 +124,7 @@ impl LocalStore {
 
     /// As [`LocalStore::close`], for threads that may block.
     pub fn close_blocking(self) -> Result<()> {
+        self.inner.pace.end();
         self.inner.housekeeper.stop();
         self.inner.journal.clone().close()?;
         self.inner.table.flush()
@@ -161,6 +164,7 @@ fn open_once(
     state.lock().end_replay()?;
     state.lock().forget_missing(|segment| journal.segment_exists(segment))?;
     let marks = state.lock().marks();
+    let pace = Pace::new(config.reclaim_rate);
     let (housekeeper, work) = Housekeeper::new();
     let store = LocalStore {
         inner: Arc::new(Inner {
@@ -178,6 +182,7 @@ fn open_once(
             in_flight: Mutex::default(),
             accounts: tokio::sync::Mutex::default(),
             housekeeper,
+            pace,
             outlining: Mutex::default(),
             _lock: Arc::clone(lock),
         }),

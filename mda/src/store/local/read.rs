@@ -233,17 +233,8 @@ impl LocalStore {
 
 /// The mailboxes that were removed and may have rows left.
 pub(in crate::store) fn left_of_removed_mailboxes(table: &Table) -> Result<Vec<u64>> {
-    let mut left = Vec::new();
-    for row in table.scan::<Nothing>(keys::within(keys::REMOVED_MAILBOXES)) {
-        let mailbox = keys::last_u64(&row?.0);
-        for prefix in [keys::rows(mailbox), keys::vanished_all(mailbox), keys::expunged_all(mailbox)] {
-            if table.scan::<Nothing>(keys::within(&prefix)).next().is_some() {
-                left.push(mailbox);
-                break;
-            }
-        }
-    }
-    Ok(left)
+    let left = table.scan::<Nothing>(keys::within(keys::LEFTOVERS));
+    left.map(|row| Ok(keys::last_u64(&row?.0))).collect()
 }
 
 fn account_of(state: AccountState) -> Account {

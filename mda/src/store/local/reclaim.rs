@@ -4,6 +4,8 @@
 //! row names by the position of its record. First the small states of records whose body is dead are gathered into new
 //! records; then the journal copies the records with living bodies forward and removes the segment.
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 use journal::{Candidate, Entry, Position, SegmentId, Verdict};
 use prost::Message;
@@ -22,16 +24,26 @@ const AT_ONCE: usize = 4;
 /// Octets of states that are gathered into one record.
 const GATHERED: usize = 256 << 10;
 
+/// Octets of states that stay in the record of a living body; more of them are gathered, for by their messages' keywords
+/// they may have come to take more than a record holds.
+const BESIDE: usize = 512 << 10;
+
 impl LocalStore {
     /// Reclaims the segments that are mostly dead.
-    pub(super) fn reclaim(&self) -> Result<()> {
-        let candidates = self.inner.journal.reclaim_candidates(self.inner.config.reclaim_below);
-        for Candidate { segment, .. } in candidates.into_iter().take(AT_ONCE) {
+    pub(in crate::store) fn reclaim(&self) -> Result<()> {
+        let mut reclaimed = 0;
+        for Candidate { segment, .. } in
+            self.inner.journal.reclaim_candidates(self.inner.config.reclaim_below)
+        {
+            // While they are copied no segment goes, and what was gathered of one would be gathered in vain.
+            if reclaimed == AT_ONCE || self.inner.journal.is_held() || self.inner.pace.is_over() {
+                break;
+            }
             match self.reclaim_segment(segment) {
                 Err(closed @ StoreError::Closed(_)) => return Err(closed),
                 // Whatever is wrong with one segment, the others' space is wanted too.
                 Err(error) => tracing::warn!(%segment, %error, "cannot reclaim space of dead messages"),
-                Ok(_) => {}
+                Ok(done) => reclaimed += usize::from(done),
             }
         }
         Ok(())
@@ -43,6 +55,13 @@ impl LocalStore {
         self.inner.journal.segments()
     }
 
+    /// The segments that are mostly dead.
+    #[cfg(test)]
+    pub(in crate::store) fn candidates(&self) -> Vec<SegmentId> {
+        let candidates = self.inner.journal.reclaim_candidates(self.inner.config.reclaim_below);
+        candidates.into_iter().map(|candidate| candidate.segment).collect()
+    }
+
     /// Empties one segment and removes it; `false` if it cannot be now.
     pub(in crate::store) fn reclaim_segment(&self, segment: SegmentId) -> Result<bool> {
         let applied = self.inner.state.lock().applied();
@@ -50,14 +69,16 @@ impl LocalStore {
             return Ok(false);
         }
         self.gather(segment)?;
-        let mut dead = Vec::new();
+        let mut dead = Dead::default();
         let mut failed = None;
-        let reclaimed = self.inner.journal.reclaim(segment, |entry| match self.decide(entry, &mut dead) {
-            Ok(verdict) => verdict,
-            Err(error) => {
+        let reclaimed = self.inner.journal.reclaim(segment, |entry| {
+            let verdict = self.decide(entry, &mut dead).unwrap_or_else(|error| {
                 failed.get_or_insert(error);
                 Verdict::Keep
-            }
+            });
+            let body = if verdict == Verdict::Drop { 0 } else { entry.body.len() };
+            self.inner.pace.spend(entry.meta.len() as u64 + body);
+            verdict
         });
         let reclaimed = match reclaimed {
             Err(journal::Error::Busy { .. }) => return Ok(false),
@@ -66,64 +87,56 @@ impl LocalStore {
         if let Some(error) = failed {
             return Err(error);
         }
-        self.may_stop(self.inner.state.lock().forget_segment(segment, &dead))?;
+        dead.mailboxes.iter().try_for_each(|mailbox| self.purge(*mailbox))?;
+        let forgotten = {
+            let mut state = self.inner.state.lock();
+            let forgotten = state.forget_removals(segment, &dead.removals);
+            forgotten.and_then(|()| state.forget_segment(segment, &dead.bodies))
+        };
+        self.may_stop(forgotten)?;
         tracing::info!(%segment, freed = reclaimed.freed, copied = reclaimed.copied, "reclaimed space of dead messages");
         Ok(true)
     }
 
-    /// Writes anew the states of all records of a segment that have no living body, many to a record.
+    /// Writes anew the states of all records of a segment that have no living body, many to a record, and those that
+    /// would be too many for a body's record.
     fn gather(&self, segment: SegmentId) -> Result<()> {
         // Numbers that were taken must stay taken when the record that says so goes.
-        let mut gathered = Change { marks: self.take(|_| ()).1, ..Change::default() };
-        let mut octets = 0;
-        let mut appends = Vec::new();
+        let marks = self.take(|_| ()).1;
+        let mut gathering = Gathering::new(self, Change { marks, ..Change::default() });
         let mut failed = None;
-        let scanned = self.inner.journal.scan(Some(Position { segment, offset: 0 }), |entry| {
-            if entry.position.segment != segment {
-                return Err(journal::Error::Closed);
-            }
-            let needed = decode(entry).and_then(|change| self.needed(entry.position, change));
-            match needed {
-                Ok(needed) if needed.body == 0 => {
-                    let more = needed.encoded_len();
-                    if octets > 0 && octets + more > GATHERED {
-                        appends.push(self.propose_bookkeeping(&std::mem::take(&mut gathered)));
-                        octets = 0;
-                    }
-                    octets += more;
-                    add(&mut gathered, needed);
-                }
+        let start = Some(Position { segment, offset: 0 });
+        let scanned = self.inner.journal.scan_segment(segment, start, |entry| {
+            self.inner.pace.spend(entry.meta.len() as u64);
+            match decode(entry).and_then(|change| self.needed(entry.position, change)) {
+                Ok(needed) if needed.body == 0 || needed.encoded_len() > BESIDE => gathering.add(needed),
                 Ok(_) => {}
                 Err(error) => {
-                    failed.get_or_insert(error);
-                    return Err(journal::Error::Closed);
+                    failed = Some(error);
+                    return ControlFlow::Break(());
                 }
             }
-            Ok(())
+            ControlFlow::Continue(())
         });
         if let Some(error) = failed {
             return Err(error);
         }
         match scanned {
-            // The end of the segment.
-            Ok(()) | Err(journal::Error::Closed) => {}
-            Err(error) => return Err(error.into()),
+            Ok(()) | Err(journal::Error::Gone { .. }) => gathering.finish(),
+            Err(error) => Err(error.into()),
         }
-        appends.push(self.propose_bookkeeping(&gathered));
-        for append in appends {
-            append.wait()?;
-        }
-        Ok(())
     }
 
-    /// What becomes of a record; adds the body that goes to `dead`.
-    fn decide(&self, entry: &Entry, dead: &mut Vec<u64>) -> Result<Verdict> {
+    /// What becomes of a record; adds what goes with it to `dead`.
+    fn decide(&self, entry: &Entry, dead: &mut Dead) -> Result<Verdict> {
         let change = decode(entry)?;
         let body = change.body;
+        let removed = (change.removed_accounts.clone(), change.removed_mailboxes.clone());
         let needed = self.needed(entry.position, change)?;
         if needed.body == 0 && body != 0 {
-            dead.push(body);
+            dead.bodies.push(body);
         }
+        dead.removed(removed, &needed);
         if needed == Change::default() {
             return Ok(Verdict::Drop);
         }
@@ -237,7 +250,8 @@ impl LocalStore {
             0 => segments.last().map_or(at.segment.0, |newest| newest.0),
             known => known,
         };
-        let remains = segments.iter().any(|segment| segment.0 <= last_segment && *segment != at.segment);
+        let may_name_it = removed.first_segment..=last_segment;
+        let remains = segments.iter().any(|other| may_name_it.contains(&other.0) && *other != at.segment);
         remains.then_some(Removed { last_segment, ..removed })
     }
 
@@ -257,21 +271,85 @@ impl LocalStore {
     }
 }
 
-/// Adds states to those that were gathered.
-fn add(gathered: &mut Change, needed: Change) {
-    gathered.accounts.extend(needed.accounts);
-    gathered.removed_accounts.extend(needed.removed_accounts);
-    gathered.domains.extend(needed.domains);
-    gathered.domain_states.extend(needed.domain_states);
-    gathered.aliases.extend(needed.aliases);
-    gathered.mailboxes.extend(needed.mailboxes);
-    gathered.removed_mailboxes.extend(needed.removed_mailboxes);
-    gathered.subscriptions.extend(needed.subscriptions);
-    gathered.annotations.extend(needed.annotations);
-    gathered.rights.extend(needed.rights);
-    gathered.placed.extend(needed.placed);
-    gathered.flagged.extend(needed.flagged);
-    gathered.expunged.extend(needed.expunged);
-    gathered.delivered.extend(needed.delivered);
-    gathered.outlines.extend(needed.outlines);
+/// What goes with a segment.
+#[derive(Default)]
+struct Dead {
+    bodies: Vec<u64>,
+    /// Keys of rows that say of something that it is gone for good.
+    removals: Vec<Vec<u8>>,
+    /// The mailboxes of which they say so.
+    mailboxes: Vec<u64>,
+}
+
+impl Dead {
+    /// Adds those of a record's removals of accounts and mailboxes that are no longer needed.
+    fn removed(&mut self, (accounts, mailboxes): (Vec<Removed>, Vec<Removed>), needed: &Change) {
+        let is_in = |needed: &[Removed], id| needed.iter().any(|needed| needed.id == id);
+        for account in accounts.iter().filter(|account| !is_in(&needed.removed_accounts, account.id)) {
+            self.removals.push(keys::removed_account(account.id));
+        }
+        for mailbox in mailboxes.iter().filter(|mailbox| !is_in(&needed.removed_mailboxes, mailbox.id)) {
+            self.removals.push(keys::removed_mailbox(mailbox.id));
+            self.mailboxes.push(mailbox.id);
+        }
+    }
+}
+
+/// States on their way into new records, each record with about [`GATHERED`] octets of them.
+struct Gathering<'a> {
+    store: &'a LocalStore,
+    change: Change,
+    octets: usize,
+    appends: Vec<journal::Append<()>>,
+}
+
+impl<'a> Gathering<'a> {
+    fn new(store: &'a LocalStore, change: Change) -> Self {
+        Self { store, change, octets: 0, appends: Vec::new() }
+    }
+
+    /// Adds all of a record but its body and what must stand beside that.
+    fn add(&mut self, needed: Change) {
+        self.states(needed.accounts, |change| &mut change.accounts);
+        self.states(needed.removed_accounts, |change| &mut change.removed_accounts);
+        self.states(needed.domains, |change| &mut change.domains);
+        self.states(needed.domain_states, |change| &mut change.domain_states);
+        self.states(needed.aliases, |change| &mut change.aliases);
+        self.states(needed.mailboxes, |change| &mut change.mailboxes);
+        self.states(needed.removed_mailboxes, |change| &mut change.removed_mailboxes);
+        self.states(needed.subscriptions, |change| &mut change.subscriptions);
+        self.states(needed.annotations, |change| &mut change.annotations);
+        self.states(needed.rights, |change| &mut change.rights);
+        self.states(needed.placed, |change| &mut change.placed);
+        self.states(needed.flagged, |change| &mut change.flagged);
+        self.states(needed.expunged, |change| &mut change.expunged);
+        self.states(needed.delivered, |change| &mut change.delivered);
+        let mut outlines = needed.outlines;
+        outlines.retain(|outlined| outlined.email != needed.body);
+        self.states(outlines, |change| &mut change.outlines);
+    }
+
+    fn states<T: Message>(&mut self, states: Vec<T>, list: fn(&mut Change) -> &mut Vec<T>) {
+        for state in states {
+            let more = state.encoded_len();
+            if self.octets > 0 && self.octets + more > GATHERED {
+                self.send();
+            }
+            self.octets += more;
+            list(&mut self.change).push(state);
+        }
+    }
+
+    fn send(&mut self) {
+        self.octets = 0;
+        self.appends.push(self.store.propose_bookkeeping(&std::mem::take(&mut self.change)));
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.send();
+        for append in self.appends {
+            append.wait()?;
+        }
+        Ok(())
+    }
 }

@@ -23,6 +23,9 @@ pub(in crate::store) const NOBODY: AccountId = AccountId(0);
 /// The most messages that are appended together: one record places them all.
 const MAX_TOGETHER: usize = 1_000;
 
+/// The most octets of their keywords: beside them there is room for the rest of each message's place.
+const MAX_KEYWORDS: usize = 768 << 10;
+
 impl LocalStore {
     pub(super) async fn messages_append(
         &self,
@@ -34,25 +37,28 @@ impl LocalStore {
             let limit = MAX_TOGETHER as u64;
             return Err(StoreError::OverLimit { what: "messages of one append", limit });
         }
+        check_size(&appends)?;
         let gathering = self.new_gathering().await?;
-        let placed = match self.gather_messages(&gathering, appends).await {
+        let placed = match self.gather_messages(&gathering.mailbox, appends).await {
             Ok(()) => self.place_gathered(&gathering, account, mailbox).await,
             Err(error) => Err(error),
         };
         if placed.is_err() {
-            self.drop_gathering(gathering.id).await?;
+            self.drop_gathering(&gathering).await?;
         }
-        self.mailbox_is_gone(&self.inner.gates.of(NOBODY.0), gathering.id.0);
+        self.mailbox_is_gone(&self.inner.gates.of(NOBODY.0), gathering.mailbox.id.0);
         placed
     }
 
-    async fn new_gathering(&self) -> Result<Mailbox> {
+    async fn new_gathering(&self) -> Result<Gathering> {
+        let first_segment = self.inner.journal.segments().last().map_or(0, |newest| newest.0);
         let mut state = self.new_mailbox(NOBODY.0, &MailboxName::inbox(), None);
         state.name = state.id.to_string();
         let id = MailboxId(state.id);
         let change = Change { marks: self.take(|_| ()).1, mailboxes: vec![state], ..Change::default() };
         self.propose(&change).await?;
-        self.read_mailbox_by_id(id)?.ok_or(StoreError::NoSuchMailbox)
+        let mailbox = self.read_mailbox_by_id(id)?.ok_or(StoreError::NoSuchMailbox)?;
+        Ok(Gathering { mailbox, first_segment })
     }
 
     async fn gather_messages(&self, gathering: &Mailbox, appends: Vec<Append>) -> Result<()> {
@@ -67,12 +73,12 @@ impl LocalStore {
     /// One record that places them in their mailbox, in order, and ends the gathering.
     async fn place_gathered(
         &self,
-        gathering: &Mailbox,
+        gathering: &Gathering,
         account: AccountId,
         name: &MailboxName,
     ) -> Result<Vec<Placement>> {
         let gate = self.inner.gates.of(account.0);
-        let id = gathering.id;
+        let id = gathering.mailbox.id;
         let rows = self.read_aside(move |store| store.placed_of(id, &UidSet::all())).await?;
         loop {
             let proposed = {
@@ -93,7 +99,7 @@ impl LocalStore {
                     }
                     let placements =
                         placed.iter().map(|placed| placement(account, &mailbox, placed.uid)).collect();
-                    let removed_mailboxes = vec![Removed { id: id.0, last_segment: 0 }];
+                    let removed_mailboxes = vec![gathering.removed()];
                     let change = Change { removed_mailboxes, placed, ..Change::default() };
                     Some((placements, reserved, self.propose(&change)))
                 }
@@ -109,9 +115,8 @@ impl LocalStore {
         }
     }
 
-    async fn drop_gathering(&self, gathering: MailboxId) -> Result<()> {
-        let removed = Removed { id: gathering.0, last_segment: 0 };
-        let change = Change { removed_mailboxes: vec![removed], ..Change::default() };
+    async fn drop_gathering(&self, gathering: &Gathering) -> Result<()> {
+        let change = Change { removed_mailboxes: vec![gathering.removed()], ..Change::default() };
         self.propose_bookkeeping(&change).await?;
         Ok(())
     }
@@ -119,7 +124,7 @@ impl LocalStore {
     /// What a crash has left of messages that were being gathered: nobody was told of them.
     pub(super) fn drop_gatherings(&self) -> Result<()> {
         for id in self.gatherings()? {
-            let removed_mailboxes = vec![Removed { id, last_segment: 0 }];
+            let removed_mailboxes = vec![Removed { id, ..Removed::default() }];
             let append = self.propose_bookkeeping(&Change { removed_mailboxes, ..Change::default() });
             // Whoever opens a store may wait, but not in a way that a runtime forbids.
             let waited = thread::scope(|scope| scope.spawn(|| append.wait()).join());
@@ -159,6 +164,29 @@ impl LocalStore {
         let placed = self.place(&new, &[target], body).await?;
         placed.into_iter().next().unwrap_or(Err(StoreError::NoSuchMailbox))
     }
+}
+
+/// A mailbox in which messages are gathered.
+struct Gathering {
+    mailbox: Mailbox,
+    /// No earlier segment of the journal holds anything that names it.
+    first_segment: u64,
+}
+
+impl Gathering {
+    fn removed(&self) -> Removed {
+        Removed { id: self.mailbox.id.0, first_segment: self.first_segment, ..Removed::default() }
+    }
+}
+
+/// Refuses, before anything is stored, messages whose places would not fit into one record.
+fn check_size(appends: &[Append]) -> Result<()> {
+    let octets = |append: &Append| append.flags.keywords().map(|keyword| keyword.len() + 2).sum::<usize>();
+    if appends.iter().map(octets).sum::<usize>() > MAX_KEYWORDS {
+        let limit = MAX_KEYWORDS as u64;
+        return Err(StoreError::OverLimit { what: "octets of keywords of one append", limit });
+    }
+    Ok(())
 }
 
 fn placement(account: AccountId, mailbox: &Mailbox, uid: Uid) -> Placement {

@@ -42,8 +42,8 @@ impl State {
     fn domain_state(&mut self, at: Position, domain: &DomainState) -> Result<()> {
         let key = keys::domain_state(&domain.name);
         let old = self.pending.get::<DomainState>(&key)?;
-        if old.is_none_or(|old| (old.value.revision, old.at) < (domain.revision, at)) {
-            self.pending.put(key, at, domain);
+        if old.as_ref().is_none_or(|old| (old.value.revision, old.at) < (domain.revision, at)) {
+            self.put_state(key, at, old.as_ref(), domain);
         }
         Ok(())
     }
@@ -52,7 +52,9 @@ impl State {
         if self.pending.contains(&keys::removed_account(account.id))? {
             return Ok(());
         }
-        if let Some(old) = self.pending.get::<AccountState>(&keys::account(account.id))? {
+        let key = keys::account(account.id);
+        let old = self.pending.get::<AccountState>(&key)?;
+        if let Some(old) = &old {
             if (old.value.revision, old.at) > (account.revision, at) {
                 return Ok(());
             }
@@ -61,7 +63,7 @@ impl State {
         for address in &account.addresses {
             self.pending.put(keys::address(address, account.id), at, &Nothing {});
         }
-        self.pending.put(keys::account(account.id), at, account);
+        self.put_state(key, at, old.as_ref(), account);
         Ok(())
     }
 
@@ -69,9 +71,9 @@ impl State {
         self.pending.put(keys::removed_account(removed.id), at, &removed);
         if let Some(old) = self.pending.get::<AccountState>(&keys::account(removed.id))? {
             self.delete_addresses(&old.value);
-            self.pending.delete(keys::account(removed.id));
+            self.delete_state(keys::account(removed.id), &old);
         }
-        self.pending.delete_within(&keys::subscriptions(removed.id), usize::MAX)?;
+        self.delete_states::<SubscriptionState>(&keys::subscriptions(removed.id))?;
         self.remove_notes_of_account(removed.id)?;
         self.news.removed_accounts.insert(removed.id);
         Ok(())
@@ -79,7 +81,8 @@ impl State {
 
     fn alias(&mut self, at: Position, alias: &AliasState) -> Result<()> {
         let key = keys::alias(&alias.address);
-        if let Some(old) = self.pending.get::<AliasState>(&key)? {
+        let old = self.pending.get::<AliasState>(&key)?;
+        if let Some(old) = &old {
             if (old.value.revision, old.at) > (alias.revision, at) {
                 return Ok(());
             }
@@ -90,7 +93,7 @@ impl State {
         for target in &alias.targets {
             self.pending.put(keys::alias_target(target, &alias.address), at, &Nothing {});
         }
-        self.pending.put(key, at, alias);
+        self.put_state(key, at, old.as_ref(), alias);
         Ok(())
     }
 
@@ -104,7 +107,8 @@ impl State {
         if self.pending.contains(&keys::removed_mailbox(mailbox.id))? {
             return Ok(());
         }
-        if let Some(old) = self.pending.get::<MailboxState>(&keys::mailbox(mailbox.id))? {
+        let old = self.pending.get::<MailboxState>(&keys::mailbox(mailbox.id))?;
+        if let Some(old) = &old {
             if (old.value.revision, old.at) > (mailbox.revision, at) {
                 return Ok(());
             }
@@ -114,7 +118,7 @@ impl State {
             self.pending.put(keys::counters(mailbox.id), at, &Counters::fresh());
         }
         self.pending.put(keys::listed(mailbox.account, &mailbox.name, mailbox.id), at, &Nothing {});
-        self.pending.put(keys::mailbox(mailbox.id), at, mailbox);
+        self.put_state(keys::mailbox(mailbox.id), at, old.as_ref(), mailbox);
         self.news.accounts.insert(mailbox.account);
         self.tell_grantees(mailbox.id)
     }
@@ -122,10 +126,14 @@ impl State {
     /// The mailbox is gone at once; its rows go by and by ([`State::purge`]), so that a large mailbox does not hold up
     /// the changes behind it.
     fn remove_mailbox(&mut self, at: Position, removed: Removed) -> Result<()> {
-        self.pending.put(keys::removed_mailbox(removed.id), at, &removed);
+        let key = keys::removed_mailbox(removed.id);
+        if !self.pending.contains(&key)? {
+            self.pending.put(keys::leftover(removed.id), at, &Nothing {});
+        }
+        self.pending.put(key, at, &removed);
         if let Some(old) = self.pending.get::<MailboxState>(&keys::mailbox(removed.id))? {
             self.pending.delete(keys::listed(old.value.account, &old.value.name, old.value.id));
-            self.pending.delete(keys::mailbox(removed.id));
+            self.delete_state(keys::mailbox(removed.id), &old);
             self.news.accounts.insert(old.value.account);
         }
         self.pending.delete(keys::counters(removed.id));
@@ -141,10 +149,10 @@ impl State {
         }
         let key = keys::subscription(subscription.account, &subscription.name);
         let old = self.pending.get::<SubscriptionState>(&key)?;
-        if old.is_some_and(|old| (old.value.revision, old.at) > (subscription.revision, at)) {
+        if old.as_ref().is_some_and(|old| (old.value.revision, old.at) > (subscription.revision, at)) {
             return Ok(());
         }
-        self.pending.put(key, at, subscription);
+        self.put_state(key, at, old.as_ref(), subscription);
         self.news.accounts.insert(subscription.account);
         Ok(())
     }

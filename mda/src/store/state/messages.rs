@@ -4,10 +4,8 @@ use std::ops::Bound;
 
 use journal::{BodyRef, Position, SegmentId};
 
-use super::State;
-use crate::store::record::{
-    BodyRow, Change, Counters, Delivered, Expunged, Flagged, Nothing, Number, Placed, Uids,
-};
+use super::{RECORD_WEIGHT, State, outline_weight};
+use crate::store::record::{BodyRow, Change, Counters, Delivered, Expunged, Flagged, Number, Placed, Uids};
 use crate::store::table::{Stored, prefixed};
 use crate::store::{Result, StoreError, SystemFlag, keys};
 
@@ -26,15 +24,15 @@ impl State {
             self.delivered(at, delivered)?;
         }
         for outlined in change.outlines.iter().filter(|outlined| outlined.email != change.body) {
-            self.outlined(at, outlined.email)?;
+            self.outlined(at, outlined.email, outlined.outline.len())?;
         }
         Ok(())
     }
 
-    /// Drops outlines of bodies that nothing shows: their bodies' records are gone, and took no row with them.
+    /// Drops outlines, of those that were replayed, whose bodies nothing shows: their bodies' records are gone, and took
+    /// no row with them.
     pub(super) fn forget_dead_outlines(&mut self) -> Result<()> {
-        for (key, _) in self.pending.rows::<Nothing>(prefixed(keys::OUTLINES), usize::MAX)? {
-            let email = keys::last_u64(&key);
+        for email in self.outlined.take().unwrap_or_default() {
             let body = self.pending.get::<BodyRow>(&keys::body(email))?;
             if body.is_none_or(|body| body.value.references == 0) {
                 self.forget_outline(email)?;
@@ -58,13 +56,15 @@ impl State {
             self.pending.delete(key);
             self.release(&row)?;
         }
-        for (key, row) in self.pending.rows::<Nothing>(prefixed(&keys::vanished_all(mailbox)), left)? {
-            self.pending.delete(key);
-            self.note(row.at, &BodyRef::default(), -1);
+        for (key, row) in self.pending.rows::<Expunged>(prefixed(&keys::vanished_all(mailbox)), left)? {
+            self.delete_state(key, &row);
             left -= 1;
         }
         for prefix in [keys::expunged_all(mailbox), keys::early_flags_all(mailbox)] {
             left -= self.pending.delete_within(&prefix, left)?;
+        }
+        if left > 0 {
+            self.pending.delete(keys::leftover(mailbox));
         }
         Ok(left)
     }
@@ -155,11 +155,8 @@ impl State {
     fn expunged(&mut self, at: Position, expunged: &Expunged) -> Result<()> {
         let Some(mut counters) = self.counters(expunged.mailbox)? else { return Ok(()) };
         let key = keys::vanished(expunged.mailbox, expunged.modseq);
-        if let Some(old) = self.pending.get::<Expunged>(&key)? {
-            self.note(old.at, &BodyRef::default(), -1);
-        }
-        self.pending.put(key, at, expunged);
-        self.note(at, &BodyRef::default(), 1);
+        let old = self.pending.get::<Expunged>(&key)?;
+        self.put_state(key, at, old.as_ref(), expunged);
         for uids in &expunged.uids {
             self.expunge_range(at, expunged.mailbox, *uids, &mut counters)?;
         }
@@ -223,26 +220,24 @@ impl State {
 
     fn delivered(&mut self, at: Position, delivered: &Delivered) -> Result<()> {
         let key = keys::delivered(&delivered.message_id, &delivered.recipient);
-        if let Some(old) = self.pending.get::<Delivered>(&key)? {
-            self.note(old.at, &BodyRef::default(), -1);
-        }
-        self.note(at, &BodyRef::default(), 1);
-        self.pending.put(key, at, delivered);
+        let old = self.pending.get::<Delivered>(&key)?;
+        self.put_state(key, at, old.as_ref(), delivered);
         Ok(())
     }
 
-    /// The body that stands beside the record at `at`.
-    pub(super) fn body(&mut self, at: Position, email: u64, place: &BodyRef) -> Result<()> {
+    /// The body that stands beside the record at `at`, and so many octets of its outline.
+    pub(super) fn body(&mut self, at: Position, email: u64, place: &BodyRef, outlined: u64) -> Result<()> {
         let key = keys::body(email);
         let old = self.pending.get::<BodyRow>(&key)?;
         let references = old.as_ref().map_or(0, |old| old.value.references);
         if let Some(old) = old.filter(|old| old.value.stored && references > 0) {
-            self.note(old.at, &place_of(&old.value)?, -1);
+            self.note_body(old.at, &old.value, -1)?;
         }
+        let body = BodyRow { references, stored: true, place: place.to_bytes(), outlined };
         if references > 0 {
-            self.note(at, place, 1);
+            self.note_body(at, &body, 1)?;
         }
-        self.pending.put(key, at, &BodyRow { references, stored: true, place: place.to_bytes() });
+        self.pending.put(key, at, &body);
         Ok(())
     }
 
@@ -256,8 +251,7 @@ impl State {
         let before = body.references;
         body.references = before.saturating_add_signed(sign);
         if body.stored && (before == 0) != (body.references == 0) {
-            let place = place_of(&body)?;
-            self.note(at, &place, sign);
+            self.note_body(at, &body, sign)?;
         }
         self.pending.put(key, at, &body);
         Ok(())
@@ -275,18 +269,22 @@ impl State {
     }
 
     /// The outline of a body stands in the record at `at`, which is not the body's own.
-    fn outlined(&mut self, at: Position, email: u64) -> Result<()> {
+    fn outlined(&mut self, at: Position, email: u64, octets: usize) -> Result<()> {
         self.forget_outline(email)?;
-        self.pending.put(keys::outline(email), at, &Nothing {});
-        self.note(at, &BodyRef::default(), 1);
+        let octets = Number { value: octets as u64 };
+        self.pending.put(keys::outline(email), at, &octets);
+        self.weigh(at, outline_weight(octets));
+        if let Some(outlined) = &mut self.outlined {
+            outlined.push(email);
+        }
         Ok(())
     }
 
     fn forget_outline(&mut self, email: u64) -> Result<()> {
         let key = keys::outline(email);
-        if let Some(old) = self.pending.get::<Nothing>(&key)? {
+        if let Some(old) = self.pending.get::<Number>(&key)? {
             self.pending.delete(key);
-            self.note(old.at, &BodyRef::default(), -1);
+            self.weigh(old.at, -outline_weight(old.value));
         }
         Ok(())
     }
@@ -312,9 +310,9 @@ impl State {
     /// Notes the records that a row needs: the one that placed it, and the one of its last change.
     fn note_row(&mut self, row: &Stored<Placed>, sign: i64) {
         let placed_at = row.value.placed_at().unwrap_or_default();
-        self.note(placed_at, &BodyRef::default(), sign);
+        self.weigh(placed_at, sign * RECORD_WEIGHT);
         if row.at != placed_at {
-            self.note(row.at, &BodyRef::default(), sign);
+            self.weigh(row.at, sign * RECORD_WEIGHT);
         }
     }
 

@@ -21,8 +21,8 @@ impl State {
         }
         let key = keys::annotation(annotation.mailbox, annotation.account, &annotation.entry);
         let old = self.pending.get::<AnnotationState>(&key)?;
-        if old.is_none_or(|old| (old.value.revision, old.at) < (annotation.revision, at)) {
-            self.pending.put(key, at, annotation);
+        if old.as_ref().is_none_or(|old| (old.value.revision, old.at) < (annotation.revision, at)) {
+            self.put_state(key, at, old.as_ref(), annotation);
             self.news.notes.push(Note {
                 mailbox: annotation.mailbox,
                 account: annotation.account,
@@ -46,12 +46,26 @@ impl State {
         }
         let key = keys::rights(rights.mailbox, rights.account, rights.negative);
         let old = self.pending.get::<RightsState>(&key)?;
-        if old.is_none_or(|old| (old.value.revision, old.at) < (rights.revision, at)) {
-            self.pending.put(keys::granted_at(rights.account, rights.mailbox), at, &Nothing {});
-            self.pending.put(key, at, rights);
+        if old.as_ref().is_none_or(|old| (old.value.revision, old.at) < (rights.revision, at)) {
+            self.put_state(key, at, old.as_ref(), rights);
+            self.index_grant(at, rights.mailbox, rights.account)?;
             // 0, a grant to everybody, concerns all.
             self.news.accounts.insert(rights.account);
         }
+        Ok(())
+    }
+
+    /// A mailbox is found by those who have a right at it, or lack one, and by no others.
+    fn index_grant(&mut self, at: Position, mailbox: u64, account: u64) -> Result<()> {
+        let mut says_something = false;
+        for negative in [false, true] {
+            let rights = self.pending.get::<RightsState>(&keys::rights(mailbox, account, negative))?;
+            says_something |= rights.is_some_and(|rights| !rights.value.rights.is_empty());
+        }
+        let (granted, withdrawn) = (keys::granted_at(account, mailbox), keys::withdrawn_at(account, mailbox));
+        let (there, gone) = if says_something { (granted, withdrawn) } else { (withdrawn, granted) };
+        self.pending.put(there, at, &Nothing {});
+        self.pending.delete(gone);
         Ok(())
     }
 
@@ -62,24 +76,29 @@ impl State {
     }
 
     pub(super) fn remove_notes_of_mailbox(&mut self, mailbox: u64) -> Result<()> {
-        self.pending.delete_within(&keys::annotations(mailbox), usize::MAX)?;
+        self.delete_states::<AnnotationState>(&keys::annotations(mailbox))?;
         let granted = self.pending.rows::<RightsState>(prefixed(&keys::rights_of(mailbox)), usize::MAX)?;
         for (key, rights) in granted {
-            self.pending.delete(key);
+            self.delete_state(key, &rights);
             self.pending.delete(keys::granted_at(rights.value.account, mailbox));
+            self.pending.delete(keys::withdrawn_at(rights.value.account, mailbox));
         }
         Ok(())
     }
 
     /// The account's own mailboxes are removed by the same record, and their annotations with them.
     pub(super) fn remove_notes_of_account(&mut self, account: u64) -> Result<()> {
-        self.pending.delete_within(&keys::annotations_of(0, account), usize::MAX)?;
-        let granted = self.pending.rows::<Nothing>(prefixed(&keys::granted(account)), usize::MAX)?;
-        for (key, _) in granted {
+        self.delete_states::<AnnotationState>(&keys::annotations_of(0, account))?;
+        let mut grants = self.pending.rows::<Nothing>(prefixed(&keys::granted(account)), usize::MAX)?;
+        grants.extend(self.pending.rows::<Nothing>(prefixed(&keys::withdrawn(account)), usize::MAX)?);
+        for (key, _) in grants {
             let mailbox = keys::last_u64(&key);
             self.pending.delete(key);
             for negative in [false, true] {
-                self.pending.delete(keys::rights(mailbox, account, negative));
+                let key = keys::rights(mailbox, account, negative);
+                if let Some(rights) = self.pending.get::<RightsState>(&key)? {
+                    self.delete_state(key, &rights);
+                }
             }
         }
         Ok(())

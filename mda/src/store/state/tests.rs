@@ -1,6 +1,7 @@
 //! Whatever order reclaim leaves the records in, the rows come out the same.
 
 use bytes::Bytes;
+use journal::BodyRef;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -88,7 +89,7 @@ fn rights(mailbox: u64, account: u64, revision: u64) -> Change {
 
 /// A history in which everything happens that a later record can make void.
 fn history() -> Vec<Change> {
-    let removed = |id| vec![Removed { id, last_segment: 0 }];
+    let removed = |id| vec![Removed { id, ..Removed::default() }];
     vec![
         account(ALICE, "alice@example.test", 1),
         account(BOB, "bob@example.test", 1),
