@@ -1,26 +1,28 @@
 //! Random commands of several clients on shared mailboxes, over sockets: each client, going by nothing but what it is
 //! sent, must know what a simple model says it must know. Now and then all of them speak at once, and now and then the
-//! power fails.
+//! power fails, or the server is killed.
 //!
 //! `IMAP_MODEL_STEPS` and `IMAP_MODEL_SEED` make it longer, and other.
 
 mod believed;
+mod host;
+mod kill;
 mod truth;
 
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use super::client::{Client, PASSWORD, Server, USER};
-use crate::imap::Beginning;
 use believed::{Believed, Flags, parse_set};
+use host::Host;
 use truth::{Change, Mailbox, Message};
 
 const NAMES: [&str; 3] = ["INBOX", "Archive", "Trash"];
 const FLAGS: [&str; 5] = ["\\Seen", "\\Deleted", "\\Flagged", "k1", "k2"];
 const CLIENTS: usize = 5;
-/// Steps between losses of power, at least; a long test has a hundred of them.
+/// Steps between crashes, at least; a long test has three hundred of them.
 const PHASE: u32 = 400;
 /// Messages of a mailbox, about.
 const ENOUGH: usize = 40;
@@ -57,9 +59,7 @@ struct Selected {
 }
 
 struct World {
-    server: Server,
-    address: std::net::SocketAddr,
-    accepting: tokio::task::JoinHandle<()>,
+    host: Host,
     mailboxes: Vec<Mailbox>,
     validities: Vec<String>,
     sessions: Vec<Session>,
@@ -69,44 +69,47 @@ struct World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_client_knows_what_it_must() {
-    let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (steps, seed) = (number("IMAP_MODEL_STEPS", 1_200), number("IMAP_MODEL_SEED", 1));
-    let mut world = World::new(u64::from(seed)).await;
+    let mut world = World::new(Host::here(Server::start().await).await, seed).await;
     for step in 1..=steps {
         world.step().await;
-        if step % PHASE.max(steps / 100) == 0 {
-            world = world.after_loss_of_power().await;
+        if step % PHASE.max(steps / 300) == 0 {
+            world.check_all().await;
+            world = world.after_crash().await;
+            world.check_all().await;
         }
     }
     world.check_all().await;
+    world.host.end();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_client_was_told_outlives_the_server_that_is_killed() {
+    let (steps, seed) = (number("IMAP_MODEL_STEPS", 1_200), number("IMAP_MODEL_SEED", 1));
+    let mut world = World::new(Host::process(), seed).await;
+    for step in 1..=steps {
+        world.step().await;
+        if step % PHASE.max(steps / 300) == 0 {
+            world = world.killed_amid_it().await;
+        }
+    }
+    world.check_all().await;
+    world.host.end();
+}
+
+fn number(variable: &str, default: u32) -> u32 {
+    std::env::var(variable).map_or(default, |text| text.parse().unwrap())
 }
 
 impl World {
-    async fn new(seed: u64) -> Self {
+    async fn new(host: Host, seed: u32) -> Self {
         let mailboxes = vec![Mailbox::new(); NAMES.len()];
-        Self::over(Server::start().await, mailboxes, fastrand::Rng::with_seed(seed), Vec::new()).await
+        Self::over(host, mailboxes, fastrand::Rng::with_seed(seed.into()), Vec::new()).await
     }
 
-    async fn over(server: Server, mailboxes: Vec<Mailbox>, random: fastrand::Rng, log: Vec<String>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (imap, shutdown) = (server.imap.clone(), server.shutdown.clone());
-        let accepting = tokio::spawn(async move {
-            while let Ok((stream, peer)) = listener.accept().await {
-                let (imap, shutdown) = (imap.clone(), shutdown.clone());
-                tokio::spawn(async move { imap.serve(stream, peer, Beginning::Plain, shutdown).await });
-            }
-        });
-        let mut world = Self {
-            server,
-            address,
-            accepting,
-            mailboxes,
-            validities: Vec::new(),
-            sessions: Vec::new(),
-            random,
-            log,
-        };
+    async fn over(host: Host, mailboxes: Vec<Mailbox>, random: fastrand::Rng, log: Vec<String>) -> Self {
+        let (validities, sessions) = (Vec::new(), Vec::new());
+        let mut world = Self { host, mailboxes, validities, sessions, random, log };
         let mut client = world.connect().await;
         for name in NAMES {
             let status = client.ok(&format!("STATUS {name} (UIDVALIDITY)")).await.join("");
@@ -122,7 +125,7 @@ impl World {
     }
 
     async fn connect(&self) -> Client<TcpStream> {
-        let stream = TcpStream::connect(self.address).await.unwrap();
+        let stream = TcpStream::connect(self.host.address()).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let mut client = Client::greeted(stream, None).await;
         client.ok(&format!("LOGIN {USER} \"{PASSWORD}\"")).await;
@@ -141,15 +144,13 @@ impl World {
     }
 
     /// The clients' connections break, and the store is what a crash leaves; the model knows nothing of it.
-    async fn after_loss_of_power(mut self) -> Self {
-        self.check_all().await;
-        self.accepting.abort();
+    async fn after_crash(mut self) -> Self {
         let kept: Vec<_> = self.sessions.drain(..).map(|session| session.cached).collect();
-        let mut world = Self::over(self.server.crashed(), self.mailboxes, self.random, self.log).await;
+        let host = self.host.crashed().await;
+        let mut world = Self::over(host, self.mailboxes, self.random, self.log).await;
         for (session, cached) in world.sessions.iter_mut().zip(kept) {
             session.cached = cached;
         }
-        world.check_all().await;
         world
     }
 
