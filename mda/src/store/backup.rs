@@ -116,6 +116,7 @@ impl Backup<'_> {
         self.folder.sync()?;
         let manifest = Manifest { taken: Timestamp::now(), files };
         manifest.write(self.folder.root())?;
+        self.folder.is_whole()?;
         self.folder.remove_all_but(|name| manifest.files.contains_key(name))?;
         Ok(self.report)
     }

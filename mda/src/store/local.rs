@@ -3,6 +3,7 @@
 mod accounts;
 mod across;
 mod aliases;
+mod anew;
 mod change;
 mod check;
 mod housekeeping;

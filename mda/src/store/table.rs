@@ -96,6 +96,14 @@ impl Table {
         self.tree.get(key).map_err(sled_error)
     }
 
+    /// The first row within a range, as its octets.
+    pub(super) fn next_raw(
+        &self,
+        range: impl RangeBounds<Vec<u8>>,
+    ) -> Result<Option<(sled::IVec, sled::IVec)>> {
+        self.tree.range(range).next().transpose().map_err(sled_error)
+    }
+
     /// All rows as their octets, in key order.
     pub(super) fn all_raw(&self) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec)>> {
         self.tree.iter().map(|pair| pair.map_err(sled_error))

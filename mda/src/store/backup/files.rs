@@ -16,6 +16,9 @@ const HEADER: usize = 64;
 /// A file that is on its way.
 const UNFINISHED: &str = ".new";
 
+/// Says that the folder is of a backup that is not whole yet: without it, and without a list, it may be anything.
+const BEGUN: &str = "BACKUP.begun";
+
 /// The folder of a backup.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -35,14 +38,25 @@ impl Folder {
     /// Makes it if it is missing.
     pub(super) fn open(root: &Path) -> Result<Self> {
         let segments = root.join(SEGMENTS);
-        if !root.join("BACKUP").exists() && segments.exists() {
+        let begun = root.join(BEGUN);
+        if !root.join("BACKUP").exists() && !begun.exists() && segments.exists() {
             return Err(StoreError::Io {
                 what: format!("cannot take a backup into {}", root.display()),
                 reason: "it holds something that is no backup".to_owned(),
             });
         }
+        if !root.join("BACKUP").exists() {
+            fs::create_dir_all(root).map_err(failed("cannot make", root))?;
+            fs::write(&begun, "a first backup into this folder was begun\n")
+                .map_err(failed("cannot write", &begun))?;
+        }
         fs::create_dir_all(&segments).map_err(failed("cannot make", &segments))?;
         Ok(Self { root: root.to_owned(), segments })
+    }
+
+    /// There is a whole backup now.
+    pub(super) fn is_whole(&self) -> Result<()> {
+        remove(&self.root.join(BEGUN))
     }
 
     pub(super) fn root(&self) -> &Path {

@@ -24,6 +24,9 @@ pub struct Restored {
 /// Makes the store of `config` of the backup in a folder: every file is verified against the list, the journal put into
 /// place, and all rows made anew from it. The store's folder must not exist, or be empty: nothing is ever replaced.
 ///
+/// Mail programs may know mail that came after the backup, by numbers that would now be given again. So every mailbox
+/// gets a new UIDVALIDITY, and numbers of messages, mailboxes and accounts go on where no store of the past has been.
+///
 /// `tell` hears what is being done and how much of it was.
 pub fn restore(
     from: &Path,
@@ -60,12 +63,16 @@ pub fn restore(
         tell("octets copied", octets);
     }
     sync_folder(&segments)?;
+    let config = StoreConfig { dir: new.clone(), ..config };
+    let opened = LocalStore::rebuild(config.clone(), move |records| tell("records replayed", records))?;
+    let (store, _) = LocalStore::open(config)?;
+    store.begin_anew()?;
+    store.close_blocking()?;
     if to.exists() {
         fs::remove_dir(&to).map_err(failed("cannot replace", &to))?;
     }
     fs::rename(&new, &to).map_err(failed("cannot put into place", &to))?;
     sync_folder(new.parent().unwrap_or(Path::new(".")))?;
-    let opened = LocalStore::rebuild(config, move |records| tell("records replayed", records))?;
     Ok(Restored { taken: manifest.taken, octets, opened })
 }
 

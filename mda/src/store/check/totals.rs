@@ -1,6 +1,6 @@
 //! What only counting over all rows can tell: how often each body is shown, and what each journal segment is needed for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use journal::{BodyRef, Position, SegmentId};
@@ -76,16 +76,20 @@ impl Check<'_> {
 
 /// Counts all rows, window by window; gives how many there were.
 fn count(store: &LocalStore, table: &Table, findings: &mut Findings) -> Result<u64> {
-    let mut totals = Totals { store, table, needed: HashMap::new(), rows: 0 };
+    let mut totals = Totals { store, table, needed: HashMap::new(), windows: BTreeSet::new(), rows: 0 };
     let last = marks(table)?.email;
-    let mut first = 0_u64;
-    loop {
-        let end = first.saturating_add(WINDOW);
-        totals.references(first..end.min(last + 1), first == 0, findings)?;
-        if end > last {
-            break;
+    let mut is_first = true;
+    // The first walk finds out which others it takes: numbers leap where a store was restored.
+    let mut next = Some(0);
+    totals.bodies_windows()?;
+    while let Some(window) = next {
+        let first = window * WINDOW;
+        if first <= last {
+            totals.references(first..first.saturating_add(WINDOW).min(last + 1), is_first, findings)?;
         }
-        first = end;
+        is_first = false;
+        totals.windows.remove(&window);
+        next = totals.windows.first().copied();
     }
     totals.beyond(last, findings)?;
     totals.records(findings)?;
@@ -98,10 +102,25 @@ struct Totals<'a> {
     store: &'a LocalStore,
     table: &'a Table,
     needed: HashMap<SegmentId, i64>,
+    /// Windows of bodies' numbers that are left to be looked at.
+    windows: BTreeSet<u64>,
     rows: u64,
 }
 
 impl Totals<'_> {
+    /// The windows in which there are bodies.
+    fn bodies_windows(&mut self) -> Result<()> {
+        let end = keys::within(keys::BODIES).end;
+        let mut from = 0;
+        while let Some((key, _)) = self.table.next_raw(keys::body(from)..end.clone())? {
+            let window = keys::last_u64(&key) / WINDOW;
+            self.windows.insert(window);
+            let Some(next) = (window + 1).checked_mul(WINDOW) else { break };
+            from = next;
+        }
+        Ok(())
+    }
+
     /// Counts the references to the bodies of a window; on the first walk also what rows need of the journal.
     fn references(
         &mut self,
@@ -118,6 +137,7 @@ impl Totals<'_> {
                 counted[index(row.value.email)] += 1;
             }
             if weigh {
+                self.windows.insert(row.value.email / WINDOW);
                 let which = || format!("message {} of mailbox {}", row.value.uid, row.value.mailbox);
                 let placed_at = row.value.placed_at().unwrap_or_default();
                 self.needs(placed_at, RECORD_WEIGHT);

@@ -22,6 +22,9 @@ const AT_ONCE: usize = 64;
 /// What was committed of the mailboxes that are followed.
 pub(in crate::store) type Commits = HashMap<u64, BTreeMap<Uid, Option<Placed>>>;
 
+/// What a commit made of a mailbox.
+type Missed = (Counters, BTreeMap<Uid, Option<Placed>>);
+
 /// The indexes of all mailboxes in use.
 #[derive(Debug)]
 pub(in crate::store) struct Indexes {
@@ -37,14 +40,18 @@ struct Held {
     by_use: BTreeMap<u64, u64>,
     uses: u64,
     octets: u64,
+    loadings: u64,
 }
 
 #[derive(Debug)]
 enum Slot {
     /// Someone is reading the rows.
     Loading {
+        /// Which of all loadings it is: a mailbox may go, and its name be looked up again before that, while an earlier one
+        /// still reads.
+        number: u64,
         /// What is committed meanwhile, in order.
-        missed: Vec<(Counters, BTreeMap<Uid, Option<Placed>>)>,
+        missed: Vec<Missed>,
         /// Closes when that is over.
         ended: watch::Receiver<()>,
     },
@@ -72,6 +79,7 @@ pub(in crate::store) enum Found {
 pub(in crate::store) struct Loading {
     indexes: Arc<Indexes>,
     mailbox: u64,
+    number: u64,
     _ended: watch::Sender<()>,
 }
 
@@ -111,8 +119,10 @@ impl Indexes {
             return None;
         }
         let (ended, receiver) = watch::channel(());
-        held.slots.insert(mailbox, Slot::Loading { missed: Vec::new(), ended: receiver });
-        Some(Loading { indexes: Arc::clone(self), mailbox, _ended: ended })
+        held.loadings += 1;
+        let number = held.loadings;
+        held.slots.insert(mailbox, Slot::Loading { number, missed: Vec::new(), ended: receiver });
+        Some(Loading { indexes: Arc::clone(self), mailbox, number, _ended: ended })
     }
 
     /// Tells what is visible in the rows now.
@@ -144,6 +154,14 @@ impl Held {
                 self.octets = self.octets - before + loaded.octets;
             }
             None => {}
+        }
+    }
+
+    /// What was committed while a mailbox was loaded; `None` if its slot is not this loading's any more.
+    fn missed_by(&mut self, loading: &Loading) -> Option<&mut Vec<Missed>> {
+        match self.slots.get_mut(&loading.mailbox) {
+            Some(Slot::Loading { number, missed, .. }) if *number == loading.number => Some(missed),
+            _ => None,
         }
     }
 
@@ -203,7 +221,7 @@ impl Loading {
         let Builder { index, interner } = built;
         let mut held = self.indexes.held.lock();
         // Gone: the mailbox was removed.
-        let Some(Slot::Loading { missed, .. }) = held.slots.get_mut(&self.mailbox) else {
+        let Some(missed) = held.missed_by(&self) else {
             return Err(StoreError::NoSuchMailbox);
         };
         let missed = std::mem::take(missed);
@@ -224,7 +242,7 @@ impl Loading {
 impl Drop for Loading {
     fn drop(&mut self) {
         let mut held = self.indexes.held.lock();
-        if matches!(held.slots.get(&self.mailbox), Some(Slot::Loading { .. })) {
+        if held.missed_by(self).is_some() {
             held.slots.remove(&self.mailbox);
         }
     }

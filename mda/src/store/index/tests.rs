@@ -218,3 +218,17 @@ proptest! {
         prop_assert_eq!(made.index().since(&old.0), difference(&old.1, &model));
     }
 }
+
+#[test]
+fn a_loading_that_was_overtaken_gives_its_index_to_nobody() {
+    let indexes = Indexes::new(1 << 20);
+    let built = || Builder::new(Counters::fresh().status(1));
+    let first = indexes.begin(7).unwrap();
+    // The mailbox goes, and somebody who had looked up its name before that begins anew.
+    indexes.publish(Commits::new(), &std::collections::HashMap::new(), [7].into_iter());
+    let second = indexes.begin(7).unwrap();
+    assert!(matches!(first.finish(built()), Err(crate::store::StoreError::NoSuchMailbox)));
+    assert!(indexes.current(7).is_none() && indexes.begin(7).is_none());
+    second.finish(built()).unwrap();
+    assert!(indexes.current(7).is_some());
+}

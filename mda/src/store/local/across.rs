@@ -18,7 +18,7 @@ const MAX_ACROSS: usize = 5_000;
 enum Attempt {
     /// Mailboxes of the target's account are coming and going.
     Wait(Arc<Gate>),
-    Proposed(Copied, journal::Append<()>),
+    Proposed(Copied, Option<Reservation>, journal::Append<()>),
 }
 
 impl LocalStore {
@@ -32,21 +32,20 @@ impl LocalStore {
         let owner = AccountId(self.mailbox_state(mailbox)?.ok_or(StoreError::NoSuchMailbox)?.account);
         let gate = self.inner.gates.of(owner.0);
         let _changes = gate.changes.lock().await;
-        let rows = self.placed_now(mailbox, uids).await?;
-        if rows.len() > MAX_ACROSS {
+        if self.uids_now(mailbox, &uids).await?.len() > MAX_ACROSS {
             let limit = MAX_ACROSS as u64;
             return Err(StoreError::OverLimit { what: "messages of one copy to another account", limit });
         }
+        let rows = self.placed_now(mailbox, uids).await?;
         let gone = usage_of(rows.iter().map(|row| row.size));
         let leaves = moved && to.account != owner;
-        let reserved = if moved && !leaves { None } else { Some(self.reserve_across(&to, gone)?) };
         if leaves {
             self.count(&gate, owner)?;
         }
         loop {
             match self.try_across(owner, mailbox, &rows, &to, moved)? {
                 Attempt::Wait(gate) => drop(gate.changes.lock().await),
-                Attempt::Proposed(copied, append) => {
+                Attempt::Proposed(copied, reserved, append) => {
                     append.await?;
                     if let Some(reserved) = reserved {
                         reserved.keep();
@@ -60,12 +59,6 @@ impl LocalStore {
         }
     }
 
-    fn reserve_across(&self, to: &Destination, more: Usage) -> Result<Reservation> {
-        let gate = self.inner.gates.of(to.account.0);
-        let mut heads = gate.heads.lock();
-        self.reserve(&gate, &mut heads, to.account, more, Usage::default(), Addition::Client)
-    }
-
     fn try_across(
         &self,
         owner: AccountId,
@@ -74,6 +67,8 @@ impl LocalStore {
         to: &Destination,
         moved: bool,
     ) -> Result<Attempt> {
+        // Dropped after the heads, if something fails.
+        let mut reserved: Option<Reservation> = None;
         // Ascending, as deliveries take them.
         let gates: BTreeMap<AccountId, Arc<Gate>> =
             [owner, to.account].map(|account| (account, self.inner.gates.of(account.0))).into();
@@ -87,6 +82,15 @@ impl LocalStore {
             return Ok(Attempt::Wait(Arc::clone(gate)));
         }
         let target = self.read_mailbox(to.account, &to.mailbox)?.ok_or(StoreError::NoSuchMailbox)?;
+        // A move within an account adds nothing. What is added is counted only now that no mailbox can go: with one that
+        // goes the count begins anew, and what is on its way would be missing from it.
+        if !moved || to.account != owner {
+            let more = usage_of(rows.iter().map(|row| row.size));
+            if let (Some(gate), Some(heads)) = (gates.get(&to.account), heads.get_mut(&to.account)) {
+                let client = Addition::Client;
+                reserved = Some(self.reserve(gate, heads, to.account, more, Usage::default(), client)?);
+            }
+        }
         let mut change = Change::default();
         let mut uids: Vec<(Uid, Uid)> = Vec::with_capacity(rows.len());
         if let Some(heads) = heads.get_mut(&to.account)
@@ -110,7 +114,7 @@ impl LocalStore {
             change.expunged.push(expunged(mailbox, modseq, rows.iter().map(|row| row.uid)));
         }
         let copied = Copied { mailbox: target.id, uid_validity: target.uid_validity, uids };
-        Ok(Attempt::Proposed(copied, self.propose(&change)))
+        Ok(Attempt::Proposed(copied, reserved, self.propose(&change)))
     }
 }
 

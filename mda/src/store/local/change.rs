@@ -74,10 +74,10 @@ impl LocalStore {
         let gate = self.gate_of(mailbox)?;
         let _changes = gate.changes.lock().await;
         let target = self.target(mailbox, to)?;
-        let rows = self.placed_now(mailbox, uids).await?;
-        if rows.len() > MAX_COPY {
+        if self.uids_now(mailbox, &uids).await?.len() > MAX_COPY {
             return Err(StoreError::OverLimit { what: "messages of one copy", limit: MAX_COPY as u64 });
         }
+        let rows = self.placed_now(mailbox, uids).await?;
         let more = usage_of(rows.iter().map(|row| row.size));
         let reserved = {
             let mut heads = gate.heads.lock();
@@ -97,10 +97,13 @@ impl LocalStore {
         let gate = self.gate_of(mailbox)?;
         let _changes = gate.changes.lock().await;
         let target = self.target(mailbox, to)?;
-        let rows = self.placed_now(mailbox, uids).await?;
-        let mut uids = Vec::with_capacity(rows.len());
-        for batch in in_records(&rows, BATCH, 0) {
-            uids.extend(self.transfer(&gate, batch, &target, Some(mailbox)).await?);
+        let to_move = self.uids_now(mailbox, &uids).await?;
+        let mut uids = Vec::with_capacity(to_move.len());
+        for some in to_move.chunks(BATCH) {
+            let rows = self.placed_now(mailbox, some.iter().copied().collect()).await?;
+            for batch in in_records(&rows, BATCH, 0) {
+                uids.extend(self.transfer(&gate, batch, &target, Some(mailbox)).await?);
+            }
         }
         Ok(Copied { mailbox: target.id, uid_validity: target.uid_validity, uids })
     }
@@ -147,10 +150,21 @@ impl LocalStore {
         let gate = self.gate_of(mailbox)?;
         let _changes = gate.changes.lock().await;
         let of = self.read_mailbox_by_id(mailbox)?.ok_or(StoreError::NoSuchMailbox)?;
-        let mut rows = self.placed_now(mailbox, uids).await?;
-        rows.retain(|row| !only_deleted || row.flags & SystemFlag::Deleted as u32 != 0);
-        self.take_away(&gate, &of, &rows).await?;
-        Ok(rows.iter().map(|row| row.uid).collect())
+        let mut gone: Vec<Uid> = Vec::new();
+        for some in self.uids_now(mailbox, &uids).await?.chunks(BATCH) {
+            let mut rows = self.placed_now(mailbox, some.iter().copied().collect()).await?;
+            rows.retain(|row| !only_deleted || row.flags & SystemFlag::Deleted as u32 != 0);
+            self.take_away(&gate, &of, &rows).await?;
+            gone.extend(rows.iter().map(|row| row.uid));
+        }
+        Ok(gone.into_iter().collect())
+    }
+
+    /// Which messages of a set there are: to be counted, and read some at a time, for of a large mailbox all of them would
+    /// take much memory.
+    pub(super) async fn uids_now(&self, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Uid>> {
+        let index = self.index_now(mailbox, uids).await?;
+        Ok(index.within(uids).map(Entry::uid).collect())
     }
 
     fn gate_of(&self, mailbox: MailboxId) -> Result<Arc<Gate>> {

@@ -196,7 +196,7 @@ impl LocalStore {
     }
 }
 
-fn seconds() -> u32 {
+pub(super) fn seconds() -> u32 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u32::try_from(since.as_secs()).unwrap_or(0)
 }

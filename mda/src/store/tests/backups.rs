@@ -24,6 +24,19 @@ fn restored(folder: &Path) -> Bed {
     Bed { store: LocalStore::open(to).unwrap().0, dir }
 }
 
+/// What a user sees of a restored store, the new UIDVALIDITY of each mailbox replaced by the one of before.
+async fn seen_again(store: &LocalStore, account: AccountId, before: &Seen) -> Seen {
+    let mut seen = seen_by(store, account).await;
+    for (mailbox, old) in seen.mailboxes.iter_mut().zip(&before.mailboxes) {
+        assert!(mailbox.uid_validity > old.uid_validity, "{mailbox:?} {old:?}");
+        mailbox.uid_validity = old.uid_validity;
+    }
+    for (status, old) in seen.status.iter_mut().zip(&before.status) {
+        status.uid_validity = old.uid_validity;
+    }
+    seen
+}
+
 #[tokio::test]
 async fn a_restored_store_is_the_one_that_was_backed_up() {
     let (bed, alice) = Bed::with_account().await;
@@ -38,7 +51,7 @@ async fn a_restored_store_is_the_one_that_was_backed_up() {
     let report = backed_up(&bed.store, folder.path()).await;
     assert!(report.segments > 2 && report.added == report.octets && report.damaged.is_empty(), "{report:?}");
     deliver(&bed.store, alice, "later").await;
-    assert_eq!(seen_by(&restored(folder.path()).store, alice).await, before);
+    assert_eq!(seen_again(&restored(folder.path()).store, alice, &before).await, before);
 }
 
 #[tokio::test]
@@ -64,7 +77,7 @@ async fn a_second_backup_adds_what_is_new_and_drops_what_is_gone() {
     let files = std::fs::read_dir(folder.path().join("journal")).unwrap().count();
     assert_eq!(files as u64, second.segments);
     let before = seen_by(&bed.store, alice).await;
-    assert_eq!(seen_by(&restored(folder.path()).store, alice).await, before);
+    assert_eq!(seen_again(&restored(folder.path()).store, alice, &before).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -103,6 +116,53 @@ async fn whatever_was_promised_before_is_in_a_backup_that_is_taken_meanwhile() {
         }
     }
     changer.await.unwrap();
+}
+
+#[tokio::test]
+async fn no_number_that_was_given_since_the_backup_is_given_again() {
+    let (bed, alice) = Bed::with_account().await;
+    let folder = TempDir::new().unwrap();
+    backed_up(&bed.store, folder.path()).await;
+    let lost = deliver(&bed.store, alice, "came after the backup").await;
+    let lost_email = bed.store.row(lost.mailbox, lost.uid).unwrap().unwrap().email;
+    let lost_mailbox = bed.store.create_mailbox(alice, name("lost"), None).await.unwrap();
+
+    let bed = restored(folder.path());
+    let new = deliver(&bed.store, alice, "came after the restore").await;
+    assert_eq!((new.mailbox, new.uid), (lost.mailbox, lost.uid));
+    assert!(new.uid_validity > lost.uid_validity);
+    assert!(bed.store.row(new.mailbox, new.uid).unwrap().unwrap().email > lost_email);
+    let mailbox = bed.store.create_mailbox(alice, name("new"), None).await.unwrap();
+    assert!(mailbox.id > lost_mailbox.id && mailbox.uid_validity > lost_mailbox.uid_validity);
+    // Each mailbox has one of its own, and it stays when all rows are made anew.
+    let validities = |store: &LocalStore| {
+        let mailboxes = store.mailboxes(alice).unwrap();
+        mailboxes.iter().map(|mailbox| mailbox.uid_validity).collect::<BTreeSet<_>>()
+    };
+    let all = validities(&bed.store);
+    assert_eq!(all.len(), bed.store.mailboxes(alice).unwrap().len());
+    bed.store.close().await.unwrap();
+    let to = config(&bed.dir.path().join("mail"));
+    LocalStore::rebuild(to.clone(), |_| ()).unwrap();
+    let store = LocalStore::open(to).unwrap().0;
+    assert_eq!(validities(&store), all);
+    assert_sound_aside(&store).await;
+}
+
+#[tokio::test]
+async fn a_first_backup_that_was_interrupted_is_gone_on_with() {
+    let (bed, alice) = Bed::with_account().await;
+    deliver(&bed.store, alice, "text").await;
+    let folder = TempDir::new().unwrap();
+    let (store, into) = (bed.store.clone(), folder.path().to_owned());
+    let stop = || StoreError::Closed("the operator has pressed Ctrl-C".to_owned());
+    let interrupted = move || store.backup(&into, false, &mut |_| Err(stop())).unwrap_err();
+    tokio::task::spawn_blocking(interrupted).await.unwrap();
+    let refused = restore(folder.path(), config(&bed.dir.path().join("no")), |_, _| ()).unwrap_err();
+    assert!(refused.to_string().contains("no backup"), "{refused}");
+    let before = seen_by(&bed.store, alice).await;
+    backed_up(&bed.store, folder.path()).await;
+    assert_eq!(seen_again(&restored(folder.path()).store, alice, &before).await, before);
 }
 
 #[tokio::test]
@@ -158,5 +218,5 @@ async fn sealed_segments_are_linked_if_asked_for() {
     let links = std::fs::read_dir(folder.path().join("journal")).unwrap();
     let linked = links.filter(|file| file.as_ref().unwrap().metadata().unwrap().nlink() == 2).count();
     assert!(linked > 0);
-    assert_eq!(seen_by(&restored(folder.path()).store, alice).await, before);
+    assert_eq!(seen_again(&restored(folder.path()).store, alice, &before).await, before);
 }

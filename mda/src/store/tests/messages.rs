@@ -186,3 +186,22 @@ async fn a_damaged_body_is_one_messages_error() {
     assert_eq!(text_of(&bed.store, emails[0]).await, "1");
     assert_eq!(deliver(&bed.store, alice, "next").await.uid, 5);
 }
+
+#[tokio::test]
+async fn a_copy_that_is_too_large_is_refused_before_its_messages_are_read() {
+    let (bed, alice) = Bed::with_account().await;
+    for _ in 0..6 {
+        let recipients = (0..1_000).map(|n| recipient(alice, &n.to_string())).collect();
+        bed.store.deliver(delivery(MessageId::new(), "text", recipients)).await.unwrap();
+    }
+    let inbox = inbox(&bed.store, alice).id;
+    let index = bed.store.index(inbox).await.unwrap();
+    let before = bed.store.rows_read();
+    let to = Destination { account: alice, mailbox: name("Archive"), rights: Rights::all() };
+    let copied = bed.store.copy(inbox, UidSet::all(), name("Archive")).await;
+    assert!(matches!(copied, Err(StoreError::OverLimit { .. })), "{copied:?}");
+    let copied = bed.store.transfer(inbox, UidSet::all(), to, false).await;
+    assert!(matches!(copied, Err(StoreError::OverLimit { .. })), "{copied:?}");
+    assert!(bed.store.rows_read() < before + 50);
+    drop(index);
+}
