@@ -22,6 +22,7 @@ mod name;
 mod news;
 mod record;
 mod rights;
+mod rows;
 mod staged;
 mod state;
 mod table;

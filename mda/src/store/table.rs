@@ -1,4 +1,4 @@
-//! The one sled tree: rows with checksums.
+//! Rows with checksums.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
@@ -8,6 +8,7 @@ use journal::Position;
 use prost::Message;
 
 use super::record::Nothing;
+use super::rows::Rows;
 use super::{Result, StoreError, keys};
 
 /// A row: what it holds, and where the journal record stands that says so.
@@ -29,7 +30,7 @@ pub(super) const HEADER: usize = CHECKSUM + Position::ENCODED_LEN;
 /// The committed rows. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
-    tree: sled::Tree,
+    tree: Rows,
     /// Rows that were read, for tests of how much work something is.
     #[cfg(test)]
     pub(super) reads: std::sync::Arc<std::sync::atomic::AtomicU64>,
@@ -38,7 +39,7 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn new(tree: sled::Tree) -> Self {
         Self {
-            tree,
+            tree: Rows::new(tree),
             #[cfg(test)]
             reads: std::sync::Arc::default(),
         }
@@ -83,11 +84,11 @@ impl Table {
     /// Damages all rows below a prefix.
     #[cfg(test)]
     pub(super) fn spoil(&self, prefix: &[u8]) {
-        for row in self.tree.scan_prefix(prefix) {
+        for row in self.tree.range(keys::within(prefix)) {
             let (key, bytes) = row.unwrap();
             let mut bytes = bytes.to_vec();
             *bytes.last_mut().unwrap() ^= 1;
-            self.tree.insert(key, bytes).unwrap();
+            self.tree.apply([(key.to_vec(), Some(bytes))].into()).unwrap();
         }
     }
 
@@ -111,7 +112,7 @@ impl Table {
 
     /// Makes durable all that was written.
     pub(super) fn flush(&self) -> Result<()> {
-        self.tree.flush().map(drop).map_err(sled_error)
+        self.tree.flush().map_err(sled_error)
     }
 }
 
@@ -237,14 +238,7 @@ impl Pending {
         if self.writes.is_empty() {
             return Ok(());
         }
-        let mut batch = sled::Batch::default();
-        for (key, write) in std::mem::take(&mut self.writes) {
-            match write {
-                Some(bytes) => batch.insert(key, bytes),
-                None => batch.remove(key),
-            }
-        }
-        self.table.tree.apply_batch(batch).map_err(sled_error)
+        self.table.tree.apply(std::mem::take(&mut self.writes)).map_err(sled_error)
     }
 }
 

@@ -1,0 +1,277 @@
+//! The sled tree, and in front of it what was committed last.
+//!
+//! sled writes each batch to the disk on its own, waits for it, and wakes all its threads for it, many times the work
+//! that a small batch is. So batches gather in memory, where every reader sees them, and go to sled together: when
+//! there are many octets of them, or a moment has passed. What a crash takes of them the journal gives again, as it
+//! does with what sled itself had not written.
+
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ops::RangeBounds;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, RwLock};
+use sled::IVec;
+
+use scan::Scan;
+
+/// Octets of rows that are written at once. While sled takes them nobody can read from it, so it must not take long.
+const PRESSING: usize = 256 << 10;
+/// Octets that gather at most while sled is busy; beyond it those who commit wait.
+const MOST: usize = 4 * PRESSING;
+/// How long rows gather if they do not press: bounds what a start after a crash has to replay.
+const GATHER: Duration = Duration::from_secs(1);
+/// Octets that a row takes in memory beside its own.
+const OVERHEAD: usize = 64;
+
+/// Rows that were written, and those that were deleted (None).
+type Layer = BTreeMap<IVec, Option<IVec>>;
+
+/// All rows. Clones are the same ones; with the last of them all that has gathered is written.
+#[derive(Debug, Clone)]
+pub(super) struct Rows {
+    handle: Arc<Handle>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    writer: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    tree: sled::Tree,
+    layers: RwLock<Layers>,
+    /// Held while a layer is written: one after the other.
+    writing: Mutex<()>,
+    asked: Mutex<Asked>,
+    /// Wakes the writer, and those who wait for it.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Layers {
+    /// The latest.
+    gathered: Arc<Layer>,
+    octets: usize,
+    /// What sled is being given.
+    leaving: Arc<Layer>,
+    /// sled refused it.
+    failed: Option<sled::Error>,
+}
+
+/// What the writer is to do.
+#[derive(Debug, Default)]
+struct Asked {
+    /// There is something to write.
+    some: bool,
+    /// It is much.
+    pressing: bool,
+    end: bool,
+}
+
+impl Rows {
+    pub(super) fn new(tree: sled::Tree) -> Self {
+        let shared = Arc::new(Shared {
+            tree,
+            layers: RwLock::default(),
+            writing: Mutex::default(),
+            asked: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let writing = Arc::clone(&shared);
+        let writer = thread::Builder::new().name("rows".to_owned()).spawn(move || writing.run());
+        if let Err(error) = &writer {
+            tracing::warn!(%error, "no thread for writing rows: each commit writes its own");
+        }
+        Self { handle: Arc::new(Handle { shared, writer: writer.ok() }) }
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> sled::Result<Option<IVec>> {
+        let shared = &self.handle.shared;
+        match shared.layers.read().get(key) {
+            Some(written) => Ok(written.clone()),
+            None => shared.tree.get(key),
+        }
+    }
+
+    pub(super) fn contains_key(&self, key: &[u8]) -> sled::Result<bool> {
+        let shared = &self.handle.shared;
+        match shared.layers.read().get(key) {
+            Some(written) => Ok(written.is_some()),
+            None => shared.tree.contains_key(key),
+        }
+    }
+
+    /// The rows within bounds, in key order. What is committed meanwhile may be among them or not.
+    pub(super) fn range(&self, range: impl RangeBounds<Vec<u8>>) -> Scan {
+        let bounds = (range.start_bound().cloned(), range.end_bound().cloned());
+        let shared = &self.handle.shared;
+        // In this order: what leaves a layer meanwhile is in sled.
+        let (gathered, leaving) = {
+            let layers = shared.layers.read();
+            (Arc::clone(&layers.gathered), Arc::clone(&layers.leaving))
+        };
+        Scan::new([gathered, leaving], &shared.tree, bounds)
+    }
+
+    pub(super) fn iter(&self) -> Scan {
+        self.range(..)
+    }
+
+    /// Commits these writes, all at once for whoever reads one row. Waits while sled is too far behind.
+    pub(super) fn apply(&self, writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> sled::Result<()> {
+        let shared = &self.handle.shared;
+        let octets = {
+            let mut layers = shared.layers.write();
+            if let Some(failed) = &layers.failed {
+                return Err(failed.clone());
+            }
+            let mut more = 0;
+            // Whoever scans has the layer as it was.
+            let gathered = Arc::make_mut(&mut layers.gathered);
+            for (key, row) in writes {
+                let octets = OVERHEAD + key.len() + row.as_ref().map_or(0, Vec::len);
+                let (key, row) = (IVec::from(&*key), row.map(|row| IVec::from(&*row)));
+                // A row that is there already is counted again: it goes with the same write.
+                more += octets;
+                gathered.insert(key, row);
+            }
+            layers.octets += more;
+            layers.octets
+        };
+        if self.handle.writer.is_none() {
+            return shared.write();
+        }
+        shared.ask(octets);
+        Ok(())
+    }
+
+    /// Makes durable all that was committed.
+    pub(super) fn flush(&self) -> sled::Result<()> {
+        self.handle.shared.write()?;
+        self.handle.shared.tree.flush().map(drop)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.asked.lock().end = true;
+        self.shared.changed.notify_all();
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the thread that writes rows broke off");
+        }
+    }
+}
+
+impl Layers {
+    /// What was last written under this key, if that is in memory.
+    fn get(&self, key: &[u8]) -> Option<&Option<IVec>> {
+        self.gathered.get(key).or_else(|| self.leaving.get(key))
+    }
+}
+
+impl Shared {
+    /// Tells the writer that so many octets have gathered.
+    fn ask(&self, octets: usize) {
+        let mut asked = self.asked.lock();
+        let pressing = octets >= PRESSING;
+        if !asked.some || pressing && !asked.pressing {
+            asked.some = true;
+            asked.pressing |= pressing;
+            self.changed.notify_all();
+        }
+        while octets >= MOST && asked.pressing {
+            self.changed.wait(&mut asked);
+        }
+    }
+
+    fn run(&self) {
+        loop {
+            let end = self.wait();
+            if let Err(error) = self.write() {
+                // Whoever commits next is told, too.
+                tracing::error!(%error, "rows cannot be written");
+                return;
+            }
+            if end {
+                return;
+            }
+        }
+    }
+
+    /// Waits until there is something that should be written now; true at the end.
+    fn wait(&self) -> bool {
+        let mut asked = self.asked.lock();
+        while !(asked.some || asked.end) {
+            self.changed.wait(&mut asked);
+        }
+        while !(asked.pressing || asked.end) {
+            if self.changed.wait_for(&mut asked, GATHER).timed_out() {
+                break;
+            }
+        }
+        asked.end
+    }
+
+    /// Gives sled what has gathered.
+    fn write(&self) -> sled::Result<()> {
+        let _one_at_a_time = self.writing.lock();
+        let leaving = {
+            let mut layers = self.layers.write();
+            if let Some(failed) = &layers.failed {
+                self.written();
+                return Err(failed.clone());
+            }
+            layers.octets = 0;
+            layers.leaving = std::mem::take(&mut layers.gathered);
+            Arc::clone(&layers.leaving)
+        };
+        let given = catch_unwind(AssertUnwindSafe(|| self.give(&leaving)));
+        let given = given.unwrap_or_else(|_| Err(sled::Error::ReportableBug("sled panicked".to_owned())));
+        {
+            let mut layers = self.layers.write();
+            match &given {
+                Ok(()) => layers.leaving = Arc::default(),
+                // What is in memory stays as it was committed, for those who read.
+                Err(error) => layers.failed = Some(error.clone()),
+            }
+        }
+        self.written();
+        given
+    }
+
+    fn give(&self, layer: &Layer) -> sled::Result<()> {
+        if layer.is_empty() {
+            return Ok(());
+        }
+        let mut batch = sled::Batch::default();
+        for (key, row) in layer {
+            match row {
+                Some(row) => batch.insert(key, row),
+                None => batch.remove(key),
+            }
+        }
+        self.tree.apply_batch(batch)
+    }
+
+    /// Lets those go on who wait.
+    fn written(&self) {
+        let mut asked = self.asked.lock();
+        let octets = {
+            let layers = self.layers.read();
+            if layers.failed.is_some() { 0 } else { layers.octets }
+        };
+        (asked.some, asked.pressing) = (octets > 0, octets >= PRESSING);
+        self.changed.notify_all();
+    }
+}
