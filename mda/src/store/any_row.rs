@@ -3,17 +3,18 @@
 use prost::Message;
 
 use super::keys;
+use super::leaf::Leaf;
 use super::record::{
     AccountState, AliasState, AnnotationState, BodyRow, Change, Counters, Delivered, Expunged, Flagged,
     MailboxState, Marks, Nothing, Number, Placed, Removed, RightsState, SubscriptionState,
 };
 use super::state::place_of;
-use super::table;
+use super::table::{self, Value};
 
 /// Reads octets as the row of a kind that the first of them chooses: sealed as it should be, and as they are.
 pub(crate) fn read_any_row(input: &[u8]) {
     let Some((kind, input)) = input.split_first() else { return };
-    match kind % 17 {
+    match kind % 18 {
         0 => read::<AccountState>(input),
         1 => read::<AliasState>(input),
         2 => read::<AnnotationState>(input),
@@ -30,7 +31,8 @@ pub(crate) fn read_any_row(input: &[u8]) {
         13 => read::<Placed>(input),
         14 => read::<Removed>(input),
         15 => read::<RightsState>(input),
-        _ => read::<SubscriptionState>(input),
+        16 => read::<SubscriptionState>(input),
+        _ => read::<Leaf>(input),
     }
     if let Ok(body) = BodyRow::decode(input) {
         let _ = place_of(&body);
@@ -38,7 +40,7 @@ pub(crate) fn read_any_row(input: &[u8]) {
     let (_, _) = (keys::last_u64(input), keys::last_u32(input));
 }
 
-fn read<T: Message + Default + PartialEq>(input: &[u8]) {
+fn read<T: Value + PartialEq>(input: &[u8]) {
     let key = keys::MARKS;
     let _ = table::decode::<T>(key, input);
     if let Ok(stored) = table::decode::<T>(key, &table::sealed(key, input)) {

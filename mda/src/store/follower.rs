@@ -57,8 +57,8 @@ impl fmt::Debug for Replayed {
 impl Applier {
     /// Tells what can be seen now.
     fn publish(&self, mut changed: Changed) {
-        let rows = std::mem::take(&mut changed.rows);
-        self.indexes.publish(rows, &changed.mailboxes, changed.removed_mailboxes.iter().copied());
+        let leaves = std::mem::take(&mut changed.leaves);
+        self.indexes.publish(leaves, &changed.mailboxes, changed.removed_mailboxes.iter().copied());
         self.news.publish(&changed);
     }
 

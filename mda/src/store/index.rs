@@ -8,12 +8,14 @@ mod keywords;
 mod registry;
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::record::{Counters, Placed};
+use super::leaf::{FlagState, Leaf, Message};
+use super::record::Counters;
 use super::{EmailId, Flags, MailboxStatus, ModSeq, Row, SystemFlag, Uid, UidSet};
 use chunk::{Chunk, Cursor};
 use keywords::{Interner, Keywords, SetId};
@@ -103,16 +105,16 @@ impl Entry {
         (self.system, self.keywords)
     }
 
-    fn new(placed: &Placed, keywords: SetId) -> Self {
+    fn new(message: &Message, flags: &FlagState, keywords: SetId) -> Self {
         Self {
-            modseq: placed.modseq,
-            email: placed.email,
-            size: placed.size,
-            internal_date: placed.internal_date,
-            saved_at: u32::try_from(placed.saved_at).unwrap_or_default(),
-            uid: placed.uid,
+            modseq: flags.modseq,
+            email: message.email,
+            size: message.size,
+            internal_date: message.internal_date,
+            saved_at: u32::try_from(message.saved_at).unwrap_or_default(),
+            uid: message.uid,
             keywords,
-            system: placed.flags as u8,
+            system: flags.flags as u8,
         }
     }
 }
@@ -286,11 +288,12 @@ impl Builder {
         Self { index: Arc::new(index), interner: Interner::default() }
     }
 
-    /// Takes in a message that comes after all before.
-    pub(super) fn push(&mut self, placed: &Placed) {
+    /// Takes in messages that come after all before.
+    pub(super) fn push(&mut self, leaf: &Leaf) {
         let index = Arc::make_mut(&mut self.index);
-        let keywords = self.interner.intern(&mut index.keywords, &placed.keywords);
-        chunk::push(&mut index.parts, Entry::new(placed, keywords));
+        for entry in entries_of(leaf, &mut index.keywords, &mut self.interner) {
+            chunk::push(&mut index.parts, entry);
+        }
     }
 
     pub(super) fn finish(self) -> Arc<Index> {
@@ -298,27 +301,50 @@ impl Builder {
     }
 }
 
+/// The messages of a leaf.
+fn entries_of<'a>(
+    leaf: &'a Leaf,
+    keywords: &mut Keywords,
+    interner: &mut Interner,
+) -> impl Iterator<Item = Entry> + use<'a> {
+    let (states, messages) = leaf.parts();
+    let sets: Vec<SetId> = states.iter().map(|state| interner.intern(keywords, &state.keywords)).collect();
+    messages.map(move |(message, state)| Entry::new(message, &states[state], sets[state]))
+}
+
 impl Index {
-    /// Takes in what was committed: the counts, and each message that came, changed or went (None), ascending by UID.
-    fn apply<'a>(
-        &mut self,
-        interner: &mut Interner,
-        counters: &Counters,
-        rows: impl Iterator<Item = (Uid, Option<&'a Placed>)>,
-    ) {
-        let entries: Vec<(Uid, Option<Entry>)> = rows
-            .map(|(uid, placed)| {
-                let entry = placed
-                    .map(|placed| Entry::new(placed, interner.intern(&mut self.keywords, &placed.keywords)));
-                (uid, entry)
-            })
-            .collect();
-        chunk::apply(&mut self.parts, &entries);
+    /// Takes in what was committed: the counts, and the leaves that changed.
+    fn apply(&mut self, interner: &mut Interner, counters: &Counters, leaves: &BTreeMap<u32, Leaf>) {
+        let mut changes = Vec::new();
+        for leaf in leaves.values() {
+            let entries = entries_of(leaf, &mut self.keywords, interner);
+            self.differences(leaf.uids(), entries, &mut changes);
+        }
+        chunk::apply(&mut self.parts, &changes);
         let uid_validity = self.status.uid_validity;
         self.status = counters.status(uid_validity);
         if self.keywords.are_mostly_unused(self.len()) {
             self.forget_unused_keywords(interner);
         }
+    }
+
+    /// Adds each message that came or changed in a range of UIDs, or went (None), to `changes`.
+    fn differences(
+        &self,
+        uids: RangeInclusive<Uid>,
+        now: impl Iterator<Item = Entry>,
+        changes: &mut Vec<(Uid, Option<Entry>)>,
+    ) {
+        let mut before = self.range(uids).peekable();
+        for entry in now {
+            while let Some(gone) = before.next_if(|before| before.uid < entry.uid) {
+                changes.push((gone.uid, None));
+            }
+            if before.next_if(|before| before.uid == entry.uid) != Some(&entry) {
+                changes.push((entry.uid, Some(entry)));
+            }
+        }
+        changes.extend(before.map(|gone| (gone.uid, None)));
     }
 
     /// Sets of keywords that no message has any more would gather for as long as the mailbox is watched.
@@ -330,7 +356,7 @@ impl Index {
                 let set = self.keywords.set(entry.keywords);
                 Entry { keywords: interner.intern_set(&mut keywords, set), ..*entry }
             });
-            part.chunk = Arc::new(entries.collect());
+            part.chunk = Arc::new(Chunk::of(entries.collect()));
         }
         self.keywords = keywords;
     }

@@ -2,6 +2,8 @@
 //!
 //! The first octet tells the kind of row; numbers are big-endian, so that keys sort as what they stand for.
 
+use super::StoreError;
+
 /// The greatest numbers taken so far.
 pub(super) const MARKS: &[u8] = b"gmarks";
 /// The last journal position whose change is in the rows.
@@ -27,6 +29,11 @@ fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
         key.extend_from_slice(part);
     }
     key
+}
+
+/// A row is not there although others say so.
+pub(super) fn missing(key: &[u8]) -> StoreError {
+    StoreError::CorruptState { what: format!("row {}: is missing", key.escape_ascii()) }
 }
 
 /// Account → its state.
@@ -134,7 +141,7 @@ pub(super) fn counters(mailbox: u64) -> Vec<u8> {
 /// Prefix of all counters.
 pub(super) const COUNTERS: &[u8] = b"c";
 
-/// Mailbox and UID → the message's row.
+/// Mailbox and UID → what came with the message; its flags are in its leaf.
 pub(super) fn row(mailbox: u64, uid: u32) -> Vec<u8> {
     key(b'r', &[&mailbox.to_be_bytes(), &uid.to_be_bytes()])
 }
@@ -146,6 +153,19 @@ pub(super) fn rows(mailbox: u64) -> Vec<u8> {
 
 /// Prefix of all rows of messages.
 pub(super) const ROWS: &[u8] = b"r";
+
+/// Mailbox and UIDs divided by [`super::leaf::UIDS`] → the messages with these UIDs and their flags.
+pub(super) fn leaf(mailbox: u64, number: u32) -> Vec<u8> {
+    key(b'f', &[&mailbox.to_be_bytes(), &number.to_be_bytes()])
+}
+
+/// Prefix of a mailbox's leaves.
+pub(super) fn leaves(mailbox: u64) -> Vec<u8> {
+    key(b'f', &[&mailbox.to_be_bytes()])
+}
+
+/// Prefix of all leaves.
+pub(super) const LEAVES: &[u8] = b"f";
 
 /// Mailbox and modseq → what was expunged then.
 pub(super) fn vanished(mailbox: u64, modseq: u64) -> Vec<u8> {

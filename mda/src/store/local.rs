@@ -127,7 +127,11 @@ impl LocalStore {
     pub(crate) async fn rows(&self, mailbox: MailboxId) -> Result<Vec<Row>> {
         self.read_aside(move |store| {
             store.read_status(mailbox)?;
-            Ok(store.placed_of(mailbox, &UidSet::all())?.iter().map(read::row_of).collect())
+            let mut rows = Vec::new();
+            for leaf in super::placed::leaves_of(&store.inner.table, mailbox.0, &UidSet::all()) {
+                rows.extend(leaf?.messages().map(|(message, flags)| message.row(flags)));
+            }
+            Ok(rows)
         })
         .await
     }

@@ -8,7 +8,6 @@
 //! [`RECORD_KIND`].
 
 use bytes::Bytes;
-use journal::Position;
 
 /// The kind of journal record that holds a [`Change`].
 pub(super) const RECORD_KIND: u8 = 1;
@@ -257,7 +256,8 @@ pub(super) struct RightsState {
     pub rights: String,
 }
 
-/// A message in a mailbox.
+/// A message in a mailbox. Its row has neither modseq nor flags: those are in its leaf ([`super::leaf`]), and a change of
+/// them leaves the row as it is.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Placed {
     #[prost(uint64, tag = "1")]
@@ -280,9 +280,7 @@ pub(super) struct Placed {
     pub internal_date: i64,
     #[prost(uint64, tag = "9")]
     pub size: u64,
-    /// In rows only: where the record with this stands, in [`Position::to_bytes`]' form.
-    #[prost(bytes = "vec", tag = "10")]
-    pub position: Vec<u8>,
+    // 10 was in rows only.
     /// When the message came into this mailbox, in seconds since 1970; 0 where that was not recorded.
     #[prost(int64, tag = "11")]
     pub saved_at: i64,
@@ -425,9 +423,8 @@ impl Counters {
     }
 }
 
-impl Placed {
-    /// Where the record stands whose [`Placed`] made this row.
-    pub(super) fn placed_at(&self) -> Option<Position> {
-        self.position.as_slice().try_into().ok().map(Position::from_bytes)
+impl Uids {
+    pub(super) fn one(uid: u32) -> Self {
+        Self { first: uid, last: uid }
     }
 }

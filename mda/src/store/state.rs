@@ -7,6 +7,7 @@
 //! - flags that come before their message wait for it.
 
 mod accounts;
+mod leaves;
 mod messages;
 mod notes;
 
@@ -17,7 +18,7 @@ use journal::{Entry, Liveness, Position, SegmentId};
 use prost::Message;
 
 use super::index::{Commits, Indexes};
-use super::record::{BodyRow, Change, Counters, Marks, Nothing, Number, Placed, RECORD_KIND, Removed};
+use super::record::{BodyRow, Change, Counters, Marks, Nothing, Number, RECORD_KIND, Removed};
 use super::table::{Pending, Stored, Table, prefixed};
 use super::{Result, StoreError, keys};
 
@@ -28,6 +29,8 @@ pub(super) use messages::place_of;
 pub(super) struct State {
     table: Table,
     pending: Pending,
+    /// Part of what is pending.
+    leaves: leaves::Held,
     /// Who wants to know which rows are written.
     indexes: Arc<Indexes>,
     /// An entry was applied in part, or a commit failed: what is pending must not reach the rows any more.
@@ -50,7 +53,7 @@ pub(super) struct State {
 pub(super) struct Changed {
     pub(super) mailboxes: HashMap<u64, Counters>,
     /// What was written of the mailboxes that are followed.
-    pub(super) rows: Commits,
+    pub(super) leaves: Commits,
     pub(super) accounts: HashSet<u64>,
     pub(super) notes: Vec<Note>,
     pub(super) removed_mailboxes: HashSet<u64>,
@@ -80,6 +83,7 @@ impl State {
         }
         Ok(Self {
             pending: Pending::new(table.clone()),
+            leaves: leaves::Held::new(),
             table,
             indexes,
             spoilt: false,
@@ -157,22 +161,10 @@ impl State {
             let octets = self.needed.get(&segment).copied().unwrap_or(0).max(0);
             self.pending.put(keys::segment(segment.0), at, &Number { value: octets.cast_unsigned() });
         }
-        self.note_rows()?;
+        self.write_leaves(at);
         self.pending.commit()?;
         self.commits += 1;
         Ok(std::mem::take(&mut self.news))
-    }
-
-    /// Keeps what the indexes want to know of what is about to be committed.
-    fn note_rows(&mut self) -> Result<()> {
-        for mailbox in self.news.mailboxes.keys().filter(|mailbox| self.indexes.follows(**mailbox)) {
-            let rows = self.news.rows.entry(*mailbox).or_default();
-            for row in self.pending.written_within::<Placed>(&keys::rows(*mailbox)) {
-                let (key, placed) = row?;
-                rows.insert(keys::last_u32(key), placed);
-            }
-        }
-        Ok(())
     }
 
     /// The greatest numbers that any change has taken.
@@ -244,7 +236,13 @@ impl State {
     }
 
     /// Writes the row of a state, which from now on needs the record at `at` in place of the one that it came from.
-    fn put_state<T: Message>(&mut self, key: Vec<u8>, at: Position, old: Option<&Stored<T>>, new: &T) {
+    fn put_state<T: Message + Default>(
+        &mut self,
+        key: Vec<u8>,
+        at: Position,
+        old: Option<&Stored<T>>,
+        new: &T,
+    ) {
         if let Some(old) = old {
             self.weigh(old.at, -weight(&old.value));
         }

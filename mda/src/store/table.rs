@@ -1,6 +1,7 @@
 //! Rows with checksums.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 
@@ -16,6 +17,32 @@ use super::{Result, StoreError, keys};
 pub(super) struct Stored<T> {
     pub(super) at: Position,
     pub(super) value: T,
+}
+
+/// What a row may hold.
+pub(super) trait Value: Sized {
+    /// Why octets are none.
+    type Error: Display;
+
+    /// Appends it as octets.
+    fn write(&self, to: &mut Vec<u8>);
+
+    /// Reads what [`Value::write`] wrote, to the end.
+    fn read(octets: &[u8]) -> Result<Self, Self::Error>;
+}
+
+impl<T: Message + Default> Value for T {
+    type Error = prost::DecodeError;
+
+    fn write(&self, to: &mut Vec<u8>) {
+        to.reserve(self.encoded_len());
+        // A Vec grows as needed: encoding into it cannot fail.
+        let _ = self.encode(to);
+    }
+
+    fn read(octets: &[u8]) -> Result<Self, Self::Error> {
+        Self::decode(octets)
+    }
 }
 
 /// Bounds of a scan.
@@ -52,7 +79,7 @@ impl Table {
         Ok(Self::new(tree))
     }
 
-    pub(super) fn get<T: Message + Default>(&self, key: &[u8]) -> Result<Option<Stored<T>>> {
+    pub(super) fn get<T: Value>(&self, key: &[u8]) -> Result<Option<Stored<T>>> {
         #[cfg(test)]
         self.count_read();
         self.tree.get(key).map_err(sled_error)?.map(|bytes| decode(key, &bytes)).transpose()
@@ -68,7 +95,7 @@ impl Table {
     }
 
     /// Rows in key order, or from the end with `rev`.
-    pub(super) fn scan<T: Message + Default>(
+    pub(super) fn scan<T: Value>(
         &self,
         range: impl RangeBounds<Vec<u8>>,
     ) -> impl DoubleEndedIterator<Item = Result<(sled::IVec, Stored<T>)>> {
@@ -90,6 +117,11 @@ impl Table {
             *bytes.last_mut().unwrap() ^= 1;
             self.tree.apply([(key.to_vec(), Some(bytes))].into()).unwrap();
         }
+    }
+
+    /// The first key of a range.
+    pub(super) fn first_key(&self, range: impl RangeBounds<Vec<u8>>) -> Result<Option<sled::IVec>> {
+        self.tree.range(range).next().map(|pair| Ok(pair.map_err(sled_error)?.0)).transpose()
     }
 
     /// A row as its octets.
@@ -128,7 +160,7 @@ impl Pending {
         Self { table, writes: BTreeMap::new() }
     }
 
-    pub(super) fn get<T: Message + Default>(&self, key: &[u8]) -> Result<Option<Stored<T>>> {
+    pub(super) fn get<T: Value>(&self, key: &[u8]) -> Result<Option<Stored<T>>> {
         match self.writes.get(key) {
             Some(write) => write.as_ref().map(|bytes| decode(key, bytes)).transpose(),
             None => self.table.get(key),
@@ -139,7 +171,7 @@ impl Pending {
         self.writes.get(key).map_or_else(|| self.table.contains(key), |write| Ok(write.is_some()))
     }
 
-    pub(super) fn put(&mut self, key: Vec<u8>, at: Position, value: &impl Message) {
+    pub(super) fn put(&mut self, key: Vec<u8>, at: Position, value: &impl Value) {
         let bytes = encode(&key, at, value);
         self.writes.insert(key, Some(bytes));
     }
@@ -148,19 +180,8 @@ impl Pending {
         self.writes.insert(key, None);
     }
 
-    /// The rows with a prefix that are to be written, and those to be deleted (None), in key order.
-    pub(super) fn written_within<T: Message + Default>(
-        &self,
-        prefix: &[u8],
-    ) -> impl Iterator<Item = Result<(&[u8], Option<T>)>> {
-        self.writes.range::<Vec<u8>, _>(keys::within(prefix)).map(|(key, write)| {
-            let row = write.as_ref().map(|bytes| decode(key, bytes)).transpose()?;
-            Ok((key.as_slice(), row.map(|row| row.value)))
-        })
-    }
-
     /// The first row within bounds.
-    fn first<T: Message + Default>(&self, bounds: Bounds) -> Result<Option<(Vec<u8>, Stored<T>)>> {
+    fn first<T: Value>(&self, bounds: Bounds) -> Result<Option<(Vec<u8>, Stored<T>)>> {
         if is_empty(&bounds) {
             return Ok(None);
         }
@@ -170,11 +191,7 @@ impl Pending {
     }
 
     /// The last row whose key begins with `prefix` and is not greater than `key`.
-    pub(super) fn floor<T: Message + Default>(
-        &self,
-        prefix: &[u8],
-        key: &[u8],
-    ) -> Result<Option<(Vec<u8>, Stored<T>)>> {
+    pub(super) fn floor<T: Value>(&self, prefix: &[u8], key: &[u8]) -> Result<Option<(Vec<u8>, Stored<T>)>> {
         let bounds = (Bound::Included(prefix.to_vec()), Bound::Included(key.to_vec()));
         let new = self.writes.range::<Vec<u8>, _>(bounds.clone()).rev().find_map(written);
         let old = self.untouched(self.table.tree.range(bounds).rev())?;
@@ -182,11 +199,7 @@ impl Pending {
     }
 
     /// Up to `at_most` rows within bounds, in key order.
-    pub(super) fn rows<T: Message + Default>(
-        &self,
-        bounds: Bounds,
-        at_most: usize,
-    ) -> Result<Vec<(Vec<u8>, Stored<T>)>> {
+    pub(super) fn rows<T: Value>(&self, bounds: Bounds, at_most: usize) -> Result<Vec<(Vec<u8>, Stored<T>)>> {
         let mut rows: Vec<(Vec<u8>, Stored<T>)> = Vec::new();
         while rows.len() < at_most {
             let start = rows.last().map_or_else(|| bounds.0.clone(), |(key, _)| Bound::Excluded(key.clone()));
@@ -220,7 +233,7 @@ impl Pending {
         Ok(None)
     }
 
-    fn nearer<T: Message + Default>(
+    fn nearer<T: Value>(
         new: Option<(&[u8], &[u8])>,
         old: Option<&(sled::IVec, sled::IVec)>,
         is_nearer: impl Fn(&[u8], &[u8]) -> bool,
@@ -263,28 +276,32 @@ fn is_empty(bounds: &Bounds) -> bool {
     }
 }
 
-pub(super) fn encode(key: &[u8], at: Position, value: &impl Message) -> Vec<u8> {
-    let mut row = Vec::with_capacity(HEADER + value.encoded_len());
+pub(super) fn encode(key: &[u8], at: Position, value: &impl Value) -> Vec<u8> {
+    let mut row = vec![0; CHECKSUM];
     row.extend_from_slice(&at.to_bytes());
-    // A Vec grows as needed: encoding into it cannot fail.
-    let _ = value.encode(&mut row);
-    sealed(key, &row)
+    value.write(&mut row);
+    let crc = checksum(key, &row[CHECKSUM..]);
+    row[..CHECKSUM].copy_from_slice(&crc);
+    row
+}
+
+fn checksum(key: &[u8], row: &[u8]) -> [u8; CHECKSUM] {
+    crc32c::crc32c_append(crc32c::crc32c(key), row).to_le_bytes()
 }
 
 /// A row with its checksum before it.
 pub(super) fn sealed(key: &[u8], row: &[u8]) -> Vec<u8> {
-    let crc = crc32c::crc32c_append(crc32c::crc32c(key), row);
-    [&crc.to_le_bytes(), row].concat()
+    [&checksum(key, row), row].concat()
 }
 
-pub(super) fn decode<T: Message + Default>(key: &[u8], bytes: &[u8]) -> Result<Stored<T>> {
+pub(super) fn decode<T: Value>(key: &[u8], bytes: &[u8]) -> Result<Stored<T>> {
     let damaged = |why: &str| StoreError::CorruptState { what: format!("row {}: {why}", key.escape_ascii()) };
-    let (crc, rest) = bytes.split_first_chunk::<4>().ok_or_else(|| damaged("too short"))?;
-    if u32::from_le_bytes(*crc) != crc32c::crc32c_append(crc32c::crc32c(key), rest) {
+    let (crc, rest) = bytes.split_first_chunk().ok_or_else(|| damaged("too short"))?;
+    if *crc != checksum(key, rest) {
         return Err(damaged("checksum mismatch"));
     }
     let (at, message) = rest.split_first_chunk().ok_or_else(|| damaged("too short"))?;
-    let value = T::decode(message).map_err(|error| damaged(&error.to_string()))?;
+    let value = T::read(message).map_err(|error| damaged(&error.to_string()))?;
     Ok(Stored { at: Position::from_bytes(*at), value })
 }
 

@@ -71,6 +71,14 @@ impl UidSet {
         self.intersection(&Self { ranges: gaps })
     }
 
+    /// Adds a UID above all others.
+    pub(crate) fn push(&mut self, uid: Uid) {
+        match self.ranges.last_mut() {
+            Some(last) if last.end().checked_add(1) == Some(uid) => *last = *last.start()..=uid,
+            _ => self.ranges.push(uid..=uid),
+        }
+    }
+
     /// How many UIDs it holds.
     pub fn len(&self) -> u64 {
         self.ranges.iter().map(|range| u64::from(range.end() - range.start()) + 1).sum()
@@ -96,7 +104,17 @@ impl FromIterator<RangeInclusive<Uid>> for UidSet {
 
 impl FromIterator<Uid> for UidSet {
     fn from_iter<I: IntoIterator<Item = Uid>>(uids: I) -> Self {
-        uids.into_iter().map(|uid| uid..=uid).collect()
+        // Mostly they ascend.
+        let mut set = Self::none();
+        let mut others: Vec<RangeInclusive<Uid>> = Vec::new();
+        for uid in uids {
+            if set.ranges.last().is_none_or(|last| *last.end() < uid) {
+                set.push(uid);
+            } else {
+                others.push(uid..=uid);
+            }
+        }
+        if others.is_empty() { set } else { set.ranges.into_iter().chain(others).collect() }
     }
 }
 
@@ -113,6 +131,15 @@ mod tests {
         for (uid, inside) in [(0, false), (1, true), (4, false), (7, true), (8, false), (10, false)] {
             assert_eq!(set.contains(uid), inside, "{uid}");
         }
+    }
+
+    #[test]
+    fn uids_in_any_order_make_the_same_set() {
+        let set: UidSet = [7, 3, 1, 2, 9, 8, 3].into_iter().collect();
+        assert_eq!(set.ranges(), [1..=3, 7..=9]);
+        assert_eq!(set, [1, 2, 3, 7, 8, 9].into_iter().collect());
+        let last: UidSet = [Uid::MAX - 1, Uid::MAX, Uid::MAX].into_iter().collect();
+        assert_eq!(last.ranges(), [Uid::MAX - 1..=Uid::MAX]);
     }
 
     #[test]

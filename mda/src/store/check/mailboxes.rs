@@ -104,13 +104,13 @@ fn counters(table: &Table, findings: &mut Findings) -> Result<()> {
 fn strays(table: &Table, findings: &mut Findings) -> Result<()> {
     for (what, prefix) in [
         ("messages", keys::ROWS),
+        ("leaves", keys::LEAVES),
         ("what vanished", keys::VANISHED),
         ("expunged UIDs", keys::EXPUNGED),
         ("early flags", keys::EARLY_FLAGS),
     ] {
         let mut from = keys::within(prefix);
-        while let Some(row) = table.scan::<Nothing>(from.clone()).next() {
-            let Some((key, _)) = found(findings, row)? else { break };
+        while let Some(key) = table.first_key(from.clone())? {
             let Some(id) = key.get(1..9).map(keys::last_u64) else {
                 findings.add(format!("{what}: a key of {} octets", key.len()));
                 break;

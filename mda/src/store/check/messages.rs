@@ -1,10 +1,12 @@
 //! What lies in one mailbox: messages, what vanished.
 
 use super::{Check, Findings, found};
+use crate::store::leaf::{FlagState, Leaf, Message};
+use crate::store::placed::leaf_of;
 use crate::store::record::{BodyRow, Counters, Expunged, Nothing, Number, Placed};
 use crate::store::state::place_of;
 use crate::store::table::Table;
-use crate::store::{Result, SystemFlag, keys};
+use crate::store::{Result, keys};
 
 impl Check<'_> {
     /// Looks at one mailbox; gives how many messages it has.
@@ -41,36 +43,80 @@ struct Mailbox<'a> {
 impl Mailbox<'_> {
     fn messages(&self, counters: &Counters, findings: &mut Findings) -> Result<Counters> {
         let mut counted = Counters::default();
-        for row in self.table.scan::<Placed>(keys::within(&keys::rows(self.id))) {
+        for row in self.table.scan::<Leaf>(keys::within(&keys::leaves(self.id))) {
             let Some((key, row)) = found(findings, row)? else { continue };
-            let placed = &row.value;
-            let which = || format!("message {} of mailbox {}", placed.uid, self.id);
-            findings.expect(key[..] == keys::row(self.id, placed.uid) && placed.mailbox == self.id, || {
-                format!("{}: stands under another number", which())
+            let leaf = row.value;
+            findings.expect(key[..] == keys::leaf(self.id, leaf.number()), || {
+                format!("leaf {} of mailbox {}: stands under another number", leaf.number(), self.id)
             });
-            findings.expect(placed.uid < counters.uid_next, || {
-                format!("{}: UIDNEXT {} is not above it", which(), counters.uid_next)
-            });
-            findings.expect((1..=counters.highest_modseq).contains(&placed.modseq), || {
-                format!("{}: its modseq {} is above {}", which(), placed.modseq, counters.highest_modseq)
-            });
-            self.body(placed, findings)?;
-            counted.count(placed);
+            for (message, flags) in leaf.messages() {
+                self.message(message, flags, counters, findings)?;
+                counted.add(message, flags);
+            }
         }
+        self.rows(findings)?;
         Ok(counted)
     }
 
-    /// The body is there, and as long as the row says.
-    fn body(&self, placed: &Placed, findings: &mut Findings) -> Result<()> {
-        let which = || format!("message {} of mailbox {}", placed.uid, self.id);
-        let row = found(findings, self.table.get::<BodyRow>(&keys::body(placed.email)))?.flatten();
+    fn message(
+        &self,
+        message: &Message,
+        flags: &FlagState,
+        counters: &Counters,
+        findings: &mut Findings,
+    ) -> Result<()> {
+        let which = || format!("message {} of mailbox {}", message.uid, self.id);
+        findings.expect(message.uid < counters.uid_next, || {
+            format!("{}: UIDNEXT {} is not above it", which(), counters.uid_next)
+        });
+        findings.expect((1..=counters.highest_modseq).contains(&flags.modseq), || {
+            format!("{}: its modseq {} is above {}", which(), flags.modseq, counters.highest_modseq)
+        });
+        self.body(message, findings)?;
+        let row = found(findings, self.table.get::<Placed>(&keys::row(self.id, message.uid)))?.flatten();
+        let Some(row) = row else {
+            findings.add(format!("{}: is in a leaf, and has no row", which()));
+            return Ok(());
+        };
+        findings.expect(message.came_by(&row.value), || {
+            format!("{}: its row and its leaf say different things", which())
+        });
+        findings.expect(flags.as_placed == (flags.at == row.at), || {
+            format!("{}: its flags are of {}, it was placed at {}", which(), flags.at, row.at)
+        });
+        Ok(())
+    }
+
+    /// Each message that has a row is in its leaf.
+    fn rows(&self, findings: &mut Findings) -> Result<()> {
+        let mut leaf: Option<Leaf> = None;
+        for row in self.table.scan::<Placed>(keys::within(&keys::rows(self.id))) {
+            let Some((key, row)) = found(findings, row)? else { continue };
+            let uid = row.value.uid;
+            let which = || format!("message {uid} of mailbox {}", self.id);
+            findings.expect(key[..] == keys::row(self.id, uid) && row.value.mailbox == self.id, || {
+                format!("{}: stands under another number", which())
+            });
+            if leaf.as_ref().is_none_or(|leaf| !leaf.uids().contains(&uid)) {
+                leaf = found(findings, leaf_of(self.table, self.id, uid))?.flatten();
+            }
+            let is_known = leaf.as_ref().is_some_and(|leaf| leaf.get(uid).is_some());
+            findings.expect(is_known, || format!("{}: is in no leaf", which()));
+        }
+        Ok(())
+    }
+
+    /// The body is there, and as long as the leaf says.
+    fn body(&self, message: &Message, findings: &mut Findings) -> Result<()> {
+        let which = || format!("message {} of mailbox {}", message.uid, self.id);
+        let row = found(findings, self.table.get::<BodyRow>(&keys::body(message.email)))?.flatten();
         let Some(body) = row.filter(|row| row.value.stored) else {
-            findings.add(format!("{}: its body {} is missing", which(), placed.email));
+            findings.add(format!("{}: its body {} is missing", which(), message.email));
             return Ok(());
         };
         if let Some(place) = found(findings, place_of(&body.value))? {
-            findings.expect(place.len() == placed.size, || {
-                format!("{}: has {} octets, its body {}", which(), placed.size, place.len())
+            findings.expect(place.len() == message.size, || {
+                format!("{}: has {} octets, its body {}", which(), message.size, place.len())
             });
         }
         Ok(())
@@ -131,18 +177,5 @@ impl Mailbox<'_> {
     fn early_flags(&self, findings: &mut Findings) {
         let waiting = self.table.scan::<Nothing>(keys::within(&keys::early_flags_all(self.id))).count();
         findings.expect(waiting == 0, || format!("mailbox {}: flags wait for {waiting} messages", self.id));
-    }
-}
-
-impl Counters {
-    fn count(&mut self, placed: &Placed) {
-        let has = |flag: SystemFlag| placed.flags & flag as u32 != 0;
-        self.messages += 1;
-        self.octets += placed.size;
-        self.unseen += u32::from(!has(SystemFlag::Seen));
-        if has(SystemFlag::Deleted) {
-            self.deleted += 1;
-            self.deleted_octets += placed.size;
-        }
     }
 }

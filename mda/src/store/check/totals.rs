@@ -8,6 +8,7 @@ use prost::Message;
 
 use super::accounts::recorded;
 use super::{Check, Findings, found, marks};
+use crate::store::leaf::Leaf;
 use crate::store::record::{
     AccountState, AliasState, AnnotationState, BodyRow, Delivered, DomainState, Expunged, MailboxState,
     Nothing, Number, Placed, RightsState, SubscriptionState,
@@ -138,15 +139,14 @@ impl Totals<'_> {
             }
             if weigh {
                 self.windows.insert(row.value.email / WINDOW);
-                let which = || format!("message {} of mailbox {}", row.value.uid, row.value.mailbox);
-                let placed_at = row.value.placed_at().unwrap_or_default();
-                self.needs(placed_at, RECORD_WEIGHT);
-                recorded(self.store, findings, placed_at, which);
-                if row.at != placed_at {
-                    self.needs(row.at, RECORD_WEIGHT);
-                    recorded(self.store, findings, row.at, which);
-                }
+                self.needs(row.at, RECORD_WEIGHT);
+                recorded(self.store, findings, row.at, || {
+                    format!("message {} of mailbox {}", row.value.uid, row.value.mailbox)
+                });
             }
+        }
+        if weigh {
+            self.flags(findings)?;
         }
         let window = keys::body(emails.start)..keys::body(emails.end);
         for row in self.table.scan::<BodyRow>(window) {
@@ -168,6 +168,18 @@ impl Totals<'_> {
         }
         for (at, shown) in counted.iter().enumerate().filter(|(_, shown)| **shown > 0) {
             findings.add(format!("body {}: is missing, {shown} messages show it", emails.start + at as u64));
+        }
+        Ok(())
+    }
+
+    /// Counts the records that say which flags messages have.
+    fn flags(&mut self, findings: &mut Findings) -> Result<()> {
+        for row in self.table.scan::<Leaf>(keys::within(keys::LEAVES)) {
+            let Some((_, row)) = found(findings, row)? else { continue };
+            for (message, flags) in row.value.messages().filter(|(_, flags)| !flags.as_placed) {
+                self.needs(flags.at, RECORD_WEIGHT);
+                recorded(self.store, findings, flags.at, || format!("flags of a message {}", message.uid));
+            }
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::store::{ModSeq, SystemFlag, Uid};
 pub(super) const LENGTH: usize = 512;
 
 /// Some messages in a row, ascending by UID; never empty once it is part of an index.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Chunk {
     entries: Vec<Entry>,
     highest_modseq: ModSeq,
@@ -17,6 +17,13 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
+    pub(super) fn of(mut entries: Vec<Entry>) -> Self {
+        entries.shrink_to_fit();
+        let highest_modseq = entries.iter().map(|entry| entry.modseq).max().unwrap_or_default();
+        let unseen = entries.iter().filter(|entry| !entry.has(SystemFlag::Seen)).count() as u32;
+        Self { entries, highest_modseq, unseen }
+    }
+
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -60,61 +67,52 @@ impl Chunk {
     }
 }
 
-impl FromIterator<Entry> for Chunk {
-    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
-        let entries = entries.into_iter();
-        let mut chunk = Self { entries: Vec::with_capacity(entries.size_hint().0), ..Self::default() };
-        entries.for_each(|entry| chunk.push(entry));
-        chunk
-    }
-}
-
 /// Adds a message behind all others.
 pub(super) fn push(parts: &mut Vec<Part>, entry: Entry) {
     match parts.last_mut() {
         Some(last) if last.chunk.entries.len() < LENGTH => Arc::make_mut(&mut last.chunk).push(entry),
         last => {
             let before = last.map_or(0, |last| last.before + last.chunk.len());
-            parts.push(Part { before, chunk: Arc::new(std::iter::once(entry).collect()) });
+            parts.push(Part { before, chunk: Arc::new(Chunk::of(vec![entry])) });
         }
     }
 }
 
 /// Puts messages in and takes messages out (None), given ascending by UID. A chunk without any is left as it is.
 pub(super) fn apply(parts: &mut Vec<Part>, mut changes: &[(Uid, Option<Entry>)]) {
-    while let Some((uid, _)) = changes.first() {
-        if parts.last().is_none_or(|last| last.chunk.last_uid() < *uid) {
-            // What goes was never there, or came and went within this commit.
-            changes.iter().filter_map(|(_, entry)| *entry).for_each(|entry| push(parts, entry));
-            return;
-        }
-        let at = parts.partition_point(|part| part.chunk.first_uid() <= *uid).saturating_sub(1);
+    let Some((first, _)) = changes.first() else { return };
+    let start = parts.partition_point(|part| part.chunk.first_uid() <= *first).saturating_sub(1);
+    let mut old = parts.split_off(start).into_iter().peekable();
+    while let Some(Part { chunk, .. }) = old.next() {
         // Behind the last chunk's last message, changes are pushed.
-        let last = parts.get(at + 1).map_or(parts[at].chunk.last_uid(), |next| next.chunk.first_uid() - 1);
+        let last = old.peek().map_or(chunk.last_uid(), |next| next.chunk.first_uid() - 1);
         let (here, rest) = changes.split_at(changes.partition_point(|(uid, _)| *uid <= last));
         changes = rest;
-        replace(parts, at, merge(&parts[at].chunk.entries, here));
+        if here.is_empty() {
+            add(parts, chunk);
+            continue;
+        }
+        let merged = merge(&chunk.entries, here);
+        if merged.len() <= LENGTH {
+            add(parts, Arc::new(Chunk::of(merged)));
+        } else {
+            merged.chunks(LENGTH).for_each(|part| add(parts, Arc::new(Chunk::of(part.to_vec()))));
+        }
     }
+    // What goes was never there, or came and went within this commit.
+    changes.iter().filter_map(|(_, entry)| *entry).for_each(|entry| push(parts, entry));
 }
 
-/// Puts these messages in the place of a chunk's, and counts anew from there.
-fn replace(parts: &mut Vec<Part>, at: usize, entries: Vec<Entry>) {
-    let mut before = parts[at].before;
-    if entries.len() <= LENGTH && !entries.is_empty() {
-        parts[at].chunk = Arc::new(entries.into_iter().collect());
-    } else {
-        let chunks = entries.chunks(LENGTH).map(|entries| entries.iter().copied().collect());
-        let chunks: Vec<Part> = chunks.map(|chunk| Part { before: 0, chunk: Arc::new(chunk) }).collect();
-        parts.splice(at..=at, chunks);
-    }
-    for part in &mut parts[at..] {
-        part.before = before;
-        before += part.chunk.len();
+/// Adds a chunk behind all others, unless it is empty.
+fn add(parts: &mut Vec<Part>, chunk: Arc<Chunk>) {
+    if chunk.len() > 0 {
+        let before = parts.last().map_or(0, |last| last.before + last.chunk.len());
+        parts.push(Part { before, chunk });
     }
 }
 
 fn merge(entries: &[Entry], mut changes: &[(Uid, Option<Entry>)]) -> Vec<Entry> {
-    let mut merged = Vec::with_capacity(entries.len() + changes.len());
+    let mut merged = Vec::with_capacity(entries.len());
     for entry in entries {
         while let Some(((uid, change), rest)) = changes.split_first()
             && *uid < entry.uid

@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{Builder, Index, Interner};
-use crate::store::record::{Counters, Placed};
-use crate::store::{Result, StoreError, Uid};
+use crate::store::leaf::Leaf;
+use crate::store::record::Counters;
+use crate::store::{Result, StoreError};
 
 /// What an index takes beside its messages, roughly.
 const OVERHEAD: u64 = 1_024;
@@ -19,11 +20,11 @@ const OVERHEAD: u64 = 1_024;
 /// Indexes that are looked at, to let go of them, when one is loaded.
 const AT_ONCE: usize = 64;
 
-/// What was committed of the mailboxes that are followed.
-pub(in crate::store) type Commits = HashMap<u64, BTreeMap<Uid, Option<Placed>>>;
+/// What was committed of the mailboxes that are followed: their leaves that changed, by number.
+pub(in crate::store) type Commits = HashMap<u64, BTreeMap<u32, Leaf>>;
 
 /// What a commit made of a mailbox.
-type Missed = (Counters, BTreeMap<Uid, Option<Placed>>);
+type Missed = (Counters, BTreeMap<u32, Leaf>);
 
 /// The indexes of all mailboxes in use.
 #[derive(Debug)]
@@ -133,9 +134,9 @@ impl Indexes {
         removed: impl Iterator<Item = u64>,
     ) {
         let mut held = self.held.lock();
-        for (mailbox, rows) in commits {
+        for (mailbox, leaves) in commits {
             if let Some(counters) = counters.get(&mailbox) {
-                held.commit(mailbox, counters, rows);
+                held.commit(mailbox, counters, leaves);
             }
         }
         for mailbox in removed {
@@ -145,12 +146,12 @@ impl Indexes {
 }
 
 impl Held {
-    fn commit(&mut self, mailbox: u64, counters: &Counters, rows: BTreeMap<Uid, Option<Placed>>) {
+    fn commit(&mut self, mailbox: u64, counters: &Counters, leaves: BTreeMap<u32, Leaf>) {
         match self.slots.get_mut(&mailbox) {
-            Some(Slot::Loading { missed, .. }) => missed.push((*counters, rows)),
+            Some(Slot::Loading { missed, .. }) => missed.push((*counters, leaves)),
             Some(Slot::Loaded(loaded)) => {
                 let before = loaded.octets;
-                loaded.commit(counters, &rows);
+                loaded.commit(counters, &leaves);
                 self.octets = self.octets - before + loaded.octets;
             }
             None => {}
@@ -204,12 +205,11 @@ impl Held {
 }
 
 impl Loaded {
-    fn commit(&mut self, counters: &Counters, rows: &BTreeMap<Uid, Option<Placed>>) {
+    fn commit(&mut self, counters: &Counters, leaves: &BTreeMap<u32, Leaf>) {
         let interner = &mut self.interner;
         self.sender.send_modify(|index| {
-            let rows = rows.iter().map(|(uid, placed)| (*uid, placed.as_ref()));
             // In place if nobody has it, else only what changes is copied.
-            Arc::make_mut(index).apply(interner, counters, rows);
+            Arc::make_mut(index).apply(interner, counters, leaves);
         });
         self.octets = self.sender.borrow().octets() + OVERHEAD;
     }
@@ -228,8 +228,8 @@ impl Loading {
         let octets = index.octets() + OVERHEAD;
         let (sender, receiver) = watch::channel(index);
         let mut loaded = Loaded { sender, interner, octets, used: 0 };
-        for (counters, rows) in missed {
-            loaded.commit(&counters, &rows);
+        for (counters, leaves) in missed {
+            loaded.commit(&counters, &leaves);
         }
         held.octets += loaded.octets;
         held.slots.insert(self.mailbox, Slot::Loaded(loaded));

@@ -1,12 +1,17 @@
+use std::collections::BTreeSet;
+
+use journal::Position;
 use proptest::prelude::*;
 
 use super::chunk::LENGTH;
 use super::*;
+use crate::store::record::Placed;
 
 /// An index that is changed as the store does, for tests of what is made of it.
 pub(crate) struct MadeIndex {
     index: Arc<Index>,
     interner: Interner,
+    leaves: BTreeMap<u32, Leaf>,
     next_uid: Uid,
     modseq: ModSeq,
 }
@@ -14,7 +19,7 @@ pub(crate) struct MadeIndex {
 impl MadeIndex {
     pub(crate) fn new() -> Self {
         let Builder { index, interner } = Builder::new(Counters::fresh().status(1));
-        Self { index, interner, next_uid: 1, modseq: 1 }
+        Self { index, interner, leaves: BTreeMap::new(), next_uid: 1, modseq: 1 }
     }
 
     pub(crate) fn index(&self) -> Arc<Index> {
@@ -24,23 +29,29 @@ impl MadeIndex {
     /// Messages of these UIDs get these flags, or go.
     pub(crate) fn commit(&mut self, rows: &[(Uid, Option<Flags>)]) -> Arc<Index> {
         self.modseq += 1;
-        let rows = rows.iter().map(|(uid, flags)| {
-            let placed = flags.as_ref().map(|flags| Placed {
-                uid: *uid,
-                modseq: self.modseq,
-                email: u64::from(*uid),
-                flags: flags.bits().into(),
-                keywords: flags.keywords().map(str::to_owned).collect(),
-                size: 1,
-                ..Placed::default()
-            });
-            (*uid, placed)
-        });
-        let rows: std::collections::BTreeMap<_, _> = rows.collect();
-        self.next_uid = rows.keys().last().map_or(self.next_uid, |last| self.next_uid.max(last + 1));
+        let mut touched = BTreeSet::new();
+        for (uid, flags) in rows {
+            let number = Leaf::number_of(*uid);
+            let leaf = self.leaves.entry(number).or_insert_with(|| Leaf::empty(number));
+            leaf.remove(*uid);
+            if let Some(flags) = flags {
+                let placed = Placed {
+                    uid: *uid,
+                    modseq: self.modseq,
+                    email: u64::from(*uid),
+                    flags: flags.bits().into(),
+                    keywords: flags.keywords().map(str::to_owned).collect(),
+                    size: 1,
+                    ..Placed::default()
+                };
+                leaf.insert(Message::of(&placed), FlagState::of_placed(&placed, Position::default()));
+            }
+            touched.insert(number);
+            self.next_uid = self.next_uid.max(uid + 1);
+        }
+        let touched = touched.into_iter().map(|number| (number, self.leaves[&number].clone())).collect();
         let counters = Counters { uid_next: self.next_uid, highest_modseq: self.modseq, ..Counters::fresh() };
-        let rows = rows.iter().map(|(uid, placed)| (*uid, placed.as_ref()));
-        Arc::make_mut(&mut self.index).apply(&mut self.interner, &counters, rows);
+        Arc::make_mut(&mut self.index).apply(&mut self.interner, &counters, &touched);
         self.index()
     }
 

@@ -16,11 +16,17 @@ use crate::store::{
     StoreError, SystemFlag, Uid, UidSet, Usage,
 };
 
-/// Messages changed by one record: more would hold up the changes behind it.
+/// Messages moved by one record: more would hold up the changes behind it.
 const BATCH: usize = 2_000;
 
-/// Octets of messages' places in one record.
+/// Octets of messages' places, or of their flags, in one record.
 const MAX_OCTETS: usize = 512 << 10;
+
+/// Messages whose flags are changed by one record, which costs less than to move them.
+const FLAGGED_AT_ONCE: usize = 10_000;
+
+/// Octets in a record of flags that some messages come to, beside their keywords, roughly.
+const BESIDE_FLAGS: usize = 32;
 
 /// The most messages of one COPY, which happens whole or not at all: they have to fit into one record.
 const MAX_COPY: usize = 5_000;
@@ -47,7 +53,7 @@ impl LocalStore {
             let flagged = batch.into_iter().map(|(flags, uids)| Flagged {
                 mailbox: mailbox.0,
                 modseq,
-                uids: ranges(&uids.into_iter().collect()),
+                uids: ranges(&uids),
                 flags: flags.bits().into(),
                 keywords: flags.keywords().map(str::to_owned).collect(),
             });
@@ -150,14 +156,11 @@ impl LocalStore {
         let gate = self.gate_of(mailbox)?;
         let _changes = gate.changes.lock().await;
         let of = self.read_mailbox_by_id(mailbox)?.ok_or(StoreError::NoSuchMailbox)?;
-        let mut gone: Vec<Uid> = Vec::new();
-        for some in self.uids_now(mailbox, &uids).await?.chunks(BATCH) {
-            let mut rows = self.placed_now(mailbox, some.iter().copied().collect()).await?;
-            rows.retain(|row| !only_deleted || row.flags & SystemFlag::Deleted as u32 != 0);
-            self.take_away(&gate, &of, &rows).await?;
-            gone.extend(rows.iter().map(|row| row.uid));
-        }
-        Ok(gone.into_iter().collect())
+        let index = self.index_now(mailbox, &uids).await?;
+        let doomed = index.within(&uids).filter(|entry| !only_deleted || entry.has(SystemFlag::Deleted));
+        let doomed: Vec<_> = doomed.map(Leaving::of).collect();
+        self.take_away(&gate, &of, &doomed).await?;
+        Ok(doomed.iter().map(|leaving| leaving.uid).collect())
     }
 
     /// Which messages of a set there are: to be counted, and read some at a time, for of a large mailbox all of them would
@@ -204,8 +207,22 @@ pub(super) fn in_records(rows: &[Placed], at_most: usize, beside: usize) -> impl
     })
 }
 
+/// A message that is about to go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leaving {
+    pub(super) uid: Uid,
+    /// Its octets.
+    pub(super) size: u64,
+}
+
+impl Leaving {
+    pub(super) fn of(entry: &Entry) -> Self {
+        Self { uid: entry.uid(), size: entry.size() }
+    }
+}
+
 /// Messages that come to the same flags.
-type Reflagged = Vec<(Flags, Vec<Uid>)>;
+type Reflagged = Vec<(Flags, UidSet)>;
 
 /// What flags messages come to by a change, those that keep theirs left out, in batches of what one record may change;
 /// and the messages that must not be changed.
@@ -218,38 +235,47 @@ fn reflag(
     let mut batches: Vec<Reflagged> = Vec::new();
     // Messages that have the same flags come to the same flags: their place in the batch.
     let mut known: HashMap<_, Option<usize>> = HashMap::new();
-    let mut left = 0;
-    let mut modified: Vec<Uid> = Vec::new();
+    // Of the message before, which is mostly of the same.
+    let mut last = None;
+    let (mut left, mut octets) = (0, 0);
+    let mut modified = UidSet::none();
     for entry in index.within(uids) {
         if is_modified(entry) {
             modified.push(entry.uid());
             continue;
         }
-        if left == 0 {
-            left = BATCH;
+        if left == 0 || octets > MAX_OCTETS {
+            (left, octets) = (FLAGGED_AT_ONCE, 0);
             batches.push(Vec::new());
             known.clear();
+            last = None;
         }
         let Some(batch) = batches.last_mut() else { continue };
-        let group = match known.entry(entry.flags_key()) {
-            hash_map::Entry::Occupied(known) => *known.get(),
-            hash_map::Entry::Vacant(vacant) => {
-                let flags = index.flags(entry);
-                let changed = flags.changed(change);
-                check_flags(&changed)?;
-                *vacant.insert((changed != flags).then(|| {
-                    batch.push((changed, Vec::new()));
-                    batch.len() - 1
-                }))
-            }
+        let key = entry.flags_key();
+        let group = match last {
+            Some((last, group)) if last == key => group,
+            _ => match known.entry(key) {
+                hash_map::Entry::Occupied(known) => *known.get(),
+                hash_map::Entry::Vacant(vacant) => {
+                    let flags = index.flags(entry);
+                    let changed = flags.changed(change);
+                    check_flags(&changed)?;
+                    octets += changed.keywords().map(str::len).sum::<usize>() + BESIDE_FLAGS;
+                    *vacant.insert((changed != flags).then(|| {
+                        batch.push((changed, UidSet::none()));
+                        batch.len() - 1
+                    }))
+                }
+            },
         };
+        last = Some((key, group));
         if let Some(group) = group {
             batch[group].1.push(entry.uid());
             left -= 1;
         }
     }
     batches.retain(|batch| !batch.is_empty());
-    Ok((batches, modified.into_iter().collect()))
+    Ok((batches, modified))
 }
 
 pub(super) fn copy_of(row: &Placed, mailbox: MailboxId, uid: Uid, modseq: u64) -> Placed {
@@ -257,7 +283,6 @@ pub(super) fn copy_of(row: &Placed, mailbox: MailboxId, uid: Uid, modseq: u64) -
         mailbox: mailbox.0,
         uid,
         modseq,
-        position: Vec::new(),
         // A copy is saved when it is made (RFC 8514 §3).
         saved_at: Timestamp::now().as_second(),
         kept_of: 0,

@@ -6,7 +6,8 @@ use tokio::sync::watch;
 
 use super::LocalStore;
 use crate::store::index::{Builder, Found, Index};
-use crate::store::record::Placed;
+use crate::store::leaf::Leaf;
+use crate::store::placed::leaves_of;
 use crate::store::{MailboxId, Result, UidSet, keys};
 
 impl LocalStore {
@@ -34,7 +35,7 @@ impl LocalStore {
         let Some(loading) = begun else { return Ok(None) };
         // The status first: the rows may be newer, none is older.
         let mut builder = Builder::new(self.read_status(mailbox)?);
-        for row in self.inner.table.scan::<Placed>(keys::within(&keys::rows(mailbox.0))) {
+        for row in self.inner.table.scan::<Leaf>(keys::within(&keys::leaves(mailbox.0))) {
             builder.push(&row?.1.value);
         }
         loading.finish(builder).map(Some)
@@ -49,10 +50,8 @@ impl LocalStore {
         let uids = uids.clone();
         self.read_aside(move |store| {
             let mut builder = Builder::new(store.read_status(mailbox)?);
-            for range in uids.ranges() {
-                for placed in store.placed_within(mailbox, range.clone()) {
-                    builder.push(&placed?);
-                }
+            for leaf in leaves_of(&store.inner.table, mailbox.0, &uids) {
+                builder.push(&leaf?);
             }
             Ok(builder.finish())
         })

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::LocalStore;
-use super::change::{copy_of, expunged, in_records};
+use super::change::{Leaving, copy_of, expunged, in_records};
 use super::quota::{Addition, usage_of};
 use super::together::NOBODY;
 use crate::store::gate::Gate;
@@ -54,31 +54,51 @@ impl LocalStore {
 
     /// Takes messages out of their mailbox, and keeps them if expunged messages are kept. To be called with the gate's
     /// `changes` held.
-    pub(super) async fn take_away(&self, gate: &Gate, mailbox: &Mailbox, rows: &[Placed]) -> Result<()> {
+    pub(super) async fn take_away(&self, gate: &Gate, mailbox: &Mailbox, messages: &[Leaving]) -> Result<()> {
         let kept = self.keeping(mailbox.account).await?;
         self.count(gate, mailbox.account)?;
-        for batch in in_records(rows, BATCH, mailbox.name.as_str().len()) {
-            let append = {
-                let mut heads = gate.heads.lock();
-                let modseq = heads.of(&self.inner.table, mailbox.id.0)?.take_modseq();
-                let gone = expunged(mailbox.id, modseq, batch.iter().map(|row| row.uid));
-                let mut change = Change { expunged: vec![gone], ..Change::default() };
-                if let Some(kept) = &kept {
-                    let head = heads.of(&self.inner.table, kept.id.0)?;
-                    let modseq = head.take_modseq();
-                    for row in batch {
-                        change.placed.push(Placed {
-                            kept_of: mailbox.id.0,
-                            kept_of_name: mailbox.name.to_string(),
-                            ..copy_of(row, kept.id, head.take_uid()?, modseq)
-                        });
-                    }
-                }
-                self.propose_bookkeeping(&change)
+        for batch in messages.chunks(BATCH) {
+            let Some(kept) = &kept else {
+                self.let_go(gate, mailbox, batch, None).await?;
+                continue;
             };
-            append.await?;
-            Self::release(gate, usage_of(batch.iter().map(|row| row.size)));
+            let rows = self.placed_now(mailbox.id, batch.iter().map(|leaving| leaving.uid).collect()).await?;
+            for rows in in_records(&rows, BATCH, mailbox.name.as_str().len()) {
+                let batch: Vec<_> = rows.iter().map(|row| Leaving { uid: row.uid, size: row.size }).collect();
+                self.let_go(gate, mailbox, &batch, Some((kept, rows))).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Takes messages out of their mailbox by one record, which also places them where they are kept.
+    async fn let_go(
+        &self,
+        gate: &Gate,
+        mailbox: &Mailbox,
+        messages: &[Leaving],
+        kept: Option<(&Mailbox, &[Placed])>,
+    ) -> Result<()> {
+        let append = {
+            let mut heads = gate.heads.lock();
+            let modseq = heads.of(&self.inner.table, mailbox.id.0)?.take_modseq();
+            let gone = expunged(mailbox.id, modseq, messages.iter().map(|leaving| leaving.uid));
+            let mut change = Change { expunged: vec![gone], ..Change::default() };
+            if let Some((kept, rows)) = kept {
+                let head = heads.of(&self.inner.table, kept.id.0)?;
+                let modseq = head.take_modseq();
+                for row in rows {
+                    change.placed.push(Placed {
+                        kept_of: mailbox.id.0,
+                        kept_of_name: mailbox.name.to_string(),
+                        ..copy_of(row, kept.id, head.take_uid()?, modseq)
+                    });
+                }
+            }
+            self.propose_bookkeeping(&change)
+        };
+        append.await?;
+        Self::release(gate, usage_of(messages.iter().map(|leaving| leaving.size)));
         Ok(())
     }
 
@@ -182,7 +202,7 @@ impl LocalStore {
     }
 
     /// The time of some kept messages is over.
-    pub(super) async fn end_kept(&self, kept: &Mailbox, rows: &[Placed]) -> Result<()> {
+    pub(super) async fn end_kept(&self, kept: &Mailbox, uids: &[Uid]) -> Result<()> {
         let Some(account) = keeps_for(&kept.name) else { return Ok(()) };
         let gate = self.inner.gates.of(account.0);
         let _changes = gate.changes.lock().await;
@@ -192,7 +212,7 @@ impl LocalStore {
         let append = {
             let mut heads = gate.heads.lock();
             let modseq = heads.of(&self.inner.table, kept.id.0)?.take_modseq();
-            let gone = expunged(kept.id, modseq, rows.iter().map(|row| row.uid));
+            let gone = expunged(kept.id, modseq, uids.iter().copied());
             self.propose_bookkeeping(&Change { expunged: vec![gone], ..Change::default() })
         };
         append.await?;

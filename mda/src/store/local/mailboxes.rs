@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::LocalStore;
+use super::change::Leaving;
 use crate::store::gate::Gate;
 use crate::store::record::{Change, MailboxState, Removed, SubscriptionState};
 use crate::store::{
@@ -61,9 +62,9 @@ impl LocalStore {
     async fn keep_all_of(&self, gate: &Gate, mailbox: &Mailbox) -> Result<()> {
         // What was on its way into it is there once this is.
         self.propose_bookkeeping(&Change::default()).await?;
-        let id = mailbox.id;
-        let rows = self.read_aside(move |store| store.placed_of(id, &UidSet::all())).await?;
-        self.take_away(gate, mailbox, &rows).await
+        let index = self.index_now(mailbox.id, &UidSet::all()).await?;
+        let all: Vec<_> = index.iter().map(Leaving::of).collect();
+        self.take_away(gate, mailbox, &all).await
     }
 
     pub(super) async fn mailbox_rename(

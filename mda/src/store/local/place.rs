@@ -343,7 +343,6 @@ fn placed(new: &New, target: &Target, placement: &Placement, modseq: u64) -> Pla
         keywords: target.flags.keywords().map(str::to_owned).collect(),
         internal_date: new.internal_date.as_second(),
         size: new.size,
-        position: Vec::new(),
         saved_at: Timestamp::now().as_second(),
         kept_of: 0,
         kept_of_name: String::new(),

@@ -8,14 +8,15 @@ use jiff::Timestamp;
 use message::MessageId;
 
 use super::LocalStore;
+use crate::store::placed;
 use crate::store::record::{
     AccountState, BodyRow, Counters, Delivered, Expunged, MailboxState, Nothing, Placed, SubscriptionState,
 };
 use crate::store::state::place_of;
 use crate::store::table::{Stored, Table};
 use crate::store::{
-    Account, AccountId, EmailId, Flags, Located, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq,
-    Password, Placement, Result, Row, SpecialUse, StoreError, Uid, UidRange, UidSet, Usage, keys,
+    Account, AccountId, EmailId, Located, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq, Password,
+    Placement, Result, Row, SpecialUse, StoreError, Uid, UidSet, Usage, keys,
 };
 
 /// The most octets that one [`super::MailStore::read`] gives.
@@ -136,21 +137,12 @@ impl LocalStore {
         Ok(self.inner.table.get::<Counters>(&keys::counters(mailbox.0))?.map(|stored| stored.value))
     }
 
-    /// `uids` is not empty.
-    pub(super) fn placed_within(
-        &self,
-        mailbox: MailboxId,
-        uids: UidRange,
-    ) -> impl Iterator<Item = Result<Placed>> {
-        let range = keys::row(mailbox.0, *uids.start())..=keys::row(mailbox.0, *uids.end());
-        self.inner.table.scan::<Placed>(range).map(|row| Ok(row?.1.value))
-    }
-
     pub(super) fn read_row(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Row>> {
         if self.mailbox_state(mailbox)?.is_none() {
             return Err(StoreError::NoSuchMailbox);
         }
-        Ok(self.inner.table.get::<Placed>(&keys::row(mailbox.0, uid))?.map(|row| row_of(&row.value)))
+        let leaf = placed::leaf_of(&self.inner.table, mailbox.0, uid)?;
+        Ok(leaf.as_ref().and_then(|leaf| leaf.get(uid)).map(|(message, flags)| message.row(flags)))
     }
 
     pub(super) fn read_vanished(&self, mailbox: MailboxId, modseq: ModSeq) -> Result<UidSet> {
@@ -222,7 +214,7 @@ impl LocalStore {
 
     /// The messages of a set, as they are now.
     pub(super) fn placed_of(&self, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Placed>> {
-        uids.ranges().iter().flat_map(|range| self.placed_within(mailbox, range.clone())).collect()
+        placed::placed_of(&self.inner.table, mailbox.0, uids)
     }
 
     /// The mailboxes that were removed and may have rows left.
@@ -248,19 +240,6 @@ fn account_of(state: AccountState) -> Account {
         },
         app_passwords: state.app_passwords.into_iter().map(Into::into).collect(),
         created_at: Timestamp::from_second(state.created_at).unwrap_or(Timestamp::MIN),
-    }
-}
-
-pub(super) fn row_of(placed: &Placed) -> Row {
-    Row {
-        uid: placed.uid,
-        email: EmailId(placed.email),
-        flags: Flags::from_parts(placed.flags, &placed.keywords),
-        internal_date: Timestamp::from_second(placed.internal_date).unwrap_or(Timestamp::MIN),
-        size: placed.size,
-        modseq: placed.modseq,
-        saved_at: (placed.saved_at > 0)
-            .then(|| Timestamp::from_second(placed.saved_at).unwrap_or(Timestamp::MIN)),
     }
 }
 

@@ -11,6 +11,8 @@ use journal::{Candidate, Entry, Position, SegmentId, Verdict};
 use prost::Message;
 
 use super::LocalStore;
+use crate::store::leaf::{Leaf, pieces};
+use crate::store::placed::{leaf_of, with_flags};
 use crate::store::record::{
     AccountState, AliasState, AnnotationState, BodyRow, Change, Delivered, DomainState, Expunged, Flagged,
     MailboxState, Nothing, Placed, Removed, RightsState, SubscriptionState, Uids,
@@ -212,8 +214,11 @@ impl LocalStore {
         }
         for placed in change.placed {
             let row = self.inner.table.get::<Placed>(&keys::row(placed.mailbox, placed.uid))?;
-            let row = row.filter(|row| row.value.placed_at() == Some(at));
-            needed.placed.extend(row.map(|row| Placed { position: Vec::new(), ..row.value }));
+            let Some(row) = row.filter(|row| row.at == at) else { continue };
+            // Gone since, if it is not in its leaf.
+            let leaf = leaf_of(&self.inner.table, placed.mailbox, placed.uid)?;
+            let flags = leaf.as_ref().and_then(|leaf| leaf.get(placed.uid));
+            needed.placed.extend(flags.map(|(_, flags)| with_flags(row.value, flags)));
         }
         for flagged in change.flagged {
             let uids = self.flagged_at(at, &flagged)?;
@@ -258,13 +263,14 @@ impl LocalStore {
     /// The messages whose flags come from the record at a position, and not from a newer one.
     fn flagged_at(&self, at: Position, flagged: &Flagged) -> Result<Vec<Uids>> {
         let mut uids: Vec<Uid> = Vec::new();
-        for range in &flagged.uids {
-            for uid in range.first..=range.last {
-                let row = self.inner.table.get::<Placed>(&keys::row(flagged.mailbox, uid))?;
-                if row.is_some_and(|row| row.at == at && row.value.modseq == flagged.modseq) {
-                    uids.push(uid);
-                }
+        let mut leaf: Option<Leaf> = None;
+        for (number, piece) in pieces(flagged.uids.iter().map(|range| range.first..=range.last)) {
+            if leaf.as_ref().is_none_or(|leaf| leaf.number() != number) {
+                leaf = leaf_of(&self.inner.table, flagged.mailbox, *piece.start())?;
             }
+            let messages = leaf.iter().flat_map(|leaf| leaf.within(&piece));
+            let kept = messages.filter(|(_, flags)| flags.at == at && flags.modseq == flagged.modseq);
+            uids.extend(kept.map(|(message, _)| message.uid));
         }
         let set: UidSet = uids.into_iter().collect();
         Ok(set.ranges().iter().map(|range| Uids { first: *range.start(), last: *range.end() }).collect())

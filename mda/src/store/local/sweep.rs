@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use super::LocalStore;
 use super::kept::keeps_for;
 use super::together::NOBODY;
-use crate::store::record::{Change, MailboxState, Placed};
-use crate::store::{Mailbox, MailboxId, Result, StoreError, Swept, keys};
+use crate::store::placed::leaves_of;
+use crate::store::record::{Change, MailboxState};
+use crate::store::{Mailbox, MailboxId, Result, StoreError, Swept, Uid, UidSet, keys};
 
 /// Messages of one mailbox that go at once; the rest waits for the next time.
 const AT_ONCE: usize = 2_000;
@@ -34,15 +35,15 @@ impl LocalStore {
             let until = now.as_second().saturating_sub_unsigned(keep.as_secs());
             for _ in 0..ROUNDS {
                 let id = mailbox.id;
-                let rows = self.read_aside(move |store| store.saved_until(id, until)).await?;
-                if rows.is_empty() {
+                let uids = self.read_aside(move |store| store.saved_until(id, until)).await?;
+                if uids.is_empty() {
                     break;
                 }
                 if is_kept {
-                    self.end_kept(&mailbox, &rows).await?;
-                    swept.ended += rows.len() as u64;
+                    self.end_kept(&mailbox, &uids).await?;
+                    swept.ended += uids.len() as u64;
                 } else {
-                    swept.retired += self.retire(&mailbox, &rows).await?;
+                    swept.retired += self.retire(&mailbox, uids).await?;
                 }
             }
         }
@@ -64,9 +65,8 @@ impl LocalStore {
         mailbox.retention.or_else(by_use).filter(|keep| !keep.is_zero())
     }
 
-    async fn retire(&self, mailbox: &Mailbox, rows: &[Placed]) -> Result<u64> {
-        let uids = rows.iter().map(|row| row.uid).collect();
-        match self.messages_expunge(mailbox.id, uids, false).await {
+    async fn retire(&self, mailbox: &Mailbox, uids: Vec<Uid>) -> Result<u64> {
+        match self.messages_expunge(mailbox.id, uids.into_iter().collect(), false).await {
             Ok(gone) => Ok(gone.len()),
             // Deleted meanwhile.
             Err(StoreError::NoSuchMailbox) => Ok(0),
@@ -85,17 +85,18 @@ impl LocalStore {
     }
 
     /// The oldest messages of a mailbox, as far as they were saved by `until`: UIDs ascend with that time.
-    fn saved_until(&self, mailbox: MailboxId, until: i64) -> Result<Vec<Placed>> {
-        let mut rows = Vec::new();
-        for row in self.inner.table.scan::<Placed>(keys::within(&keys::rows(mailbox.0))).take(AT_ONCE) {
-            let row = row?.1.value;
-            let saved_at = if row.saved_at > 0 { row.saved_at } else { row.internal_date };
-            if saved_at > until {
-                break;
+    fn saved_until(&self, mailbox: MailboxId, until: i64) -> Result<Vec<Uid>> {
+        let mut uids = Vec::new();
+        for leaf in leaves_of(&self.inner.table, mailbox.0, &UidSet::all()) {
+            for (message, _) in leaf?.messages() {
+                let saved_at = if message.saved_at > 0 { message.saved_at } else { message.internal_date };
+                if saved_at > until || uids.len() == AT_ONCE {
+                    return Ok(uids);
+                }
+                uids.push(message.uid);
             }
-            rows.push(row);
         }
-        Ok(rows)
+        Ok(uids)
     }
 
     pub(super) async fn mailbox_set_retention(

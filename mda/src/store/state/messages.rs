@@ -4,8 +4,12 @@ use std::ops::Bound;
 
 use journal::{BodyRef, Position, SegmentId};
 
+use super::leaves::HeldLeaf;
 use super::{RECORD_WEIGHT, State, outline_weight};
-use crate::store::record::{BodyRow, Change, Counters, Delivered, Expunged, Flagged, Number, Placed, Uids};
+use crate::store::leaf::{FlagState, Leaf, Message};
+use crate::store::record::{
+    BodyRow, Change, Counters, Delivered, Expunged, Flagged, Nothing, Number, Placed, Uids,
+};
 use crate::store::table::{Stored, prefixed};
 use crate::store::{Result, StoreError, SystemFlag, keys};
 
@@ -50,12 +54,14 @@ impl State {
 
     /// Gives how many fewer there were than `at_most`.
     fn delete_rows(&mut self, mailbox: u64, at_most: usize) -> Result<usize> {
-        let rows = self.pending.rows::<Placed>(prefixed(&keys::rows(mailbox)), at_most)?;
+        let rows = self.pending.rows::<Nothing>(prefixed(&keys::rows(mailbox)), at_most)?;
         let mut left = at_most - rows.len();
-        for (key, row) in rows {
-            self.pending.delete(key);
-            self.release(&row)?;
-        }
+        let uids: Vec<Uids> = rows.iter().map(|(key, _)| keys::last_u32(key)).map(Uids::one).collect();
+        self.each_leaf(mailbox, &uids, |state, held, uids| {
+            let gone = state.take_out(mailbox, held, *uids.start())?;
+            state.pending.delete(keys::row(mailbox, *uids.start()));
+            gone.map_or(Ok(()), |gone| state.release(&gone))
+        })?;
         for (key, row) in self.pending.rows::<Expunged>(prefixed(&keys::vanished_all(mailbox)), left)? {
             self.delete_state(key, &row);
             left -= 1;
@@ -71,51 +77,61 @@ impl State {
 
     fn placed(&mut self, at: Position, placed: &Placed) -> Result<()> {
         let Some(mut counters) = self.counters(placed.mailbox)? else { return Ok(()) };
-        let mut row = placed.clone();
-        row.position = at.to_bytes().to_vec();
-        let mut state_at = at;
         // Only a copy, or a replay after reclaim, brings a UID that is not new.
-        if placed.uid < counters.uid_next {
-            if self.is_expunged(placed.mailbox, placed.uid)? {
-                return Ok(());
-            }
-            if let Some(old) = self.pending.get::<Placed>(&keys::row(placed.mailbox, placed.uid))? {
-                forget_row(&old.value, &mut counters);
-                self.note_row(&old, -1);
-                if (old.value.modseq, old.at) > (placed.modseq, at) {
-                    take_flags(&mut row, &old.value.keywords, old.value.flags, old.value.modseq);
-                    state_at = old.at;
-                }
-            } else {
-                self.reference(placed.email, 1)?;
-                if let Some(early) = self.take_early_flags(placed)? {
-                    take_flags(&mut row, &early.value.keywords, early.value.flags, early.value.modseq);
-                    state_at = early.at;
-                }
+        let is_new = placed.uid >= counters.uid_next;
+        if !is_new && self.is_expunged(placed.mailbox, placed.uid)? {
+            return Ok(());
+        }
+        let mut held = self.take_leaf(placed.mailbox, Leaf::number_of(placed.uid))?;
+        let mut flags = FlagState::of_placed(placed, at);
+        let old = if is_new { None } else { self.take_out(placed.mailbox, &mut held, placed.uid)? };
+        if let Some(old) = old {
+            counters.forget(&old.message, &old.flags);
+            self.note_message(old.placed_at, &old.flags, -1);
+            if old.flags.age() > flags.age() {
+                flags = FlagState { as_placed: old.flags.at == at, ..old.flags };
             }
         } else {
             self.reference(placed.email, 1)?;
+            if !is_new && let Some(early) = self.take_early_flags(placed)? {
+                flags = FlagState::of_flagged(&early.value, early.at);
+            }
         }
+        let message = Message::of(placed);
+        self.note_message(at, &flags, 1);
         counters.uid_next = counters.uid_next.max(placed.uid.saturating_add(1));
-        self.write_row(&Stored { at: state_at, value: row }, &mut counters);
+        counters.add(&message, &flags);
+        held.leaf.insert(message, flags);
+        held.changed = true;
+        self.put_back(placed.mailbox, held);
+        let row = Placed { modseq: 0, flags: 0, keywords: Vec::new(), ..placed.clone() };
+        self.pending.put(keys::row(placed.mailbox, placed.uid), at, &row);
         self.put_counters(placed.mailbox, at, &counters);
         Ok(())
     }
 
     fn flagged(&mut self, at: Position, flagged: &Flagged) -> Result<()> {
         let Some(mut counters) = self.counters(flagged.mailbox)? else { return Ok(()) };
-        for uid in flagged.uids.iter().flat_map(|uids| uids.first..=uids.last) {
-            match self.pending.get::<Placed>(&keys::row(flagged.mailbox, uid))? {
-                Some(old) if (old.value.modseq, old.at) < (flagged.modseq, at) => {
-                    forget_row(&old.value, &mut counters);
-                    self.note_row(&old, -1);
-                    let mut row = old.value;
-                    take_flags(&mut row, &flagged.keywords, flagged.flags, flagged.modseq);
-                    self.write_row(&Stored { at, value: row }, &mut counters);
+        let new = FlagState::of_flagged(flagged, at);
+        let mut released = Times::default();
+        let mut changed = 0;
+        self.each_leaf(flagged.mailbox, &flagged.uids, |state, held, uids| {
+            let before = changed;
+            held.leaf.reflag(uids, &new, |message, old| {
+                changed += 1;
+                counters.reflag(message, old, &new);
+                if !old.as_placed {
+                    released.add(old.at);
                 }
-                Some(_) => {}
-                None => self.early_flags(at, flagged, uid, &mut counters)?,
-            }
+            });
+            held.changed |= changed != before;
+            held.leaf.missing(uids).try_for_each(|uid| state.early_flags(at, flagged, uid, &mut counters))
+        })?;
+        for (old, times) in released.0 {
+            self.weigh(old, -times * RECORD_WEIGHT);
+        }
+        if changed > 0 {
+            self.weigh(at, changed * RECORD_WEIGHT);
         }
         counters.highest_modseq = counters.highest_modseq.max(flagged.modseq);
         self.put_counters(flagged.mailbox, at, &counters);
@@ -172,15 +188,18 @@ impl State {
         uids: Uids,
         counters: &mut Counters,
     ) -> Result<()> {
-        let bounds = |key: fn(u64, u32) -> Vec<u8>| {
-            (Bound::Included(key(mailbox, uids.first)), Bound::Included(key(mailbox, uids.last)))
-        };
-        for (key, row) in self.pending.rows::<Placed>(bounds(keys::row), usize::MAX)? {
-            self.pending.delete(key);
-            forget_row(&row.value, counters);
-            self.release(&row)?;
-        }
-        for (key, _) in self.pending.rows::<Flagged>(bounds(keys::early_flags), usize::MAX)? {
+        self.each_leaf(mailbox, &[uids], |state, held, uids| {
+            for uid in uids.clone() {
+                if let Some(gone) = state.take_out(mailbox, held, uid)? {
+                    counters.forget(&gone.message, &gone.flags);
+                    state.release(&gone)?;
+                }
+            }
+            Ok(())
+        })?;
+        let first = Bound::Included(keys::early_flags(mailbox, uids.first));
+        let last = Bound::Included(keys::early_flags(mailbox, uids.last));
+        for (key, _) in self.pending.rows::<Flagged>((first, last), usize::MAX)? {
             self.pending.delete(key);
         }
         counters.uid_next = counters.uid_next.max(uids.last.saturating_add(1));
@@ -301,32 +320,29 @@ impl State {
         Ok(unused)
     }
 
-    /// A row that is gone needs neither its records nor its body.
-    fn release(&mut self, row: &Stored<Placed>) -> Result<()> {
-        self.note_row(row, -1);
-        self.reference(row.value.email, -1)
+    /// Takes a message out of both of its rows.
+    fn take_out(&mut self, mailbox: u64, held: &mut HeldLeaf, uid: u32) -> Result<Option<Gone>> {
+        let Some((message, flags)) = held.leaf.remove(uid) else { return Ok(None) };
+        held.changed = true;
+        let key = keys::row(mailbox, uid);
+        let row = self.pending.get::<Nothing>(&key)?;
+        let placed_at = row.ok_or_else(|| keys::missing(&key))?.at;
+        self.pending.delete(key);
+        Ok(Some(Gone { message, flags, placed_at }))
     }
 
-    /// Notes the records that a row needs: the one that placed it, and the one of its last change.
-    fn note_row(&mut self, row: &Stored<Placed>, sign: i64) {
-        let placed_at = row.value.placed_at().unwrap_or_default();
+    /// A message that is gone needs neither its records nor its body.
+    fn release(&mut self, gone: &Gone) -> Result<()> {
+        self.note_message(gone.placed_at, &gone.flags, -1);
+        self.reference(gone.message.email, -1)
+    }
+
+    /// Notes the records that a message needs: the one that placed it, and the one of its last change.
+    fn note_message(&mut self, placed_at: Position, flags: &FlagState, sign: i64) {
         self.weigh(placed_at, sign * RECORD_WEIGHT);
-        if row.at != placed_at {
-            self.weigh(row.at, sign * RECORD_WEIGHT);
+        if !flags.as_placed {
+            self.weigh(flags.at, sign * RECORD_WEIGHT);
         }
-    }
-
-    fn write_row(&mut self, row: &Stored<Placed>, counters: &mut Counters) {
-        self.note_row(row, 1);
-        counters.messages += 1;
-        counters.octets += row.value.size;
-        counters.unseen += u32::from(!has(&row.value, SystemFlag::Seen));
-        if has(&row.value, SystemFlag::Deleted) {
-            counters.deleted += 1;
-            counters.deleted_octets += row.value.size;
-        }
-        counters.highest_modseq = counters.highest_modseq.max(row.value.modseq);
-        self.pending.put(keys::row(row.value.mailbox, row.value.uid), row.at, &row.value);
     }
 
     /// A mailbox's counters; `None` if it is gone for good. One that is not known yet comes later in the log.
@@ -349,23 +365,52 @@ pub(in crate::store) fn place_of(body: &BodyRow) -> Result<BodyRef> {
         .ok_or_else(|| StoreError::CorruptState { what: "the place of a body".to_owned() })
 }
 
-/// Takes a row out of the counts.
-fn forget_row(row: &Placed, counters: &mut Counters) {
-    counters.messages = counters.messages.saturating_sub(1);
-    counters.octets = counters.octets.saturating_sub(row.size);
-    counters.unseen = counters.unseen.saturating_sub(u32::from(!has(row, SystemFlag::Seen)));
-    if has(row, SystemFlag::Deleted) {
-        counters.deleted = counters.deleted.saturating_sub(1);
-        counters.deleted_octets = counters.deleted_octets.saturating_sub(row.size);
+/// A message that was taken out of its mailbox.
+struct Gone {
+    message: Message,
+    flags: FlagState,
+    placed_at: Position,
+}
+
+/// How often records were named, those named in a row counted together.
+#[derive(Default)]
+struct Times(Vec<(Position, i64)>);
+
+impl Times {
+    fn add(&mut self, at: Position) {
+        match self.0.last_mut() {
+            Some((last, times)) if *last == at => *times += 1,
+            _ => self.0.push((at, 1)),
+        }
     }
 }
 
-fn has(row: &Placed, flag: SystemFlag) -> bool {
-    row.flags & flag as u32 != 0
-}
+impl Counters {
+    /// Counts a message in.
+    pub(in crate::store) fn add(&mut self, message: &Message, flags: &FlagState) {
+        self.messages += 1;
+        self.octets += message.size;
+        self.unseen += u32::from(!flags.has(SystemFlag::Seen));
+        if flags.has(SystemFlag::Deleted) {
+            self.deleted += 1;
+            self.deleted_octets += message.size;
+        }
+        self.highest_modseq = self.highest_modseq.max(flags.modseq);
+    }
 
-fn take_flags(row: &mut Placed, keywords: &[String], flags: u32, modseq: u64) {
-    row.keywords = keywords.to_vec();
-    row.flags = flags;
-    row.modseq = modseq;
+    /// Takes a message out of the counts.
+    fn forget(&mut self, message: &Message, flags: &FlagState) {
+        self.messages = self.messages.saturating_sub(1);
+        self.octets = self.octets.saturating_sub(message.size);
+        self.unseen = self.unseen.saturating_sub(u32::from(!flags.has(SystemFlag::Seen)));
+        if flags.has(SystemFlag::Deleted) {
+            self.deleted = self.deleted.saturating_sub(1);
+            self.deleted_octets = self.deleted_octets.saturating_sub(message.size);
+        }
+    }
+
+    fn reflag(&mut self, message: &Message, old: &FlagState, new: &FlagState) {
+        self.forget(message, old);
+        self.add(message, new);
+    }
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::leaf::Leaf;
 use crate::store::record::{
     AccountState, AnnotationState, BodyRow, Counters, Delivered, Expunged, Flagged, MailboxState, Placed,
     Removed, RightsState, SubscriptionState, Uids,
@@ -157,19 +158,19 @@ fn rows(changes: &[Change]) -> Vec<(Vec<u8>, String)> {
 fn dump(table: &Table) -> Vec<(Vec<u8>, String)> {
     let mut rows = Vec::new();
     let mut add = |kind: u8, show: &dyn Fn(&[u8]) -> String| {
-        for row in table.scan::<Nothing>(keys::within(&[kind])) {
-            let key = row.unwrap().0;
+        for (key, _) in table.all_raw().map(Result::unwrap).filter(|(key, _)| key[0] == kind) {
             rows.push((key.to_vec(), show(&key)));
         }
     };
+    add(b'f', &|key| {
+        let leaf = table.get::<Leaf>(key).unwrap().unwrap().value;
+        format!("{:?}", leaf.messages().map(|(message, flags)| message.row(flags)).collect::<Vec<_>>())
+    });
     add(b'a', &|key| show::<AccountState>(table, key));
     add(b'm', &|key| show::<MailboxState>(table, key));
     add(b'u', &|key| show::<SubscriptionState>(table, key));
     add(b'c', &|key| show::<Counters>(table, key));
-    add(b'r', &|key| {
-        let row = table.get::<Placed>(key).unwrap().unwrap().value;
-        format!("{:?}", Placed { position: Vec::new(), ..row })
-    });
+    add(b'r', &|key| show::<Placed>(table, key));
     add(b'v', &|key| show::<Expunged>(table, key));
     add(b'e', &|key| show::<Number>(table, key));
     add(b'b', &|key| table.get::<BodyRow>(key).unwrap().unwrap().value.references.to_string());
@@ -201,12 +202,48 @@ fn the_rows_come_out_the_same_backwards() {
     assert_eq!(rows(&backwards), rows(&history()));
 }
 
+/// Messages on both sides of where leaves begin, whose flags change together and one by one, and that go so.
+fn wide_history() -> Vec<Change> {
+    let mut history = vec![account(ALICE, "alice@example.test", 1), mailbox(INBOX, "INBOX", 1)];
+    history.extend((60..=68).chain(126..=130).map(|uid| message(INBOX, uid, u64::from(uid), uid.into())));
+    let range = |modseq, first, last, flags, keyword: &str| {
+        let (uids, keywords) = (vec![Uids { first, last }], vec![keyword.to_owned()]);
+        let flagged = Flagged { mailbox: INBOX, modseq, uids, flags, keywords };
+        Change { flagged: vec![flagged], ..Change::default() }
+    };
+    history.extend([
+        range(201, 60, 68, 1, "a"),
+        flagged(INBOX, 202, 63, 8),
+        flagged(INBOX, 203, 64, 8),
+        range(204, 63, 65, 9, "b"),
+        range(205, 126, 130, 0, "c"),
+        expunged(INBOX, 206, 62, 64),
+        range(207, 127, 128, 8, "d"),
+        expunged(INBOX, 208, 128, 130),
+    ]);
+    history
+}
+
+#[test]
+fn rows_in_several_leaves_come_out_the_same_backwards() {
+    let mut backwards = wide_history();
+    backwards.reverse();
+    assert_eq!(rows(&backwards), rows(&wide_history()));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn the_rows_come_out_the_same_in_any_order(shuffled in Just(history()).prop_shuffle()) {
         prop_assert_eq!(rows(&shuffled), rows(&history()));
+    }
+
+    #[test]
+    fn rows_in_several_leaves_come_out_the_same_in_any_order(
+        shuffled in Just(wide_history()).prop_shuffle(),
+    ) {
+        prop_assert_eq!(rows(&shuffled), rows(&wide_history()));
     }
 }
 

@@ -1,11 +1,11 @@
 //! What a check finds, and that it finds nothing where nothing is wrong.
 
 use journal::Position;
-use prost::Message;
 
 use super::*;
+use crate::store::leaf::{FlagState, Leaf};
 use crate::store::record::{AccountState, BodyRow, Counters, MailboxState, Number, Placed};
-use crate::store::table::Pending;
+use crate::store::table::{Pending, Value};
 
 fn check(store: &LocalStore) -> CheckReport {
     store.check(CheckOptions { bodies: true, rebuild: true }, &mut |_| Ok(())).unwrap()
@@ -39,7 +39,7 @@ fn change(store: &LocalStore, change: impl FnOnce(&mut Pending)) {
 }
 
 /// Changes one row that is there.
-fn alter<T: Message + Default>(store: &LocalStore, key: Vec<u8>, alter: impl FnOnce(&mut T)) {
+fn alter<T: Value>(store: &LocalStore, key: Vec<u8>, alter: impl FnOnce(&mut T)) {
     change(store, |rows| {
         let mut row = rows.get::<T>(&key).unwrap().unwrap();
         alter(&mut row.value);
@@ -75,15 +75,52 @@ async fn a_sound_store_has_nothing_to_find() {
 #[tokio::test]
 async fn rows_and_their_indexes_must_fit() {
     let row = |inbox: &Mailbox, uid| keys::row(inbox.id.0, uid);
-    finds(|store, inbox| change(store, |rows| rows.delete(row(&inbox, 2))), &["counting gives"]).await;
+    finds(|store, inbox| change(store, |rows| rows.delete(row(&inbox, 2))), &["in a leaf, and has no row"])
+        .await;
     finds(
-        |store, inbox| alter::<Placed>(store, row(&inbox, 2), |placed| placed.modseq += 100),
+        |store, inbox| alter::<Placed>(store, row(&inbox, 3), |placed| placed.size += 1),
+        &["its row and its leaf say different things", "not what the journal says"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn leaves_must_fit_their_messages() {
+    let leaf = |inbox: &Mailbox| keys::leaf(inbox.id.0, 0);
+    finds(
+        |store, inbox| change(store, |rows| rows.delete(leaf(&inbox))),
+        &["message 2", "is in no leaf", "counting gives"],
+    )
+    .await;
+    finds(
+        |store, inbox| {
+            alter::<Leaf>(store, leaf(&inbox), |leaf| {
+                let (message, flags) = leaf.remove(2).unwrap();
+                leaf.insert(message, FlagState { modseq: flags.modseq + 100, ..flags });
+            });
+        },
         &["its modseq", "not what the journal says"],
     )
     .await;
     finds(
-        |store, inbox| alter::<Placed>(store, row(&inbox, 3), |placed| placed.size += 1),
-        &["octets, its body"],
+        |store, inbox| {
+            alter::<Leaf>(store, leaf(&inbox), |leaf| {
+                let (mut message, flags) = leaf.remove(3).unwrap();
+                message.size += 1;
+                leaf.insert(message, flags);
+            });
+        },
+        &["octets, its body", "say different things"],
+    )
+    .await;
+    finds(
+        |store, inbox| {
+            alter::<Leaf>(store, leaf(&inbox), |leaf| {
+                let (message, flags) = leaf.remove(2).unwrap();
+                leaf.insert(message, FlagState { as_placed: true, ..flags });
+            });
+        },
+        &["its flags are of", "octets are said to be needed"],
     )
     .await;
 }

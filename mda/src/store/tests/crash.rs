@@ -93,7 +93,7 @@ async fn a_damaged_row_is_noticed_and_healed_by_the_next_start() {
     let placed = deliver(&bed.store, alice, "text").await;
     let before = seen_by(&bed.store, alice).await;
     bed.store.close().await.unwrap();
-    damage_row(bed.dir.path(), &keys::row(placed.mailbox.0, placed.uid));
+    damage_row(bed.dir.path(), &keys::leaf(placed.mailbox.0, 0));
 
     let store = open(bed.dir.path());
     assert!(matches!(store.row(placed.mailbox, placed.uid), Err(StoreError::CorruptState { .. })));

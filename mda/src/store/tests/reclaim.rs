@@ -55,6 +55,37 @@ async fn reclaim_keeps_all_that_lives_and_frees_the_rest() {
     assert_eq!(again, Receipt { duplicate: true, ..receipt });
 }
 
+#[tokio::test]
+async fn flags_of_messages_in_several_leaves_survive_reclaim_and_rebuild() {
+    let (bed, alice) = Bed::with_account().await;
+    for n in 0..135 {
+        deliver(&bed.store, alice, &format!("{n} {}", "x".repeat(400))).await;
+    }
+    let inbox = inbox(&bed.store, alice).id;
+    let keyword = || {
+        let mut flags = Flags::none();
+        flags.set_keyword("kept");
+        FlagChange::Add(flags)
+    };
+    bed.store
+        .store_flags(inbox, (1..=135).filter(|uid| uid % 2 == 0).collect(), keyword(), None)
+        .await
+        .unwrap();
+    bed.store.store_flags(inbox, UidSet::all(), FlagChange::Add(seen()), None).await.unwrap();
+    bed.store.store_flags(inbox, uids(&[63, 64, 128]), FlagChange::Remove(seen()), None).await.unwrap();
+    bed.store.expunge(inbox, (20..=65).filter(|uid| *uid != 63).collect(), false).await.unwrap();
+    let before = seen_by(&bed.store, alice).await;
+    let rows_before = rows(&bed.store, inbox).await;
+    assert_eq!(rows_before.len(), 90);
+    let unseen = rows_before.iter().filter(|row| !row.flags.has(SystemFlag::Seen)).map(|row| row.uid);
+    assert!(unseen.eq([63, 128]));
+    assert!(reclaim_aside(&bed.store).await > 0);
+    assert_eq!(seen_by(&bed.store, alice).await, before);
+    bed.store.close().await.unwrap();
+    LocalStore::rebuild(config(bed.dir.path()), |_| ()).unwrap();
+    assert_eq!(seen_by(&open(bed.dir.path()), alice).await, before);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn space_comes_back_however_much_else_there_is_to_do() {
     let dir = TempDir::new().unwrap();
