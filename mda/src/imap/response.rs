@@ -79,6 +79,13 @@ impl Responses {
         self.buffer.split().freeze()
     }
 
+    /// Gives back the memory of what was written and taken: the session may wait long for more.
+    pub(super) fn give_back(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
     /// Protocol text of our own: never anything from a client or a message.
     pub(super) fn raw(&mut self, text: &str) -> &mut Self {
         self.buffer.put_slice(text.as_bytes());

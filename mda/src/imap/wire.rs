@@ -17,7 +17,9 @@ use crate::auth::Tls;
 
 /// Octets of responses that may wait in memory before they are written.
 const HIGH_WATER: usize = 128 * 1024;
-/// Room for commands, of which thousands of idle connections have each their own.
+/// Room for the beginning of a command, which thousands of idle connections have each for themselves while they wait.
+const IDLE_READ: usize = 512;
+/// Room for the rest of it.
 const COMMAND_READ: usize = 4 * 1024;
 /// Room for a message.
 const MESSAGE_READ: usize = 64 * 1024;
@@ -154,6 +156,8 @@ impl Wire {
             Patience::Until(deadline) => deadline,
             Patience::Each(silence) => Instant::now() + silence,
         };
+        self.responses.give_back();
+        let room = if self.framer.give_back() && room == COMMAND_READ { IDLE_READ } else { room };
         loop {
             if let Some(compression) = &mut self.compression
                 && compression.inflate(self.framer.buffer(), room)? > 0
@@ -233,7 +237,8 @@ impl Wire {
             Patience::Until(deadline) => deadline,
             Patience::Each(silence) => Instant::now() + silence,
         };
-        let accepted = timeout_at(deadline, tls.accept(plain)).await.map_err(|_| Ended::Silent)??;
+        let accepted =
+            Box::pin(timeout_at(deadline, tls.accept(plain))).await.map_err(|_| Ended::Silent)??;
         let tls = Tls::from(&accepted);
         self.stream = Box::new(accepted.stream);
         self.framer = Framer::new(limits);

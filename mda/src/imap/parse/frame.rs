@@ -113,6 +113,14 @@ impl Framer {
         self.buffer.is_empty()
     }
 
+    /// Gives back the memory of what was taken, if that was all; says whether it was.
+    pub fn give_back(&mut self) -> bool {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+        self.buffer.is_empty()
+    }
+
     /// The next event, or None until more octets are put into the buffer.
     pub fn next_event(&mut self) -> Option<Event> {
         loop {

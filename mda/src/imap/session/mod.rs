@@ -150,7 +150,7 @@ impl<S: MailStore> Session<S> {
             Event::Command(frame) => self.command(frame).await?,
             Event::Append(head, literal) => {
                 let tag = head.tag.clone();
-                let done = self.append(*head, Some(literal)).await;
+                let done = Box::pin(self.append(*head, Some(literal))).await;
                 self.finish(&tag, done, Tidings::All).await?;
             }
             Event::LiteralTooLarge { tag, literal } => self.refuse_literal(tag, literal)?,
@@ -181,7 +181,12 @@ impl<S: MailStore> Session<S> {
             }
             Ok(Request { tag, command }) => {
                 let tidings = tidings_after(&command);
-                let done = self.execute(&tag, command).await;
+                let done = match (self.account, command) {
+                    // It may last for days.
+                    (Some(_), Command::Idle) => self.idle().await,
+                    // What commands need while they run is not kept while the session waits for the next.
+                    (_, command) => Box::pin(self.execute(&tag, command)).await,
+                };
                 self.finish(&tag, done, tidings).await
             }
             Err(bad) => {
@@ -269,7 +274,6 @@ impl<S: MailStore> Session<S> {
             Command::Acl(command) => self.acl(account, command).await,
             Command::GetMetadata(asked) => self.get_metadata(account, &asked).await,
             Command::SetMetadata(change) => self.set_metadata(account, change).await,
-            Command::Idle => self.idle().await,
             command => match self.selected {
                 Some(_) => self.execute_selected(tag, command).await,
                 None => Err(bad("select a mailbox first")),

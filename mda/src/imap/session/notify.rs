@@ -341,7 +341,7 @@ impl<S: MailStore> Session<S> {
     /// Brings the client up to date with all that it wants to hear of.
     pub(super) async fn tell_all(&mut self, tidings: Tidings) -> Result<(), Ended> {
         let Some(mut notifying) = self.notify.take() else { return self.tell_news(tidings).await };
-        let told = self.tell_others(&mut notifying).await;
+        let told = Box::pin(self.tell_others(&mut notifying)).await;
         let of_selected = notifying.wanted.selected.clone();
         self.notify = Some(notifying);
         match told {
@@ -373,9 +373,8 @@ impl<S: MailStore> Session<S> {
         }
         while let Some(new) = self.selected.as_mut().and_then(Selected::take_unfetched) {
             let new = MessageSet::Numbers(SequenceSet(vec![new]));
-            if let Err(Failure::Ended(ended)) =
-                self.fetch(true, &new, items.to_vec(), FetchModifiers::default()).await
-            {
+            let fetched = Box::pin(self.fetch(true, &new, items.to_vec(), FetchModifiers::default())).await;
+            if let Err(Failure::Ended(ended)) = fetched {
                 return Err(ended);
             }
         }

@@ -4,6 +4,7 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use super::client::{Client, PASSWORD, Server, USER};
+use crate::imap::Beginning;
 
 /// A client behind a compressed connection.
 struct Compressed {
@@ -116,4 +117,14 @@ async fn the_compression_ends_with_the_login() {
     let mut client = Client::over(client.stream, None);
     client.ok(&format!("LOGIN {USER} \"{PASSWORD}\"")).await;
     client.ok("COMPRESS DEFLATE").await;
+}
+
+/// Ten thousands of connections wait at the same time: what a command needs while it runs is not kept for it.
+#[tokio::test]
+async fn a_connection_that_waits_takes_little_memory() {
+    let server = Server::start().await;
+    let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 4000));
+    let connection = server.imap.serve(tokio::io::empty(), peer, Beginning::Plain, server.shutdown.clone());
+    let size = size_of_val(&connection);
+    assert!(size < 4 * 1024, "{size}");
 }
