@@ -6,7 +6,7 @@ use super::keys;
 use super::leaf::Leaf;
 use super::record::{
     AccountState, AliasState, AnnotationState, BodyRow, Change, Counters, Delivered, Expunged, Flagged,
-    MailboxState, Marks, Nothing, Number, Placed, Removed, RightsState, SubscriptionState,
+    MailboxState, Marks, Nothing, Number, Placed, Removed, RightsState, SeenState, SubscriptionState,
 };
 use super::state::place_of;
 use super::table::{self, Value};
@@ -14,7 +14,7 @@ use super::table::{self, Value};
 /// Reads octets as the row of a kind that the first of them chooses: sealed as it should be, and as they are.
 pub(crate) fn read_any_row(input: &[u8]) {
     let Some((kind, input)) = input.split_first() else { return };
-    match kind % 18 {
+    match kind % 19 {
         0 => read::<AccountState>(input),
         1 => read::<AliasState>(input),
         2 => read::<AnnotationState>(input),
@@ -32,6 +32,7 @@ pub(crate) fn read_any_row(input: &[u8]) {
         14 => read::<Removed>(input),
         15 => read::<RightsState>(input),
         16 => read::<SubscriptionState>(input),
+        17 => read::<SeenState>(input),
         _ => read::<Leaf>(input),
     }
     if let Ok(body) = BodyRow::decode(input) {

@@ -5,6 +5,7 @@
 
 mod chunk;
 mod keywords;
+mod personal;
 mod registry;
 
 use std::cmp::Ordering;
@@ -20,6 +21,7 @@ use super::{EmailId, Flags, MailboxStatus, ModSeq, Row, SystemFlag, Uid, UidSet}
 use chunk::{Chunk, Cursor};
 use keywords::{Interner, Keywords, SetId};
 
+pub use personal::Personal;
 pub(super) use registry::{Commits, Found, Indexes};
 
 /// A mailbox's messages at one moment: all of what was committed by then, and nothing else.

@@ -286,6 +286,24 @@ pub(super) fn withdrawn(account: u64) -> Vec<u8> {
     key(b'y', &[b"z", &account.to_be_bytes()])
 }
 
+/// Mailbox, user and block of UIDs → what the user has seen.
+pub(super) fn seen(mailbox: u64, account: u64, block: u32) -> Vec<u8> {
+    key(b'q', &[&mailbox.to_be_bytes(), &account.to_be_bytes(), &block.to_be_bytes()])
+}
+
+/// Prefix of what a user has seen of a mailbox.
+pub(super) fn seen_by(mailbox: u64, account: u64) -> Vec<u8> {
+    key(b'q', &[&mailbox.to_be_bytes(), &account.to_be_bytes()])
+}
+
+/// Prefix of what users have seen of a mailbox.
+pub(super) fn seen_all(mailbox: u64) -> Vec<u8> {
+    key(b'q', &[&mailbox.to_be_bytes()])
+}
+
+/// Prefix of all that users have seen.
+pub(super) const SEEN: &[u8] = b"q";
+
 /// An account that is gone for good.
 pub(super) fn removed_account(id: u64) -> Vec<u8> {
     key(b'x', &[b"a", &id.to_be_bytes()])

@@ -18,6 +18,7 @@ mod place;
 mod quota;
 mod read;
 mod reclaim;
+mod seen;
 mod sweep;
 mod together;
 
@@ -51,7 +52,7 @@ use super::{
     Account, AccountId, Alias, Annotated, Annotation, AppPassword, Append, BodySource, Copied, Delivery,
     Destination, EmailId, FlagChange, Grant, Kept, KeptFilter, Located, MailStore, Mailbox, MailboxId,
     MailboxName, MailboxStatus, ModSeq, NewAccount, Noted, Password, Placement, Quota, QuotaStatus, Receipt,
-    Result, Rights, Row, SpecialUse, StagedBody, StoreConfig, StoreError, Uid, UidSet, Usage,
+    Result, Rights, Row, SeenMarks, SpecialUse, StagedBody, StoreConfig, StoreError, Uid, UidSet, Usage,
 };
 use crate::outline::Outline;
 use housekeeping::Housekeeper;
@@ -454,6 +455,15 @@ impl MailStore for LocalStore {
             store.messages_flag(mailbox, uids, change, unchanged_since).await
         })
         .await
+    }
+
+    fn seen(&self, mailbox: MailboxId, user: AccountId) -> Result<SeenMarks> {
+        self.noting(self.read_seen(mailbox, user))
+    }
+
+    async fn mark_seen(&self, mailbox: MailboxId, user: AccountId, uids: UidSet, seen: bool) -> Result<()> {
+        self.carry_out(move |store| async move { store.messages_mark_seen(mailbox, user, uids, seen).await })
+            .await
     }
 
     async fn copy(&self, mailbox: MailboxId, uids: UidSet, to: MailboxName) -> Result<Copied> {

@@ -25,6 +25,7 @@ mod placed;
 mod record;
 mod rights;
 mod rows;
+mod seen;
 mod staged;
 mod state;
 mod table;
@@ -49,10 +50,11 @@ pub use error::{Result, StoreError};
 pub use flags::{FlagChange, Flags, SystemFlag};
 #[cfg(test)]
 pub(crate) use index::tests::MadeIndex;
-pub use index::{Difference, Entry, Index};
+pub use index::{Difference, Entry, Index, Personal};
 pub use local::{LocalStore, Opened};
 pub use name::{MailboxName, NameError};
 pub use rights::{Annotated, Annotation, Grant, Grantee, Noted, Right, Rights, rights_of};
+pub use seen::{SeenMark, SeenMarks};
 pub use staged::StagedBody;
 pub use types::*;
 pub use uid_set::UidSet;
@@ -311,6 +313,19 @@ pub trait MailStore: Clone + Send + Sync + 'static {
         change: FlagChange,
         unchanged_since: Option<ModSeq>,
     ) -> impl Future<Output = Result<UidSet>> + Send;
+
+    /// What somebody other than its owner has seen of a mailbox. Never older than an index that was got before.
+    fn seen(&self, mailbox: MailboxId, user: AccountId) -> Result<SeenMarks>;
+
+    /// Marks messages as seen, or unseen again, for somebody other than the mailbox's owner. The mailbox's highest
+    /// modseq grows, so that the user's other sessions hear of it.
+    fn mark_seen(
+        &self,
+        mailbox: MailboxId,
+        user: AccountId,
+        uids: UidSet,
+        seen: bool,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Copies messages, with flags and dates, all of them or none; no body is written again. The target may be the
     /// source.

@@ -49,6 +49,8 @@ pub(super) struct Change {
     pub annotations: Vec<AnnotationState>,
     #[prost(message, repeated, tag = "18")]
     pub rights: Vec<RightsState>,
+    #[prost(message, repeated, tag = "26")]
+    pub seen: Vec<SeenState>,
     #[prost(message, repeated, tag = "15")]
     pub domain_states: Vec<DomainState>,
 }
@@ -254,6 +256,36 @@ pub(super) struct RightsState {
     /// Letters of RFC 4314; empty for none.
     #[prost(string, tag = "5")]
     pub rights: String,
+}
+
+/// What somebody other than its owner has seen of a mailbox, of one block of UIDs; the one of a higher modseq holds.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct SeenState {
+    #[prost(uint64, tag = "1")]
+    pub mailbox: u64,
+    #[prost(uint64, tag = "2")]
+    pub account: u64,
+    #[prost(uint32, tag = "3")]
+    pub block: u32,
+    /// Of the last change.
+    #[prost(uint64, tag = "4")]
+    pub modseq: u64,
+    /// Ascending.
+    #[prost(message, repeated, tag = "5")]
+    pub runs: Vec<SeenRun>,
+}
+
+/// Messages in a row of which a user last said the same, at the same time.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub(super) struct SeenRun {
+    #[prost(uint32, tag = "1")]
+    pub first: u32,
+    #[prost(uint32, tag = "2")]
+    pub last: u32,
+    #[prost(bool, tag = "3")]
+    pub seen: bool,
+    #[prost(uint64, tag = "4")]
+    pub modseq: u64,
 }
 
 /// A message in a mailbox. Its row has neither modseq nor flags: those are in its leaf ([`super::leaf`]), and a change of

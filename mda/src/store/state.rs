@@ -10,6 +10,7 @@ mod accounts;
 mod leaves;
 mod messages;
 mod notes;
+mod seen;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -132,6 +133,7 @@ impl State {
             self.body(at, change.body, &entry.body, outlined)?;
         }
         self.apply_messages(at, change)?;
+        self.apply_seen(at, change)?;
         self.applied = Some(at);
         Ok(())
     }

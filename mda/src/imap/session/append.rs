@@ -16,7 +16,7 @@ use crate::imap::response::{Condition, uid_set};
 use crate::imap::wire::Ended;
 use crate::store::{
     AccountId, Append, Destination, Flags, MailStore, MailboxId, MailboxName, Placement, Right, Rights,
-    StoreError, Uid,
+    StoreError, SystemFlag, Uid,
 };
 
 use body::Incoming;
@@ -243,8 +243,14 @@ impl<S: MailStore> Session<S> {
 
     async fn store_all(&mut self, target: Target, mut messages: Vec<Append>) -> Done {
         let Target { account, mailbox, id: _, rights, replaces } = target;
+        let is_others = self.account != Some(account);
+        let mut seen = Vec::with_capacity(messages.len());
         for message in &mut messages {
-            message.flags = std::mem::replace(&mut message.flags, Flags::none()).allowed_by(rights);
+            let flags = std::mem::replace(&mut message.flags, Flags::none()).allowed_by(rights);
+            // In somebody else's mailbox that is the user's alone.
+            seen.push(is_others && flags.has(SystemFlag::Seen));
+            let left = if is_others { rights.without(Rights::default().with(Right::Seen)) } else { rights };
+            message.flags = flags.allowed_by(left);
         }
         let store = &self.shared.store;
         let placed = match (messages.len(), messages.pop(), replaces) {
@@ -258,6 +264,10 @@ impl<S: MailStore> Session<S> {
             }
         };
         let placed = placed.map_err(try_create)?;
+        if let Some(first) = placed.first().filter(|_| is_others) {
+            let seen = placed.iter().zip(seen).filter(|(_, seen)| *seen).map(|(placement, _)| placement.uid);
+            self.keep_seen(account, first.mailbox, seen.collect()).await?;
+        }
         let code = append_uid(&placed).filter(|_| self.offers("UIDPLUS"));
         if replaces.is_none() {
             let outcome = Outcome::ok("APPEND completed");

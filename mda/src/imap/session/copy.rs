@@ -6,7 +6,9 @@ use super::access::Place;
 use super::{Done, Failure, Outcome, Session, bad};
 use crate::imap::parse::MessageSet;
 use crate::imap::response::uid_pairs;
-use crate::store::{Copied, Destination, MailStore, Right, StoreError};
+use crate::store::{
+    Copied, Destination, MailStore, MailboxId, Right, Rights, StoreError, SystemFlag, UidSet,
+};
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn copy(&mut self, uid: bool, set: &MessageSet, target: &Bytes) -> Done {
@@ -16,13 +18,11 @@ impl<S: MailStore> Session<S> {
         if uids.is_empty() {
             return Ok(Outcome::ok("there was nothing to copy"));
         }
-        let store = &self.shared.store;
         let copied = if self.is_all_ones_own(&target) {
-            store.copy(mailbox, uids, target.mailbox).await
+            self.shared.store.copy(mailbox, uids, target.mailbox).await.map_err(try_create)?
         } else {
-            store.transfer(mailbox, uids, target, false).await
+            self.transfer(mailbox, uids, target, false).await?
         };
-        let copied = copied.map_err(try_create)?;
         let outcome = Outcome::ok("COPY completed");
         Ok(match copy_uid(&copied).filter(|_| self.offers("UIDPLUS")) {
             Some(code) => outcome.with_code(code),
@@ -40,17 +40,37 @@ impl<S: MailStore> Session<S> {
         if uids.is_empty() {
             return Ok(Outcome::ok("there was nothing to move"));
         }
-        let store = &self.shared.store;
         let moved = if self.is_all_ones_own(&target) {
-            store.move_messages(mailbox, uids, target.mailbox).await
+            self.shared.store.move_messages(mailbox, uids, target.mailbox).await.map_err(try_create)?
         } else {
-            store.transfer(mailbox, uids, target, true).await
+            self.transfer(mailbox, uids, target, true).await?
         };
-        let moved = moved.map_err(try_create)?;
         if let Some(code) = copy_uid(&moved).filter(|_| self.offers("UIDPLUS")) {
             self.wire.responses.untagged(&Outcome::ok("moved").with_code(code));
         }
         self.expunged(Outcome::ok("MOVE completed")).await
+    }
+
+    /// From or to a mailbox of others. What the user has seen stays seen by the user, and by nobody else.
+    async fn transfer(
+        &self,
+        mailbox: MailboxId,
+        uids: UidSet,
+        target: Destination,
+        moved: bool,
+    ) -> Result<Copied, Failure> {
+        let (owner, rights) = (target.account, target.rights);
+        let target = Destination { rights: rights.without(Rights::default().with(Right::Seen)), ..target };
+        let copied = self.shared.store.transfer(mailbox, uids, target, moved).await.map_err(try_create)?;
+        if rights.has(Right::Seen) {
+            let index = self.view()?.index();
+            let seen = copied
+                .uids
+                .iter()
+                .filter(|(from, _)| index.get(*from).is_some_and(|entry| entry.has(SystemFlag::Seen)));
+            self.keep_seen(owner, copied.mailbox, seen.map(|(_, to)| *to).collect()).await?;
+        }
+        Ok(copied)
     }
 
     /// Where messages are to go, if the user may put them there.

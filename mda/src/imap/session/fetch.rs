@@ -145,7 +145,7 @@ impl<S: MailStore> Session<S> {
         let unseen: UidSet = uids.iter().copied().filter(is_unseen).collect();
         if !unseen.is_empty() {
             let change = FlagChange::Add(Flags::none().with(SystemFlag::Seen));
-            self.shared.store.store_flags(view.mailbox, unseen.clone(), change, None).await?;
+            self.change_flags(unseen.clone(), change, None).await?;
             self.catch_up(&unseen).await?;
         }
         Ok(unseen)

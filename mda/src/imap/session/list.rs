@@ -56,7 +56,7 @@ impl<S: MailStore> Session<S> {
                     continue;
                 }
                 if !list.returns.status.is_empty() {
-                    self.tell_status(&mailbox, &list.returns.status)?;
+                    self.tell_status(&mailbox, &list.returns.status).await?;
                 }
                 if !list.returns.metadata.is_empty() {
                     self.tell_metadata(&mailbox, &list.returns.metadata)?;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::access::{Place, no_permission};
 use super::{Done, Failure, Outcome, Session};
 use crate::imap::parse::StatusItem;
-use crate::store::{AccountId, MailStore, Mailbox, Right, SpecialUse, StoreError};
+use crate::store::{AccountId, MailStore, Mailbox, MailboxStatus, Right, SpecialUse};
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn create(&mut self, account: AccountId, name: &Bytes, uses: &[String]) -> Done {
@@ -94,20 +94,27 @@ impl<S: MailStore> Session<S> {
         Ok(Outcome::ok(if subscribed { "SUBSCRIBE completed" } else { "UNSUBSCRIBE completed" }))
     }
 
-    pub(super) fn status(&mut self, account: AccountId, name: &Bytes, items: &[StatusItem]) -> Done {
+    pub(super) async fn status(&mut self, account: AccountId, name: &Bytes, items: &[StatusItem]) -> Done {
         let name = self.mailbox_name(name)?;
         let mailbox = self.existing(account, &name, Right::Read)?;
-        self.tell_status(&mailbox, items)?;
+        self.tell_status(&mailbox, items).await?;
         Ok(Outcome::ok("STATUS completed"))
     }
 
-    pub(super) fn tell_status(&mut self, mailbox: &Mailbox, items: &[StatusItem]) -> Result<(), Failure> {
-        let status = match self.shared.store.status(mailbox.id) {
-            Ok(status) => status,
-            // Deleted since it was listed.
-            Err(StoreError::NoSuchMailbox) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
+    pub(super) async fn tell_status(
+        &mut self,
+        mailbox: &Mailbox,
+        items: &[StatusItem],
+    ) -> Result<(), Failure> {
+        let with_unseen = items.contains(&StatusItem::Unseen);
+        // It may be deleted since it was listed.
+        let Some(status) = self.status_of(mailbox, with_unseen).await? else { return Ok(()) };
+        self.tell_status_as(mailbox, items, &status);
+        Ok(())
+    }
+
+    /// A STATUS response with what is known already.
+    pub(super) fn tell_status_as(&mut self, mailbox: &Mailbox, items: &[StatusItem], status: &MailboxStatus) {
         if items.contains(&StatusItem::HighestModSeq) {
             self.enable_modseqs();
         }
@@ -136,7 +143,6 @@ impl<S: MailStore> Session<S> {
             responses.raw(name).raw(" ").number(value);
         }
         responses.raw(")").crlf();
-        Ok(())
     }
 }
 

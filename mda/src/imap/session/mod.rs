@@ -19,6 +19,7 @@ mod notify;
 mod pattern;
 mod quota;
 mod search;
+mod seen;
 mod select;
 mod sort;
 mod store;
@@ -37,7 +38,7 @@ use super::response::{Condition, Outcome, uid_set};
 use super::view::{Hearing, Update, Updates, View};
 use super::wire::{Ended, Wire};
 use crate::auth::Tls;
-use crate::store::{AccountId, Index, MailStore, MailboxName, StoreError, Uid, UidSet};
+use crate::store::{AccountId, Index, MailStore, MailboxName, Personal, StoreError, Uid, UidSet};
 
 pub(crate) use capability::can_be_hidden;
 use capability::{Client, Hidden};
@@ -70,6 +71,8 @@ struct Selected {
     view: View,
     /// The mailbox as it is now.
     news: watch::Receiver<Arc<Index>>,
+    /// Of somebody else's mailbox: what this user has seen of it.
+    personal: Option<Personal>,
     /// New messages are those from this UID on, for a client that wants something of them at once (RFC 5465 §5.2).
     fetched_below: Uid,
 }
@@ -261,7 +264,7 @@ impl<S: MailStore> Session<S> {
             Command::SetQuota(root) => Self::set_quota(&root),
             Command::List(list) => self.list(account, list).await,
             Command::Lsub { reference, pattern } => self.lsub(account, &reference, &pattern).await,
-            Command::Status { mailbox, items } => self.status(account, &mailbox, &items),
+            Command::Status { mailbox, items } => self.status(account, &mailbox, &items).await,
             Command::Create { mailbox, special_use } => self.create(account, &mailbox, &special_use).await,
             Command::Delete(mailbox) => self.delete(account, &mailbox).await,
             Command::Rename { from, to } => self.rename(account, &from, &to).await,
@@ -334,8 +337,8 @@ impl<S: MailStore> Session<S> {
             modseqs: self.style().modseq,
         };
         let by_uid = self.tells_vanished();
-        let Some(Selected { view, news, .. }) = &mut self.selected else { return Ok(()) };
-        let index = Arc::clone(&news.borrow_and_update());
+        let Some(index) = self.latest_index()? else { return Ok(()) };
+        let Some(Selected { view, .. }) = &mut self.selected else { return Ok(()) };
         let Updates { gone, others } = view.follow(index, hearing, told);
         self.tell_gone(&gone, by_uid).await?;
         for update in others {

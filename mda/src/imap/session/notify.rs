@@ -172,7 +172,7 @@ impl<S: MailStore> Session<S> {
         account.mark_unchanged();
         let mut notifying = Box::new(Notifying::new(wanted, account));
         let present = self.present(user, &notifying.wanted).await?;
-        if self.take_over(user, &mut notifying, present)?.is_err() {
+        if self.take_over(user, &mut notifying, present).await?.is_err() {
             return Ok(Outcome::no("NOTIFICATIONOVERFLOW", "these are too many mailboxes"));
         }
         if status {
@@ -192,7 +192,7 @@ impl<S: MailStore> Session<S> {
                 let mut items = vec![StatusItem::Messages, StatusItem::UidNext, StatusItem::UidValidity];
                 items.extend(known.events.flags.then_some(StatusItem::Unseen));
                 items.extend(self.style().modseq.then_some(StatusItem::HighestModSeq));
-                self.tell_status(&known.mailbox, &items)?;
+                self.tell_status(&known.mailbox, &items).await?;
                 self.wire.relieve().await?;
             }
         }
@@ -223,7 +223,7 @@ impl<S: MailStore> Session<S> {
     }
 
     /// Takes over which mailboxes there are now, whole or not at all; gives those that there were.
-    fn take_over(
+    async fn take_over(
         &self,
         user: AccountId,
         notifying: &mut Notifying,
@@ -234,7 +234,7 @@ impl<S: MailStore> Session<S> {
         }
         let mut mailboxes = BTreeMap::new();
         for (id, (mailbox, events)) in present {
-            let status = match self.follow_contents(user, notifying, id, events) {
+            let status = match self.follow_contents(user, notifying, &mailbox, events).await {
                 Ok(status) => status,
                 // Deleted since it was listed; the tick that tells it is to come.
                 Err(Failure::Store(StoreError::NoSuchMailbox)) => continue,
@@ -255,13 +255,14 @@ impl<S: MailStore> Session<S> {
     }
 
     /// Hears of what happens in a mailbox from now on, as far as that is wanted.
-    fn follow_contents(
+    async fn follow_contents(
         &self,
         user: AccountId,
         notifying: &mut Notifying,
-        id: MailboxId,
+        mailbox: &Mailbox,
         events: Events,
     ) -> Result<Option<MailboxStatus>, Failure> {
+        let id = mailbox.id;
         if events.metadata {
             self.follow_annotations(user, notifying, Some(id))?;
         }
@@ -276,7 +277,10 @@ impl<S: MailStore> Session<S> {
         }
         match notifying.mailboxes.get(&id).and_then(|known| known.status) {
             Some(told) => Ok(Some(told)),
-            None => Ok(Some(self.shared.store.status(id)?)),
+            None => {
+                let status = self.status_of(mailbox, events.flags).await?;
+                Ok(Some(status.ok_or(StoreError::NoSuchMailbox)?))
+            }
         }
     }
 
@@ -392,13 +396,15 @@ impl<S: MailStore> Session<S> {
         let user = self.account.ok_or_else(|| bad("log in first"))?;
         if notifying.list_has_changed() {
             let present = self.present(user, &notifying.wanted).await?;
-            let Ok(before) = self.take_over(user, notifying, present)? else { return Ok(Err(Overflow)) };
+            let Ok(before) = self.take_over(user, notifying, present).await? else {
+                return Ok(Err(Overflow));
+            };
             notifying.list_changed = false;
             self.tell_names(&before, &notifying.mailboxes).await?;
         }
         let mut failed = Ok(());
         for place in std::mem::take(&mut notifying.changed) {
-            match self.tell_change(user, notifying, place) {
+            match self.tell_change(user, notifying, place).await {
                 Ok(()) => self.wire.relieve().await?,
                 Err(failure) => {
                     notifying.changed.insert(place);
@@ -409,7 +415,7 @@ impl<S: MailStore> Session<S> {
         failed.map(Ok)
     }
 
-    fn tell_change(
+    async fn tell_change(
         &mut self,
         user: AccountId,
         notifying: &mut Notifying,
@@ -423,7 +429,7 @@ impl<S: MailStore> Session<S> {
                 return Ok(());
             }
             if place == Place::Messages(id) {
-                return self.tell_other(known);
+                return self.tell_other(known).await;
             }
         }
         self.tell_annotations(user, notifying, place);
@@ -470,12 +476,8 @@ impl<S: MailStore> Session<S> {
     }
 
     /// A STATUS response for a mailbox that is not selected (RFC 5465 §5.1 to §5.3).
-    fn tell_other(&mut self, known: &mut Known) -> Result<(), Failure> {
-        let now = match self.shared.store.status(known.mailbox.id) {
-            Ok(now) => now,
-            Err(StoreError::NoSuchMailbox) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
+    async fn tell_other(&mut self, known: &mut Known) -> Result<(), Failure> {
+        let Some(now) = self.status_of(&known.mailbox, known.events.flags).await? else { return Ok(()) };
         let before = known.status.replace(now).unwrap_or(now);
         if self.selected.as_ref().is_some_and(|selected| selected.view.mailbox == known.mailbox.id) {
             return Ok(());
@@ -490,7 +492,10 @@ impl<S: MailStore> Session<S> {
         if self.style().modseq && (!items.is_empty() || known.events.flags) {
             items.extend([StatusItem::UidValidity, StatusItem::HighestModSeq]);
         }
-        if items.is_empty() { Ok(()) } else { self.tell_status(&known.mailbox, &items) }
+        if !items.is_empty() {
+            self.tell_status_as(&known.mailbox, &items, &now);
+        }
+        Ok(())
     }
 
     /// The entries that changed, by name (RFC 5464 §4.4.2).

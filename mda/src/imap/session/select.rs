@@ -26,9 +26,11 @@ impl<S: MailStore> Session<S> {
         }
         let mut news = self.shared.store.index(mailbox.id).await?;
         let index = Arc::clone(&news.borrow_and_update());
+        let personal = self.personal(account, &mailbox, &index)?;
+        let index = personal.as_ref().map_or(index, |personal| Arc::clone(personal.index()));
         let view = View::new(mailbox.id, read_only, index);
         let fetched_below = view.index().status().uid_next;
-        self.selected = Some(Selected { owner: mailbox.account, view, news, fetched_below });
+        self.selected = Some(Selected { owner: mailbox.account, view, news, personal, fetched_below });
         self.tell_selected(&mailbox, rights);
         if let Some(resync) = &select.resync {
             self.resynchronise(resync).await?;

@@ -9,7 +9,7 @@ use crate::store::{Entry, FlagChange, Flags, Index, MailStore, SystemFlag, UidSe
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn store(&mut self, uid: bool, store: Store) -> Done {
-        let mailbox = self.writable_view()?.mailbox;
+        self.writable_view()?;
         let uids = self.resolve(&store.set, uid)?;
         let flags = self.allowed_flags(parse_flags(&store.flags)?, store.mode == StoreMode::Replace)?;
         let change = match store.mode {
@@ -24,8 +24,7 @@ impl<S: MailStore> Session<S> {
             self.enable_modseqs();
         }
         let unchanged_since = store.unchanged_since;
-        let modified =
-            self.shared.store.store_flags(mailbox, uids.clone(), change.clone(), unchanged_since).await?;
+        let modified = self.change_flags(uids.clone(), change.clone(), unchanged_since).await?;
         let stored = Stored {
             before: Arc::clone(self.view()?.index()),
             modified,

@@ -239,6 +239,75 @@ async fn any_right_tells_ones_rights_and_annotations_need_two() {
 }
 
 #[tokio::test]
+async fn each_user_has_seen_what_they_have_seen() {
+    let (server, mut alice, mut bob) = two().await;
+    alice.append("Team", "two").await;
+    alice.append("Team", "three").await;
+    alice.ok(&format!("SETACL Team {BOB} lrswit")).await;
+    alice.ok("SELECT Team").await;
+    alice.ok("STORE 1 +FLAGS (\\Seen)").await;
+    let mut also_bob = server.login_as(BOB).await;
+    for client in [&mut bob, &mut also_bob] {
+        client.ok(&format!("SELECT {SHARED} (CONDSTORE)")).await;
+    }
+    let status = format!("STATUS {SHARED} (MESSAGES UNSEEN)");
+    assert_eq!(bob.ok(&status).await, [format!("* STATUS {SHARED} (MESSAGES 3 UNSEEN 3)")]);
+    assert_eq!(bob.ok("SEARCH SEEN").await, ["* SEARCH"]);
+    bob.ok("STORE 2 +FLAGS (\\Seen \\Flagged)").await;
+    assert!(bob.ok("FETCH 3 BODY[]").await.join("").contains("FLAGS (\\Seen)"));
+    assert_eq!(bob.ok("SEARCH SEEN").await, ["* SEARCH 2 3"]);
+    assert_eq!(bob.ok(&status).await, [format!("* STATUS {SHARED} (MESSAGES 3 UNSEEN 1)")]);
+    // The owner hears of what is shared only.
+    let told = alice.ok("NOOP").await.join("");
+    assert!(told.contains("\\Flagged") && !told.contains("\\Seen"), "{told}");
+    assert_eq!(alice.ok("SEARCH SEEN").await, ["* SEARCH 1"]);
+    assert_eq!(alice.ok("STATUS Team (UNSEEN)").await, ["* STATUS \"Team\" (UNSEEN 2)"]);
+    // The user's other session hears of all.
+    let told = also_bob.ok("NOOP").await.join("");
+    assert_eq!(told.matches("\\Seen").count(), 2, "{told}");
+    bob.ok("STORE 1:3 FLAGS (\\Answered)").await;
+    assert_eq!(bob.ok("SEARCH SEEN").await, ["* SEARCH"]);
+    alice.ok("NOOP").await;
+    assert_eq!(alice.ok("SEARCH SEEN").await, ["* SEARCH 1"], "nobody else's flags are replaced");
+}
+
+#[tokio::test]
+async fn what_one_has_seen_lasts_and_has_modseqs() {
+    let (server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lrswi")).await;
+    bob.ok(&format!("SELECT {SHARED} (CONDSTORE)")).await;
+    let before = bob.ok("FETCH 1 MODSEQ").await;
+    bob.ok("STORE 1 +FLAGS.SILENT (\\Seen)").await;
+    let after = bob.ok("FETCH 1 (FLAGS MODSEQ)").await;
+    assert!(before != after && after[0].contains("\\Seen"), "{before:?} {after:?}");
+    assert!(bob.ok("STORE 1 (UNCHANGEDSINCE 1) -FLAGS (\\Seen)").await.join("").contains("MODSEQ"));
+    assert_eq!(bob.ok("SEARCH SEEN").await, ["* SEARCH 1"], "it had changed since");
+    drop((alice, bob));
+    let server = server.reopened().await;
+    let mut bob = server.login_as(BOB).await;
+    bob.ok(&format!("SELECT {SHARED} (CONDSTORE)")).await;
+    assert_eq!(bob.ok("FETCH 1 (FLAGS MODSEQ)").await, after);
+}
+
+#[tokio::test]
+async fn what_is_seen_goes_along_with_copies_for_who_has_seen_it() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.append("Team", "two").await;
+    alice.ok(&format!("SETACL Team {BOB} lrswite")).await;
+    alice.ok("SELECT Team").await;
+    alice.ok("STORE 1 +FLAGS (\\Seen)").await;
+    bob.ok(&format!("SELECT {SHARED}")).await;
+    bob.ok("STORE 2 +FLAGS (\\Seen)").await;
+    bob.ok("COPY 1:2 INBOX").await;
+    bob.ok(&format!("APPEND {SHARED} (\\Seen) {{3+}}\r\nnew")).await;
+    assert_eq!(bob.ok("SEARCH SEEN").await.last().unwrap(), "* SEARCH 2 3");
+    alice.ok("NOOP").await;
+    assert_eq!(alice.ok("SEARCH SEEN").await, ["* SEARCH 1"]);
+    bob.ok("SELECT INBOX").await;
+    assert_eq!(bob.ok("SEARCH SEEN").await, ["* SEARCH 2"]);
+}
+
+#[tokio::test]
 async fn clients_of_old_are_told_what_they_cannot_select_in_words_they_know() {
     let (_server, mut alice, mut bob) = two().await;
     alice.ok(&format!("SETACL Team {BOB} lr")).await;

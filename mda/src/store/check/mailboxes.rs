@@ -108,6 +108,7 @@ fn strays(table: &Table, findings: &mut Findings) -> Result<()> {
         ("what vanished", keys::VANISHED),
         ("expunged UIDs", keys::EXPUNGED),
         ("early flags", keys::EARLY_FLAGS),
+        ("what users have seen", keys::SEEN),
     ] {
         let mut from = keys::within(prefix);
         while let Some(key) = table.first_key(from.clone())? {

@@ -11,7 +11,7 @@ use super::{Check, Findings, found, marks};
 use crate::store::leaf::Leaf;
 use crate::store::record::{
     AccountState, AliasState, AnnotationState, BodyRow, Delivered, DomainState, Expunged, MailboxState,
-    Nothing, Number, Placed, RightsState, SubscriptionState,
+    Nothing, Number, Placed, RightsState, SeenState, SubscriptionState,
 };
 use crate::store::state::{RECORD_WEIGHT, body_record_weight, outline_weight, place_of, weight};
 use crate::store::table::Table;
@@ -240,7 +240,8 @@ impl Totals<'_> {
         self.states::<MailboxState>(keys::MAILBOXES)?;
         self.states::<SubscriptionState>(keys::SUBSCRIPTIONS)?;
         self.states::<AnnotationState>(keys::ANNOTATIONS)?;
-        self.states::<RightsState>(keys::RIGHTS)
+        self.states::<RightsState>(keys::RIGHTS)?;
+        self.states::<SeenState>(keys::SEEN)
     }
 
     /// The segments' rows say what was counted.

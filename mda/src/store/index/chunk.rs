@@ -51,7 +51,7 @@ impl Chunk {
         self.entries.binary_search_by_key(&uid, |entry| entry.uid)
     }
 
-    fn last_uid(&self) -> Uid {
+    pub(super) fn last_uid(&self) -> Uid {
         self.entries.last().map_or(0, |entry| entry.uid)
     }
 

@@ -15,7 +15,7 @@ use crate::store::leaf::{Leaf, pieces};
 use crate::store::placed::{leaf_of, with_flags};
 use crate::store::record::{
     AccountState, AliasState, AnnotationState, BodyRow, Change, Delivered, DomainState, Expunged, Flagged,
-    MailboxState, Nothing, Placed, Removed, RightsState, SubscriptionState, Uids,
+    MailboxState, Nothing, Placed, Removed, RightsState, SeenState, SubscriptionState, Uids,
 };
 use crate::store::state::decode;
 use crate::store::{Result, StoreError, Uid, UidSet, keys};
@@ -201,6 +201,11 @@ impl LocalStore {
                 needed.rights.push(rights);
             }
         }
+        for seen in change.seen {
+            if self.is_at::<SeenState>(&keys::seen(seen.mailbox, seen.account, seen.block), at)? {
+                needed.seen.push(seen);
+            }
+        }
         if change.body != 0 {
             let body = self.inner.table.get::<BodyRow>(&keys::body(change.body))?;
             let lives = body.is_some_and(|body| body.at == at && body.value.references > 0);
@@ -326,6 +331,7 @@ impl<'a> Gathering<'a> {
         self.states(needed.subscriptions, |change| &mut change.subscriptions);
         self.states(needed.annotations, |change| &mut change.annotations);
         self.states(needed.rights, |change| &mut change.rights);
+        self.states(needed.seen, |change| &mut change.seen);
         self.states(needed.placed, |change| &mut change.placed);
         self.states(needed.flagged, |change| &mut change.flagged);
         self.states(needed.expunged, |change| &mut change.expunged);

@@ -346,14 +346,14 @@ impl State {
     }
 
     /// A mailbox's counters; `None` if it is gone for good. One that is not known yet comes later in the log.
-    fn counters(&self, mailbox: u64) -> Result<Option<Counters>> {
+    pub(super) fn counters(&self, mailbox: u64) -> Result<Option<Counters>> {
         if let Some(counters) = self.pending.get::<Counters>(&keys::counters(mailbox))? {
             return Ok(Some(counters.value));
         }
         Ok((!self.pending.contains(&keys::removed_mailbox(mailbox))?).then(Counters::fresh))
     }
 
-    fn put_counters(&mut self, mailbox: u64, at: Position, counters: &Counters) {
+    pub(super) fn put_counters(&mut self, mailbox: u64, at: Position, counters: &Counters) {
         self.pending.put(keys::counters(mailbox), at, counters);
         self.news.mailboxes.insert(mailbox, *counters);
     }

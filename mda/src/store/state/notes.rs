@@ -3,7 +3,7 @@
 use journal::Position;
 
 use super::{Note, State};
-use crate::store::record::{AnnotationState, Change, Nothing, RightsState};
+use crate::store::record::{AnnotationState, Change, Nothing, RightsState, SeenState};
 use crate::store::table::prefixed;
 use crate::store::{Result, keys};
 
@@ -77,6 +77,7 @@ impl State {
 
     pub(super) fn remove_notes_of_mailbox(&mut self, mailbox: u64) -> Result<()> {
         self.delete_states::<AnnotationState>(&keys::annotations(mailbox))?;
+        self.delete_states::<SeenState>(&keys::seen_all(mailbox))?;
         let granted = self.pending.rows::<RightsState>(prefixed(&keys::rights_of(mailbox)), usize::MAX)?;
         for (key, rights) in granted {
             self.delete_state(key, &rights);

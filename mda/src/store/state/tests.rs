@@ -9,7 +9,7 @@ use super::*;
 use crate::store::leaf::Leaf;
 use crate::store::record::{
     AccountState, AnnotationState, BodyRow, Counters, Delivered, Expunged, Flagged, MailboxState, Placed,
-    Removed, RightsState, SubscriptionState, Uids,
+    Removed, RightsState, SeenRun, SeenState, SubscriptionState, Uids,
 };
 
 const ALICE: u64 = 1;
@@ -77,6 +77,12 @@ fn subscription(revision: u64, subscribed: bool) -> Change {
     Change { subscriptions: vec![subscription], ..Change::default() }
 }
 
+fn seen(mailbox: u64, modseq: u64, last: u32) -> Change {
+    let runs = vec![SeenRun { first: 1, last, seen: true, modseq }];
+    let seen = SeenState { mailbox, account: BOB, block: 0, modseq, runs };
+    Change { seen: vec![seen], ..Change::default() }
+}
+
 fn annotation(mailbox: u64, account: u64, entry: &str, revision: u64) -> Change {
     let value = Some(Bytes::from(revision.to_string()));
     let annotation = AnnotationState { mailbox, account, entry: entry.to_owned(), revision, value };
@@ -122,6 +128,9 @@ fn history() -> Vec<Change> {
         rights(FOLDER, 0, 1),
         rights(FOLDER, 0, 2),
         rights(GONE, ALICE, 1),
+        seen(INBOX, 13, 1),
+        seen(INBOX, 14, 2),
+        seen(GONE, 3, 1),
         Change { removed_mailboxes: removed(GONE), ..Change::default() },
         Change { removed_accounts: removed(BOB), ..Change::default() },
         account(3, "bob@example.test", 1),
@@ -176,6 +185,7 @@ fn dump(table: &Table) -> Vec<(Vec<u8>, String)> {
     add(b'b', &|key| table.get::<BodyRow>(key).unwrap().unwrap().value.references.to_string());
     add(b'k', &|key| show::<Delivered>(table, key));
     add(b'p', &|key| show::<AnnotationState>(table, key));
+    add(b'q', &|key| show::<SeenState>(table, key));
     for kind in [b'y', b'n', b'd', b'l', b'o'] {
         add(kind, &|_| String::new());
     }
