@@ -19,6 +19,11 @@ impl Extent {
     /// Length of the encoded form.
     pub(crate) const ENCODED_LEN: usize = 20;
 
+    /// Bytes from the start of the segment file to the end of the piece.
+    pub(crate) fn end(&self) -> u64 {
+        u64::from(self.offset) + u64::from(self.length)
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.segment.0.to_be_bytes());
         out.extend_from_slice(&self.offset.to_be_bytes());

@@ -63,6 +63,22 @@ impl SegmentFile {
         Ok(filled)
     }
 
+    /// Up to `length` bytes at `offset`, fewer only at the end of the file.
+    pub(crate) fn read(&self, length: usize, offset: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = offset + bytes.len() as u64;
+            match rustix::io::pread(&self.file, rustix::buffer::spare_capacity(&mut bytes), at) {
+                Ok(0) => break,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // There may have been more room than was asked for.
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
     /// Writes all of `slices`, one after the other. After an error any part of them may be there.
     pub(crate) fn write_at(&self, mut slices: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
         while !slices.is_empty() {

@@ -218,6 +218,12 @@ impl<T: Send + 'static> Journal<T> {
         read::read(&self.shared().segments, body, range)
     }
 
+    /// As [`read`](Self::read) for each of several bodies, each with a result of its own. Those that lie near each other
+    /// are read at once, and share the memory that they were read into.
+    pub fn read_many(&self, wanted: &[(BodyRef, Range<u64>)]) -> Vec<Result<Bytes, Error>> {
+        read::read_many(&self.shared().segments, wanted)
+    }
+
     /// The record at `position`, without its body.
     pub fn entry(&self, position: Position) -> Result<Entry, Error> {
         let Position { segment, offset } = position;

@@ -11,7 +11,7 @@ use crate::outline::Outline;
 use crate::store::{EmailId, MailStore, StoreError};
 
 /// Octets that are read at once; a message up to this size takes one read.
-const PIECE: u64 = 128 * 1024;
+pub(super) const PIECE: u64 = 128 * 1024;
 /// A header longer than this is cut: no mail program writes one, and it must be held in memory.
 const HEADER: u64 = 1 << 20;
 
@@ -44,6 +44,11 @@ impl<S: MailStore> Content<S> {
         outline: Option<Outline>,
     ) -> Self {
         Self { store, look_into, email, size, outline, prefix: Bytes::new(), structure: None }
+    }
+
+    /// The same, of which the first octets were read: [`PIECE`] of them, or all.
+    pub(super) fn beginning_with(self, prefix: Bytes) -> Self {
+        Self { prefix, ..self }
     }
 
     pub(super) fn size(&self) -> u64 {

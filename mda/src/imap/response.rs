@@ -1,26 +1,35 @@
 //! Writing responses (RFC 9051 §7): every value is quoted here, and nowhere else, so that nothing a message says can
 //! end a response or begin another.
 
+mod batch;
 mod envelope;
 mod structure;
 
 #[cfg(test)]
 mod tests;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
 use jiff::tz::Offset;
+use memchr::memchr;
 
 use super::name::Encoding;
 use super::parse::is_atom;
 use crate::store::{Flags, MailboxName, UidSet};
 
+pub(super) use batch::Batch;
+
 /// A string longer than this is a literal.
 const QUOTED: usize = 1_000;
+/// Octets of a message that are worth a place of their own in what is written.
+const PIECE: usize = 2 * 1024;
 
 /// Responses on their way to the client.
 #[derive(Debug, Default)]
 pub(super) struct Responses {
+    /// What is complete.
+    batch: Batch,
+    /// What stands behind it.
     buffer: BytesMut,
 }
 
@@ -71,12 +80,20 @@ impl Outcome {
 
 impl Responses {
     pub(super) fn len(&self) -> usize {
-        self.buffer.len()
+        self.batch.remaining() + self.buffer.len()
     }
 
     /// What was written so far; then it is empty.
-    pub(super) fn take(&mut self) -> Bytes {
-        self.buffer.split().freeze()
+    pub(super) fn take(&mut self) -> Batch {
+        self.batch.push(self.buffer.split().freeze());
+        std::mem::take(&mut self.batch)
+    }
+
+    /// Keeps no memory, if nothing is written.
+    pub(super) fn release(&mut self) {
+        if self.len() == 0 {
+            *self = Self::default();
+        }
     }
 
     /// Gives back the memory of what was written and taken: the session may wait long for more.
@@ -213,6 +230,16 @@ impl Responses {
                 *octet = 0x80;
             }
         }
+        self
+    }
+
+    /// The same, without a copy if there are many.
+    pub(super) fn text_piece(&mut self, piece: Bytes) -> &mut Self {
+        if piece.len() < PIECE || memchr(0, &piece).is_some() {
+            return self.text_octets(&piece);
+        }
+        self.batch.push(self.buffer.split().freeze());
+        self.batch.push(piece);
         self
     }
 

@@ -152,6 +152,7 @@ impl Wire {
     }
 
     async fn fill(&mut self, room: usize) -> Result<(), Ended> {
+        self.responses.release();
         let deadline = match self.patience {
             Patience::Until(deadline) => deadline,
             Patience::Each(silence) => Instant::now() + silence,
@@ -190,12 +191,12 @@ impl Wire {
         if self.responses.len() == 0 {
             return Ok(());
         }
-        let mut octets = self.responses.take();
+        let mut batch = self.responses.take();
         if let Some(compression) = &self.compression {
-            octets = compression.deflate(&octets)?;
+            batch = compression.deflate(&batch.into_bytes())?.into();
         }
         let write = async {
-            self.stream.write_all(&octets).await?;
+            self.stream.write_all_buf(&mut batch).await?;
             self.stream.flush().await
         };
         match timeout(self.write_timeout, write).await {

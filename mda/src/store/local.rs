@@ -421,15 +421,23 @@ impl MailStore for LocalStore {
     async fn read_each(
         &self,
         emails: Vec<EmailId>,
-        mut visit: impl FnMut(usize, Result<Bytes>) + Send + 'static,
+        visit: impl FnMut(usize, Result<Bytes>) + Send + 'static,
     ) -> Result<()> {
         self.read_aside(move |store| {
-            for (place, email) in emails.into_iter().enumerate() {
-                visit(place, store.read_body(email, 0..u64::MAX));
-            }
+            store.read_bodies(&emails, u64::MAX, visit);
             Ok(())
         })
         .await
+    }
+
+    async fn read_beginnings(&self, emails: Vec<EmailId>, length: u64) -> Vec<Result<Bytes>> {
+        let number = emails.len();
+        let read = move |store: &Self| {
+            let mut beginnings = vec![Err(StoreError::Expunged); emails.len()];
+            store.read_bodies(&emails, length, |place, octets| beginnings[place] = octets);
+            Ok(beginnings)
+        };
+        self.read_aside(read).await.unwrap_or_else(|error| vec![Err(error); number])
     }
 
     async fn outlines(&self, emails: Vec<EmailId>) -> Vec<Result<Outline>> {

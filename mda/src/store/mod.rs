@@ -286,13 +286,21 @@ pub trait MailStore: Clone + Send + Sync + 'static {
     /// The greatest number that a body has, or had.
     fn newest_email(&self) -> EmailId;
 
-    /// Reads whole bodies one after the other, and gives each to `visit` with its place in `emails`, on a thread that may
-    /// block. For many small messages: one is in memory at a time.
+    /// Reads whole bodies and gives each to `visit` with its place in `emails`, on a thread that may block. For many small
+    /// messages: a mebibyte of them is in memory at a time.
     fn read_each(
         &self,
         emails: Vec<EmailId>,
         visit: impl FnMut(usize, Result<Bytes>) + Send + 'static,
     ) -> impl Future<Output = Result<()>> + Send;
+
+    /// The beginnings of some bodies, up to `length` octets of each, in the order asked for. For few or small ones: all of
+    /// them are in memory together.
+    fn read_beginnings(
+        &self,
+        emails: Vec<EmailId>,
+        length: u64,
+    ) -> impl Future<Output = Vec<Result<Bytes>>> + Send;
 
     /// What is to be known of messages without reading them, in the order asked for; bodies are not read, save that of
     /// a message so new and large that its outline is not made yet.

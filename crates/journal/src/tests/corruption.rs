@@ -82,6 +82,27 @@ fn damage_before_the_last_sync_of_an_unsealed_segment_is_no_torn_tail() {
 }
 
 #[test]
+fn of_bodies_that_are_read_together_only_the_damaged_one_fails() {
+    let (bench, seen) = three_segments();
+    let extent = seen[4].body.extents()[0];
+    damage(&bench, Position { segment: extent.segment, offset: extent.offset + 999 }, b"?");
+    let (journal, _, _) = bench.open();
+    // In another order than on the disk, and one of them twice.
+    let places = [8, 4, 0, 1, 5, 3, 2, 7, 6, 0];
+    let wanted: Vec<_> = places.iter().map(|place| (seen[*place].body.clone(), 1..1_000)).collect();
+    for (place, read) in places.into_iter().zip(journal.read_many(&wanted)) {
+        match read {
+            Ok(bytes) => {
+                assert!(place != 4 && bytes == read_all(&journal, &seen[place].body).slice(1..1_000));
+            }
+            Err(error) => assert!(place == 4 && matches!(error, Error::Corrupt { .. }), "{place}: {error}"),
+        }
+    }
+    let beyond = journal.read_many(&[(seen[0].body.clone(), 0..1_001), (seen[1].body.clone(), 0..1_000)]);
+    assert!(matches!(beyond[..], [Err(Error::OutOfRange { .. }), Ok(_)]));
+}
+
+#[test]
 fn a_damaged_body_is_found_by_reading_and_by_verifying() {
     let (bench, seen) = three_segments();
     let extent = seen[1].body.extents()[0];

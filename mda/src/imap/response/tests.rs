@@ -4,7 +4,7 @@ use crate::store::SystemFlag;
 fn written(write: impl FnOnce(&mut Responses)) -> String {
     let mut responses = Responses::default();
     write(&mut responses);
-    String::from_utf8(responses.take().to_vec()).unwrap()
+    String::from_utf8(responses.take().into_bytes().to_vec()).unwrap()
 }
 
 #[test]
@@ -120,4 +120,28 @@ mod of_messages {
             "{text}"
         );
     }
+}
+
+#[test]
+fn pieces_of_messages_are_written_where_they_belong() {
+    let mut responses = Responses::default();
+    let piece = Bytes::from(vec![b'x'; PIECE]);
+    responses
+        .raw("a")
+        .text_piece(piece.clone())
+        .text_piece(Bytes::from_static(b"b\0"))
+        .text_piece(piece)
+        .raw("c");
+    assert_eq!(responses.len(), 2 * PIECE + 4);
+    let x = "x".repeat(PIECE);
+    let mut batch = responses.take();
+    assert_eq!(responses.len(), 0);
+    let mut slices = [std::io::IoSlice::new(&[]); 64];
+    assert_eq!(batch.chunks_vectored(&mut slices), 5);
+    // As after writes that took a part.
+    let mut written = batch.copy_to_bytes(3).to_vec();
+    written.extend_from_slice(&batch.copy_to_bytes(PIECE));
+    written.extend_from_slice(&batch.into_bytes());
+    let expected = [b"a", x.as_bytes(), b"b\x80", x.as_bytes(), b"c"].concat();
+    assert!(written == expected);
 }

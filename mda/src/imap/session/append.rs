@@ -30,6 +30,9 @@ const MESSAGES: usize = 1_000;
 const HELD_OF_EACH: u64 = 64 * 1024;
 /// Octets that stay in memory of all together.
 const HELD: u64 = 16 << 20;
+/// Of so many octets together the messages wait in memory whole, which spares the store work; those behind them go to
+/// the disk as they come.
+const IN_MEMORY: u64 = 4 << 20;
 
 /// The messages of one command are no larger together than so many of the largest.
 const TOGETHER: u64 = 20;
@@ -100,7 +103,7 @@ impl<S: MailStore> Session<S> {
                 (Then::End, Some(_)) => return Err(bad("no literal was expected")),
             }
         }
-        self.end_message(&target, &mut arriving, false).await?;
+        self.end_message(&target, &mut arriving).await?;
         let target = self.still_target(&target, &mailbox)?;
         self.store_all(target, arriving.complete).await
     }
@@ -153,7 +156,7 @@ impl<S: MailStore> Session<S> {
                     if target.replaces.is_some() {
                         return Err(bad("one message takes the place of one"));
                     }
-                    self.end_message(target, arriving, true).await?;
+                    self.end_message(target, arriving).await?;
                 }
                 if arriving.complete.len() == MESSAGES {
                     return Err(too_many());
@@ -227,15 +230,14 @@ impl<S: MailStore> Session<S> {
         Ok(body.write(&self.shared.store, chunk).await?)
     }
 
-    async fn end_message(&self, target: &Target, arriving: &mut Arriving, many: bool) -> Result<(), Failure> {
+    async fn end_message(&self, target: &Target, arriving: &mut Arriving) -> Result<(), Failure> {
         let Some(Current { flags, internal_date, body }) = arriving.current.take() else { return Ok(()) };
         let body = body.unwrap_or_else(|| Incoming::new(false));
         arriving.held += body.size.min(HELD_OF_EACH);
         if arriving.held > HELD {
             return Err(too_many());
         }
-        let many = many || !arriving.complete.is_empty();
-        let body = body.end(&self.shared.store, many).await?;
+        let body = body.end(&self.shared.store, arriving.held > IN_MEMORY).await?;
         let (mailbox, message_id) = (target.mailbox.clone(), MessageId::new());
         arriving.complete.push(Append { mailbox, message_id, flags, internal_date, body });
         Ok(())

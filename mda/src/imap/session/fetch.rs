@@ -1,9 +1,12 @@
 //! FETCH and UID FETCH (RFC 9051 §6.4.5).
 
+mod ahead;
 mod item;
 
 use std::ops::Range;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::enable::Extension;
 use super::{Done, Failure, NO_UIDS, Outcome, Selected, Session, bad};
@@ -17,6 +20,7 @@ use crate::store::{
     Entry, FlagChange, Flags, MailStore, ModSeq, Right, Row, StoreError, SystemFlag, Uid, UidSet,
 };
 
+use ahead::Ahead;
 use item::Needs;
 pub(super) use item::{Value, section_value};
 
@@ -163,9 +167,13 @@ impl<S: MailStore> Session<S> {
             outlines = self.shared.store.outlines(rows.iter().map(|row| row.email).collect()).await;
         }
         let mut outlines = outlines.into_iter();
+        let store = self.shared.store.clone();
+        let mut ahead = Ahead::of(if Needs::of(items).octets { rows } else { &[] });
         for row in rows {
             let outline = outlines.next().transpose();
-            self.fetch_row(row, outline, items, seen.contains(row.uid), tally).await?;
+            let beginning = ahead.next(&store).await.transpose();
+            let newly_seen = seen.contains(row.uid);
+            self.fetch_row(row, outline, beginning, items, newly_seen, tally).await?;
         }
         Ok(())
     }
@@ -174,15 +182,16 @@ impl<S: MailStore> Session<S> {
         &mut self,
         row: &Row,
         outline: Result<Option<Outline>, StoreError>,
+        beginning: Result<Option<Bytes>, StoreError>,
         items: &[FetchItem],
         newly_seen: bool,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         let Some(number) = self.view()?.number(row.uid) else { return Ok(()) };
         // All that may fail is done before the response begins.
-        let loaded = match outline {
-            Ok(outline) => load(&self.shared, row, outline, items).await,
-            Err(error) => Err(error),
+        let loaded = match (outline, beginning) {
+            (Ok(outline), Ok(beginning)) => load(&self.shared, row, outline, beginning, items).await,
+            (Err(error), _) | (_, Err(error)) => Err(error),
         };
         let content = match loaded {
             Ok(content) => content,
@@ -233,23 +242,27 @@ impl<S: MailStore> Session<S> {
         while at < range.end {
             let piece = content.piece(at..range.end).await.map_err(|error| broken_off(&error))?;
             at += piece.len() as u64;
-            self.wire.responses.text_octets(&piece);
+            self.wire.responses.text_piece(piece);
             self.wire.relieve().await?;
         }
         Ok(())
     }
 }
 
-/// Reads as much of a message as its items need.
+/// Reads as much of a message as its items need, beyond what was read of it.
 pub(super) async fn load<S: MailStore>(
     shared: &Shared<S>,
     row: &Row,
     outline: Option<Outline>,
+    beginning: Option<Bytes>,
     items: &[FetchItem],
 ) -> Result<Content<S>, StoreError> {
     let needs = Needs::of(items);
     let look_into = Arc::clone(&shared.look_into);
     let mut content = Content::new(shared.store.clone(), look_into, row.email, row.size, outline);
+    if let Some(beginning) = beginning {
+        content = content.beginning_with(beginning);
+    }
     if needs.octets {
         content.begin().await?;
     }

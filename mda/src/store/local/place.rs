@@ -52,6 +52,11 @@ impl Replaced {
 }
 
 impl New {
+    /// Octets of the message.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// A client's message, its flags and its octets.
     pub(super) async fn of(append: Append) -> (Self, Flags, BodySource) {
         let Append { mailbox: _, message_id, flags, internal_date, body } = append;
@@ -74,6 +79,14 @@ enum Attempt {
     Wait(Arc<Gate>),
     /// One result for each target, and the body and its record if any was placed.
     Proposed(Vec<Result<Placement>>, Option<(EmailId, journal::Append<()>)>),
+}
+
+/// A message that is on its way.
+pub(super) struct Placing {
+    placements: Vec<Result<Placement>>,
+    append: Option<(EmailId, journal::Append<()>)>,
+    reserved: Vec<Reservation>,
+    gates: BTreeMap<AccountId, Arc<Gate>>,
 }
 
 impl LocalStore {
@@ -135,6 +148,17 @@ impl LocalStore {
         targets: &[Target],
         body: BodySource,
     ) -> Result<Vec<Result<Placement>>> {
+        let placing = self.begin_to_place(new, targets, body).await?;
+        self.end_placing(new, placing).await
+    }
+
+    /// Puts a message into the journal's order.
+    pub(super) async fn begin_to_place(
+        &self,
+        new: &New,
+        targets: &[Target],
+        body: BodySource,
+    ) -> Result<Placing> {
         // Ascending, so that two deliveries to the same accounts do not wait for each other.
         let accounts = targets.iter().map(|target| target.account);
         let accounts = accounts.chain(new.replaces.map(|replaced| replaced.account));
@@ -146,22 +170,28 @@ impl LocalStore {
             match self.try_place(&gates, new, targets, &mut body, &mut reserved)? {
                 Attempt::Wait(gate) => drop(gate.changes.lock().await),
                 Attempt::Proposed(placements, append) => {
-                    if let Some((email, append)) = append {
-                        append.await?;
-                        reserved.into_iter().for_each(Reservation::keep);
-                        if let Some(replaced) = new.replaces
-                            && let Some(gate) = gates.get(&replaced.account)
-                        {
-                            gate.heads.lock().take_from_usage(replaced.usage());
-                        }
-                        if new.outline.is_empty() {
-                            self.inner.housekeeper.outline(email);
-                        }
-                    }
-                    return Ok(placements);
+                    return Ok(Placing { placements, append, reserved, gates });
                 }
             }
         }
+    }
+
+    /// Waits until it is committed.
+    pub(super) async fn end_placing(&self, new: &New, placing: Placing) -> Result<Vec<Result<Placement>>> {
+        let Placing { placements, append, reserved, gates } = placing;
+        if let Some((email, append)) = append {
+            append.await?;
+            reserved.into_iter().for_each(Reservation::keep);
+            if let Some(replaced) = new.replaces
+                && let Some(gate) = gates.get(&replaced.account)
+            {
+                gate.heads.lock().take_from_usage(replaced.usage());
+            }
+            if new.outline.is_empty() {
+                self.inner.housekeeper.outline(email);
+            }
+        }
+        Ok(placements)
     }
 
     /// Takes numbers and appends the record, all under the locks of the accounts concerned.

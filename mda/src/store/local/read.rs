@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use journal::BodyRef;
 use message::MessageId;
 
 use super::LocalStore;
@@ -18,6 +19,9 @@ use crate::store::{
     Account, AccountId, EmailId, Located, Mailbox, MailboxId, MailboxName, MailboxStatus, ModSeq, Password,
     Placement, Result, Row, SpecialUse, StoreError, Uid, UidSet, Usage, keys,
 };
+
+/// Octets of several bodies that are read at once.
+const AT_ONCE: u64 = 1 << 20;
 
 /// The most octets that one [`super::MailStore::read`] gives.
 const MAX_READ: u64 = 64 << 20;
@@ -183,6 +187,52 @@ impl LocalStore {
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    /// Reads bodies, up to `length` octets of each, and gives each to `visit` with its place in `emails`. Those that lie
+    /// near each other are read in one go; [`AT_ONCE`] octets are in memory at most, or one body.
+    pub(super) fn read_bodies(
+        &self,
+        emails: &[EmailId],
+        length: u64,
+        mut visit: impl FnMut(usize, Result<Bytes>),
+    ) {
+        let (mut places, mut wanted, mut octets) = (Vec::new(), Vec::new(), 0);
+        for (place, email) in emails.iter().enumerate() {
+            let body = self.body_row(*email).and_then(|body| place_of(&body.value));
+            let body = body.unwrap_or_default();
+            // Its first piece may have to be read whole.
+            let weight = body.len().min(length.max(AT_ONCE));
+            if octets + weight > AT_ONCE {
+                self.read_group(emails, &places, &wanted, length, &mut visit);
+                places.clear();
+                wanted.clear();
+                octets = 0;
+            }
+            octets += weight;
+            let end = body.len().min(length).min(MAX_READ);
+            places.push(place);
+            wanted.push((body, 0..end));
+        }
+        self.read_group(emails, &places, &wanted, length, &mut visit);
+    }
+
+    fn read_group(
+        &self,
+        emails: &[EmailId],
+        places: &[usize],
+        wanted: &[(BodyRef, Range<u64>)],
+        length: u64,
+        visit: &mut impl FnMut(usize, Result<Bytes>),
+    ) {
+        for (place, read) in places.iter().zip(self.inner.journal.read_many(wanted)) {
+            let read = match read {
+                Ok(bytes) if !bytes.is_empty() => Ok(bytes),
+                // It is gone, or was moved since, or is damaged: looked at alone, it is told which.
+                _ => self.noting(self.read_body(emails[*place], 0..length)),
+            };
+            visit(*place, read);
         }
     }
 

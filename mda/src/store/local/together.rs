@@ -4,12 +4,13 @@
 //! mailbox that belongs to no account, and one last record puts them all where they belong and removes that mailbox. A
 //! crash before it leaves a mailbox of nobody's, which the next start removes.
 
+use std::collections::VecDeque;
 use std::thread;
 
 use super::LocalStore;
 use super::change::copy_of;
 use super::kept::keeps_for;
-use super::place::{New, Replaced, Target};
+use super::place::{New, Placing, Replaced, Target};
 use super::quota::{Addition, Reservation, usage_of};
 use crate::store::record::{Change, Nothing, Placed, Removed};
 use crate::store::{
@@ -25,6 +26,9 @@ const MAX_TOGETHER: usize = 1_000;
 
 /// The most octets of their keywords: beside them there is room for the rest of each message's place.
 const MAX_KEYWORDS: usize = 768 << 10;
+
+/// Messages of one append, and octets of them, that wait for the disk together: more would crowd out others.
+const ON_THEIR_WAY: (usize, u64) = (64, 1 << 20);
 
 impl LocalStore {
     pub(super) async fn messages_append(
@@ -61,13 +65,30 @@ impl LocalStore {
         Ok(Gathering { mailbox, first_segment })
     }
 
+    /// Several are on their way at once, to be made durable together.
     async fn gather_messages(&self, gathering: &Mailbox, appends: Vec<Append>) -> Result<()> {
+        let mut on_their_way = VecDeque::new();
+        let mut octets = 0;
         for append in appends {
             let (new, flags, body) = New::of(append).await;
+            octets += new.size();
+            while (on_their_way.len() >= ON_THEIR_WAY.0 || octets > ON_THEIR_WAY.1)
+                && self.end_first(&mut on_their_way, &mut octets).await?
+            {}
             let target = Target { account: NOBODY, mailbox: gathering.name.clone(), flags, recipient: None };
-            self.place(&new, &[target], body).await?.into_iter().collect::<Result<Vec<_>>>()?;
+            let placing = self.begin_to_place(&new, &[target], body).await?;
+            on_their_way.push_back((new, placing));
         }
+        while self.end_first(&mut on_their_way, &mut octets).await? {}
         Ok(())
+    }
+
+    /// Waits for the first of those that are on their way; false if there are none.
+    async fn end_first(&self, on_their_way: &mut VecDeque<(New, Placing)>, octets: &mut u64) -> Result<bool> {
+        let Some((new, placing)) = on_their_way.pop_front() else { return Ok(false) };
+        *octets -= new.size();
+        self.end_placing(&new, placing).await?.into_iter().collect::<Result<Vec<_>>>()?;
+        Ok(true)
     }
 
     /// One record that places them in their mailbox, in order, and ends the gathering.

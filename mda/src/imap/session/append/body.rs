@@ -69,11 +69,11 @@ impl Incoming {
         Ok(())
     }
 
-    /// The whole message. One of many is not to stay in memory until the last has come.
-    pub(super) async fn end(mut self, store: &impl MailStore, many: bool) -> Result<BodySource, StoreError> {
+    /// The whole message; `away` with it if it is not to stay in memory until those behind it have come.
+    pub(super) async fn end(mut self, store: &impl MailStore, away: bool) -> Result<BodySource, StoreError> {
         let held_back = self.lines.as_mut().map(LineEnds::end).unwrap_or_default();
         self.hold(store, held_back).await?;
-        if many {
+        if away {
             self.stage(store).await?;
         }
         Ok(match self.held {

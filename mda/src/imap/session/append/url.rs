@@ -19,7 +19,7 @@ impl<S: MailStore> Session<S> {
         let item = FetchItem::Section { section: section.clone(), partial, peek: true };
         let outline = self.shared.store.outlines(vec![row.email]).await.pop().transpose();
         let loaded = match outline {
-            Ok(outline) => load(&self.shared, &row, outline, &[item]).await,
+            Ok(outline) => load(&self.shared, &row, outline, None, &[item]).await,
             Err(error) => Err(error),
         };
         let content = match loaded {
