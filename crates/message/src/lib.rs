@@ -20,6 +20,7 @@ pub mod header;
 pub mod id;
 pub mod lines;
 pub mod mime;
+pub mod mutf7;
 pub mod parameters;
 pub mod preview;
 pub mod received;
