@@ -12,6 +12,7 @@ pub mod auth;
 pub mod config;
 mod delivery;
 mod directory;
+pub mod exchange;
 mod fulltext;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,14 +1,21 @@
 //! `Mailbox`: an operator's look into mailboxes.
 
-use message::{Address, MessageId};
+use std::sync::Arc;
+
+use message::MessageId;
 use proto::mda::{
-    ListExpungedRequest, ListExpungedResponse, ListMailboxesRequest, ListMailboxesResponse, LocateRequest,
-    LocateResponse, Located, MailboxStatus, MailboxStatusRequest, Placement, SetRetentionRequest,
-    SetRetentionResponse, UndeleteRequest, UndeleteResponse, mailbox_server::Mailbox,
+    ExportRequest, ExportResponse, ImportRequest, ImportResponse, ListExpungedRequest, ListExpungedResponse,
+    ListMailboxesRequest, ListMailboxesResponse, LocateRequest, LocateResponse, Located, MailboxStatus,
+    MailboxStatusRequest, Placement, SetRetentionRequest, SetRetentionResponse, UndeleteRequest,
+    UndeleteResponse, mailbox_server::Mailbox,
 };
-use tonic::{Request, Response, Status};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::codegen::BoxStream;
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
+    exchange,
     status::status,
     store::{self, MailStore, StoreError},
 };
@@ -20,21 +27,30 @@ mod tests;
 /// Answers from the store.
 pub(crate) struct MailboxService<S> {
     store: S,
+    /// Octets of a message that is imported.
+    max_message: u64,
+    /// One export or import more may be under way for each.
+    exchanging: Arc<Semaphore>,
 }
 
+/// Exports and imports at the same time.
+const EXCHANGES: usize = 8;
+
+/// Parts of an export, or answers of an import, that may wait for a slow operator.
+const WAITING: usize = 16;
+
 impl<S: MailStore> MailboxService<S> {
-    pub(crate) fn new(store: S) -> Self {
-        Self { store }
+    pub(crate) fn new(store: S, max_message: u64) -> Self {
+        Self { store, max_message, exchanging: Arc::new(Semaphore::new(EXCHANGES)) }
     }
 
     fn account(&self, address: &str) -> Result<store::Account, Status> {
-        let key = Address::parse(address)
-            .map_err(|error| Status::invalid_argument(format!("account `{address}`: {error}")))?
-            .key();
-        self.store
-            .account_by_address(&key)
-            .map_err(|error| status(&error))?
-            .ok_or_else(|| Status::not_found(format!("there is no account {key}")))
+        exchange::account(&self.store, address)
+    }
+
+    fn turn(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let turn = Arc::clone(&self.exchanging).try_acquire_owned();
+        turn.map_err(|_| Status::resource_exhausted("too many exports and imports are under way"))
     }
 
     /// `None` if the mailbox was deleted meanwhile.
@@ -140,6 +156,43 @@ impl<S: MailStore> Mailbox for MailboxService<S> {
         self.store.set_retention(found.id, keep).await.map_err(|error| status(&error))?;
         tracing::info!(account = account.name, mailbox = %name, ?keep, "retention set");
         Ok(Response::new(SetRetentionResponse {}))
+    }
+
+    async fn export(
+        &self,
+        request: Request<ExportRequest>,
+    ) -> Result<Response<BoxStream<ExportResponse>>, Status> {
+        let ExportRequest { account, mailbox } = request.into_inner();
+        let account = self.account(&account)?;
+        let only = if mailbox.is_empty() { None } else { Some(kept::name(&mailbox)?) };
+        let turn = self.turn()?;
+        let (parts, stream) = mpsc::channel(WAITING);
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            let _turn = turn;
+            tracing::info!(account = account.name, "an export begins");
+            if let Err(error) = exchange::export(&store, &account, only.as_ref(), &parts).await {
+                // Whoever asked may be gone.
+                let _ = parts.send(Err(error)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn import(
+        &self,
+        request: Request<Streaming<ImportRequest>>,
+    ) -> Result<Response<BoxStream<ImportResponse>>, Status> {
+        let turn = self.turn()?;
+        let (answers, stream) = mpsc::channel(WAITING);
+        let (store, max_message) = (self.store.clone(), self.max_message);
+        tokio::spawn(async move {
+            let _turn = turn;
+            if let Err(error) = exchange::import(&store, max_message, request.into_inner(), &answers).await {
+                let _ = answers.send(Err(error)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
     async fn locate(&self, request: Request<LocateRequest>) -> Result<Response<LocateResponse>, Status> {

@@ -144,7 +144,7 @@ pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> R
     let directory = DirectoryService::new(store.clone(), recipients, authenticator.clone(), metrics.clone());
     let routes = Routes::new(DeliveryServer::new(delivery))
         .add_service(DirectoryServer::new(directory))
-        .add_service(MailboxServer::new(MailboxService::new(store.clone())))
+        .add_service(MailboxServer::new(MailboxService::new(store.clone(), *config.limits.message_size)))
         .add_service(StoreServer::new(StoreService::new(store.clone())));
     let full_text = if config.search.index {
         FullText::start(config.data_dir.join("search"), store.clone())
@@ -235,6 +235,8 @@ fn access() -> Access {
         ("/waypost.mda.v1.Mailbox/ListExpunged", OPERATOR),
         ("/waypost.mda.v1.Mailbox/Undelete", OPERATOR),
         ("/waypost.mda.v1.Mailbox/SetRetention", OPERATOR),
+        ("/waypost.mda.v1.Mailbox/Export", OPERATOR),
+        ("/waypost.mda.v1.Mailbox/Import", OPERATOR),
         ("/waypost.mda.v1.Store/Check", OPERATOR),
         ("/waypost.mda.v1.Store/Backup", OPERATOR),
     ])

@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod exchange;
 mod progress;
 mod rebuild;
 #[cfg(test)]
@@ -37,6 +38,10 @@ enum Tool {
     Backup(backup::Arguments),
     /// Make a store of a backup
     Restore(backup::RestoreArguments),
+    /// Write an account's mail into files
+    Export(exchange::ExportArguments),
+    /// Put mail from files into an account
+    Import(exchange::ImportArguments),
 }
 
 /// Where the store is.
@@ -54,6 +59,8 @@ impl Tool {
             Self::Rebuild(_) => "rebuild",
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
+            Self::Export(_) => "export",
+            Self::Import(_) => "import",
         }
     }
 
@@ -62,6 +69,8 @@ impl Tool {
             Self::Check(arguments) => &arguments.store,
             Self::Rebuild(arguments) => &arguments.store,
             Self::Backup(arguments) => &arguments.store,
+            Self::Export(arguments) => &arguments.store,
+            Self::Import(arguments) => &arguments.store,
             // There is no service yet.
             Self::Restore(_) => return Ok(Config::default()),
         };
@@ -74,6 +83,8 @@ impl Tool {
             Self::Rebuild(_) => rebuild::run(config),
             Self::Backup(arguments) => backup::run(arguments, config),
             Self::Restore(arguments) => backup::run_restore(arguments),
+            Self::Export(arguments) => exchange::run_export(arguments, config),
+            Self::Import(arguments) => exchange::run_import(arguments, config),
         }
     }
 }

@@ -157,7 +157,7 @@ enum Reading {
 }
 
 impl Reader {
-    /// Looks for mailboxes below a folder; for mbox it may be a single file too.
+    /// Looks for mailboxes below a folder; for mbox it may be a single file too, whose messages are `INBOX`'s.
     pub fn open(format: Format, root: &Path) -> Result<Self, Error> {
         Ok(Self(match format {
             Format::Maildir => Reading::Maildir(maildir::Reader::open(root)?),

@@ -136,7 +136,8 @@ impl Writer {
             self.keywords.push(keyword.to_owned());
             let lines = self.keywords.iter().enumerate().map(|(at, name)| format!("{at} {name}\n"));
             let path = self.folder.join(KEYWORDS);
-            fs::write(&path, lines.collect::<String>()).map_err(Error::new("cannot write", &path))?;
+            fs::write(&path, lines.collect::<Vec<_>>().concat())
+                .map_err(Error::new("cannot write", &path))?;
         }
         Ok(Some(at))
     }
@@ -145,7 +146,8 @@ impl Writer {
 /// The folder of a mailbox.
 fn folder_of(name: &str) -> String {
     let level = |level: &str| level.split('.').map(mutf7::encode).collect::<Vec<_>>().join(DOT);
-    name.split('/').map(|text| format!(".{}", level(text))).collect()
+    let levels: Vec<String> = name.split('/').map(level).collect();
+    format!(".{}", levels.join("."))
 }
 
 /// The levels that a folder's name stands for.
@@ -236,7 +238,8 @@ impl Reader {
     fn flags(&self, name: &str) -> Vec<String> {
         let Some((_, letters)) = name.rsplit_once(":2,") else { return Vec::new() };
         let named = |letter: char| {
-            let system = LETTERS.iter().find(|(known, _)| *known == letter).map(|(_, name)| (*name).to_owned());
+            let system =
+                LETTERS.iter().find(|(known, _)| *known == letter).map(|(_, name)| (*name).to_owned());
             let keyword = || {
                 let at = u8::try_from(letter).ok()?.checked_sub(b'a')?;
                 self.keywords.iter().find(|(known, _)| *known == at).map(|(_, name)| name.clone())

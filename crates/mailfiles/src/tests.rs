@@ -113,7 +113,11 @@ fn lines_that_look_like_the_beginning_of_a_message_are_quoted() {
         write(Format::Mbox, dir.path(), &[message.clone(), message.clone()], piece);
         let mbox = fs::read_to_string(dir.path().join("INBOX.mbox")).unwrap();
         assert!(mbox.starts_with("From MAILER-DAEMON Thu Jan  1 00:00:00 1970\nStatus: O\nX-Status: \nX-Keywords: \nStatus: mine\r\n"));
-        assert!(mbox.contains("\r\n>From here\r\n>>From here\r\n\r\n>From \r\n From\r\n>>Fro\r\n\r\n\nFrom MAILER"));
+        assert!(
+            mbox.contains(
+                "\r\n>From here\r\n>>From here\r\n\r\n>From \r\n From\r\n>>Fro\r\n\r\n\nFrom MAILER"
+            )
+        );
         assert_eq!(read(Format::Mbox, dir.path()), [message.clone(), message]);
     }
 }
@@ -133,8 +137,8 @@ fn mbox_files_of_others_are_read() {
     assert_eq!(
         found,
         [
-            ("old".to_owned(), flags(&["\\Seen", "\\Answered", "\\Flagged", "work"]), at, one),
-            ("old".to_owned(), flags(&[]), at, two),
+            ("INBOX".to_owned(), flags(&["\\Seen", "\\Answered", "\\Flagged", "work"]), at, one),
+            ("INBOX".to_owned(), flags(&[]), at, two),
         ]
     );
     fs::write(&file, "no mbox").unwrap();
@@ -157,8 +161,7 @@ fn maildir_folders_are_found_however_they_are_named() {
     }
     let found = read(Format::Maildir, dir.path());
     let names: Vec<&str> = found.iter().map(|(name, ..)| name.as_str()).step_by(2).collect();
-    let expected =
-        ["INBOX", "Archive/2026", "Entwürfe", "Grüße", "Sent", "a.b", "Work", "Work/Project"];
+    let expected = ["INBOX", "Archive/2026", "Entwürfe", "Grüße", "Sent", "a.b", "Work", "Work/Project"];
     assert_eq!(names, expected);
     let of_inbox: Vec<_> = found.iter().filter(|(name, ..)| name == "INBOX").collect();
     assert!(of_inbox.iter().any(|(_, found, _, octets)| {

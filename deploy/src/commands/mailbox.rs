@@ -1,9 +1,12 @@
 //! `waypost mailbox`: a look into mailboxes, and what is done there.
 
+mod export;
+mod import;
 mod retention;
 mod undelete;
 
 use clap::Subcommand;
+use mda::exchange::files::Summary;
 use proto::mda::mailbox_client::MailboxClient;
 use proto::mda::{ListMailboxesRequest, MailboxStatus, MailboxStatusRequest};
 use serde::Serialize;
@@ -35,6 +38,10 @@ enum MailboxCommand {
     Undelete(undelete::Arguments),
     /// Say how long messages stay in a mailbox
     Retention(retention::Arguments),
+    /// Write an account's mail into files
+    Export(export::Arguments),
+    /// Put mail from files into an account
+    Import(import::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -89,6 +96,8 @@ pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
         MailboxCommand::Status(arguments) => show(arguments, console).await,
         MailboxCommand::Undelete(arguments) => undelete::run(arguments, console).await,
         MailboxCommand::Retention(arguments) => retention::run(arguments, console).await,
+        MailboxCommand::Export(arguments) => export::run(arguments, console).await,
+        MailboxCommand::Import(arguments) => import::run(arguments, console).await,
     }
 }
 
@@ -146,6 +155,18 @@ fn table(mailboxes: &[Shown]) -> Table {
         ]);
     }
     table
+}
+
+/// Says what an export or import came to; it fails if not all of it did.
+fn tell(summary: &Summary, done: &str, console: Console) -> Result<(), Failure> {
+    for failure in &summary.failures {
+        console.warn(failure);
+    }
+    console.print(format_args!("{summary} {done}"));
+    if summary.is_whole() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("not all could be {done}"), format!("{} failed", summary.failed)))
 }
 
 async fn mailboxes(pipeline: &Pipeline) -> Result<MailboxClient<Channel>, Failure> {

@@ -3,8 +3,6 @@
 mod backup;
 mod check;
 
-use std::io::{self, IsTerminal as _, Write as _};
-
 use clap::Subcommand;
 use proto::mda::store_client::StoreClient;
 use tonic::transport::Channel;
@@ -38,15 +36,6 @@ pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     match arguments.command {
         StoreCommand::Check(arguments) => check::run(arguments, console).await,
         StoreCommand::Backup(arguments) => backup::run(arguments, console).await,
-    }
-}
-
-/// On a terminal, one line that changes.
-fn tell(line: &str) {
-    let mut terminal = io::stderr().lock();
-    if terminal.is_terminal() {
-        let _ = write!(terminal, "\r{line}\x1b[K");
-        let _ = terminal.flush();
     }
 }
 

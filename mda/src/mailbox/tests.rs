@@ -28,7 +28,7 @@ async fn setup() -> (TestStore, MailboxService<LocalStore>, MessageId) {
         recipients: vec![recipient],
     };
     store.store.deliver(delivery).await.unwrap().remove(0).unwrap();
-    let service = MailboxService::new(store.store.clone());
+    let service = MailboxService::new(store.store.clone(), 1 << 20);
     (store, service, message_id)
 }
 
@@ -120,7 +120,7 @@ async fn expunged_messages_are_listed_and_brought_back_and_retention_is_told() {
     store.store.append(alice.id, append).await.unwrap();
     let inbox = store.store.mailbox(alice.id, &MailboxName::inbox()).unwrap().unwrap();
     store.store.expunge(inbox.id, store::UidSet::all(), false).await.unwrap();
-    let service = MailboxService::new(store.store.clone());
+    let service = MailboxService::new(store.store.clone(), 1 << 20);
     let account = alice.name.clone();
     let list = ListExpungedRequest { account: account.clone(), filter: None };
     let listed = service.list_expunged(Request::new(list)).await.unwrap().into_inner().messages;

@@ -68,3 +68,28 @@ async fn a_folder_without_a_store_is_left_alone() {
     assert!(run(&dir, &["rebuild"]).unwrap_err().contains("holds no mail store"));
     assert!(!dir.path().join("mail").exists());
 }
+
+#[test]
+fn mail_is_exported_and_imported_without_the_service() {
+    let dir = tokio::runtime::Runtime::new().unwrap().block_on(furnished());
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::create_dir_all(dir.path().join("from/.Sent/cur")).unwrap();
+    fs::create_dir_all(dir.path().join("from/cur")).unwrap();
+    fs::write(dir.path().join("from/.Sent/cur/1:2,S"), "Subject: sent\n\nText\n").unwrap();
+    fs::write(dir.path().join("from/cur/2"), "Subject: received\n\nText\n").unwrap();
+    let alice = "alice@example.test";
+    for _ in 0..2 {
+        let words = ["import", alice, "--format", "maildir", &path("from")];
+        assert_eq!(run(&dir, &words), Ok(Outcome::Well));
+    }
+    let words = ["export", alice, "--format", "mbox", "--mailbox", "Sent", &path("to")];
+    assert_eq!(run(&dir, &words), Ok(Outcome::Well));
+    let mbox = fs::read_to_string(dir.path().join("to/Sent.mbox")).unwrap();
+    assert!(mbox.contains("Status: RO\n"), "{mbox}");
+    assert!(mbox.ends_with("Subject: sent\r\n\r\nText\r\n\n"), "{mbox}");
+    assert_eq!(mbox.matches("From MAILER-DAEMON").count(), 1);
+    assert!(run(&dir, &words).unwrap_err().contains("not empty"));
+    let nobody = ["export", "nobody@example.test", "--format", "mbox", &path("nobody")];
+    assert!(run(&dir, &nobody).unwrap_err().contains("no account"));
+    assert_eq!(run(&dir, &["check", "--bodies", "--rebuild"]), Ok(Outcome::Well));
+}

@@ -49,9 +49,7 @@ impl Reader {
         if metadata.is_dir() {
             find(root, "", 0, &mut files)?;
         } else {
-            let name = root.file_name().unwrap_or_default().to_string_lossy();
-            let name = name.strip_suffix(ENDING).unwrap_or(&name);
-            files.push((root.to_owned(), name.to_owned()));
+            files.push((root.to_owned(), "INBOX".to_owned()));
         }
         files.sort_by(|one, other| other.1.cmp(&one.1));
         Ok(Self { files, open: None, line_ends: LineEnds::default() })
@@ -234,7 +232,8 @@ fn arrived(from: &[u8]) -> Option<i64> {
     let day = words.get(at.checked_sub(1)?)?.parse().ok()?;
     let time: Time = words[at].parse().ok()?;
     let behind = &words[at + 1..];
-    let year = behind.iter().find_map(|word| word.parse().ok().filter(|year| (1_900..=9_999).contains(year)))?;
+    let year =
+        behind.iter().find_map(|word| word.parse().ok().filter(|year| (1_900..=9_999).contains(year)))?;
     let date = Date::new(year, i8::try_from(month).ok()? + 1, day).ok()?;
     let local = TimeZone::UTC.to_timestamp(date.to_datetime(time)).ok()?.as_second();
     let zone = behind.iter().find_map(|word| offset(word)).unwrap_or(0);

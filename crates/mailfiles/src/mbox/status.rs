@@ -17,9 +17,9 @@ const NAMES: [&str; 3] = ["Status", "X-Status", KEYWORDS];
 /// The fields that say what flags a message has.
 pub(super) fn fields(flags: &[String]) -> String {
     let letters = |field: &str| -> String {
-        let set = LETTERS.iter().filter(|(of, _, name)| {
-            *of == field && flags.iter().any(|flag| flag.eq_ignore_ascii_case(name))
-        });
+        let set = LETTERS
+            .iter()
+            .filter(|(of, _, name)| *of == field && flags.iter().any(|flag| flag.eq_ignore_ascii_case(name)));
         set.map(|(_, letter, _)| *letter).collect()
     };
     let keywords: Vec<&str> =

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use proto::mda::{BackupRequest, backup_response::Response};
 
 use super::store;
+use crate::commands::progress;
 use crate::console::Console;
 use crate::failure::{Explain, Failure};
 use crate::pipeline::{self, Pipeline, status};
@@ -38,12 +39,12 @@ pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     let mut report = None;
     while let Some(answer) = answers.message().await.map_err(failed)? {
         match answer.response {
-            Some(Response::Octets(octets)) => super::tell(&format!("{octets} octets")),
+            Some(Response::Octets(octets)) => progress::tell("octets", octets),
             Some(Response::Report(told)) => report = Some(told),
             None => {}
         }
     }
-    super::tell("");
+    progress::end();
     let report = report.ok_or_else(|| Failure::new(what, "it ended without a report"))?;
     for damaged in &report.damaged {
         console.warn(format_args!("damaged in the store, and copied as it is: {damaged}"));

@@ -4,6 +4,7 @@ use proto::mda::{CheckReport, CheckRequest, check_response::Response};
 use serde::Serialize;
 
 use super::store;
+use crate::commands::progress;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::pipeline::{self, Pipeline, status};
@@ -53,12 +54,12 @@ pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     let mut report = None;
     while let Some(answer) = answers.message().await.map_err(failed)? {
         match answer.response {
-            Some(Response::Progress(now)) => super::tell(&format!("{}: {}", now.stage, now.done)),
+            Some(Response::Progress(now)) => progress::tell(&now.stage, now.done),
             None => {}
             Some(Response::Report(told)) => report = Some(told),
         }
     }
-    super::tell("");
+    progress::end();
     let report = report.ok_or_else(|| Failure::new("cannot check the store", "it ended without a report"))?;
     let found = report.found;
     if json {

@@ -251,7 +251,7 @@ impl Cursor {
 }
 
 /// `ATOM-CHAR`: any printable ASCII save the atom-specials.
-pub(in crate::imap) fn is_atom(octet: u8) -> bool {
+pub(crate) fn is_atom(octet: u8) -> bool {
     octet.is_ascii_graphic() && !matches!(octet, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')
 }
 

@@ -32,7 +32,7 @@ pub use acl::{Acl, RightsMode};
 pub use append::{AppendHead, Piece, Replaced, Segment, Then, Use, segment_behind};
 pub use command::{Command, Request};
 pub use cursor::Invalid;
-pub(super) use cursor::is_atom;
+pub(crate) use cursor::is_atom;
 pub use fetch::{FetchItem, FetchModifiers, Partial, Section, SectionText};
 pub use frame::{Event, FrameLimits, Framer, Literal};
 pub use list::{List, ListReturn, ListSelection, StatusItem};

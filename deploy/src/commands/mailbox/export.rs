@@ -1,0 +1,62 @@
+//! `waypost mailbox export`.
+
+use std::path::PathBuf;
+
+use mailfiles::Writer;
+use mda::exchange::{Format, files};
+use proto::mda::ExportRequest;
+use tokio::sync::mpsc;
+
+use super::mailboxes;
+use crate::commands::progress;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::pipeline::{self, Pipeline, status};
+
+/// Parts that wait for the disk.
+const WAITING: usize = 16;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  waypost mailbox export alice@example.test --format maildir /tmp/alice
+  waypost mailbox export alice@example.test --mailbox Archive --format mbox /tmp/archive
+
+The folder is on this machine; it must not exist, or be empty. Maildir holds 26 keywords for each mailbox. The exit code \
+is 1 if a message could not be exported.")]
+pub(super) struct Arguments {
+    /// The account's address
+    account: String,
+    /// Only this mailbox
+    #[arg(long, value_name = "NAME")]
+    mailbox: Option<String>,
+    /// How the files are written
+    #[arg(long)]
+    format: Format,
+    /// The folder of the files, made if it is missing
+    dir: PathBuf,
+    #[command(flatten)]
+    pipeline: pipeline::Arguments,
+}
+
+pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Failure> {
+    let pipeline = Pipeline::find(&arguments.pipeline)?;
+    let Arguments { account, mailbox, format, dir, .. } = arguments;
+    let what = format!("cannot export the mail of {account}");
+    let failed = |error| status(what.clone(), &error);
+    let request = ExportRequest { account, mailbox: mailbox.unwrap_or_default() };
+    let mut stream = mailboxes(&pipeline).await?.export(request).await.map_err(failed)?.into_inner();
+    let broken = |error: &dyn std::fmt::Display| Failure::new(what.clone(), error.to_string());
+    let writer = Writer::create(format.into(), &dir).map_err(|error| broken(&error))?;
+    let (parts, received) = mpsc::channel(WAITING);
+    let tell = |messages| progress::tell("messages", messages);
+    let writing = tokio::task::spawn_blocking(move || files::write(writer, received, tell));
+    while let Some(part) = stream.message().await.transpose() {
+        if parts.send(part).await.is_err() {
+            break;
+        }
+    }
+    drop(parts);
+    let written = writing.await.map_err(|error| broken(&error))?;
+    progress::end();
+    super::tell(&written.map_err(|error| broken(&error))?, "exported", console)
+}

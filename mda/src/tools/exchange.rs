@@ -1,0 +1,129 @@
+//! `mda export` and `mda import`.
+
+use std::path::PathBuf;
+
+use mailfiles::{Reader, Writer};
+use service::cli::AnyError;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::progress::Progress;
+use super::{Outcome, StoreArguments, existing, say};
+use crate::config::Config;
+use crate::exchange::files::{self, Summary};
+use crate::exchange::{self, Format};
+use crate::store::{LocalStore, MailboxName};
+
+/// Parts that wait.
+const WAITING: usize = 16;
+
+/// Messages that wait for their answer.
+const UNANSWERED: usize = 1_024;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mda export alice@example.test --format maildir /tmp/alice
+  mda export alice@example.test --mailbox Archive --format mbox /tmp/archive
+
+The service must not run meanwhile; `waypost mailbox export` asks a running one. The folder must not exist, or be empty. \
+The exit code is 1 if a message could not be exported.")]
+pub(super) struct ExportArguments {
+    #[command(flatten)]
+    pub(super) store: StoreArguments,
+    /// The account's address
+    account: String,
+    /// Only this mailbox
+    #[arg(long, value_name = "NAME")]
+    mailbox: Option<String>,
+    /// How the files are written
+    #[arg(long)]
+    format: Format,
+    /// The folder of the files, made if it is missing
+    dir: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mda import alice@example.test --format maildir ~alice/Maildir
+  mda import alice@example.test --format mbox --into Archive old.mbox
+
+The service must not run meanwhile; `waypost mailbox import` asks a running one. A message that was imported before into \
+the same mailbox is not put there again. The exit code is 1 if a message could not be imported.")]
+pub(super) struct ImportArguments {
+    #[command(flatten)]
+    pub(super) store: StoreArguments,
+    /// The account's address
+    account: String,
+    /// How the files are written
+    #[arg(long)]
+    format: Format,
+    /// Put INBOX' messages into this mailbox, and all others below it
+    #[arg(long, value_name = "NAME")]
+    into: Option<String>,
+    /// The folder of the files, or one mbox file
+    dir: PathBuf,
+}
+
+pub(super) fn run_export(arguments: &ExportArguments, config: &Config) -> Result<Outcome, AnyError> {
+    existing(&config.data_dir)?;
+    let only = arguments.mailbox.as_deref().map(MailboxName::parse).transpose()?;
+    let runtime = Runtime::new()?;
+    let (store, _) = LocalStore::open_as_it_is(config.store_config())?;
+    let (parts, stream) = mpsc::channel(WAITING);
+    let done = exchange::account(&store, &arguments.account)
+        .map_err(|error| error.message().to_owned())
+        .and_then(|account| {
+            let writer =
+                Writer::create(arguments.format.into(), &arguments.dir).map_err(|error| error.to_string())?;
+            let source = store.clone();
+            runtime.spawn(async move {
+                if let Err(error) = exchange::export(&source, &account, only.as_ref(), &parts).await {
+                    // The writer may have failed.
+                    let _ = parts.send(Err(error)).await;
+                }
+            });
+            let mut progress = Progress::new();
+            let written = files::write(writer, stream, |messages| progress.tell("messages", messages));
+            written.map_err(|error| error.to_string())
+        });
+    drop(runtime);
+    store.close_blocking()?;
+    Ok(tell(&done?, "exported"))
+}
+
+pub(super) fn run_import(arguments: &ImportArguments, config: &Config) -> Result<Outcome, AnyError> {
+    existing(&config.data_dir)?;
+    let reader = Reader::open(arguments.format.into(), &arguments.dir)?;
+    let runtime = Runtime::new()?;
+    let (store, _) = LocalStore::open(config.store_config())?;
+    let (requests, received) = mpsc::channel(WAITING);
+    let (answers, answered) = mpsc::channel(WAITING);
+    let (sent, places) = mpsc::channel(UNANSWERED);
+    let (account, into) = (arguments.account.clone(), arguments.into.clone());
+    let (target, max_message) = (store.clone(), *config.limits.message_size);
+    runtime.spawn_blocking(move || files::read(reader, &account, into.as_deref(), &requests, &sent));
+    runtime.spawn(async move {
+        let requests = ReceiverStream::new(received).map(Ok);
+        if let Err(error) = exchange::import(&target, max_message, requests, &answers).await {
+            let _ = answers.send(Err(error)).await;
+        }
+    });
+    let mut progress = Progress::new();
+    let gathered =
+        files::gather(places, ReceiverStream::new(answered), |done| progress.tell("messages", done));
+    let done = runtime.block_on(gathered);
+    drop(progress);
+    drop(runtime);
+    store.close_blocking()?;
+    Ok(tell(&done.map_err(|error| error.message().to_owned())?, "imported"))
+}
+
+fn tell(summary: &Summary, what: &str) -> Outcome {
+    for failure in &summary.failures {
+        say(format_args!("failed: {failure}"));
+    }
+    say(format_args!("{summary} {what}"));
+    if summary.is_whole() { Outcome::Well } else { Outcome::Wrong }
+}
