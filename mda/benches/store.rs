@@ -1,7 +1,7 @@
 //! How many messages a second the store makes durable, beside what the disk and the journal alone give for the same
-//! bytes in the same run.
+//! bytes in the same run; and what it costs to work on a mailbox of many messages.
 //!
-//! `cargo bench -p mda --bench store [-- MESSAGES]`
+//! `cargo bench -p mda --bench store [-- MESSAGES | -- large]`
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![allow(clippy::cast_sign_loss, reason = "sizes are positive")]
@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use jiff::Timestamp;
 use journal::{Journal, Record};
 use mda::store::{
-    AccountId, BodySource, Delivery, DeliveryRecipient, Flags, LocalStore, MailStore as _, MailboxName,
-    NewAccount, Password, StoreConfig,
+    AccountId, BodySource, Delivery, DeliveryRecipient, FlagChange, Flags, LocalStore, MailStore as _,
+    MailboxName, NewAccount, Password, StoreConfig, SystemFlag, UidSet,
 };
 use message::MessageId;
 
@@ -35,7 +35,15 @@ const MESSAGES: usize = 20_000;
 /// The raw loop syncs each message alone: fewer are enough.
 const RAW_MESSAGES: usize = 2_000;
 
+/// Messages of the large mailbox.
+const LARGE: u32 = 10_000;
+
 fn main() -> Result<()> {
+    if std::env::args().any(|argument| argument == "large") {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        return runtime.block_on(large(dir.path()));
+    }
     let messages = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(MESSAGES);
     let bodies = Arc::new(bodies(messages));
     let octets: usize = bodies.iter().map(Bytes::len).sum();
@@ -100,37 +108,43 @@ async fn store(dir: &Path, bodies: &Arc<Vec<Bytes>>) -> Result<()> {
     let deliver = |body: Bytes, number: usize| {
         let store = store.clone();
         let (account, address) = accounts[number % ACCOUNTS].clone();
-        async move {
-            let recipient =
-                DeliveryRecipient { address, account, mailbox: MailboxName::inbox(), flags: Flags::none() };
-            let delivery = Delivery {
-                message_id: MessageId::new(),
-                internal_date: Timestamp::now(),
-                body: BodySource::Bytes(body),
-                recipients: vec![recipient],
-            };
-            for receipt in store.deliver(delivery).await? {
-                receipt?;
-            }
-            Ok(())
-        }
+        async move { deliver_one(&store, account, address, body).await }
     };
     write_all("store: deliver", bodies, deliver).await?;
     Ok(store.close().await?)
 }
 
+async fn deliver_one(store: &LocalStore, account: AccountId, address: String, body: Bytes) -> Result<()> {
+    let recipient =
+        DeliveryRecipient { address, account, mailbox: MailboxName::inbox(), flags: Flags::none() };
+    let delivery = Delivery {
+        message_id: MessageId::new(),
+        internal_date: Timestamp::now(),
+        body: BodySource::Bytes(body),
+        recipients: vec![recipient],
+    };
+    for receipt in store.deliver(delivery).await? {
+        receipt?;
+    }
+    Ok(())
+}
+
 async fn create_accounts(store: &LocalStore) -> Result<Vec<(AccountId, String)>> {
     let mut accounts = Vec::with_capacity(ACCOUNTS);
     for number in 0..ACCOUNTS {
-        let name = format!("user{number}@example.test");
-        let new = NewAccount {
-            name: name.clone(),
-            password: Password { hash: "*".to_owned(), scram: None },
-            domain: "example.test".to_owned(),
-        };
-        accounts.push((store.create_account(new).await?.id, name));
+        accounts.push(create_account(store, number).await?);
     }
     Ok(accounts)
+}
+
+async fn create_account(store: &LocalStore, number: usize) -> Result<(AccountId, String)> {
+    let name = format!("user{number}@example.test");
+    let new = NewAccount {
+        name: name.clone(),
+        password: Password { hash: "*".to_owned(), scram: None },
+        domain: "example.test".to_owned(),
+    };
+    Ok((store.create_account(new).await?.id, name))
 }
 
 /// All bodies, each writer taking the next when its last is durable.
@@ -160,6 +174,74 @@ where
     let latencies = futures_util::future::try_join_all(writers).await?.concat();
     report(what, start.elapsed(), latencies);
     Ok(())
+}
+
+/// Work on one mailbox of [`LARGE`] messages.
+async fn large(dir: &Path) -> Result<()> {
+    let config = StoreConfig::new(dir.join("store"));
+    let (store, _) = LocalStore::open(config.clone())?;
+    let (account, address) = create_account(&store, 0).await?;
+    let bodies = Arc::new(vec![Bytes::from_static(b"Subject: a\r\n\r\na short one\r\n"); LARGE as usize]);
+    let deliver = |body: Bytes, _: usize| {
+        let (store, address) = (store.clone(), address.clone());
+        async move { deliver_one(&store, account, address, body).await }
+    };
+    write_all("deliver to one mailbox", &bodies, deliver).await?;
+    store.close().await?;
+
+    let (store, _) = LocalStore::open(config.clone())?;
+    let inbox = store.mailbox(account, &MailboxName::inbox())?.context("an INBOX")?.id;
+    cost("index, first load", 1, async |_| store.index(inbox).await.map(drop)).await?;
+    let _index = store.index(inbox).await?;
+    let seen = || Flags::none().with(SystemFlag::Seen);
+    let flag = async |uids: UidSet, add: bool| {
+        let change = if add { FlagChange::Add(seen()) } else { FlagChange::Remove(seen()) };
+        store.store_flags(inbox, uids, change, None).await.map(drop)
+    };
+    cost("flags of all", 40, async |turn| flag(UidSet::all(), turn % 2 == 0).await).await?;
+    let every_other: UidSet = (1..=LARGE).filter(|uid| uid % 2 == 0).collect();
+    cost("flags of every other", 20, async |turn| flag(every_other.clone(), turn % 2 == 0).await).await?;
+    let one = async |turn| flag([turn * 7 % LARGE + 1].into_iter().collect(), true).await;
+    cost("flags of one", 1_000, one).await?;
+    let delivery = async |_| {
+        let body = bodies[0].clone();
+        deliver_one(&store, account, address.clone(), body).await
+    };
+    cost("deliver one", 1_000, delivery).await?;
+    let copy =
+        async |_| store.copy(inbox, (1..=5_000).collect(), MailboxName::parse("Archive")?).await.map(drop);
+    cost("copy 5,000", 4, copy).await?;
+    cost("expunge 1,000", 5, async |turn| {
+        let uids = (turn * 1_000 + 1..=turn * 1_000 + 1_000).collect();
+        store.expunge(inbox, uids, false).await.map(drop)
+    })
+    .await?;
+    Ok(store.close().await?)
+}
+
+/// Wall time and CPU time of something that is done some times.
+async fn cost<E: Into<anyhow::Error>>(
+    what: &str,
+    times: u32,
+    work: impl AsyncFn(u32) -> Result<(), E>,
+) -> Result<()> {
+    let (start, cpu_before) = (Instant::now(), cpu()?);
+    for turn in 0..times {
+        work(turn).await.map_err(Into::into)?;
+    }
+    let (wall, cpu) = (start.elapsed() / times, cpu()?.saturating_sub(cpu_before) / times);
+    println!("{what:32} {wall:9.2?} each, CPU {cpu:9.2?}");
+    Ok(())
+}
+
+/// CPU time that the process has used.
+fn cpu() -> Result<Duration> {
+    let mut nanos = 0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let stat = std::fs::read_to_string(task?.path().join("schedstat"))?;
+        nanos += stat.split(' ').next().unwrap_or_default().parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanos))
 }
 
 fn report(what: &str, elapsed: Duration, mut latencies: Vec<Duration>) {

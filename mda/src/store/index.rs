@@ -55,6 +55,10 @@ pub struct Entry {
     system: u8,
 }
 
+/// Stands for the flags of a message within its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FlagsKey(u8, SetId);
+
 /// What became of messages from one index of a mailbox to a later one; UIDs ascending.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
@@ -103,8 +107,8 @@ impl Entry {
     }
 
     /// Two messages with the same have the same flags, if they are of one index.
-    pub(super) fn flags_key(&self) -> (u8, SetId) {
-        (self.system, self.keywords)
+    pub(crate) fn flags_key(&self) -> FlagsKey {
+        FlagsKey(self.system, self.keywords)
     }
 
     fn new(message: &Message, flags: &FlagState, keywords: SetId) -> Self {

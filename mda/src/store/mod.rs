@@ -48,6 +48,7 @@ pub use check::{CheckListener, CheckOptions, CheckProgress, CheckReport};
 pub use config::StoreConfig;
 pub use error::{Result, StoreError};
 pub use flags::{FlagChange, Flags, SystemFlag};
+pub(crate) use index::FlagsKey;
 #[cfg(test)]
 pub(crate) use index::tests::MadeIndex;
 pub use index::{Difference, Entry, Index, Personal};

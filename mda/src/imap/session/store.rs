@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Done, Failure, Outcome, Selected, Session, bad};
 use crate::imap::parse::{Store, StoreMode};
 use crate::imap::response::uid_set;
-use crate::store::{Entry, FlagChange, Flags, Index, MailStore, SystemFlag, UidSet};
+use crate::store::{Entry, FlagChange, Flags, FlagsKey, Index, MailStore, SystemFlag, UidSet};
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn store(&mut self, uid: bool, store: Store) -> Done {
@@ -53,11 +53,15 @@ impl<S: MailStore> Session<S> {
         let style = self.style();
         let Some(Selected { view, .. }) = &self.selected else { return Ok(0) };
         let mut found = 0;
+        let mut expected = Expected::new(stored);
+        let mut before = stored.before.within(uids).peekable();
         for (number, entry) in view.messages(uids) {
             found += 1;
-            let flags = view.index().flags(entry);
-            let flags = (!stored.expects(entry, &flags)).then_some(flags);
-            if flags.is_some() || style.modseq && stored.changed(entry) {
+            while before.next_if(|before| before.uid() < entry.uid()).is_some() {}
+            let before = before.next_if(|before| before.uid() == entry.uid());
+            let is_known = before.is_some_and(|before| expected.is(view.index(), entry, before));
+            if !is_known || style.modseq && stored.changed(entry, before) {
+                let flags = (!is_known).then(|| view.index().flags(entry));
                 self.wire.responses.flag_news(style, uid, number, entry, flags.as_ref());
                 self.wire.relieve().await?;
             }
@@ -79,17 +83,40 @@ struct Stored {
 }
 
 impl Stored {
-    /// The client knows these flags: even a silent STORE tells what someone else did (RFC 9051 §6.4.6).
-    fn expects(&self, entry: &Entry, flags: &Flags) -> bool {
-        let (Some(change), Some(before)) = (&self.expected, self.before.get(entry.uid())) else {
-            return false;
-        };
-        !self.modified.contains(entry.uid()) && self.before.flags(before).changed(change) == *flags
+    fn changed(&self, entry: &Entry, before: Option<&Entry>) -> bool {
+        self.conditional || before.is_none_or(|before| before.modseq() != entry.modseq())
+    }
+}
+
+/// Which flags the client knows of without being told: even a silent STORE tells what someone else did (RFC 9051
+/// §6.4.6).
+struct Expected<'a> {
+    stored: &'a Stored,
+    /// Of the message that was looked at last, whose like mostly follow: its flags before and now, and whether they are
+    /// as expected.
+    last: Option<(FlagsKey, FlagsKey, bool)>,
+}
+
+impl<'a> Expected<'a> {
+    fn new(stored: &'a Stored) -> Self {
+        Self { stored, last: None }
     }
 
-    fn changed(&self, entry: &Entry) -> bool {
-        self.conditional
-            || self.before.get(entry.uid()).is_none_or(|before| before.modseq() != entry.modseq())
+    fn is(&mut self, index: &Index, entry: &Entry, before: &Entry) -> bool {
+        let Some(change) = &self.stored.expected else { return false };
+        if self.stored.modified.contains(entry.uid()) {
+            return false;
+        }
+        let keys = (before.flags_key(), entry.flags_key());
+        match self.last {
+            Some((old, new, is_expected)) if (old, new) == keys => is_expected,
+            _ => {
+                let old = self.stored.before.flags(before);
+                let is_expected = old.changed(change) == index.flags(entry);
+                self.last = Some((keys.0, keys.1, is_expected));
+                is_expected
+            }
+        }
     }
 }
 
