@@ -35,6 +35,16 @@ pub(crate) fn ask_for(address: &str) -> Result<String, Failure> {
     read(address, &format!("Password for {address}: "))
 }
 
+/// A hash as it was given, or for `-` from a line that is typed or piped in.
+pub(crate) fn hash(given: String) -> Result<String, Failure> {
+    if given != "-" {
+        return Ok(given);
+    }
+    let what = || "cannot read the hash of the password".to_owned();
+    let line = if io::stdin().is_terminal() { prompt("Hash: ") } else { read_line() };
+    non_empty(line.explain(what)?, what)
+}
+
 /// Without echo from the terminal, or a line from standard input if that is no terminal.
 fn read(address: &str, text: &str) -> Result<String, Failure> {
     let what = || format!("cannot read the password for {address}");

@@ -30,13 +30,14 @@ use self::{
     offer::{Offers, Possible},
     remembered::{Login, Remembered},
     secret::Salt,
+    sessions::Sessions,
     throttle::Throttle,
     uses::Uses,
 };
 use crate::{
     config::{PasswordsConfig, SaslConfig},
     metrics::Protocol,
-    store::{self, Account, AccountId, AppPassword, MailStore, Password, Protocols},
+    store::{self, Account, AccountId, AppPassword, MailStore, Password, Protocols, ScramKeys},
 };
 
 pub(crate) use self::certificates::is_fingerprint;
@@ -45,6 +46,7 @@ pub use self::{
     decoy::Decoy,
     exchange::{Exchange, Progress, SaslError},
     foreign::{ImportError, import},
+    sessions::Stay,
     tokens::{Tokens, TokensError},
 };
 
@@ -58,6 +60,7 @@ mod network;
 mod offer;
 mod remembered;
 mod secret;
+mod sessions;
 mod throttle;
 mod tokens;
 mod uses;
@@ -90,6 +93,7 @@ struct Inner {
     /// Some account has keys for SCRAM.
     any_keys: AtomicBool,
     uses: Mutex<Uses>,
+    sessions: Arc<Sessions>,
 }
 
 /// Where accounts and their passwords stand: the mail store.
@@ -159,6 +163,7 @@ impl Authenticator {
             iterations: passwords.scram_iterations,
             any_keys,
             uses: Mutex::default(),
+            sessions: Arc::default(),
         };
         Ok(Self { inner: Arc::new(inner), certificates: Arc::default(), tokens: None })
     }
@@ -237,13 +242,10 @@ impl Authenticator {
         error
     }
 
-    /// Makes what is kept of a new password, of this account if it exists already.
-    pub async fn make_password(
-        &self,
-        account: Option<&Account>,
-        password: &str,
-    ) -> Result<Password, AuthError> {
-        let salt = Salt::beside(account.and_then(secret::of_programs), self.inner.iterations)?;
+    /// Makes what is kept of a new password, of the account of this name: it may exist already.
+    pub async fn make_password(&self, name: &str, password: &str) -> Result<Password, AuthError> {
+        let account = self.account(name)?;
+        let salt = self.salt(name, account.as_ref().and_then(secret::of_programs));
         let turn = self.inner.hasher.turn().await?;
         let made = self.inner.hasher.make(&turn, password.to_owned(), salt, None).await?;
         self.inner.any_keys.store(true, Ordering::Relaxed);
@@ -259,7 +261,7 @@ impl Authenticator {
     ) -> Result<(String, AppPassword), AuthError> {
         let password = secret::generate()?;
         let beside = account.password.scram.as_deref().or_else(|| secret::of_programs(account));
-        let salt = Salt::beside(beside, self.inner.iterations)?;
+        let salt = self.salt(&account.name, beside);
         let turn = self.inner.hasher.turn().await?;
         let scram = self.inner.hasher.keys(&turn, password.clone(), salt).await?;
         self.inner.any_keys.store(true, Ordering::Relaxed);
@@ -268,14 +270,41 @@ impl Authenticator {
         Ok((password, kept))
     }
 
+    /// What a password is salted with: as the account's others are, if there are any.
+    fn salt(&self, name: &str, others: Option<&ScramKeys>) -> Salt {
+        Salt::beside(others, self.inner.decoy.salt(name), self.inner.iterations)
+    }
+
     /// When a program's password was last used, as far as is remembered.
     pub fn app_password_last_used(&self, account: AccountId, name: &str) -> Option<Timestamp> {
         self.inner.uses.lock().last(account, name)
     }
 
-    /// Forgets when a program's password was last used: the next of its name is another.
+    /// Forgets when a program's password was last used: the next of its name is another. Its sessions end, and so do all
+    /// others of the account: their programs log in again, if they still can.
     pub fn app_password_removed(&self, account: AccountId, name: &str) {
         self.inner.uses.lock().forget(account, name);
+        self.inner.sessions.end(account);
+    }
+
+    /// What let the account's sessions in is nothing any more: they end.
+    pub fn credentials_changed(&self, account: AccountId) {
+        self.inner.sessions.end(account);
+    }
+
+    /// Whoever was let in just now stays in for as long as this is not over.
+    pub fn stay(&self, account: &Account) -> Stay {
+        let stay = self.inner.sessions.begin(account.id);
+        // A password that was changed in between ends what it let in too.
+        let now = self.account(&account.name).ok().flatten();
+        let still = |now: &Account| {
+            now.password.hash == account.password.hash
+                && account.app_passwords.iter().all(|known| now.app_passwords.contains(known))
+        };
+        if !now.as_ref().is_some_and(still) {
+            stay.over().cancel();
+        }
+        stay
     }
 
     async fn check(&self, username: &str, password: &str, client: &Client) -> Result<Account, Refusal> {
@@ -324,12 +353,11 @@ impl Authenticator {
     /// fail if this does.
     async fn renew(&self, turn: &Turn, account: Account, password: &str) -> Account {
         let is_up_to_date = self.inner.hasher.is_up_to_date(&account.password.hash);
-        if account.password.scram.is_some() && is_up_to_date {
+        let salt = self.salt(&account.name, secret::of_programs(&account));
+        if account.password.scram.as_deref().is_some_and(|keys| salt.is_of(keys)) && is_up_to_date {
             return account;
         }
         let renewed = async {
-            let beside = account.password.scram.as_deref().or_else(|| secret::of_programs(&account));
-            let salt = Salt::beside(beside, self.inner.iterations)?;
             let old = account.password.hash.clone();
             let hashed = is_up_to_date.then(|| old.clone());
             let password = self.inner.hasher.make(turn, password.to_owned(), salt, hashed).await?;

@@ -376,6 +376,9 @@ pub struct Limits {
     pub imap_connections: usize,
     /// POP3 connections at the same time to one listening address. Default: 1,024.
     pub pop3_connections: usize,
+    /// Connections of one network (an IPv4 /24 or an IPv6 /64) on which nobody has logged in yet, to IMAP and to POP3 each;
+    /// those of this machine are not counted. 0 for any number. Default: 256.
+    pub strangers_per_network: usize,
     /// Errors of one session before it is ended. Default: 20.
     pub session_errors: u32,
     /// How long a client may take to log in. Default: 1m.
@@ -396,6 +399,7 @@ impl Default for Limits {
             deliveries: 512,
             imap_connections: 8192,
             pop3_connections: 1024,
+            strangers_per_network: 256,
             session_errors: 20,
             login_timeout: HumanDuration::from_mins(1),
             imap_idle_timeout: HumanDuration::from_mins(30),
@@ -417,7 +421,9 @@ pub struct PasswordsConfig {
     /// Lanes (Argon2id, p). Default: 1.
     pub lanes: u32,
     /// Rounds of hashing for SCRAM, 4,096 or more (RFC 7677 §4). A program pays for them each time it logs in, and
-    /// whoever steals the store for each guess. Default: 10,000.
+    /// whoever steals the store for each guess. Passwords that are there get the new number at their next login by PLAIN or
+    /// LOGIN, or when they are changed; those of an account with app passwords once these are made anew, all of them.
+    /// Until then SCRAM tells the old number. Default: 10,000.
     pub scram_iterations: u32,
     /// How long a password that was right is taken again from the same network without the cost of Argon2; 0s for not
     /// at all. Default: 5m.

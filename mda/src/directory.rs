@@ -104,12 +104,7 @@ impl<S: MailStore> DirectoryService<S> {
         })
     }
 
-    async fn password(
-        &self,
-        account: Option<&store::Account>,
-        password: &str,
-        hash: &str,
-    ) -> Result<Password, Status> {
+    async fn password(&self, name: &str, password: &str, hash: &str) -> Result<Password, Status> {
         if !hash.is_empty() {
             if !password.is_empty() {
                 return Err(Status::invalid_argument(
@@ -130,7 +125,7 @@ impl<S: MailStore> DirectoryService<S> {
         if password.contains('\0') {
             return Err(Status::invalid_argument("the password holds a NUL, which no client could send"));
         }
-        let made = self.authenticator.make_password(account, password).await;
+        let made = self.authenticator.make_password(name, password).await;
         made.map_err(|error| Status::unavailable(error.to_string()))
     }
 }
@@ -198,7 +193,7 @@ impl<S: MailStore> Directory for DirectoryService<S> {
         if self.store.account_by_address(&name).map_err(|error| status(&error))?.is_some() {
             return Err(Status::already_exists(format!("there is an account {name} already")));
         }
-        let password = self.password(None, &password, &password_hash).await?;
+        let password = self.password(&name, &password, &password_hash).await?;
         let domain = address.domain().ascii().to_owned();
         let account = self
             .store
@@ -236,8 +231,9 @@ impl<S: MailStore> Directory for DirectoryService<S> {
     ) -> Result<Response<SetPasswordResponse>, Status> {
         let SetPasswordRequest { address, password, password_hash } = request.into_inner();
         let account = self.account(&address)?;
-        let password = self.password(Some(&account), &password, &password_hash).await?;
+        let password = self.password(&account.name, &password, &password_hash).await?;
         self.store.set_password(account.id, password, None).await.map_err(|error| status(&error))?;
+        self.authenticator.credentials_changed(account.id);
         tracing::info!(account = account.name, "password changed");
         Ok(Response::new(SetPasswordResponse {}))
     }
@@ -290,6 +286,7 @@ impl<S: MailStore> Directory for DirectoryService<S> {
     ) -> Result<Response<RemoveAccountResponse>, Status> {
         let account = self.account(&request.into_inner().address)?;
         self.store.remove_account(account.id).await.map_err(|error| status(&error))?;
+        self.authenticator.credentials_changed(account.id);
         tracing::info!(account = account.name, "account removed");
         Ok(Response::new(RemoveAccountResponse {}))
     }

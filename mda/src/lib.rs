@@ -27,6 +27,7 @@ mod recipients;
 mod server;
 mod status;
 pub mod store;
+mod strangers;
 mod sweeper;
 mod text;
 

@@ -9,6 +9,7 @@ use std::{io, net::SocketAddr};
 
 use service::{
     drain::Shutdown,
+    listen::Permit,
     tls::{Accepted, Acceptor},
 };
 use tokio::{net::TcpStream, time::timeout};
@@ -24,6 +25,7 @@ use crate::{
     config::{Limits, MaildropConfig, PlaintextAuth},
     metrics::{Metrics, Protocol},
     store::MailStore,
+    strangers::Strangers,
 };
 
 mod command;
@@ -59,6 +61,7 @@ pub(crate) struct Pop3<S> {
     authenticator: Authenticator,
     options: Options,
     locks: Locks,
+    strangers: Strangers,
 }
 
 /// What POP3 is set up with.
@@ -87,7 +90,8 @@ pub(crate) enum Beginning {
 
 impl<S: MailStore> Pop3<S> {
     pub(crate) fn new(store: S, authenticator: Authenticator, options: Options) -> Self {
-        Self { store, authenticator, options, locks: Locks::default() }
+        let strangers = Strangers::new(&options.limits);
+        Self { store, authenticator, options, locks: Locks::default(), strangers }
     }
 
     /// Runs a connection to its end.
@@ -98,9 +102,16 @@ impl<S: MailStore> Pop3<S> {
         beginning: Beginning,
         shutdown: &Shutdown,
     ) {
+        let Ok(stranger) = self.strangers.admit(peer.ip()) else {
+            if beginning == Beginning::Plain {
+                // Nobody waits until it can be sent.
+                let _ = stream.try_write(BUSY_REPLY);
+            }
+            return;
+        };
         let served = match beginning {
-            Beginning::Plain => self.clear(stream, peer, shutdown).await,
-            Beginning::ImplicitTls => self.secret(stream, peer, shutdown).await,
+            Beginning::Plain => self.clear(stream, peer, shutdown, stranger).await,
+            Beginning::ImplicitTls => self.secret(stream, peer, shutdown, stranger).await,
         };
         match served {
             Ok(()) => debug!(%peer, "pop3 session ended"),
@@ -108,28 +119,44 @@ impl<S: MailStore> Pop3<S> {
         }
     }
 
-    async fn secret(&self, stream: TcpStream, peer: SocketAddr, shutdown: &Shutdown) -> io::Result<()> {
+    async fn secret(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        shutdown: &Shutdown,
+        stranger: Option<Permit>,
+    ) -> io::Result<()> {
         let accepted = self.handshake(stream).await?;
         let client = Client { tls: Some(Tls::from(&accepted)), ..client(peer) };
         let session = Session::new(self.policy(peer), true, self.authenticator.mechanisms(&client));
         let mut connection = Connection::new(self, accepted.stream, session, client, peer, shutdown);
+        connection.stranger = stranger;
         connection.greet();
         connection.run().await.map(|_| ())
     }
 
-    async fn clear(&self, stream: TcpStream, peer: SocketAddr, shutdown: &Shutdown) -> io::Result<()> {
+    async fn clear(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        shutdown: &Shutdown,
+        stranger: Option<Permit>,
+    ) -> io::Result<()> {
         let client = client(peer);
         let session = Session::new(self.policy(peer), false, self.authenticator.mechanisms(&client));
         let mut connection = Connection::new(self, stream, session, client, peer, shutdown);
+        connection.stranger = stranger;
         connection.greet();
         match connection.run().await? {
             End::Closed => Ok(()),
             End::StartTls => {
+                let stranger = connection.stranger.take();
                 let (stream, mut session, client) = connection.into_parts();
                 let accepted = self.handshake(stream).await?;
                 let client = Client { tls: Some(Tls::from(&accepted)), ..client };
                 session.secured(self.authenticator.mechanisms(&client));
                 let mut connection = Connection::new(self, accepted.stream, session, client, peer, shutdown);
+                connection.stranger = stranger;
                 connection.run().await.map(|_| ())
             }
         }

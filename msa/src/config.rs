@@ -110,6 +110,8 @@ pub struct Limits {
     pub recipients: usize,
     /// SMTP connections at a time, each listener. Default 2,000.
     pub connections: usize,
+    /// Of these from one network (an IPv4 /24 or an IPv6 /64); 0 for any number. Default 500.
+    pub connections_per_network: usize,
     /// How much of a message is held until an MTA has taken it, so that another can be tried when one fails. A larger
     /// message streams to one MTA; if that fails, the client is asked to try again. Default 1 MiB.
     pub in_memory: ByteSize,
@@ -125,6 +127,7 @@ impl Default for Limits {
             message_size: ByteSize::mib(50),
             recipients: 1_000,
             connections: 2_000,
+            connections_per_network: 500,
             in_memory: ByteSize::mib(1),
             in_memory_total: ByteSize::mib(256),
             hand_over: HumanDuration::from_mins(2),

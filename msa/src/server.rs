@@ -165,8 +165,8 @@ fn bind_smtp(
     };
     let bind = |name, address: &SocketAddr| {
         let max_connections = config.limits.connections;
-        let options =
-            ListenerOptions { name, max_connections, max_per_network: None, busy_reply: BUSY_REPLY };
+        let max_per_network = Some(config.limits.connections_per_network).filter(|number| *number > 0);
+        let options = ListenerOptions { name, max_connections, max_per_network, busy_reply: BUSY_REPLY };
         Listener::bind(*address, options, metrics.clone())
     };
     let mut ports = Vec::new();

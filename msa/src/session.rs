@@ -67,7 +67,10 @@ impl Handler for Session {
                 (self.desk.begin_exchange(begin).await, permit)
             }
             Said::Response(response) => match self.exchange.take().and_then(Waiting::take) {
-                Some((call, permit)) => (self.desk.go_on(call, response).await, permit),
+                Some((call, permit)) => {
+                    let client = context.peer.ip().to_canonical().to_string();
+                    (self.desk.go_on(call, response, &client).await, permit)
+                }
                 None => return Err(too_late()),
             },
         };

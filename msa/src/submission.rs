@@ -48,30 +48,41 @@ impl Desk {
                 tracing::info!(username, client, "login failed");
                 Err(wrong())
             }
-            Err(status) => Err(unchecked(&status)),
+            Err(status) => Err(unchecked(&status, &username, &client)),
         }
     }
 
-    /// The mechanisms by which a client can log in. Without the directory nobody can, which is told when it is tried.
+    /// The mechanisms by which a client can log in. Without the directory nobody can, and no password is asked for that
+    /// perhaps must not be told.
     pub(crate) async fn mechanisms(&self, client: SaslClient) -> Vec<&'static str> {
         let asked =
             if self.directory.is_ready() { self.directory.mechanisms(client).await.ok() } else { None };
-        let Some(names) = asked else { return vec![Mechanism::Plain.name(), Mechanism::Login.name()] };
+        let names = asked.unwrap_or_default();
         names.iter().filter_map(|name| Mechanism::parse(name)).map(Mechanism::name).collect()
     }
 
     /// Begins a login by another mechanism than PLAIN and LOGIN.
     pub(crate) async fn begin_exchange(&self, begin: SaslBegin) -> Result<Exchanged, Reply> {
-        self.exchanged(self.directory.sasl(begin).await)
+        let client = address(&begin);
+        self.exchanged(self.directory.sasl(begin).await, &client)
     }
 
     /// Goes on with it.
-    pub(crate) async fn go_on(&self, mut call: SaslCall, response: Vec<u8>) -> Result<Exchanged, Reply> {
+    pub(crate) async fn go_on(
+        &self,
+        mut call: SaslCall,
+        response: Vec<u8>,
+        client: &str,
+    ) -> Result<Exchanged, Reply> {
         let step = call.respond(response).await;
-        self.exchanged(step.map(|step| (call, step)))
+        self.exchanged(step.map(|step| (call, step)), client)
     }
 
-    fn exchanged(&self, step: Result<(SaslCall, SaslStep), Status>) -> Result<Exchanged, Reply> {
+    fn exchanged(
+        &self,
+        step: Result<(SaslCall, SaslStep), Status>,
+        client: &str,
+    ) -> Result<Exchanged, Reply> {
         let done = match step {
             Ok((call, SaslStep::Challenge(text))) => return Ok(Exchanged::Challenge(call, text)),
             Ok((_, SaslStep::Done(done))) => Ok(done),
@@ -84,7 +95,7 @@ impl Desk {
             Err(status) => Err(match status.code() {
                 Code::InvalidArgument => reply(501, "5.5.2", status.message()),
                 Code::FailedPrecondition => reply(535, "5.7.8", status.message()),
-                _ => unchecked(&status),
+                _ => unchecked(&status, "", client),
             }),
         }
     }
@@ -186,12 +197,21 @@ pub(crate) enum Exchanged {
     LetIn(Sender),
 }
 
+fn address(begin: &SaslBegin) -> String {
+    begin.client.as_ref().map(|client| client.address.clone()).unwrap_or_default()
+}
+
 fn wrong() -> Reply {
     reply(535, "5.7.8", "wrong user name or password")
 }
 
-fn unchecked(status: &Status) -> Reply {
-    tracing::warn!(%status, "login could not be checked");
+/// Whoever guesses can cause that a login is put off: that is no warning.
+fn unchecked(status: &Status, username: &str, client: &str) -> Reply {
+    if status.code() == Code::ResourceExhausted {
+        tracing::info!(username, client, %status, "login put off");
+    } else {
+        tracing::warn!(username, client, %status, "login could not be checked");
+    }
     match status.code() {
         Code::ResourceExhausted => reply(454, "4.7.0", "too many failed logins, try again later"),
         Code::Unimplemented => reply(504, "5.5.4", "this mechanism is not offered"),

@@ -55,7 +55,7 @@ enum AccountCommand {
   waypost account add carol@example.test
   waypost account add carol@example.test --password -
 
-  waypost account add carol@example.test --hash '{BLF-CRYPT}$2y$…'
+  waypost account add carol@example.test --hash - < hash.txt
 
 Without a password one is made and printed. `--password -` asks for it on the terminal, or reads a line from standard \
 input.")]
@@ -65,8 +65,9 @@ struct Add {
     /// Its password, or `-` to be asked; others on this machine can see what stands on a command line
     #[arg(long, env = "WAYPOST_PASSWORD", hide_env_values = true)]
     password: Option<String>,
-    /// In place of a password: a hash that another system has made, such as `{BLF-CRYPT}$2y$…`
-    #[arg(long, conflicts_with = "password")]
+    /// In place of a password: a hash that another system has made, such as `{BLF-CRYPT}$2y$…`, or `-` to read a line with
+    /// it; others on this machine can see what stands on a command line
+    #[arg(long)]
     hash: Option<String>,
     #[command(flatten)]
     pipeline: pipeline::Arguments,
@@ -96,8 +97,9 @@ struct SetPassword {
     /// The new password, or `-` to be asked; others on this machine can see what stands on a command line
     #[arg(long, env = "WAYPOST_PASSWORD", hide_env_values = true)]
     password: Option<String>,
-    /// In place of a password: a hash that another system has made, such as `{BLF-CRYPT}$2y$…`
-    #[arg(long, conflicts_with = "password")]
+    /// In place of a password: a hash that another system has made, such as `{BLF-CRYPT}$2y$…`, or `-` to read a line with
+    /// it; others on this machine can see what stands on a command line
+    #[arg(long)]
     hash: Option<String>,
     #[command(flatten)]
     pipeline: pipeline::Arguments,
@@ -147,8 +149,9 @@ pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
 async fn add(arguments: Add, console: Console) -> Result<(), Failure> {
     let pipeline = Pipeline::find(&arguments.pipeline)?;
     let address = arguments.address;
+    let hash = arguments.hash.map(secrets::hash).transpose()?;
     let (password, generated) = match arguments.password.as_deref() {
-        None if arguments.hash.is_some() => (String::new(), false),
+        _ if hash.is_some() => (String::new(), false),
         None => (secrets::generate()?, true),
         Some("-") => (secrets::ask_for_new(&address)?, false),
         Some(given) => (given.to_owned(), false),
@@ -156,7 +159,7 @@ async fn add(arguments: Add, console: Console) -> Result<(), Failure> {
     let request = CreateAccountRequest {
         address: address.clone(),
         password: password.clone(),
-        password_hash: arguments.hash.unwrap_or_default(),
+        password_hash: hash.unwrap_or_default(),
     };
     directory(&pipeline)
         .await?
@@ -231,8 +234,9 @@ async fn all_accounts(directory: &mut DirectoryClient<Channel>) -> Result<Vec<Ac
 async fn set_password(arguments: SetPassword, console: Console) -> Result<(), Failure> {
     let pipeline = Pipeline::find(&arguments.pipeline)?;
     let address = arguments.address;
+    let hash = arguments.hash.map(secrets::hash).transpose()?;
     let password = match arguments.password.as_deref() {
-        None if arguments.hash.is_some() => String::new(),
+        _ if hash.is_some() => String::new(),
         None | Some("-") => secrets::ask_for_new(&address)?,
         Some(given) => given.to_owned(),
     };
@@ -241,7 +245,7 @@ async fn set_password(arguments: SetPassword, console: Console) -> Result<(), Fa
         .set_password(SetPasswordRequest {
             address: address.clone(),
             password,
-            password_hash: arguments.hash.unwrap_or_default(),
+            password_hash: hash.unwrap_or_default(),
         })
         .await
         .map_err(|error| status(format!("cannot set the password of {address}"), &error))?;

@@ -1,5 +1,5 @@
-//! What SCRAM tells of users whom nobody knows: a salt as good as any, and the same one each time, so that who exists
-//! cannot be told from the answers.
+//! The salts that SCRAM tells of, of users whom nobody knows as of all others: made from the name, so that who exists can
+//! be told neither from a salt nor from when it changes.
 
 use std::{
     fs::{File, OpenOptions},
@@ -17,8 +17,7 @@ pub(super) const SALT: usize = 16;
 /// The secret that salts are made up with.
 const FILE: &str = "decoy.key";
 
-/// Makes up salts. With another secret they would be others: it is kept beside the store, so that they stay the same
-/// for as long as real ones do.
+/// Makes salts. With another secret they would be others: it is kept beside the store, so that they stay the same.
 pub struct Decoy(hmac::Key);
 
 impl Decoy {
@@ -63,8 +62,12 @@ impl Decoy {
 
     /// What is told of a user, with which no proof is right.
     pub(super) fn verifier(&self, user: &str, iterations: u32) -> Verifier {
-        let salt = hmac::sign(&self.0, user.as_bytes()).as_ref()[..SALT].to_vec();
-        Verifier { salt, iterations, candidates: Vec::new() }
+        Verifier { salt: self.salt(user), iterations, candidates: Vec::new() }
+    }
+
+    /// The salt of a user's passwords.
+    pub(super) fn salt(&self, user: &str) -> Vec<u8> {
+        hmac::sign(&self.0, user.as_bytes()).as_ref()[..SALT].to_vec()
     }
 }
 

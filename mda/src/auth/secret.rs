@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use aws_lc_rs::{digest, rand};
 use sasl::scram::{Hash, Keys};
 
-use super::{AuthError, decoy};
+use super::AuthError;
 use crate::store::{Account, ScramKeys};
 
 /// Letters and digits that nobody takes for another; 32 of them, so that a random octet chooses without a bias.
@@ -26,14 +26,17 @@ pub(super) struct Salt {
 
 impl Salt {
     /// The one of an account's other passwords, so that SCRAM, which tells the salt before it knows which of them will
-    /// be used, can take any of them; else a new one.
-    pub(super) fn beside(others: Option<&ScramKeys>, iterations: u32) -> Result<Self, AuthError> {
-        if let Some(keys) = others {
-            return Ok(Self { salt: keys.salt.clone(), iterations: keys.iterations });
+    /// be used, can take any of them; else the user's own.
+    pub(super) fn beside(others: Option<&ScramKeys>, own: Vec<u8>, iterations: u32) -> Self {
+        match others {
+            Some(keys) => Self { salt: keys.salt.clone(), iterations: keys.iterations },
+            None => Self { salt: own, iterations },
         }
-        let mut salt = vec![0; decoy::SALT];
-        rand::fill(&mut salt).map_err(|_| no_randomness())?;
-        Ok(Self { salt, iterations })
+    }
+
+    /// Keys were made with this.
+    pub(super) fn is_of(&self, keys: &ScramKeys) -> bool {
+        self.salt == keys.salt && self.iterations == keys.iterations
     }
 
     /// The keys of a password.

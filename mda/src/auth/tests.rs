@@ -17,7 +17,7 @@ const ELSEWHERE: &str = "198.51.100.9";
 async fn setup(config: PasswordsConfig) -> (TestStore, Authenticator) {
     let store = TestStore::open();
     let authenticator = authenticator_with(&store, &config, &SaslConfig::default());
-    let password = authenticator.make_password(None, "right").await.unwrap();
+    let password = authenticator.make_password(ALICE, "right").await.unwrap();
     store.create_account_with(ALICE, password).await;
     tokio::time::pause();
     (store, authenticator)
@@ -128,7 +128,7 @@ async fn a_client_that_polls_gets_in_while_others_guess_elsewhere() {
 async fn a_new_password_counts_at_once_and_the_old_one_no_more() {
     let (store, authenticator) = setup(config()).await;
     let account = authenticator.authenticate(ALICE, "right", &from(HOME)).await.unwrap();
-    let password = authenticator.make_password(Some(&account), "new").await.unwrap();
+    let password = authenticator.make_password(&account.name, "new").await.unwrap();
     store.store.set_password(account.id, password, None).await.unwrap();
     assert_eq!(authenticator.authenticate(ALICE, "right", &from(HOME)).await, Err(AuthError::Wrong));
     assert!(authenticator.authenticate(ALICE, "new", &from(HOME)).await.is_ok());

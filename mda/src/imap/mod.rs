@@ -21,10 +21,12 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use service::tls::Acceptor;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
@@ -32,6 +34,7 @@ use crate::config::{HideConfig, Limits, PlaintextAuth};
 use crate::fulltext::FullText;
 use crate::metrics::Metrics;
 use crate::store::MailStore;
+use crate::strangers::Strangers;
 
 use deflate::Deflaters;
 use parse::FrameLimits;
@@ -41,8 +44,8 @@ use wire::{Patience, Wire};
 pub(crate) use session::can_be_hidden;
 pub use wire::Stream;
 
-/// Before login: names, passwords and SASL responses fit.
-const LIMITS_BEFORE_LOGIN: FrameLimits = FrameLimits { command: 8 * 1024, message: 0 };
+/// Before login: names, passwords and SASL responses fit, access tokens among them.
+const LIMITS_BEFORE_LOGIN: FrameLimits = FrameLimits { command: 12_288 + 256, message: 0 };
 /// Octets of a command: sets of ten thousands of UIDs fit.
 const COMMAND: usize = 256 * 1024;
 /// Octets of messages that all sessions together hold in memory to look into them.
@@ -96,14 +99,21 @@ struct Shared<S> {
     /// In KiB, see [`LOOK_INTO`].
     look_into: Arc<Semaphore>,
     deflaters: Arc<Deflaters>,
+    strangers: Strangers,
 }
 
 impl<S: MailStore> Imap<S> {
     /// Serves the store's mail to those whom the authenticator lets in.
     pub fn new(store: S, authenticator: Authenticator, options: Options) -> Self {
         let look_into = Arc::new(Semaphore::new(LOOK_INTO / 1024));
-        let deflaters = Arc::default();
-        Self { shared: Arc::new(Shared { store, authenticator, options, look_into, deflaters }) }
+        let (deflaters, strangers) = (Arc::default(), Strangers::new(&options.limits));
+        let shared = Shared { store, authenticator, options, look_into, deflaters, strangers };
+        Self { shared: Arc::new(shared) }
+    }
+
+    #[cfg(test)]
+    fn authenticator(&self) -> &Authenticator {
+        &self.shared.authenticator
     }
 
     /// Runs a connection to its end. When `shutdown` is given the command in progress is finished, and the client is
@@ -115,6 +125,10 @@ impl<S: MailStore> Imap<S> {
         beginning: Beginning,
         shutdown: CancellationToken,
     ) {
+        let Ok(stranger) = self.shared.strangers.admit(peer.ip()) else {
+            refuse(stream, beginning).await;
+            return;
+        };
         let limits = &self.shared.options.limits;
         let mut wire = Wire::new(
             Box::new(stream),
@@ -137,7 +151,15 @@ impl<S: MailStore> Imap<S> {
                 }
             }
         }
-        Session::new(Arc::clone(&self.shared), wire, peer, tls).run().await;
+        Session::new(Arc::clone(&self.shared), wire, peer, tls, stranger).run().await;
+    }
+}
+
+/// A client of a network that has too many connections. Under TLS a reply in clear would be noise.
+async fn refuse(mut stream: impl Stream, beginning: Beginning) {
+    if beginning == Beginning::Plain {
+        // It is not waited for.
+        let _ = timeout(Duration::from_secs(1), stream.write_all(BUSY_REPLY)).await;
     }
 }
 

@@ -73,6 +73,8 @@ pub(super) struct Wire {
     patience: Patience,
     write_timeout: Duration,
     shutdown: CancellationToken,
+    /// What let the client in is nothing any more.
+    over: CancellationToken,
 }
 
 impl Wire {
@@ -85,13 +87,15 @@ impl Wire {
     ) -> Self {
         let responses = Responses::default();
         let framer = Framer::new(limits);
-        Self { stream, framer, compression: None, responses, patience, write_timeout, shutdown }
+        let over = CancellationToken::new();
+        Self { stream, framer, compression: None, responses, patience, write_timeout, shutdown, over }
     }
 
-    /// Other limits and patience, once the client has logged in.
-    pub(super) fn trust(&mut self, limits: FrameLimits, patience: Patience) {
+    /// Other limits and patience, once the client has logged in; until its being so is over.
+    pub(super) fn trust(&mut self, limits: FrameLimits, patience: Patience, over: CancellationToken) {
         self.framer.set_limits(limits);
         self.patience = patience;
+        self.over = over;
     }
 
     /// The next thing from the client. Before waiting for it, all responses are written: so a batch of pipelined
@@ -173,6 +177,7 @@ impl Wire {
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return Err(Ended::Shutdown),
+                () = self.over.cancelled() => return Err(Ended::Bye("your password was changed: log in again")),
                 read = timeout_at(deadline, self.stream.read_buf(buffer)) => match read {
                     Err(_) => return Err(Ended::Silent),
                     Ok(Ok(0)) => return Err(Ended::Closed),

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use service::drain::Shutdown;
+use service::{drain::Shutdown, listen::Permit};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     time::{Instant, timeout, timeout_at},
@@ -18,7 +18,7 @@ use super::{
     session::{Action, LoginFailure, Session},
 };
 use crate::{
-    auth::{AuthError, Client, Exchange, Progress, SaslError},
+    auth::{AuthError, Client, Exchange, Progress, SaslError, Stay},
     metrics::{LoginOutcome, Protocol},
     store::{Account, MailStore, MailboxId, MailboxName, Row, StoreError, Uid, UidSet},
 };
@@ -48,12 +48,15 @@ pub(super) struct Connection<'a, S, T> {
     /// Once logged in.
     open: Option<Open>,
     login_deadline: Instant,
+    /// Until somebody has logged in.
+    pub(super) stranger: Option<Permit>,
 }
 
 /// The maildrop of a session that is logged in.
 struct Open {
     inbox: MailboxId,
     _lock: Lock,
+    stay: Stay,
 }
 
 /// How [`Connection::run`] ended.
@@ -86,6 +89,7 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
             out,
             open: None,
             login_deadline,
+            stranger: None,
         }
     }
 
@@ -121,6 +125,7 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
             self.login_deadline
         };
         let mut buffer = [0; READ];
+        let over = self.open.as_ref().map(|open| open.stay.over().clone()).unwrap_or_default();
         let received = tokio::select! {
             biased;
             () = self.shutdown.started() => {
@@ -128,6 +133,8 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
                 self.out.extend_from_slice(b"-ERR [SYS/TEMP] the server is shutting down\r\n");
                 return Ok(false);
             }
+            // The password was changed: nothing is deleted.
+            () = over.cancelled() => return Ok(false),
             received = timeout_at(deadline, self.stream.read(&mut buffer)) => received,
         };
         match received {
@@ -236,7 +243,9 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
         let index = store.index(inbox.id).await.map_err(|error| self.open_failed(&error))?;
         let index = Arc::clone(&index.borrow());
         self.server.locks.note(account.id, delay, Instant::now());
-        self.open = Some(Open { inbox: inbox.id, _lock: lock });
+        self.stranger = None;
+        let stay = self.server.authenticator.stay(account);
+        self.open = Some(Open { inbox: inbox.id, _lock: lock, stay });
         Ok(Maildrop::new(inbox.uid_validity, index.iter().map(|entry| (entry.uid(), entry.size()))))
     }
 

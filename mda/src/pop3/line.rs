@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-/// Octets of a line at most, without its end: room for a long initial response to AUTH. RFC 2449 §4 grants 255 for
-/// other commands, whose parsers limit their arguments.
-pub(crate) const MAX_LINE: usize = 8192;
+/// Octets of a line at most, without its end: room for a response of AUTH that is an access token (as RFC 4954 §4 has it),
+/// and its command. RFC 2449 §4 grants 255 for other commands, whose parsers limit their arguments.
+pub(crate) const MAX_LINE: usize = 12_288 + 64;
 
 /// The octets received and not yet used.
 #[derive(Debug, Default)]

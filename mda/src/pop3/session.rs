@@ -185,7 +185,8 @@ impl Session {
     fn command(&mut self, command: Command) -> Action {
         match (command, &mut self.state) {
             (Command::Capa, _) => self.capabilities(),
-            (Command::Utf8, _) => {
+            // RFC 6856 §2.1: before login only.
+            (Command::Utf8, State::Authorization { .. }) => {
                 self.utf8 = true;
                 ok("UTF-8 from here on")
             }

@@ -337,6 +337,25 @@ async fn draining_tells_the_client_and_deletes_nothing() {
 }
 
 #[tokio::test]
+async fn a_changed_password_ends_the_session_and_deletes_nothing() {
+    let service = with_mail(&["\r\none"]).await;
+    let mut client = Client::connect(&service).await;
+    client.log_in(ALICE, PASSWORD).await;
+    client.ok("DELE 1").await;
+    let request = proto::mda::SetPasswordRequest {
+        address: ALICE.to_owned(),
+        password: "another".to_owned(),
+        password_hash: String::new(),
+    };
+    service.directory(Role::Operator).await.set_password(request).await.unwrap();
+    client.closed().await;
+    let mut client = Client::connect(&service).await;
+    client.log_in(ALICE, "another").await;
+    assert!(client.ok("STAT").await.starts_with("+OK 1 "));
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn a_header_in_utf8_is_kept_from_clients_that_have_not_asked_where_the_operator_wants_it() {
     let message = "Subject: gr\u{fc}n\r\n\r\nbody";
     let service = TestService::start_with(|config| config.maildrop.strict_utf8 = true).await;
@@ -345,7 +364,11 @@ async fn a_header_in_utf8_is_kept_from_clients_that_have_not_asked_where_the_ope
     let mut client = Client::connect(&service).await;
     client.log_in(ALICE, PASSWORD).await;
     assert!(client.err("RETR 1").await.starts_with("-ERR [UTF8]"));
+    assert!(client.err("UTF8").await.starts_with("-ERR"), "it is too late for it");
+    client.ok("QUIT").await;
+    let mut client = Client::connect(&service).await;
     client.ok("UTF8").await;
+    client.log_in(ALICE, PASSWORD).await;
     assert_eq!(client.multiline("RETR 1").await, stored(&format!("{message}\r\n")));
     service.stop().await;
 }

@@ -31,7 +31,7 @@ enum AppPasswordCommand {
     Add(Add),
     /// List an account's passwords for programs
     List(List),
-    /// Make a program's password wrong from now on
+    /// Make a program's password wrong from now on, and end the account's IMAP and POP3 sessions
     Revoke(Revoke),
 }
 

@@ -49,7 +49,7 @@ async fn it_is_proved_by_scram_beside_the_password() {
     assert!(authenticator.app_password_last_used(account.id, "phone").is_some());
     assert!(log_in(&authenticator, ALICE, "right").await.is_ok());
     // Another password for the account leaves those of the programs as they are.
-    let password = authenticator.make_password(Some(&account), "new").await.unwrap();
+    let password = authenticator.make_password(&account.name, "new").await.unwrap();
     store.store.set_password(account.id, password, None).await.unwrap();
     assert!(log_in(&authenticator, ALICE, &phone).await.is_ok());
     assert!(log_in(&authenticator, ALICE, "new").await.is_ok());

@@ -133,7 +133,7 @@ async fn a_password_that_changes_during_an_exchange_is_not_let_in() {
     let (store, authenticator) = setup(config()).await;
     let account = log_in(&authenticator, ALICE, "right").await.unwrap();
     let prover = Prover::begin(&authenticator, ALICE, &from(HOME)).await.unwrap();
-    let password = authenticator.make_password(Some(&account), "new").await.unwrap();
+    let password = authenticator.make_password(&account.name, "new").await.unwrap();
     store.store.set_password(account.id, password, None).await.unwrap();
     assert_eq!(prover.prove("right").await, Err(WRONG));
     assert!(log_in(&authenticator, ALICE, "new").await.is_ok());
@@ -143,7 +143,7 @@ async fn a_password_that_changes_during_an_exchange_is_not_let_in() {
 async fn keys_are_made_when_the_password_is_first_seen() {
     let store = TestStore::open();
     let authenticator = authenticator_with(&store, &config(), &SaslConfig::default());
-    let Password { hash, .. } = authenticator.make_password(None, "right").await.unwrap();
+    let Password { hash, .. } = authenticator.make_password(ALICE, "right").await.unwrap();
     store.create_account_with_hash(ALICE, hash.clone()).await;
     let authenticator = authenticator_with(&store, &config(), &SaslConfig::default());
     // Nobody could use it yet.
@@ -161,7 +161,7 @@ async fn keys_are_made_when_the_password_is_first_seen() {
 async fn letters_that_can_be_written_in_two_ways_are_the_same() {
     let store = TestStore::open();
     let authenticator = authenticator_with(&store, &config(), &SaslConfig::default());
-    let password = authenticator.make_password(None, "p\u{e4}ss").await.unwrap();
+    let password = authenticator.make_password(ALICE, "p\u{e4}ss").await.unwrap();
     store.create_account_with(ALICE, password).await;
     assert!(authenticator.authenticate(ALICE, "pa\u{308}ss", &from(HOME)).await.is_ok());
     assert!(log_in(&authenticator, ALICE, "p\u{e4}ss").await.is_ok());
@@ -173,7 +173,7 @@ async fn clients_of_a_network_can_be_offered_something_else() {
     let text = "mechanisms = ['PLAIN', 'scram-sha-256']\n\
         [[exceptions]]\nnetworks = ['192.0.2.0/24']\nmechanisms = ['LOGIN']";
     let authenticator = authenticator_with(&store, &config(), &toml::from_str(text).unwrap());
-    authenticator.make_password(None, "right").await.unwrap();
+    authenticator.make_password(ALICE, "right").await.unwrap();
     assert_eq!(authenticator.mechanisms(&from(HOME)), [Mechanism::Login]);
     assert_eq!(authenticator.mechanisms(&from(ELSEWHERE)), [Mechanism::ScramSha256, Mechanism::Plain]);
     let refused = authenticator.begin("PLAIN", from(HOME), None).await.err();
@@ -190,4 +190,25 @@ async fn channels_are_bound_where_there_is_tls() {
     // Whoever took the `-PLUS` out of what we offered has deceived this client.
     let deceived = authenticator.begin("SCRAM-SHA-256", secure, Some(b"y,,n=alice@example.test,r=abc")).await;
     assert_eq!(deceived.err(), Some(WRONG));
+}
+
+#[tokio::test]
+async fn no_change_of_a_password_shows_in_its_salt() {
+    let (store, authenticator) = setup(config()).await;
+    let salt = async |name: &str| {
+        let prover = Prover::begin(&authenticator, name, &from(HOME)).await.unwrap();
+        prover.attribute("s=").to_owned()
+    };
+    // Nobody knows this one yet, then without keys, then with some.
+    let name = "late@example.test";
+    let before = salt(name).await;
+    let Password { hash, .. } = authenticator.make_password(name, "right").await.unwrap();
+    let account = store.create_account_with_hash(name, hash).await;
+    assert_eq!(salt(name).await, before);
+    authenticator.authenticate(name, "right", &from(HOME)).await.unwrap();
+    assert_eq!(salt(name).await, before, "its keys were made at login");
+    let password = authenticator.make_password(name, "new").await.unwrap();
+    store.store.set_password(account.id, password, None).await.unwrap();
+    assert_eq!(salt(name).await, before);
+    log_in(&authenticator, name, "new").await.unwrap();
 }

@@ -138,7 +138,10 @@ impl<S: MailStore> Session<S> {
         self.account = Some(account.id);
         self.choose_hidden(Some(&account.name));
         let idle = *self.shared.options.limits.imap_idle_timeout;
-        self.wire.trust(self.shared.limits_after_login(), Patience::Each(idle));
+        let stay = self.shared.authenticator.stay(account);
+        self.wire.trust(self.shared.limits_after_login(), Patience::Each(idle), stay.over().clone());
+        self.stay = Some(stay);
+        self.stranger = None;
         self.errors = 0;
         Outcome::ok("logged in").with_code(format!("CAPABILITY {}", self.capabilities()))
     }

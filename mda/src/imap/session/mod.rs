@@ -30,6 +30,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use service::listen::Permit;
 use tokio::sync::watch;
 
 use super::Shared;
@@ -37,7 +38,7 @@ use super::parse::{self, Command, Event, Literal, MessageSet, Reason, Request};
 use super::response::{Condition, Outcome, uid_set};
 use super::view::{Hearing, Update, Updates, View};
 use super::wire::{Ended, Wire};
-use crate::auth::Tls;
+use crate::auth::{Stay, Tls};
 use crate::store::{AccountId, Index, MailStore, MailboxName, Personal, StoreError, Uid, UidSet};
 
 pub(crate) use capability::can_be_hidden;
@@ -53,6 +54,10 @@ pub(super) struct Session<S> {
     tls: Option<Tls>,
     /// Who logged in.
     account: Option<AccountId>,
+    /// Of whoever did, for as long as it lasts.
+    stay: Option<Stay>,
+    /// Of a client that has not logged in yet.
+    stranger: Option<Permit>,
     selected: Option<Selected>,
     enabled: Enabled,
     /// None: the client did not ask, and hears of the selected mailbox with its commands.
@@ -102,13 +107,21 @@ enum Tidings {
 }
 
 impl<S: MailStore> Session<S> {
-    pub(super) fn new(shared: Arc<Shared<S>>, wire: Wire, peer: SocketAddr, tls: Option<Tls>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared<S>>,
+        wire: Wire,
+        peer: SocketAddr,
+        tls: Option<Tls>,
+        stranger: Option<Permit>,
+    ) -> Self {
         let mut session = Self {
             shared,
             wire,
             peer,
             tls,
             account: None,
+            stay: None,
+            stranger,
             selected: None,
             enabled: Enabled::default(),
             notify: None,

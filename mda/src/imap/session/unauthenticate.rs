@@ -6,6 +6,7 @@ use crate::imap::LIMITS_BEFORE_LOGIN;
 use crate::imap::wire::{Ended, Patience};
 use crate::store::MailStore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 impl<S: MailStore> Session<S> {
     /// All is as before login, save TLS and what the client said of itself. The compression ends with the tagged OK
@@ -17,13 +18,15 @@ impl<S: MailStore> Session<S> {
             )));
         }
         self.account = None;
+        self.stay = None;
         self.selected = None;
         self.enabled = Enabled::default();
         self.notify = None;
         self.errors = 0;
         self.choose_hidden(None);
         let login = Instant::now() + *self.shared.options.limits.login_timeout;
-        self.wire.trust(LIMITS_BEFORE_LOGIN, Patience::Until(login));
+        let never = CancellationToken::new();
+        self.wire.trust(LIMITS_BEFORE_LOGIN, Patience::Until(login), never);
         self.wire.responses.tagged(tag, &Outcome::ok("log in anew"));
         self.wire.flush().await?;
         self.wire.stop_compressing();

@@ -29,7 +29,7 @@ impl Server {
 
     pub(super) async fn with(change: impl FnOnce(&mut Options)) -> Self {
         let store = TestStore::open();
-        let password = authenticator(&store).make_password(None, PASSWORD).await.unwrap();
+        let password = authenticator(&store).make_password(USER, PASSWORD).await.unwrap();
         store.create_account_with(USER, password).await;
         Self::over(store, change)
     }
@@ -96,7 +96,7 @@ impl Server {
 
     /// Another account, with the same password.
     pub(super) async fn add_account(&self, name: &str) {
-        let password = authenticator(&self.store).make_password(None, PASSWORD).await.unwrap();
+        let password = authenticator(&self.store).make_password(name, PASSWORD).await.unwrap();
         self.store.create_account_with(name, password).await;
     }
 

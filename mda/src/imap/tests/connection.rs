@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use super::client::{Client, PASSWORD, Server, USER};
 use crate::imap::Beginning;
+use crate::store::MailStore as _;
 
 /// A client behind a compressed connection.
 struct Compressed {
@@ -127,4 +128,36 @@ async fn a_connection_that_waits_takes_little_memory() {
     let connection = server.imap.serve(tokio::io::empty(), peer, Beginning::Plain, server.shutdown.clone());
     let size = size_of_val(&connection);
     assert!(size < 4 * 1024, "{size}");
+}
+
+#[tokio::test]
+async fn a_changed_password_ends_the_sessions_that_it_let_in() {
+    let server = Server::start().await;
+    server.add_account("bob@example.test").await;
+    let account = server.store.store.account_by_address(USER).unwrap().unwrap();
+    let mut idling = server.inbox().await;
+    idling.send("a IDLE\r\n").await;
+    assert!(idling.line().await.starts_with("+ "));
+    let mut other = server.login_as("bob@example.test").await;
+    let authenticator = server.imap.authenticator();
+    let password = authenticator.make_password(USER, "another").await.unwrap();
+    server.store.store.set_password(account.id, password, None).await.unwrap();
+    // Whoever was let in a moment before is not in for long.
+    assert!(authenticator.stay(&account).over().is_cancelled());
+    authenticator.credentials_changed(account.id);
+    assert!(idling.line().await.starts_with("* BYE"));
+    other.ok("NOOP").await;
+    let mut client = server.connect().await;
+    client.ok(&format!("LOGIN {USER} another")).await;
+    client.ok("NOOP").await;
+}
+
+#[tokio::test]
+async fn long_tokens_are_read_before_login() {
+    let server = Server::start().await;
+    let mut client = server.connect().await;
+    let token = "x".repeat(12_000);
+    let refused = client.fails(&format!("AUTHENTICATE PLAIN {token}")).await;
+    assert!(refused.starts_with("BAD"), "{refused}");
+    client.ok("NOOP").await;
 }

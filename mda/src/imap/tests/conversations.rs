@@ -99,11 +99,11 @@ mod limits {
     async fn a_literal_before_login_is_tiny() {
         let server = Server::start().await;
         let mut client = server.connect().await;
-        assert!(client.fails("LOGIN {9000}").await.starts_with("NO [TOOBIG]"));
+        assert!(client.fails("LOGIN {13000}").await.starts_with("NO [TOOBIG]"));
         // Not even an APPEND may announce more.
-        assert!(client.fails("APPEND INBOX {9000}").await.starts_with("NO [TOOBIG]"));
+        assert!(client.fails("APPEND INBOX {13000}").await.starts_with("NO [TOOBIG]"));
         client.ok("NOOP").await;
-        client.send("a LOGIN {9000+}\r\n").await;
+        client.send("a LOGIN {13000+}\r\n").await;
         assert!(client.rest().await.starts_with("* BYE"));
     }
 
