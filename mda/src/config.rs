@@ -154,6 +154,7 @@ impl Config {
         store::StoreConfig {
             cache_bytes: *self.store.cache_size,
             index_bytes: *self.store.index_cache_size,
+            outline_bytes: *self.store.outline_cache_size,
             segment_bytes: *self.store.segment_size,
             min_free_bytes: *self.store.min_free_space,
             reclaim_rate: *self.store.reclaim_rate,
@@ -289,6 +290,9 @@ pub struct StoreConfig {
     /// Memory for the indexes of mailboxes, some 50 octets for each message. An index is kept after its last session, for
     /// the next, as far as there is room; those in use stay whatever they take. Default: 256MiB.
     pub index_cache_size: ByteSize,
+    /// Memory for what is known of messages without reading them: envelopes, structures, the fields that mail programs
+    /// list; some 3 KiB for each message. Default: 128MiB.
+    pub outline_cache_size: ByteSize,
     /// How much getting back the space of dead messages may copy in a second, so that deliveries and clients keep the
     /// disk. 0B for as much as the disk gives. Default: 32MiB.
     pub reclaim_rate: ByteSize,
@@ -310,6 +314,7 @@ impl Default for StoreConfig {
             min_free_space: ByteSize::mib(256),
             cache_size: ByteSize::mib(64),
             index_cache_size: ByteSize::mib(256),
+            outline_cache_size: ByteSize::mib(128),
             reclaim_rate: ByteSize::mib(32),
             quota_grace: ByteSize::mib(10),
             keep_expunged: HumanDuration::from_mins(7 * 24 * 60),

@@ -5,6 +5,9 @@ use message::header::{self, Field};
 use message::mime::{Body, Decoder, Encoding, Part, Structure};
 use message::{charset, parameters, words};
 
+/// Octets of a field that is searched without taking memory for it.
+const SHORT: usize = 256;
+
 /// What is sought: without regard to case.
 #[derive(Debug)]
 pub(crate) struct Needle(Finder<'static>);
@@ -18,6 +21,21 @@ impl Needle {
     pub(crate) fn words(&self) -> &str {
         // It was made of text.
         std::str::from_utf8(self.0.needle()).unwrap_or_default()
+    }
+
+    /// Whether it is in a field's value as [`decode_field`] gives it.
+    pub(crate) fn is_in_field(&self, field: &Field<'_>) -> bool {
+        let unfolded = field.unfolded();
+        let mut room = [0; SHORT];
+        match room.get_mut(..unfolded.len()) {
+            // Most fields are short and plain, and most of the time of a search goes here.
+            Some(lowered) if is_plain(&unfolded) => {
+                lowered.copy_from_slice(&unfolded);
+                lowered.make_ascii_lowercase();
+                self.0.find(lowered).is_some()
+            }
+            _ => self.is_in(&decode_field(field)),
+        }
     }
 
     /// `text` is in lower case.
@@ -67,11 +85,15 @@ impl DecodedText {
 /// A field's value on one line, encoded-words decoded, in lower case.
 pub(crate) fn decode_field(field: &Field<'_>) -> String {
     let unfolded = field.unfolded();
-    // Most fields are plain, and most of the time of a search goes here.
-    if unfolded.is_ascii() && memmem::find(&unfolded, b"=?").is_none() {
+    if is_plain(&unfolded) {
         return lowered(unfolded.into_owned());
     }
     words::decode(&unfolded).to_lowercase()
+}
+
+/// It means what it says.
+fn is_plain(unfolded: &[u8]) -> bool {
+    unfolded.is_ascii() && memmem::find(unfolded, b"=?").is_none()
 }
 
 fn decode_header(block: &[u8]) -> String {
@@ -113,4 +135,25 @@ fn lowered(octets: Vec<u8>) -> String {
         return text;
     }
     text.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_searched_as_it_is_decoded() {
+        let long = "x".repeat(SHORT);
+        let values =
+            ["Quarterly REPORT", "folded\r\n  line", "=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "Grüße", &long, ""];
+        for value in values {
+            let block = format!("Subject: {value}\r\n");
+            let field = header::fields(block.as_bytes()).next().unwrap();
+            for sought in ["report", "QUARTER", "folded  line", "GRÜSSE", "grüße", "xX", "", "nowhere"] {
+                let needle = Needle::new(sought);
+                let expected = needle.is_in(&decode_field(&field));
+                assert_eq!(needle.is_in_field(&field), expected, "{sought:?} in {value:?}");
+            }
+        }
+    }
 }

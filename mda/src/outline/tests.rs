@@ -41,3 +41,16 @@ fn what_is_too_large_is_left_to_the_message() {
     assert!(outline.fields().is_some());
     assert!(outline.encode().len() < MAX_FIELDS);
 }
+
+#[test]
+fn what_clients_are_told_is_made_once_unless_it_is_out_of_proportion() {
+    let outline = Outline::of(MESSAGE);
+    let told = |text: &'static str| move |_: &Envelope| Bytes::from_static(text.as_bytes());
+    assert_eq!(outline.envelope_as(told("one")).unwrap(), "one");
+    assert_eq!(outline.clone().envelope_as(told("other")).unwrap(), "one");
+    let structure = |octets| outline.structure_as(|_| vec![b'x'; octets].into()).unwrap().len();
+    assert_eq!(structure(10_000), 10_000);
+    assert_eq!(structure(100), 100);
+    assert_eq!(structure(10_000), 100);
+    assert!(outline.weight() > MESSAGE.len() + 103);
+}

@@ -14,6 +14,8 @@ pub struct StoreConfig {
     pub cache_bytes: u64,
     /// Memory for indexes of mailboxes, in octets; those in use stay whatever they take. Default 256 MiB.
     pub index_bytes: u64,
+    /// Memory for what is known of messages without reading them, in octets. Default 128 MiB.
+    pub outline_bytes: u64,
     /// Size of the journal's segments, in octets. Default 128 MiB.
     pub segment_bytes: u64,
     /// Free space that is left on the disk, in octets. Default 256 MiB.
@@ -41,6 +43,7 @@ impl StoreConfig {
             dir: dir.into(),
             cache_bytes: 64 << 20,
             index_bytes: 256 << 20,
+            outline_bytes: 128 << 20,
             segment_bytes: 128 << 20,
             min_free_bytes: 256 << 20,
             reclaim_below: 0.5,

@@ -45,6 +45,7 @@ use super::folder_lock::FolderLock;
 use super::gate::Gates;
 use super::index::{Index, Indexes};
 use super::news::News;
+use super::recent::Recent;
 use super::record::{Change, Marks, RECORD_KIND};
 use super::state::State;
 use super::table::Table;
@@ -88,6 +89,8 @@ struct Inner {
     /// Held, until it is applied, by every change to which accounts there are.
     accounts: tokio::sync::Mutex<()>,
     housekeeper: Housekeeper,
+    /// Outlines that were read.
+    recent: Recent,
     /// Of reclaiming.
     pace: Pace,
     /// Held while a message is read to make its outline: one at a time, for it may be large.
@@ -441,9 +444,17 @@ impl MailStore for LocalStore {
     }
 
     async fn outlines(&self, emails: Vec<EmailId>) -> Vec<Result<Outline>> {
+        let found = self.inner.recent.find(&emails);
+        if found.iter().all(Option::is_some) {
+            return found.into_iter().flatten().map(Ok).collect();
+        }
         let number = emails.len();
         let read = move |store: &Self| {
-            Ok(emails.into_iter().map(|email| store.noting(store.read_outline(email))).collect())
+            let outlines = found.into_iter().zip(emails).map(|(found, email)| match found {
+                Some(outline) => Ok(outline),
+                None => store.noting(store.read_outline(email)),
+            });
+            Ok(outlines.collect())
         };
         self.read_aside(read).await.unwrap_or_else(|error| vec![Err(error); number])
     }

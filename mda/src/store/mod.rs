@@ -22,6 +22,7 @@ mod local;
 mod name;
 mod news;
 mod placed;
+mod recent;
 mod record;
 mod rights;
 mod rows;

@@ -27,6 +27,9 @@ pub(super) use item::{Value, section_value};
 /// Messages that are marked as seen at once, before they are sent, and whose outlines are read at once.
 const BATCH: usize = 64;
 
+/// Messages whose outlines are read at once where nothing else is.
+const OUTLINES: usize = 256;
+
 /// What happened to the messages of one FETCH.
 #[derive(Default)]
 struct Tally {
@@ -77,6 +80,10 @@ impl<S: MailStore> Session<S> {
             && items.iter().any(FetchItem::sets_seen)
             && self.selected_rights()?.has(Right::Seen);
         let uids: Vec<Uid> = uids.iter().collect();
+        if items.iter().all(FetchItem::is_outlined) {
+            self.fetch_outlined(&uids, &items, &mut tally).await?;
+            return fetch_outcome(tally, uid);
+        }
         for batch in uids.chunks(BATCH) {
             let seen = if mark_seen { self.mark_seen(batch).await? } else { UidSet::none() };
             let rows = self.rows_of(batch)?;
@@ -134,6 +141,36 @@ impl<S: MailStore> Session<S> {
             self.wire.relieve().await?;
         }
         Ok(found)
+    }
+
+    /// Items that need no more than the index and outlines.
+    async fn fetch_outlined(
+        &mut self,
+        uids: &[Uid],
+        items: &[FetchItem],
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let style = self.style();
+        for batch in uids.chunks(OUTLINES) {
+            let view = self.view()?;
+            let set = batch.iter().copied().collect();
+            let rows: Vec<(u32, Row)> =
+                view.messages(&set).map(|(number, entry)| (number, view.index().row(entry))).collect();
+            tally.gone += (batch.len() - rows.len()) as u64;
+            // Others get their turn in between.
+            tokio::task::consume_budget().await;
+            let outlines = self.shared.store.outlines(rows.iter().map(|(_, row)| row.email).collect()).await;
+            for ((number, row), outline) in rows.iter().zip(outlines) {
+                let told = outline
+                    .as_ref()
+                    .is_ok_and(|outline| self.wire.responses.outlined(style, *number, row, outline, items));
+                if !told {
+                    self.fetch_row(row, outline.map(Some), Ok(None), items, false, tally).await?;
+                }
+                self.wire.relieve().await?;
+            }
+        }
+        Ok(())
     }
 
     /// These messages as they were told, without those that are gone.

@@ -21,6 +21,7 @@ use crate::store::follower::{Applier, ReplayListener, Replayed};
 use crate::store::gate::Gates;
 use crate::store::index::Indexes;
 use crate::store::news::News;
+use crate::store::recent::Recent;
 use crate::store::state::State;
 use crate::store::table::{Table, sled_error};
 use crate::store::{Result, StoreConfig, StoreError};
@@ -167,6 +168,7 @@ fn open_once(
     let marks = state.lock().marks();
     let pace = Pace::new(config.reclaim_rate);
     let (housekeeper, work) = Housekeeper::new();
+    let recent = Recent::new(config.outline_bytes);
     let store = LocalStore {
         inner: Arc::new(Inner {
             config,
@@ -183,6 +185,7 @@ fn open_once(
             in_flight: Mutex::default(),
             accounts: tokio::sync::Mutex::default(),
             housekeeper,
+            recent,
             pace,
             outlining: Mutex::default(),
             _lock: Arc::clone(lock),

@@ -11,12 +11,19 @@ use crate::store::record::{Change, Nothing, Outlined};
 use crate::store::state::decode;
 use crate::store::{EmailId, Result, StoreError, keys};
 
+/// In memory of its own: what stands beside it in the record may be much.
+fn decoded(outlined: &Outlined) -> Option<Outline> {
+    Outline::decode(Bytes::copy_from_slice(&outlined.outline))
+}
+
 impl LocalStore {
     pub(super) fn read_outline(&self, email: EmailId) -> Result<Outline> {
-        match self.kept_outline(email)? {
-            Some(outline) => Ok(outline),
-            None => self.made_outline(email),
-        }
+        let outline = match self.kept_outline(email)? {
+            Some(outline) => outline,
+            None => self.made_outline(email)?,
+        };
+        self.inner.recent.add(email, &outline);
+        Ok(outline)
     }
 
     /// Makes the outline of a message if it has none.
@@ -62,7 +69,7 @@ impl LocalStore {
             Err(error) => return Err(error.into()),
         };
         let outlined = decode(&entry)?.outlines.into_iter().find(|outlined| outlined.email == email.0);
-        Ok(match outlined.and_then(|outlined| Outline::decode(outlined.outline)) {
+        Ok(match outlined.and_then(|outlined| decoded(&outlined)) {
             Some(outline) => ControlFlow::Break(outline),
             None => ControlFlow::Continue(()),
         })

@@ -10,6 +10,7 @@ use message::mime;
 use crate::imap::content::Content;
 use crate::imap::parse::{FetchItem, Partial, Section, SectionText};
 use crate::imap::response::Responses;
+use crate::imap::session::modseq::Style;
 use crate::imap::session::{Failure, Session};
 use crate::outline::Outline;
 use crate::store::{MailStore, Row};
@@ -73,6 +74,14 @@ impl Needs {
             }
         }
         self.outline = true;
+    }
+}
+
+impl FetchItem {
+    /// It [needs nothing](Needs::nothing), or what outlines have.
+    pub(super) fn is_outlined(&self) -> bool {
+        matches!(self, Self::Envelope | Self::BodyStructure | Self::Preview)
+            || Needs::of(std::slice::from_ref(self)).nothing()
     }
 }
 
@@ -293,6 +302,13 @@ fn fields(block: &[u8], names: &[Bytes], not: bool) -> Bytes {
     chosen.freeze()
 }
 
+/// What is written by itself.
+fn text(write: impl FnOnce(&mut Responses) -> &mut Responses) -> Bytes {
+    let mut responses = Responses::default();
+    write(&mut responses);
+    responses.take().into_bytes()
+}
+
 /// A part with its transfer encoding.
 struct Encoded {
     range: Range<u64>,
@@ -364,6 +380,50 @@ impl<'a, S: MailStore> Decoding<'a, S> {
 }
 
 impl Responses {
+    /// Such [items](FetchItem::is_outlined) of a message. False, and nothing is written, if the outline lacks some of it.
+    pub(super) fn outlined(
+        &mut self,
+        style: Style,
+        number: u32,
+        row: &Row,
+        outline: &Outline,
+        items: &[FetchItem],
+    ) -> bool {
+        let (mut envelope, mut structure) = (None, None);
+        if items.contains(&FetchItem::Envelope) {
+            envelope = outline.envelope_as(|envelope| text(|text| text.envelope(envelope)));
+            if envelope.is_none() {
+                return false;
+            }
+        }
+        if items.contains(&FetchItem::BodyStructure) {
+            structure = outline.structure_as(|structure| text(|text| text.structure(structure, true)));
+            if structure.is_none() {
+                return false;
+            }
+        }
+        self.fetch_head(style, number, row.uid);
+        for (place, item) in items.iter().enumerate() {
+            self.raw(if place > 0 { " " } else { "" });
+            match item {
+                FetchItem::Envelope => {
+                    self.raw("ENVELOPE ").octets(envelope.as_deref().unwrap_or_default());
+                }
+                FetchItem::BodyStructure => {
+                    self.raw("BODYSTRUCTURE ").octets(structure.as_deref().unwrap_or_default());
+                }
+                FetchItem::Preview => {
+                    self.raw("PREVIEW ").string(outline.preview().as_bytes());
+                }
+                item => {
+                    self.row_item(row, item);
+                }
+            }
+        }
+        self.raw(")").crlf();
+        true
+    }
+
     /// An item that [needs nothing](Needs::nothing) more.
     pub(super) fn row_item(&mut self, row: &Row, item: &FetchItem) -> &mut Self {
         match item {

@@ -15,7 +15,7 @@ use crate::imap::parse::{MessageSet, SearchKey};
 use crate::imap::session::{Failure, bad};
 use crate::outline::Outline;
 use crate::store::{EmailId, ModSeq, Row, SystemFlag, Uid, UidSet};
-use crate::text::{DecodedText, Needle, decode_field};
+use crate::text::{DecodedText, Needle};
 
 /// What is asked of each message.
 #[derive(Debug)]
@@ -237,7 +237,7 @@ fn sent(header: &[u8]) -> Option<Date> {
 fn has_field(header: &[u8], name: &[u8], needle: &Needle) -> bool {
     header::fields(header)
         .filter(|field| field.name.eq_ignore_ascii_case(name))
-        .any(|field| needle.is_in(&decode_field(&field)))
+        .any(|field| needle.is_in_field(&field))
 }
 
 fn needle(words: &Bytes) -> Result<Needle, Failure> {
