@@ -10,4 +10,5 @@ mod modseqs;
 mod notifying;
 mod ordering;
 mod quota;
+mod searching;
 mod sharing;

@@ -154,11 +154,17 @@ impl View {
 
     /// As [`Self::resolve`], but UIDs of no message may be among them: for sets that messages are held against, so that
     /// the work is in proportion to the set and not to the mailbox.
-    pub(super) fn within(&self, set: &MessageSet, by_uid: bool) -> Result<UidSet, NoSuchNumber> {
-        match set {
-            MessageSet::Numbers(set) if !by_uid => Ok(self.ranges_in(set)?.collect()),
-            set => Ok(self.named(set)),
+    /// In a search numbers of no message match none, and are no error (RFC 7377 §2).
+    pub(super) fn within(&self, set: &MessageSet, by_uid: bool) -> UidSet {
+        let MessageSet::Numbers(numbers) = set else { return self.named(set) };
+        if by_uid {
+            return self.named(set);
         }
+        let exists = self.exists();
+        let ranges = numbers.ranges(exists).into_iter();
+        let here = ranges
+            .filter_map(|range| Some(self.uid(*range.start())?..=self.uid((*range.end()).min(exists))?));
+        here.collect()
     }
 
     fn uids_in(&self, set: &SequenceSet) -> UidSet {
@@ -197,14 +203,6 @@ impl View {
     }
 
     fn numbers_in(&self, set: &SequenceSet) -> Result<UidSet, NoSuchNumber> {
-        Ok(self.known_within(self.ranges_in(set)?))
-    }
-
-    /// The UIDs from the first to the last message of each range of numbers.
-    fn ranges_in(
-        &self,
-        set: &SequenceSet,
-    ) -> Result<impl Iterator<Item = RangeInclusive<Uid>>, NoSuchNumber> {
         let exists = self.exists();
         let too_high = |end: SetEnd| match end {
             SetEnd::Number(number) => number > exists,
@@ -214,7 +212,9 @@ impl View {
             return Err(NoSuchNumber);
         }
         let ranges = set.ranges(exists).into_iter();
-        Ok(ranges.filter_map(|range| Some(self.uid(*range.start())?..=self.uid(*range.end())?)))
+        Ok(self.known_within(
+            ranges.filter_map(|range| Some(self.uid(*range.start())?..=self.uid(*range.end())?)),
+        ))
     }
 
     /// The UIDs that the client knows of within ranges.

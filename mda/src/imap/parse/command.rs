@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    Acl, AppendHead, FetchItem, FetchModifiers, GetMetadata, List, MessageSet, Notify, Search, Select,
-    SetMetadata, Sort, StatusItem, Store, Thread,
+    Acl, AppendHead, FetchItem, FetchModifiers, GetMetadata, List, MessageSet, MultiSearch, Notify, Search,
+    Select, SetMetadata, Sort, StatusItem, Store, Thread,
 };
 
 /// A command and its tag.
@@ -103,6 +103,8 @@ pub enum Command {
     },
     /// RFC 4469 §3: an APPEND or REPLACE that sends nothing itself; others the framer takes apart.
     Append(AppendHead),
+    /// RFC 7377 §2.
+    MultiSearch(MultiSearch),
     /// RFC 5465 §3.1.
     Notify(Notify),
     /// RFC 4314 §3.

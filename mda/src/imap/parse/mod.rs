@@ -13,6 +13,7 @@ mod fetch;
 mod frame;
 mod list;
 mod metadata;
+mod multisearch;
 mod notify;
 mod partial;
 mod quota;
@@ -37,6 +38,7 @@ pub use fetch::{FetchItem, FetchModifiers, Partial, Section, SectionText};
 pub use frame::{Event, FrameLimits, Framer, Literal};
 pub use list::{List, ListReturn, ListSelection, StatusItem};
 pub use metadata::{Depth, GetMetadata, SetMetadata};
+pub use multisearch::{MultiSearch, Source};
 pub use notify::{EventGroup, MailboxFilter, Notify, NotifyEvent};
 pub use partial::PartialRange;
 pub use search::{ReturnOptions, Search, SearchKey};
@@ -165,6 +167,7 @@ fn other_command(verb: &[u8], cursor: &mut Cursor) -> Result<Command, Reason> {
         b"SETACL" | b"DELETEACL" | b"GETACL" | b"LISTRIGHTS" | b"MYRIGHTS" => {
             Command::Acl(acl::command(verb, cursor)?)
         }
+        b"ESEARCH" => Command::MultiSearch(multisearch::arguments(cursor)?),
         b"NOTIFY" => Command::Notify(notify::arguments(cursor)?),
         b"SUBSCRIBE" => Command::Subscribe(argument(cursor)?),
         b"UNSUBSCRIBE" => Command::Unsubscribe(argument(cursor)?),

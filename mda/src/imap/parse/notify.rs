@@ -155,7 +155,7 @@ fn filter(cursor: &mut Cursor) -> Result<MailboxFilter, Invalid> {
     })
 }
 
-fn names(cursor: &mut Cursor) -> Result<Vec<Bytes>, Invalid> {
+pub(super) fn names(cursor: &mut Cursor) -> Result<Vec<Bytes>, Invalid> {
     cursor.space()?;
     if !cursor.take(b'(') {
         return Ok(vec![cursor.astring()?]);

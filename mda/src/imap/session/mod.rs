@@ -15,8 +15,10 @@ mod list;
 mod mailbox;
 mod metadata;
 mod modseq;
+mod multisearch;
 mod notify;
 mod pattern;
+mod progress;
 mod quota;
 mod search;
 mod seen;
@@ -286,6 +288,7 @@ impl<S: MailStore> Session<S> {
             Command::Select(select) => self.select(account, &select, false).await,
             Command::Examine(select) => self.select(account, &select, true).await,
             Command::Append(head) => self.append(head, None).await,
+            Command::MultiSearch(command) => self.multisearch(tag, account, command).await,
             Command::Notify(notify) => self.notify(account, notify).await,
             Command::Acl(command) => self.acl(account, command).await,
             Command::GetMetadata(asked) => self.get_metadata(account, &asked).await,
@@ -312,7 +315,7 @@ impl<S: MailStore> Session<S> {
             Command::Expunge { set } => self.expunge(set.as_ref()).await,
             Command::Search { uid, search } => self.search(tag, uid, search).await,
             Command::Sort { uid, sort } => self.sort(tag, uid, sort).await,
-            Command::Thread { uid, thread } => self.thread(uid, thread).await,
+            Command::Thread { uid, thread } => self.thread(tag, uid, thread).await,
             Command::Fetch { uid, set, items, modifiers } => self.fetch(uid, &set, items, modifiers).await,
             Command::Store { uid, store } => self.store(uid, store).await,
             Command::Copy { uid, set, target } => self.copy(uid, &set, &target).await,

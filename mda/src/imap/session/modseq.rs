@@ -2,7 +2,7 @@
 
 use super::enable::Extension;
 use super::{Done, Failure, NO_UIDS, Outcome, Selected, Session};
-use crate::imap::parse::{Command, Resync, SequenceSet};
+use crate::imap::parse::{Command, MultiSearch, Resync, SequenceSet};
 use crate::imap::response::{Responses, uid_set};
 use crate::store::{Entry, Flags, MailStore, ModSeq, Uid, UidSet};
 
@@ -122,7 +122,9 @@ fn names_numbers(command: &Command) -> bool {
         | Command::Sort { uid: false, .. }
         | Command::Store { uid: false, .. }
         | Command::Thread { uid: false, .. } => true,
-        Command::Search { search, .. } => search.key.names_numbers(),
+        Command::Search { search, .. } | Command::MultiSearch(MultiSearch { search, .. }) => {
+            search.key.names_numbers()
+        }
         Command::Sort { sort, .. } => sort.search.key.names_numbers(),
         Command::Thread { thread, .. } => thread.search.key.names_numbers(),
         Command::Select(select) | Command::Examine(select) => {

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use message::mime::Structure;
 
-use super::{Done, Failure, NO_UIDS, Outcome, Session, bad};
+use super::progress::Progress;
+use super::{Done, Failure, NO_UIDS, Outcome, Session};
 use crate::fulltext::{Hits, MAX_LEARNED};
 use crate::imap::content::Content;
 use crate::imap::parse::{MessageSet, PartialRange, ReturnOptions, Search};
 use crate::imap::response::{Responses, uid_set};
+use crate::imap::view::View;
 use crate::outline::Outline;
-use crate::store::{AccountId, EmailId, MailStore, ModSeq, Row, StoreError, Uid, UidSet};
+use crate::store::{AccountId, EmailId, Index, MailStore, MailboxId, ModSeq, Row, StoreError, Uid, UidSet};
 use crate::text::DecodedText;
 
 use test::{Candidate, Test};
@@ -34,7 +36,7 @@ impl<S: MailStore> Session<S> {
         self.catch_up(NO_UIDS).await?;
         let returns = search.returns;
         let save = returns.is_some_and(|returns| returns.save);
-        let found = match self.find(search).await {
+        let found = match self.find(tag, search).await {
             Ok(found) => found,
             Err(failure) => {
                 // RFC 9051 §6.4.4.1: a search that fails leaves nothing in `$`.
@@ -54,18 +56,39 @@ impl<S: MailStore> Session<S> {
     }
 
     /// The UIDs of all messages that match, ascending.
-    pub(super) async fn find(&self, search: Search) -> Result<Vec<Uid>, Failure> {
+    pub(super) async fn find(&mut self, tag: &str, search: Search) -> Result<Vec<Uid>, Failure> {
+        let (index, sought) = self.prepare(self.view()?, search).await?;
+        let mut progress = self.progress(tag, index.len().into());
+        self.find_in(&index, &sought, progress.as_mut()).await
+    }
+
+    /// None: the client knows nothing of it.
+    pub(super) fn progress(&self, tag: &str, messages: u64) -> Option<Progress> {
+        self.offers("INPROGRESS").then(|| Progress::begin(tag, messages))
+    }
+
+    /// What is sought in a mailbox, made ready.
+    pub(super) async fn prepare(
+        &self,
+        view: &View,
+        search: Search,
+    ) -> Result<(Arc<Index>, Arc<Sought>), Failure> {
         if let Some(charset) = &search.charset
             && !matches!(charset.as_str(), "US-ASCII" | "UTF-8")
         {
             let outcome = Outcome::no("BADCHARSET (US-ASCII UTF-8)", "the charset is not supported");
             return Err(Failure::Refused(outcome));
         }
-        let resolve =
-            |set: &MessageSet, uid| self.view()?.within(set, uid).map_err(|error| bad(error.to_string()));
-        let test = Test::new(search.key, &resolve)?;
-        let index = Arc::clone(self.view()?.index());
-        let sought = self.sought(test).await?;
+        let test = Test::new(search.key, &|set: &MessageSet, uid| Ok(view.within(set, uid)))?;
+        Ok((Arc::clone(view.index()), self.sought(view.mailbox, test).await?))
+    }
+
+    pub(super) async fn find_in(
+        &mut self,
+        index: &Index,
+        sought: &Arc<Sought>,
+        mut progress: Option<&mut Progress>,
+    ) -> Result<Vec<Uid>, Failure> {
         let (mut found, mut read) = (Vec::new(), Vec::new());
         let mut entries = index.iter().filter(|entry| sought.test.may_match(entry.uid()));
         let at_once = (AT_ONCE / sought.test.weight()).clamp(1, OUTLINES);
@@ -81,12 +104,17 @@ impl<S: MailStore> Session<S> {
             } else {
                 tokio::task::consume_budget().await;
             }
-            found.extend(self.matching(&sought, &rows, &mut read).await?);
+            found.extend(self.matching(sought, &rows, &mut read).await?);
+            if let Some(progress) = &mut progress
+                && progress.add(rows.len() as u64, &mut self.wire.responses)
+            {
+                self.wire.flush().await?;
+            }
         }
     }
 
-    async fn sought(&self, test: Test) -> Result<Arc<Sought>, Failure> {
-        let mailbox = self.shared.store.mailbox_by_id(self.view()?.mailbox)?;
+    async fn sought(&self, mailbox: MailboxId, test: Test) -> Result<Arc<Sought>, Failure> {
+        let mailbox = self.shared.store.mailbox_by_id(mailbox)?;
         let account = mailbox.ok_or(StoreError::NoSuchMailbox)?.account;
         let mut words = Vec::new();
         test.add_words(&mut words);
@@ -246,8 +274,17 @@ impl<S: MailStore> Session<S> {
             // SAVE alone: the client wants nothing told (RFC 9051 §6.4.4.1).
             return;
         }
+        self.wire.responses.raw("* ESEARCH (TAG ").string(tag.as_bytes()).raw(if uid {
+            ") UID"
+        } else {
+            ")"
+        });
+        self.tell_results(numbers, returns, modseq);
+    }
+
+    /// `*(SP search-return-data)` of ESEARCH.
+    pub(super) fn tell_results(&mut self, numbers: &[u32], returns: ReturnOptions, modseq: Option<ModSeq>) {
         let responses = &mut self.wire.responses;
-        responses.raw("* ESEARCH (TAG ").string(tag.as_bytes()).raw(if uid { ") UID" } else { ")" });
         if let (true, Some(min)) = (returns.min, numbers.first()) {
             responses.raw(" MIN ").number(*min);
         }
@@ -283,7 +320,7 @@ impl<S: MailStore> Session<S> {
 }
 
 /// RFC 9051 §6.4.4.4, RFC 9394 §3.2: without ALL and COUNT, only what is told is kept.
-fn saved(found: &[Uid], returns: ReturnOptions) -> UidSet {
+pub(super) fn saved(found: &[Uid], returns: ReturnOptions) -> UidSet {
     let some = returns.min || returns.max || returns.partial.is_some();
     if returns.all || returns.count || !some {
         return found.iter().copied().collect();
@@ -304,7 +341,7 @@ impl Responses {
 }
 
 /// What a search is about.
-struct Sought {
+pub(super) struct Sought {
     /// Whose mailbox is searched.
     account: AccountId,
     test: Test,

@@ -41,7 +41,7 @@ impl<S: MailStore> Session<S> {
             self.enable_modseqs();
         }
         self.catch_up(NO_UIDS).await?;
-        let found = self.find(sort.search).await?;
+        let found = self.find(tag, sort.search).await?;
         let sortable = self.sortable(&found, &sort.criteria).await?;
         let sorted = in_order(sortable, sort.criteria).await?;
         // RFC 7162 §3.1.9.

@@ -35,10 +35,10 @@ fn shortened(block: &[u8]) -> Vec<u8> {
 }
 
 impl<S: MailStore> Session<S> {
-    pub(super) async fn thread(&mut self, uid: bool, command: Thread) -> Done {
+    pub(super) async fn thread(&mut self, tag: &str, uid: bool, command: Thread) -> Done {
         let algorithm = command.algorithm;
         self.catch_up(NO_UIDS).await?;
-        let found = self.find(command.search).await?;
+        let found = self.find(tag, command.search).await?;
         let (uids, messages) = self.threadable(&found, algorithm).await?;
         // Linking may take long.
         let forest = tokio::task::spawn_blocking(move || thread(&messages, algorithm)).await;

@@ -30,6 +30,7 @@ pub(super) fn came_with(command: &Command) -> Vec<&'static str> {
             names.extend(sort.criteria.iter().any(|by| shown(by.key)).then_some("SORT=DISPLAY"));
             searching(&sort.search, &mut names);
         }
+        Command::MultiSearch(command) => searching(&command.search, &mut names),
         Command::Thread { thread, .. } => searching(&thread.search, &mut names),
         Command::Store { store, .. } => {
             names.extend(store.unchanged_since.map(|_| "CONDSTORE"));
@@ -56,6 +57,7 @@ fn verb(command: &Command) -> Option<&'static str> {
         Command::Idle => "IDLE",
         Command::Move { .. } => "MOVE",
         Command::Namespace => "NAMESPACE",
+        Command::MultiSearch(_) => "MULTISEARCH",
         Command::Notify(_) => "NOTIFY",
         Command::Sort { .. } => "SORT",
         Command::StartTls => "STARTTLS",

@@ -1,0 +1,77 @@
+//! ESEARCH, the command: a search of several mailboxes.
+
+use super::client::{Server, USER};
+
+async fn mailboxes() -> (Server, super::client::Client<tokio::io::DuplexStream>) {
+    let server = Server::start().await;
+    let mut client = server.login().await;
+    for name in ["Work", "Work/a", "Work/a/b", "Other"] {
+        client.ok(&format!("CREATE {name}")).await;
+        client.append(name, "Subject: hello\r\n\r\none").await;
+        client.append(name, &format!("Subject: {name}\r\n\r\ntwo")).await;
+    }
+    (server, client)
+}
+
+/// The names and the results that were told, UIDVALIDITY and tag left out.
+fn results(told: &[String]) -> Vec<String> {
+    let short = |line: &String| {
+        let (head, results) = line.split_once(") UID").unwrap();
+        let (_, name) = head.split_once(" MAILBOX ").unwrap();
+        format!("{}{results}", name.split(" UIDVALIDITY ").next().unwrap())
+    };
+    told.iter().map(short).collect()
+}
+
+#[tokio::test]
+async fn several_mailboxes_are_searched_at_once_and_the_selected_one_stays() {
+    let (_server, mut client) = mailboxes().await;
+    client.ok("SELECT Other").await;
+    let told = client.ok("ESEARCH IN (mailboxes (Other Nowhere) subtree Work) SUBJECT hello").await;
+    assert!(told[0].starts_with("* ESEARCH (TAG \""), "{told:?}");
+    let all = ["\"Other\" ALL 1", "\"Work\" ALL 1", "\"Work/a\" ALL 1", "\"Work/a/b\" ALL 1"];
+    assert_eq!(results(&told), all);
+    let told = client.ok("ESEARCH IN (subtree-one Work) RETURN (COUNT MAX) ALL").await;
+    assert_eq!(results(&told), ["\"Work\" MAX 2 COUNT 2", "\"Work/a\" MAX 2 COUNT 2"]);
+    let told = client.ok("ESEARCH IN (personal) SUBJECT Other").await;
+    assert_eq!(results(&told), ["\"Other\" ALL 2"], "nothing is told of mailboxes without a match");
+    assert_eq!(results(&client.ok("ESEARCH IN (inboxes) ALL").await), Vec::<String>::new());
+    assert_eq!(results(&client.ok("ESEARCH SUBJECT Other").await), ["\"Other\" ALL 2"], "the selected one");
+    // Numbers are each mailbox's own, and none too many is an error.
+    let told = client.ok("ESEARCH IN (subtree Work/a) 2:100").await;
+    assert_eq!(results(&told), ["\"Work/a\" ALL 2", "\"Work/a/b\" ALL 2"]);
+    assert_eq!(client.ok("SEARCH 2:100").await, ["* SEARCH 2"]);
+    client.ok("ESEARCH IN (selected) RETURN (SAVE) SUBJECT Other").await;
+    assert_eq!(client.ok("FETCH $ UID").await, ["* 2 FETCH (UID 2)"]);
+}
+
+#[tokio::test]
+async fn what_is_asked_of_no_mailbox_is_refused() {
+    let (_server, mut client) = mailboxes().await;
+    for wrong in [
+        "ESEARCH ALL",
+        "ESEARCH IN (selected) ALL",
+        "ESEARCH IN (mailboxes Work selected-delayed) ALL",
+        "ESEARCH IN (personal) RETURN (SAVE) ALL",
+        "ESEARCH IN () ALL",
+    ] {
+        assert!(client.fails(wrong).await.starts_with("BAD"), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn what_others_share_is_searched_as_far_as_it_may_be_read() {
+    let (server, mut alice) = mailboxes().await;
+    server.add_account("bob@example.test").await;
+    let mut bob = server.login_as("bob@example.test").await;
+    let search = "ESEARCH IN (subtree \"Other Users\") UNSEEN";
+    assert_eq!(bob.ok(search).await, Vec::<String>::new());
+    alice.ok("SETACL Work bob@example.test lr").await;
+    alice.ok("SETACL Work/a bob@example.test r").await;
+    alice.ok("SETACL Other bob@example.test l").await;
+    assert_eq!(results(&bob.ok(search).await), [format!("\"Other Users/{USER}/Work\" ALL 1:2")]);
+    // What may not be looked up is searched where it is named.
+    let named = format!("\"Other Users/{USER}/Work/a\"");
+    let told = bob.ok(&format!("ESEARCH IN (mailboxes {named}) ALL")).await;
+    assert_eq!(results(&told), [format!("{named} ALL 1:2")]);
+}
