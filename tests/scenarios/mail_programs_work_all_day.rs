@@ -9,6 +9,7 @@ use pipeline_tests::{Options, Pipeline, Program, eventually, program, python};
 
 use crate::WAYPOST;
 
+mod files;
 mod programs;
 
 /// What every script begins with: the ways to the pipeline, as bob@example.test.

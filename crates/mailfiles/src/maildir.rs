@@ -116,12 +116,15 @@ impl Writer {
     fn letters(&mut self, flags: &[String]) -> Result<String, Error> {
         let mut letters = Vec::new();
         for flag in flags {
-            if let Some((letter, _)) = LETTERS.iter().find(|(_, name)| flag.eq_ignore_ascii_case(name)) {
-                letters.push(*letter);
-            } else if let Some(at) = self.keyword(flag)? {
-                letters.push(char::from(b'a' + at));
-            } else {
-                self.left_out += 1;
+            let letter = LETTERS.iter().find(|(_, name)| flag.eq_ignore_ascii_case(name));
+            letters.extend(letter.map(|(letter, _)| *letter));
+            if flag.starts_with('\\') {
+                continue;
+            }
+            // A keyword that has a letter for all is known to some by one of the mailbox' alone.
+            match self.keyword(flag)? {
+                Some(at) => letters.push(char::from(b'a' + at)),
+                None => self.left_out += u64::from(letter.is_none()),
             }
         }
         letters.sort_unstable();
@@ -247,7 +250,13 @@ impl Reader {
             system.or_else(keyword)
         };
         // mbsync puts more behind a comma.
-        letters.chars().take_while(char::is_ascii_alphabetic).filter_map(named).collect()
+        let mut flags: Vec<String> = Vec::new();
+        for flag in letters.chars().take_while(char::is_ascii_alphabetic).filter_map(named) {
+            if !flags.contains(&flag) {
+                flags.push(flag);
+            }
+        }
+        flags
     }
 
     /// Notes the folders in a folder, and its messages, those that came first to be read first.

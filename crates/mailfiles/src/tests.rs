@@ -68,7 +68,8 @@ fn sorted(mut messages: Vec<Message>) -> Vec<Message> {
 fn what_was_written_reads_back_octet_for_octet() {
     for format in [Format::Maildir, Format::Mbox] {
         for piece in [1, 7, 1 << 20] {
-            let some = flags(&["\\Answered", "\\Deleted", "\\Draft", "\\Flagged", "\\Seen", "$Junk", "work"]);
+            let some =
+                flags(&["\\Answered", "\\Deleted", "\\Draft", "\\Flagged", "\\Seen", "$Forwarded", "work"]);
             let meta = [flags(&[]), flags(&["\\Seen"]), some];
             let names = ["INBOX", "Archive", "Archive/2026/Q1", "Entwürfe & Mehr", "INBOX/a", "v1.2"];
             let messages: Vec<Message> = names

@@ -33,20 +33,21 @@ pub(super) struct Arguments {
     #[arg(long)]
     format: Format,
     /// The folder of the files, made if it is missing
-    dir: PathBuf,
+    #[arg(value_name = "FOLDER")]
+    files: PathBuf,
     #[command(flatten)]
     pipeline: pipeline::Arguments,
 }
 
 pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Failure> {
     let pipeline = Pipeline::find(&arguments.pipeline)?;
-    let Arguments { account, mailbox, format, dir, .. } = arguments;
+    let Arguments { account, mailbox, format, files, .. } = arguments;
     let what = format!("cannot export the mail of {account}");
     let failed = |error| status(what.clone(), &error);
     let request = ExportRequest { account, mailbox: mailbox.unwrap_or_default() };
     let mut stream = mailboxes(&pipeline).await?.export(request).await.map_err(failed)?.into_inner();
     let broken = |error: &dyn std::fmt::Display| Failure::new(what.clone(), error.to_string());
-    let writer = Writer::create(format.into(), &dir).map_err(|error| broken(&error))?;
+    let writer = Writer::create(format.into(), &files).map_err(|error| broken(&error))?;
     let (parts, received) = mpsc::channel(WAITING);
     let tell = |messages| progress::tell("messages", messages);
     let writing = tokio::task::spawn_blocking(move || files::write(writer, received, tell));

@@ -37,18 +37,19 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME")]
     into: Option<String>,
     /// The folder of the files, or one mbox file
-    dir: PathBuf,
+    #[arg(value_name = "FOLDER")]
+    files: PathBuf,
     #[command(flatten)]
     pipeline: pipeline::Arguments,
 }
 
 pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Failure> {
     let pipeline = Pipeline::find(&arguments.pipeline)?;
-    let Arguments { account, format, into, dir, .. } = arguments;
+    let Arguments { account, format, into, files, .. } = arguments;
     let what = format!("cannot import mail into {account}");
     let failed = |error| status(what.clone(), &error);
     let reader =
-        Reader::open(format.into(), &dir).map_err(|error| Failure::new(what.clone(), error.to_string()))?;
+        Reader::open(format.into(), &files).map_err(|error| Failure::new(what.clone(), error.to_string()))?;
     let (requests, received) = mpsc::channel(WAITING);
     let (sent, places) = mpsc::channel(UNANSWERED);
     // It ends once nobody takes what it reads.
