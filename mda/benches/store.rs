@@ -187,11 +187,12 @@ async fn large(dir: &Path) -> Result<()> {
         async move { deliver_one(&store, account, address, body).await }
     };
     write_all("deliver to one mailbox", &bodies, deliver).await?;
-    store.close().await?;
-
-    let (store, _) = LocalStore::open(config.clone())?;
     let inbox = store.mailbox(account, &MailboxName::inbox())?.context("an INBOX")?.id;
     cost("index, first load", 1, async |_| store.index(inbox).await.map(drop)).await?;
+    store.close().await?;
+
+    let (store, _) = LocalStore::open(config)?;
+    cost("index, first load after a start", 1, async |_| store.index(inbox).await.map(drop)).await?;
     let _index = store.index(inbox).await?;
     let seen = || Flags::none().with(SystemFlag::Seen);
     let flag = async |uids: UidSet, add: bool| {

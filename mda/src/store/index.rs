@@ -283,27 +283,44 @@ impl Index {
 /// An index in the making, and what is needed to go on making it.
 #[derive(Debug)]
 pub(super) struct Builder {
-    index: Arc<Index>,
+    index: Index,
     interner: Interner,
+    /// The messages of the last chunk.
+    last: Vec<Entry>,
 }
 
 impl Builder {
     /// Of a mailbox without messages.
     pub(super) fn new(status: MailboxStatus) -> Self {
         let index = Index { status, parts: Vec::new(), keywords: Keywords::default() };
-        Self { index: Arc::new(index), interner: Interner::default() }
+        Self { index, interner: Interner::default(), last: Vec::new() }
     }
 
     /// Takes in messages that come after all before.
     pub(super) fn push(&mut self, leaf: &Leaf) {
-        let index = Arc::make_mut(&mut self.index);
-        for entry in entries_of(leaf, &mut index.keywords, &mut self.interner) {
-            chunk::push(&mut index.parts, entry);
+        for entry in entries_of(leaf, &mut self.index.keywords, &mut self.interner) {
+            if self.last.len() == chunk::LENGTH {
+                self.end_chunk();
+            }
+            if self.last.is_empty() {
+                self.last.reserve_exact(chunk::LENGTH);
+            }
+            self.last.push(entry);
         }
     }
 
+    fn end_chunk(&mut self) {
+        let chunk = Chunk::of(std::mem::take(&mut self.last));
+        chunk::add(&mut self.index.parts, Arc::new(chunk));
+    }
+
     pub(super) fn finish(self) -> Arc<Index> {
-        self.index
+        self.into_parts().0
+    }
+
+    fn into_parts(mut self) -> (Arc<Index>, Interner) {
+        self.end_chunk();
+        (Arc::new(self.index), self.interner)
     }
 }
 

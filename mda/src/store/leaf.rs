@@ -167,8 +167,9 @@ impl Leaf {
         })
     }
 
-    /// Puts a message in that is not there. Its UID belongs here.
+    /// Puts a message in, in the place of one with its UID, which belongs here.
     pub(super) fn insert(&mut self, message: Message, state: FlagState) {
+        self.remove(message.uid);
         let state = self.place_of(state);
         let bit = 1 << (message.uid % UIDS);
         let place = (self.present & (bit - 1)).count_ones() as usize;

@@ -68,7 +68,7 @@ impl Chunk {
 }
 
 /// Adds a message behind all others.
-pub(super) fn push(parts: &mut Vec<Part>, entry: Entry) {
+fn push(parts: &mut Vec<Part>, entry: Entry) {
     match parts.last_mut() {
         Some(last) if last.chunk.entries.len() < LENGTH => Arc::make_mut(&mut last.chunk).push(entry),
         last => {
@@ -104,7 +104,7 @@ pub(super) fn apply(parts: &mut Vec<Part>, mut changes: &[(Uid, Option<Entry>)])
 }
 
 /// Adds a chunk behind all others, unless it is empty.
-fn add(parts: &mut Vec<Part>, chunk: Arc<Chunk>) {
+pub(super) fn add(parts: &mut Vec<Part>, chunk: Arc<Chunk>) {
     if chunk.len() > 0 {
         let before = parts.last().map_or(0, |last| last.before + last.chunk.len());
         parts.push(Part { before, chunk });

@@ -18,7 +18,7 @@ pub(crate) struct MadeIndex {
 
 impl MadeIndex {
     pub(crate) fn new() -> Self {
-        let Builder { index, interner } = Builder::new(Counters::fresh().status(1));
+        let (index, interner) = Builder::new(Counters::fresh().status(1)).into_parts();
         Self { index, interner, leaves: BTreeMap::new(), next_uid: 1, modseq: 1 }
     }
 

@@ -138,6 +138,16 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self) -> Result<u64> {
+        match self.0.split_first() {
+            Some((octet, rest)) if *octet < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(*octet))
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Result<u64> {
         let (mut number, mut shift) = (0_u64, 0);
         loop {
             let (octet, rest) = self.0.split_first().ok_or(LeafError::Short)?;
