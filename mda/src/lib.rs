@@ -16,6 +16,7 @@ pub mod exchange;
 mod fulltext;
 #[doc(hidden)]
 pub mod fuzzing;
+mod grantees;
 pub mod imap;
 mod mailbox;
 pub mod metrics;

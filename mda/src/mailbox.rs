@@ -5,9 +5,10 @@ use std::sync::Arc;
 use message::MessageId;
 use proto::mda::{
     ExportRequest, ExportResponse, ImportRequest, ImportResponse, ListExpungedRequest, ListExpungedResponse,
-    ListMailboxesRequest, ListMailboxesResponse, LocateRequest, LocateResponse, Located, MailboxStatus,
-    MailboxStatusRequest, Placement, SetRetentionRequest, SetRetentionResponse, UndeleteRequest,
-    UndeleteResponse, mailbox_server::Mailbox,
+    ListGrantsRequest, ListGrantsResponse, ListMailboxesRequest, ListMailboxesResponse, LocateRequest,
+    LocateResponse, Located, MailboxStatus, MailboxStatusRequest, Placement, SetGrantRequest,
+    SetGrantResponse, SetRetentionRequest, SetRetentionResponse, UndeleteRequest, UndeleteResponse,
+    mailbox_server::Mailbox,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,6 +21,7 @@ use crate::{
     store::{self, MailStore, StoreError},
 };
 
+mod grants;
 mod kept;
 #[cfg(test)]
 mod tests;
@@ -116,6 +118,26 @@ impl<S: MailStore> Mailbox for MailboxService<S> {
         state
             .map(Response::new)
             .ok_or_else(|| Status::not_found(format!("{} has no mailbox {name}", account.name)))
+    }
+
+    async fn list_grants(
+        &self,
+        request: Request<ListGrantsRequest>,
+    ) -> Result<Response<ListGrantsResponse>, Status> {
+        let ListGrantsRequest { account, mailbox } = request.into_inner();
+        let account = self.account(&account)?;
+        let grants = grants::list(&self.store, &account, &mailbox)?;
+        Ok(Response::new(ListGrantsResponse { grants }))
+    }
+
+    async fn set_grant(
+        &self,
+        request: Request<SetGrantRequest>,
+    ) -> Result<Response<SetGrantResponse>, Status> {
+        let SetGrantRequest { account, mailbox, grant } = request.into_inner();
+        let account = self.account(&account)?;
+        grants::set(&self.store, &account, &mailbox, grant.unwrap_or_default()).await?;
+        Ok(Response::new(SetGrantResponse {}))
     }
 
     async fn list_expunged(

@@ -232,6 +232,8 @@ fn access() -> Access {
         ("/waypost.mda.v1.Mailbox/List", OPERATOR),
         ("/waypost.mda.v1.Mailbox/Status", OPERATOR),
         ("/waypost.mda.v1.Mailbox/Locate", OPERATOR),
+        ("/waypost.mda.v1.Mailbox/ListGrants", OPERATOR),
+        ("/waypost.mda.v1.Mailbox/SetGrant", OPERATOR),
         ("/waypost.mda.v1.Mailbox/ListExpunged", OPERATOR),
         ("/waypost.mda.v1.Mailbox/Undelete", OPERATOR),
         ("/waypost.mda.v1.Mailbox/SetRetention", OPERATOR),

@@ -1,5 +1,6 @@
 //! `waypost mailbox`: a look into mailboxes, and what is done there.
 
+mod acl;
 mod export;
 mod import;
 mod retention;
@@ -34,6 +35,8 @@ enum MailboxCommand {
     List(List),
     /// Show the state of one mailbox
     Status(Status),
+    /// Show and change what others may do with a mailbox
+    Acl(acl::Arguments),
     /// List and bring back messages that were expunged
     Undelete(undelete::Arguments),
     /// Say how long messages stay in a mailbox
@@ -94,6 +97,7 @@ pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     match arguments.command {
         MailboxCommand::List(arguments) => list(arguments, console).await,
         MailboxCommand::Status(arguments) => show(arguments, console).await,
+        MailboxCommand::Acl(arguments) => acl::run(arguments, console).await,
         MailboxCommand::Undelete(arguments) => undelete::run(arguments, console).await,
         MailboxCommand::Retention(arguments) => retention::run(arguments, console).await,
         MailboxCommand::Export(arguments) => export::run(arguments, console).await,

@@ -135,3 +135,37 @@ async fn expunged_messages_are_listed_and_brought_back_and_retention_is_told() {
     let status = service.status(Request::new(asked)).await.unwrap().into_inner();
     assert_eq!((status.messages, status.retention), (1, keep));
 }
+
+#[tokio::test]
+async fn rights_are_given_shown_and_taken() {
+    let (store, mailboxes, _) = setup().await;
+    store.create_account("bob@example.test").await;
+    let set = |grantee: &str, rights: &str| {
+        Request::new(SetGrantRequest {
+            account: "alice@example.test".into(),
+            mailbox: "Archive".into(),
+            grant: Some(proto::mda::Grant { grantee: grantee.into(), rights: rights.into() }),
+        })
+    };
+    let list = || {
+        Request::new(ListGrantsRequest { account: "alice@example.test".into(), mailbox: "Archive".into() })
+    };
+    mailboxes.set_grant(set("bob@example.test", "lrs")).await.unwrap();
+    mailboxes.set_grant(set("anyone", "l")).await.unwrap();
+    mailboxes.set_grant(set("-bob@example.test", "s")).await.unwrap();
+    let mut grants = mailboxes.list_grants(list()).await.unwrap().into_inner().grants;
+    grants.sort_by(|one, other| one.grantee.cmp(&other.grantee));
+    let shown: Vec<_> = grants.iter().map(|grant| (&grant.grantee[..], &grant.rights[..])).collect();
+    assert_eq!(shown, [("-bob@example.test", "s"), ("anyone", "l"), ("bob@example.test", "lrs")]);
+    for grantee in ["-bob@example.test", "anyone", "bob@example.test"] {
+        mailboxes.set_grant(set(grantee, "")).await.unwrap();
+    }
+    assert!(mailboxes.list_grants(list()).await.unwrap().into_inner().grants.is_empty());
+    for (refused, code) in [
+        (set("alice@example.test", "l"), Code::InvalidArgument),
+        (set("bob@example.test", "q"), Code::InvalidArgument),
+        (set("nobody@example.test", "l"), Code::NotFound),
+    ] {
+        assert_eq!(mailboxes.set_grant(refused).await.unwrap_err().code(), code);
+    }
+}

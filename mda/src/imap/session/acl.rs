@@ -3,21 +3,13 @@
 use bytes::Bytes;
 
 use super::{Done, Failure, Outcome, Session, bad};
+use crate::grantees::{self, Identified};
 use crate::imap::parse::{Acl, RightsMode};
 use crate::store::{AccountId, Grant, Grantee, MailStore, Mailbox, Right, Rights};
-
-/// Everybody who has an account.
-const ANYONE: &str = "anyone";
 
 /// Whoever has one of these may ask for all that are theirs (RFC 4314 §4).
 const MINE: [Right; 6] =
     [Right::Lookup, Right::Read, Right::Insert, Right::Create, Right::DeleteMailbox, Right::Administer];
-
-/// An identifier: whom it means, and whether rights are taken away (RFC 4314 §2).
-struct Identified {
-    grantee: Grantee,
-    negative: bool,
-}
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn acl(&mut self, user: AccountId, command: Acl) -> Done {
@@ -73,12 +65,7 @@ impl<S: MailStore> Session<S> {
         let owner = self.shared.store.account(mailbox.account)?.name;
         let mut entries = vec![(owner, Rights::all())];
         for grant in self.shared.store.grants(mailbox.id)? {
-            let name = match grant.grantee {
-                Grantee::Anyone => ANYONE.to_owned(),
-                Grantee::Account(account) => self.shared.store.account(account)?.name,
-            };
-            let sign = if grant.negative { "-" } else { "" };
-            entries.push((format!("{sign}{name}"), grant.rights));
+            entries.push((grantees::identifier(&self.shared.store, &grant)?, grant.rights));
         }
         let encoding = self.encoding();
         let responses = &mut self.wire.responses;
@@ -127,16 +114,7 @@ impl<S: MailStore> Session<S> {
     fn identified(&self, identifier: &Bytes) -> Result<Identified, Failure> {
         let nobody = || Failure::Refused(Outcome::no("NONEXISTENT", "there is no account of this name"));
         let name = std::str::from_utf8(identifier).map_err(|_| nobody())?;
-        let (name, negative) = match name.strip_prefix('-') {
-            Some(name) => (name, true),
-            None => (name, false),
-        };
-        if name == ANYONE {
-            return Ok(Identified { grantee: Grantee::Anyone, negative });
-        }
-        let key = message::Address::parse(name).map_err(|_| nobody())?.key();
-        let account = self.shared.store.account_by_address(&key)?.ok_or_else(nobody)?;
-        Ok(Identified { grantee: Grantee::Account(account.id), negative })
+        grantees::identified(&self.shared.store, name)?.ok_or_else(nobody)
     }
 }
 
