@@ -18,6 +18,10 @@ fn decoded(outlined: &Outlined) -> Option<Outline> {
 
 impl LocalStore {
     pub(super) fn read_outline(&self, email: EmailId) -> Result<Outline> {
+        // Perhaps it stands in a record that was just read for another.
+        if let Some(outline) = self.inner.recent.find(&[email]).pop().flatten() {
+            return Ok(outline);
+        }
         let outline = match self.kept_outline(email)? {
             Some(outline) => outline,
             None => self.made_outline(email)?,
@@ -68,11 +72,16 @@ impl LocalStore {
             }
             Err(error) => return Err(error.into()),
         };
-        let outlined = decode(&entry)?.outlines.into_iter().find(|outlined| outlined.email == email.0);
-        Ok(match outlined.and_then(|outlined| decoded(&outlined)) {
-            Some(outline) => ControlFlow::Break(outline),
-            None => ControlFlow::Continue(()),
-        })
+        let mut found = None;
+        // Reclaim carries many forward in one record: each is asked for soon, and it need not be read again for that.
+        for outlined in decode(&entry)?.outlines {
+            let Some(outline) = decoded(&outlined) else { continue };
+            self.inner.recent.add(EmailId(outlined.email), &outline);
+            if outlined.email == email.0 {
+                found = Some(outline);
+            }
+        }
+        Ok(found.map_or(ControlFlow::Continue(()), ControlFlow::Break))
     }
 
     /// Makes an outline of the body, and keeps it.
