@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming, codegen::BoxStream};
 
 use crate::{
     auth::{self, Authenticator, Client, MAX_PASSWORD},
+    fulltext::FullText,
     metrics::{Metrics, Protocol},
     recipients::{self, Recipients, ResolveError},
     status::status,
@@ -44,6 +45,7 @@ pub(crate) struct DirectoryService<S> {
     recipients: Recipients<S>,
     authenticator: Authenticator,
     metrics: Metrics,
+    full_text: FullText,
 }
 
 impl<S: MailStore> DirectoryService<S> {
@@ -53,7 +55,12 @@ impl<S: MailStore> DirectoryService<S> {
         authenticator: Authenticator,
         metrics: Metrics,
     ) -> Self {
-        Self { store, recipients, authenticator, metrics }
+        Self { store, recipients, authenticator, metrics, full_text: FullText::off() }
+    }
+
+    /// Forgets the words of accounts that are removed.
+    pub(crate) fn searched_by(self, full_text: FullText) -> Self {
+        Self { full_text, ..self }
     }
 
     fn resolve_one(&self, address: String, expand: bool) -> Result<Resolution, Status> {
@@ -286,6 +293,7 @@ impl<S: MailStore> Directory for DirectoryService<S> {
     ) -> Result<Response<RemoveAccountResponse>, Status> {
         let account = self.account(&request.into_inner().address)?;
         self.store.remove_account(account.id).await.map_err(|error| status(&error))?;
+        self.full_text.forget(account.id).await;
         self.authenticator.credentials_changed(account.id);
         tracing::info!(account = account.name, "account removed");
         Ok(Response::new(RemoveAccountResponse {}))

@@ -75,6 +75,8 @@ impl FullText {
         let (to_learn, findings) = mpsc::channel(WAITING);
         let newest = store.newest_email();
         let inner = Arc::new(Inner { dir, newest, open: Mutex::default(), to_learn });
+        let (removed, known) = (Arc::clone(&inner), store.clone());
+        tokio::task::spawn_blocking(move || removed.forget_removed(&known));
         tokio::spawn(learn_all(Arc::downgrade(&inner), findings, store));
         Self { inner: Some(inner) }
     }
@@ -96,6 +98,13 @@ impl FullText {
         }
     }
 
+    /// The account was removed, and its mail with it.
+    pub(crate) async fn forget(&self, account: AccountId) {
+        let Some(inner) = self.inner.clone() else { return };
+        // What cannot be removed now is at the next start.
+        let _ = tokio::task::spawn_blocking(move || inner.forget(account)).await;
+    }
+
     /// A search has read these messages, of which the index knew nothing.
     pub(crate) fn read_in_vain(&self, account: AccountId, emails: Vec<EmailId>) {
         if let Some(inner) = &self.inner
@@ -110,6 +119,34 @@ impl FullText {
 impl Inner {
     fn place(&self, account: AccountId) -> PathBuf {
         self.dir.join(account.to_string())
+    }
+
+    /// Removes the indexes of accounts that are no more.
+    fn forget_removed(&self, store: &impl MailStore) {
+        // There is none yet.
+        let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix('A'));
+            let Some(number) = number.and_then(|number| u64::from_str_radix(number, 16).ok()) else {
+                continue;
+            };
+            if matches!(store.account(AccountId(number)), Err(StoreError::NoSuchAccount)) {
+                self.forget(AccountId(number));
+            }
+        }
+    }
+
+    fn forget(&self, account: AccountId) {
+        let slot = self.slot(account);
+        let mut slot = slot.lock();
+        drop(slot.take());
+        match std::fs::remove_dir_all(self.place(account)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%account, %error, "the search index of a removed account is left");
+            }
+            _ => {}
+        }
     }
 
     /// The account's index, opened or not, to be locked.

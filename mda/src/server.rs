@@ -141,16 +141,17 @@ pub async fn build(config: Config, mut registry: Registry, reload: &Reload) -> R
 
     let delivery = DeliveryService::new(store.clone(), recipients.clone(), &config.limits, metrics.clone())
         .into_detail_folders(config.subaddress.folders);
-    let directory = DirectoryService::new(store.clone(), recipients, authenticator.clone(), metrics.clone());
-    let routes = Routes::new(DeliveryServer::new(delivery))
-        .add_service(DirectoryServer::new(directory))
-        .add_service(MailboxServer::new(MailboxService::new(store.clone(), *config.limits.message_size)))
-        .add_service(StoreServer::new(StoreService::new(store.clone())));
     let full_text = if config.search.index {
         FullText::start(config.data_dir.join("search"), store.clone())
     } else {
         FullText::off()
     };
+    let directory = DirectoryService::new(store.clone(), recipients, authenticator.clone(), metrics.clone())
+        .searched_by(full_text.clone());
+    let routes = Routes::new(DeliveryServer::new(delivery))
+        .add_service(DirectoryServer::new(directory))
+        .add_service(MailboxServer::new(MailboxService::new(store.clone(), *config.limits.message_size)))
+        .add_service(StoreServer::new(StoreService::new(store.clone())));
     let imap = Imap::new(
         store.clone(),
         authenticator.clone(),

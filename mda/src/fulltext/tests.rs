@@ -115,3 +115,18 @@ async fn without_an_index_nothing_is_ruled_out() {
     let hits = full_text.hits(AccountId(1), vec!["words".to_owned()]).await;
     assert!(!hits.knows(EmailId(1)) && !hits.rule_out(EmailId(1), "words", true));
 }
+
+#[tokio::test]
+async fn the_index_of_a_removed_account_goes() {
+    let bed = Bed::new().await;
+    let email = bed.append("Subject: a\r\n\r\nThe words of somebody\r\n").await;
+    bed.learn(&[email]).await;
+    let place = bed.full_text.inner.as_ref().unwrap().place(bed.account);
+    let other = place.with_file_name("A7fff");
+    std::fs::create_dir(&other).unwrap();
+    bed.full_text.inner.as_ref().unwrap().forget_removed(&bed.store.store);
+    assert!(place.exists() && !other.exists());
+    bed.full_text.forget(bed.account).await;
+    assert!(!place.exists());
+    assert!(!bed.hits("words").await.knows(email));
+}

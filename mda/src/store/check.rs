@@ -8,8 +8,11 @@ mod findings;
 mod journal;
 mod mailboxes;
 mod messages;
+mod notes;
 mod replay;
 mod totals;
+
+use std::time::{Duration, Instant};
 
 use findings::Findings;
 
@@ -69,6 +72,12 @@ impl CheckReport {
     }
 }
 
+/// How often it is tried to look at something while nothing changes by chance.
+const ATTEMPTS: u32 = 3;
+
+/// How long changes may be held up to look at something while nothing changes for certain.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
 /// A check that is under way.
 struct Check<'a> {
     store: &'a LocalStore,
@@ -92,6 +101,7 @@ impl LocalStore {
         check.findings.add_all(self.lost_stretches());
         check.accounts()?;
         check.mailboxes()?;
+        check.notes()?;
         check.totals()?;
         check.journal(options.bodies)?;
         if options.bodies {
@@ -107,15 +117,30 @@ impl LocalStore {
 }
 
 impl Check<'_> {
-    /// Looks at something; if it seems wrong, once more while nothing changes. Gives what `look` counted.
-    fn steadily<T>(&mut self, look: impl Fn(&Table, &mut Findings) -> Result<T>) -> Result<T> {
-        let mut first = Findings::default();
-        let counted = look(self.table, &mut first)?;
-        if first.is_empty() {
-            return Ok(counted);
+    /// Looks at something; if it seems wrong, again until nothing has changed by chance, at last while nothing can. What
+    /// takes too long for that is not verified. Gives what `look` counted.
+    fn steadily<T>(&mut self, what: &str, look: impl Fn(&Table, &mut Findings) -> Result<T>) -> Result<T> {
+        let mut attempts = 0;
+        loop {
+            let before = self.store.state().lock().commits();
+            let began = Instant::now();
+            let mut findings = Findings::default();
+            let counted = look(self.table, &mut findings)?;
+            if findings.is_empty() || self.store.state().lock().commits() == before {
+                self.findings.append(&findings);
+                return Ok(counted);
+            }
+            attempts += 1;
+            if attempts < ATTEMPTS {
+                continue;
+            }
+            if began.elapsed() > LONGEST_PAUSE {
+                self.report.unchecked.push(format!("{what}: the store changed all the time"));
+                return Ok(counted);
+            }
+            let _nothing_changes = self.store.state().lock();
+            return look(self.table, &mut self.findings);
         }
-        let _nothing_changes = self.store.state().lock();
-        look(self.table, &mut self.findings)
     }
 
     fn tell(&mut self, stage: &'static str, done: u64) -> Result<()> {

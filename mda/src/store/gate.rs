@@ -39,6 +39,8 @@ pub(super) struct Heads {
     usage: Option<Usage>,
     /// How often it was counted.
     counted: u64,
+    /// Octets of all that is noted at the account's mailboxes; `None` if it was not counted yet.
+    pub(super) noted: Option<u64>,
 }
 
 /// The next numbers of one mailbox.
@@ -125,6 +127,7 @@ impl Heads {
     /// It is counted anew when it is next asked for.
     pub(super) fn forget_usage(&mut self) {
         self.usage = None;
+        self.noted = None;
     }
 
     /// Forgets a mailbox that is gone.

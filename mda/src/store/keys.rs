@@ -258,6 +258,12 @@ pub(super) fn rights(mailbox: u64, account: u64, negative: bool) -> Vec<u8> {
 /// Prefix of all rights.
 pub(super) const RIGHTS: &[u8] = b"ym";
 
+/// Prefix of [`granted_at`].
+pub(super) const GRANTED: &[u8] = b"ya";
+
+/// Prefix of [`withdrawn_at`].
+pub(super) const WITHDRAWN: &[u8] = b"yz";
+
 /// Prefix of all annotations.
 pub(super) const ANNOTATIONS: &[u8] = b"p";
 

@@ -10,7 +10,7 @@ use crate::store::{LocalStore, Result, keys};
 impl Check<'_> {
     pub(super) fn accounts(&mut self) -> Result<()> {
         let store = self.store;
-        self.report.accounts = self.steadily(|table, findings| {
+        self.report.accounts = self.steadily("accounts", |table, findings| {
             let accounts = accounts(store, table, findings)?;
             addresses(table, findings)?;
             aliases(store, table, findings)?;

@@ -13,7 +13,7 @@ const STEP: u64 = 100;
 impl Check<'_> {
     pub(super) fn mailboxes(&mut self) -> Result<()> {
         let store = self.store;
-        self.report.mailboxes = self.steadily(|table, findings| {
+        self.report.mailboxes = self.steadily("mailboxes", |table, findings| {
             let mailboxes = mailboxes(store, table, findings)?;
             names(table, findings)?;
             counters(table, findings)?;

@@ -1,7 +1,6 @@
 //! What only counting over all rows can tell: how often each body is shown, and what each journal segment is needed for.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
 
 use journal::{BodyRef, Position, SegmentId};
 use prost::Message;
@@ -20,34 +19,12 @@ use crate::store::{LocalStore, Result, StoreError, keys};
 /// Bodies whose references are counted at once: this bounds the memory, a larger store is gone through more often.
 const WINDOW: u64 = 16 << 20;
 
-/// How often it is tried to count while nothing changes by chance.
-const ATTEMPTS: u32 = 3;
-
-/// How long changes may be held up to count while nothing changes for certain.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-
 impl Check<'_> {
     pub(super) fn totals(&mut self) -> Result<()> {
-        let mut took = Duration::ZERO;
-        for _ in 0..ATTEMPTS {
-            let before = self.store.state().lock().commits();
-            let began = Instant::now();
-            let mut findings = Findings::default();
-            let rows = count(self.store, self.table, &mut findings)?;
-            took = began.elapsed();
-            self.tell("rows counted", rows)?;
-            if findings.is_empty() || self.store.state().lock().commits() == before {
-                self.findings.append(&findings);
-                return Ok(());
-            }
-        }
-        if took > LONGEST_PAUSE {
-            let why = "references to bodies and needs of segments: the store changed all the time";
-            self.report.unchecked.push(why.to_owned());
-            return Ok(());
-        }
-        let _nothing_changes = self.store.state().lock();
-        count(self.store, self.table, &mut self.findings).map(drop)
+        let store = self.store;
+        let what = "references to bodies and needs of segments";
+        let rows = self.steadily(what, |table, findings| count(store, table, findings))?;
+        self.tell("rows counted", rows)
     }
 
     /// Reads every body that is shown.

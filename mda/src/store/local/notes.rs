@@ -1,6 +1,9 @@
 //! What is noted at mailboxes: annotations (RFC 5464) and rights (RFC 4314).
 
+use bytes::Bytes;
+
 use super::LocalStore;
+use crate::store::gate::Gate;
 use crate::store::record::{AnnotationState, Change, Nothing, RightsState};
 use crate::store::rights::{Annotated, Annotation, Grant, Grantee, Rights, rights_of};
 use crate::store::{AccountId, Mailbox, MailboxId, Result, StoreError, keys};
@@ -9,6 +12,11 @@ use crate::store::{AccountId, Mailbox, MailboxId, Result, StoreError, keys};
 pub(super) const MAX_VALUE: usize = 16 << 10;
 /// Entries at one mailbox, or of one user at the server; those that were taken away count too.
 const MAX_ENTRIES: usize = 250;
+/// Octets of all that is noted at an account's mailboxes, each entry with its name and [`ENTRY`]; what was taken away counts
+/// too, for it is kept.
+const MAX_NOTED: u64 = 10 << 20;
+/// What an entry counts beside its name and value.
+const ENTRY: u64 = 256;
 /// Grants at one mailbox; those that were taken away count too.
 const MAX_GRANTS: usize = 1_000;
 
@@ -74,10 +82,56 @@ impl LocalStore {
         if existing.len() + new > MAX_ENTRIES {
             return Err(StoreError::OverLimit { what: "annotations", limit: MAX_ENTRIES as u64 });
         }
-        if change != Change::default() {
-            self.propose(&change).await?;
+        if change == Change::default() {
+            return Ok(());
         }
+        let noted = self.noted(&gate, owner, &existing, &change.annotations)?;
+        let done = self.propose(&change).await;
+        gate.heads.lock().noted = done.is_ok().then_some(noted);
+        done?;
         Ok(())
+    }
+
+    /// What will be noted at an owner's mailboxes after a change; refused if it becomes more and is too much.
+    fn noted(
+        &self,
+        gate: &Gate,
+        owner: u64,
+        existing: &[AnnotationState],
+        new: &[AnnotationState],
+    ) -> Result<u64> {
+        let known = gate.heads.lock().noted;
+        let before = known.map_or_else(|| self.count_noted(owner), Ok)?;
+        // Of an entry that is named twice the last counts.
+        let last =
+            |at: usize, state: &AnnotationState| new[at + 1..].iter().all(|later| later.entry != state.entry);
+        let added =
+            new.iter().enumerate().filter(|(at, state)| last(*at, state)).map(|(_, state)| weight(state));
+        let replaced =
+            existing.iter().filter(|old| new.iter().any(|state| state.entry == old.entry)).map(weight);
+        let after = (before + added.sum::<u64>()).saturating_sub(replaced.sum());
+        if after > before && after > MAX_NOTED {
+            return Err(StoreError::OverLimit {
+                what: "octets of an account's annotations",
+                limit: MAX_NOTED,
+            });
+        }
+        Ok(after)
+    }
+
+    fn count_noted(&self, owner: u64) -> Result<u64> {
+        let mut octets = 0;
+        let mut add = |prefix: &[u8]| {
+            for row in self.inner.table.scan::<AnnotationState>(keys::within(prefix)) {
+                octets += weight(&row?.1.value);
+            }
+            Ok::<_, StoreError>(())
+        };
+        add(&keys::annotations_of(0, owner))?;
+        for row in self.inner.table.scan::<Nothing>(keys::within(&keys::listed_account(owner))) {
+            add(&keys::annotations(keys::last_u64(&row?.0)))?;
+        }
+        Ok(octets)
     }
 
     pub(super) fn read_grants(&self, mailbox: MailboxId) -> Result<Vec<Grant>> {
@@ -140,6 +194,10 @@ impl LocalStore {
         self.propose(&Change { rights: vec![state], ..Change::default() }).await?;
         Ok(())
     }
+}
+
+fn weight(state: &AnnotationState) -> u64 {
+    (state.entry.len() + state.value.as_ref().map_or(0, Bytes::len)) as u64 + ENTRY
 }
 
 fn grant_of(state: &RightsState) -> Grant {

@@ -62,3 +62,27 @@ async fn they_go_with_the_mailbox_and_the_account() {
     let gone = bed.store.grant(inbox, lookup(Grantee::Account(bob), "l")).await;
     assert!(matches!(gone, Err(StoreError::NoSuchAccount)));
 }
+
+#[tokio::test]
+async fn all_that_is_noted_at_an_accounts_mailboxes_has_a_limit() {
+    let (bed, alice) = Bed::with_account().await;
+    let value = Some(Bytes::from(vec![b'x'; 16 << 10]));
+    let notes: Vec<Annotation> =
+        (0..50).map(|n| Annotation { entry: format!("/private/{n}"), value: value.clone() }).collect();
+    let mut refused = None;
+    for n in 0..20 {
+        let mailbox = bed.store.create_mailbox(alice, name(&n.to_string()), None).await.unwrap();
+        if let Err(error) = bed.store.annotate(alice, Some(mailbox.id), notes.clone()).await {
+            refused = Some((n, error, mailbox));
+            break;
+        }
+    }
+    let (n, error, mailbox) = refused.unwrap();
+    assert!(n > 10 && matches!(error, StoreError::OverLimit { .. }), "{n}: {error}");
+    // It is the same after a restart, and what goes makes room.
+    let bed = bed.reopened().await;
+    assert!(bed.store.annotate(alice, Some(mailbox.id), notes.clone()).await.is_err());
+    bed.store.delete_mailbox(alice, name("0")).await.unwrap();
+    bed.store.annotate(alice, Some(mailbox.id), notes).await.unwrap();
+    assert_sound_aside(&bed.store).await;
+}
