@@ -152,10 +152,13 @@ impl Totals<'_> {
     /// Counts the records that say which flags messages have.
     fn flags(&mut self, findings: &mut Findings) -> Result<()> {
         for row in self.table.scan::<Leaf>(keys::within(keys::LEAVES)) {
-            let Some((_, row)) = found(findings, row)? else { continue };
+            let Some((key, row)) = found(findings, row)? else { continue };
+            let mailbox = key.get(1..9).map_or(0, keys::last_u64);
             for (message, flags) in row.value.messages().filter(|(_, flags)| !flags.as_placed) {
                 self.needs(flags.at, RECORD_WEIGHT);
-                recorded(self.store, findings, flags.at, || format!("flags of a message {}", message.uid));
+                recorded(self.store, findings, flags.at, || {
+                    format!("flags of message {} of mailbox {mailbox}", message.uid)
+                });
             }
         }
         Ok(())
