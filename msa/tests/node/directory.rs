@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use proto::mda::directory_server::{Directory, DirectoryServer};
 use proto::mda::{
     Account, AddDomainRequest, AddDomainResponse, AuthenticateRequest, AuthenticateResponse,
-    CreateAccountRequest, ListAccountsRequest, ListAccountsResponse, RemoveAccountRequest,
-    RemoveAccountResponse, Resolution, ResolutionKind, ResolveRequest, ResolveResponse, SetPasswordRequest,
-    SetPasswordResponse,
+    CreateAccountRequest, ListAccountsRequest, ListAccountsResponse, ListMechanismsRequest,
+    ListMechanismsResponse, RemoveAccountRequest, RemoveAccountResponse, Resolution, ResolutionKind,
+    ResolveRequest, ResolveResponse, SetPasswordRequest, SetPasswordResponse,
 };
 use service::drain::Shutdown;
 use service::grpc::server::{Access, Server};
@@ -28,6 +28,7 @@ pub fn start(authority: &Authority, shutdown: &Shutdown) -> SocketAddr {
     let access = Access::new([
         ("/waypost.mda.v1.Directory/Resolve", &[Role::Msa][..]),
         ("/waypost.mda.v1.Directory/Authenticate", &[Role::Msa]),
+        ("/waypost.mda.v1.Directory/ListMechanisms", &[Role::Msa]),
     ]);
     server.health().set_serving("waypost.mda.v1.Directory", true);
     let shutdown = shutdown.clone();
@@ -65,6 +66,14 @@ impl Directory for Script {
         let authenticated = username == "alice@example.test" && password == "secret";
         let addresses = if authenticated { vec![username.clone()] } else { Vec::new() };
         Ok(Response::new(AuthenticateResponse { authenticated, account: username, addresses }))
+    }
+
+    async fn list_mechanisms(
+        &self,
+        _: Request<ListMechanismsRequest>,
+    ) -> Result<Response<ListMechanismsResponse>, Status> {
+        let mechanisms = ["PLAIN", "LOGIN"].map(str::to_owned).to_vec();
+        Ok(Response::new(ListMechanismsResponse { mechanisms }))
     }
 
     async fn create_account(&self, _: Request<CreateAccountRequest>) -> Result<Response<Account>, Status> {
