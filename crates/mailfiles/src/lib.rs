@@ -1,21 +1,24 @@
 //! Mail in files: folders of Maildir, and mbox, as other mail systems write and read them. One message at a time, piece by
 //! piece. Knows no store and no network.
 //!
-//! A message is written octet by octet as it is. One that is read is taken for what its first line ends with: where that
-//! is LF alone, as most programs write files, every LF becomes CRLF, as mail has it (RFC 5322 §2.1); else nothing is
-//! changed.
+//! A message is written octet by octet as it is. Of one that is read every line ends with CRLF, as mail has it (RFC 5322
+//! §2.1), whatever it ended with in the file.
+//!
+//! Files are read of folders that belong to users, for an operator who may read everything: see `folder`.
 
 #![forbid(unsafe_code)]
 
+mod folder;
 mod line_ends;
 mod maildir;
 mod mbox;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
 use std::io;
 use std::path::Path;
+
+use folder::Folder;
 
 /// Octets that are read at once.
 const PIECE: usize = 64 << 10;
@@ -51,7 +54,7 @@ pub struct Error {
 
 impl Error {
     fn new(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let what = format!("{what} {}", path.display());
+        let what = format!("{what} {}", shown(&path.to_string_lossy()));
         move |source| Self { what, source }
     }
 
@@ -60,7 +63,16 @@ impl Error {
     }
 }
 
-/// Writes mailboxes into a folder.
+/// Names of others, and text made of them, for a terminal: what would steer it, or begin a line, is escaped.
+pub fn shown(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '\'' | '"' | '\\' => String::from(c),
+        c => c.escape_debug().to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
+/// Writes mailboxes into a folder, for its owner alone to read.
 #[derive(Debug)]
 pub struct Writer(Writing);
 
@@ -71,22 +83,23 @@ enum Writing {
 }
 
 impl Writer {
-    /// Begins in a folder that does not exist or is empty: mail is never mixed with what is there.
+    /// Begins in a folder that does not exist or is empty: mail is never mixed with what is there. One that exists must be
+    /// the caller's, and nobody else may write into it.
     pub fn create(format: Format, root: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(root).map_err(Error::new("cannot make", root))?;
-        let mut entries = fs::read_dir(root).map_err(Error::new("cannot list", root))?;
-        if entries.next().is_some() {
-            let full = io::Error::new(io::ErrorKind::AlreadyExists, "it is not empty");
-            return Err(Error::new("cannot write into", root)(full));
-        }
+        let root = Folder::create(root)?;
         Ok(Self(match format {
             Format::Maildir => Writing::Maildir(maildir::Writer::new(root)),
             Format::Mbox => Writing::Mbox(mbox::Writer::new(root)),
         }))
     }
 
-    /// The messages that follow are of this mailbox: UTF-8, levels parted by `/`, `INBOX` the one of new mail.
+    /// The messages that follow are of this mailbox: UTF-8, levels parted by `/`, `INBOX` the one of new mail. A name that
+    /// would lead out of the folder is refused.
     pub fn mailbox(&mut self, name: &str) -> Result<(), Error> {
+        if name.contains('\0') || name.split('/').any(|level| matches!(level, "" | "." | "..")) {
+            let unfit = io::Error::new(io::ErrorKind::InvalidInput, "no file can have this name");
+            return Err(Error::new("cannot make", Path::new(name))(unfit));
+        }
         match &mut self.0 {
             Writing::Maildir(writer) => writer.mailbox(name),
             Writing::Mbox(writer) => writer.mailbox(name),
@@ -125,10 +138,10 @@ impl Writer {
         }
     }
 
-    /// Ends. Gives how many keywords of messages the format had no room for.
+    /// Ends: all is on stable storage. Gives how many keywords of messages the format had no room for.
     pub fn finish(self) -> Result<u64, Error> {
         match self.0 {
-            Writing::Maildir(writer) => Ok(writer.keywords_left_out()),
+            Writing::Maildir(writer) => writer.finish(),
             Writing::Mbox(writer) => writer.finish().map(|()| 0),
         }
     }
@@ -165,8 +178,8 @@ impl Reader {
         }))
     }
 
-    /// The next message, whether or not the one before was read to its end. An error is of one message or mailbox: it can
-    /// be gone on.
+    /// The next message, whether or not the one before was read to its end. An error is of one message or mailbox, or of a
+    /// link or whatever else is not looked into: it can be gone on.
     pub fn next_message(&mut self) -> Option<Result<Found, Error>> {
         match &mut self.0 {
             Reading::Maildir(reader) => reader.next_message(),

@@ -1,27 +1,37 @@
 //! Line ends of mail that was read from a file.
 
-/// Makes CRLF of the LF of messages whose first line ends with LF alone; all others stay as they are.
+/// Makes CRLF of every CR or LF that stands alone (RFC 5322 §2.3), as APPEND does.
 #[derive(Debug, Default)]
 pub(crate) struct LineEnds {
-    lone: Option<bool>,
-    after_cr: bool,
+    /// The last octet was a CR, which is not given on yet.
+    carriage_return: bool,
 }
 
 impl LineEnds {
     /// Adds the next octets of a message to `piece`.
     pub(crate) fn push(&mut self, octets: &[u8], piece: &mut Vec<u8>) {
         let mut rest = octets;
-        while let Some(at) = memchr::memchr(b'\n', rest) {
-            let after_cr = if at == 0 { self.after_cr } else { rest[at - 1] == b'\r' };
-            let lone = *self.lone.get_or_insert(!after_cr);
-            piece.extend_from_slice(&rest[..at]);
-            piece.extend_from_slice(if lone && !after_cr { b"\r\n" } else { b"\n" });
-            rest = &rest[at + 1..];
-            self.after_cr = false;
+        while let Some(first) = rest.first() {
+            if std::mem::take(&mut self.carriage_return) {
+                piece.extend_from_slice(b"\r\n");
+                rest = if *first == b'\n' { &rest[1..] } else { rest };
+                continue;
+            }
+            let end = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
+            piece.extend_from_slice(&rest[..end]);
+            match rest.get(end) {
+                Some(b'\r') => self.carriage_return = true,
+                Some(_) => piece.extend_from_slice(b"\r\n"),
+                None => break,
+            }
+            rest = &rest[end + 1..];
         }
-        piece.extend_from_slice(rest);
-        if let Some(last) = rest.last() {
-            self.after_cr = *last == b'\r';
+    }
+
+    /// Adds what was held back: the message is over.
+    pub(crate) fn end(&mut self, piece: &mut Vec<u8>) {
+        if std::mem::take(&mut self.carriage_return) {
+            piece.extend_from_slice(b"\r\n");
         }
     }
 }

@@ -4,18 +4,24 @@
 //! INBOX is the root, the others are folders in it whose names begin with a dot, a dot between the levels, each level in
 //! modified UTF-7 (RFC 3501 §5.1.3). Read are also folders within folders, as mbsync writes them, and names in UTF-8.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, BufWriter, Read as _, Write as _};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use message::mutf7;
+use rustix::fs::FileType;
 
+use crate::folder::{Entry, Folder};
 use crate::line_ends::LineEnds;
-use crate::{Error, Found, MAX_DEPTH, Meta, PIECE};
+use crate::{Error, Found, MAX_DEPTH, Meta, PIECE, shown};
 
 /// Where the names of keywords stand that letters stand for.
 const KEYWORDS: &str = "dovecot-keywords";
+
+/// Octets of that file.
+const MAX_KEYWORDS: u64 = 64 << 10;
 
 /// Letters for flags, and what IMAP calls them.
 const LETTERS: [(char, &str); 6] = [
@@ -32,88 +38,102 @@ const DOT: &str = "&AC4-";
 
 #[derive(Debug)]
 pub(crate) struct Writer {
-    root: PathBuf,
-    /// Of the mailbox that is being written.
-    folder: PathBuf,
-    keywords: Vec<String>,
+    root: Folder,
+    mailbox: Option<Mailbox>,
     left_out: u64,
     message: Option<Unfinished>,
+}
+
+/// The mailbox that is being written.
+#[derive(Debug)]
+struct Mailbox {
+    folder: Folder,
+    cur: Folder,
+    tmp: Folder,
+    keywords: Vec<String>,
 }
 
 /// A message that is being written.
 #[derive(Debug)]
 struct Unfinished {
     file: BufWriter<File>,
-    tmp: PathBuf,
-    to: PathBuf,
+    /// In `tmp`.
+    name: OsString,
+    /// In `cur`.
+    to: OsString,
     arrived: Option<SystemTime>,
 }
 
 impl Writer {
-    pub(crate) fn new(root: &Path) -> Self {
-        Self {
-            root: root.to_owned(),
-            folder: root.to_owned(),
-            keywords: Vec::new(),
-            left_out: 0,
-            message: None,
-        }
+    pub(crate) fn new(root: Folder) -> Self {
+        Self { root, mailbox: None, left_out: 0, message: None }
     }
 
-    pub(crate) fn keywords_left_out(&self) -> u64 {
-        self.left_out
+    /// Ends. Gives how many keywords had no letter.
+    pub(crate) fn finish(self) -> Result<u64, Error> {
+        self.root.sync()?;
+        Ok(self.left_out)
     }
 
     pub(crate) fn mailbox(&mut self, name: &str) -> Result<(), Error> {
-        self.folder = if name == "INBOX" { self.root.clone() } else { self.root.join(folder_of(name)) };
-        self.keywords.clear();
-        for part in ["cur", "new", "tmp"] {
-            let path = self.folder.join(part);
-            fs::create_dir_all(&path).map_err(Error::new("cannot make", &path))?;
-        }
-        if self.folder != self.root {
+        self.mailbox = None;
+        let is_inbox = name == "INBOX";
+        let folder = if is_inbox { self.root.clone() } else { self.root.make(folder_of(name).as_ref())? };
+        let cur = folder.make("cur".as_ref())?;
+        folder.make("new".as_ref())?;
+        let tmp = folder.make("tmp".as_ref())?;
+        if !is_inbox {
             // Says that it is a folder of the Maildir above it.
-            let mark = self.folder.join("maildirfolder");
-            fs::write(&mark, "").map_err(Error::new("cannot write", &mark))?;
+            folder.new_file("maildirfolder".as_ref())?;
         }
+        self.mailbox = Some(Mailbox { folder, cur, tmp, keywords: Vec::new() });
         Ok(())
     }
 
     pub(crate) fn begin(&mut self, number: u32, octets: u64, meta: &Meta) -> Result<(), Error> {
-        let letters = self.letters(&meta.flags)?;
+        let Some(mailbox) = &mut self.mailbox else { return Ok(()) };
+        let letters = mailbox.letters(&meta.flags, &mut self.left_out)?;
         let name = format!("{}.N{number}.waypost,S={octets}", meta.arrived.unwrap_or(0).max(0));
-        let tmp = self.folder.join("tmp").join(&name);
-        let to = self.folder.join("cur").join(format!("{name}:2,{letters}"));
-        let file = File::create_new(&tmp).map_err(Error::new("cannot make", &tmp))?;
+        let to = OsString::from(format!("{name}:2,{letters}"));
+        let name = OsString::from(name);
+        let file = mailbox.tmp.new_file(&name)?;
         let arrived = meta.arrived.and_then(|at| u64::try_from(at).ok());
         let arrived = arrived.and_then(|at| UNIX_EPOCH.checked_add(Duration::from_secs(at)));
-        self.message = Some(Unfinished { file: BufWriter::new(file), tmp, to, arrived });
+        self.message = Some(Unfinished { file: BufWriter::new(file), name, to, arrived });
         Ok(())
     }
 
     pub(crate) fn write(&mut self, octets: &[u8]) -> Result<(), Error> {
-        let Some(message) = &mut self.message else { return Ok(()) };
-        message.file.write_all(octets).map_err(Error::new("cannot write", &message.tmp))
+        let (Some(mailbox), Some(message)) = (&self.mailbox, &mut self.message) else { return Ok(()) };
+        let written = message.file.write_all(octets);
+        written.map_err(|error| mailbox.cannot_write(&message.name, error))
     }
 
     pub(crate) fn end(&mut self) -> Result<(), Error> {
-        let Some(Unfinished { file, tmp, to, arrived }) = self.message.take() else { return Ok(()) };
+        let (Some(mailbox), Some(message)) = (&self.mailbox, self.message.take()) else { return Ok(()) };
+        let Unfinished { file, name, to, arrived } = message;
         let put = || {
-            let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
             // Servers take the file's time for the time of arrival.
             arrived.map_or(Ok(()), |arrived| file.set_modified(arrived))?;
-            fs::rename(&tmp, &to)
+            mailbox.tmp.rename(&name, &mailbox.cur, &to)
         };
-        put().map_err(Error::new("cannot write", &tmp))
+        put().map_err(|error| mailbox.cannot_write(&name, error))
     }
 
     pub(crate) fn abandon(&mut self) -> Result<(), Error> {
-        let Some(message) = self.message.take() else { return Ok(()) };
-        fs::remove_file(&message.tmp).map_err(Error::new("cannot remove", &message.tmp))
+        let (Some(mailbox), Some(message)) = (&self.mailbox, self.message.take()) else { return Ok(()) };
+        mailbox.tmp.remove(&message.name)
+    }
+}
+
+impl Mailbox {
+    fn cannot_write(&self, name: &OsStr, error: io::Error) -> Error {
+        Error::new("cannot write", &self.tmp.path().join(name))(error)
     }
 
     /// The letters for flags, sorted. The first 26 keywords of a mailbox have letters of their own.
-    fn letters(&mut self, flags: &[String]) -> Result<String, Error> {
+    fn letters(&mut self, flags: &[String], left_out: &mut u64) -> Result<String, Error> {
         let mut letters = Vec::new();
         for flag in flags {
             let letter = LETTERS.iter().find(|(_, name)| flag.eq_ignore_ascii_case(name));
@@ -124,7 +144,7 @@ impl Writer {
             // A keyword that has a letter for all is known to some by one of the mailbox' alone.
             match self.keyword(flag)? {
                 Some(at) => letters.push(char::from(b'a' + at)),
-                None => self.left_out += u64::from(letter.is_none()),
+                None => *left_out += u64::from(letter.is_none()),
             }
         }
         letters.sort_unstable();
@@ -137,12 +157,19 @@ impl Writer {
         let Some(at) = u8::try_from(at).ok().filter(|at| *at < 26) else { return Ok(None) };
         if known.is_none() {
             self.keywords.push(keyword.to_owned());
-            let lines = self.keywords.iter().enumerate().map(|(at, name)| format!("{at} {name}\n"));
-            let path = self.folder.join(KEYWORDS);
-            fs::write(&path, lines.collect::<Vec<_>>().concat())
-                .map_err(Error::new("cannot write", &path))?;
+            self.write_keywords()?;
         }
         Ok(Some(at))
+    }
+
+    /// Puts them in their file's place in one step.
+    fn write_keywords(&self) -> Result<(), Error> {
+        let lines = self.keywords.iter().enumerate().map(|(at, name)| format!("{at} {name}\n"));
+        let lines = lines.collect::<Vec<_>>().concat();
+        let mut file = self.tmp.new_file(KEYWORDS.as_ref())?;
+        file.write_all(lines.as_bytes())
+            .and_then(|()| self.tmp.rename(KEYWORDS.as_ref(), &self.folder, KEYWORDS.as_ref()))
+            .map_err(Error::new("cannot write", &self.folder.path().join(KEYWORDS)))
     }
 }
 
@@ -168,73 +195,95 @@ fn levels_of(folder: &str) -> Vec<String> {
 
 #[derive(Debug)]
 pub(crate) struct Reader {
+    root: Folder,
     /// Folders that are left to be looked at, the next one last.
-    folders: Vec<Folder>,
+    folders: Vec<Level>,
+    /// There was a folder of messages.
+    is_maildir: bool,
     /// Of the mailbox that is being read.
     mailbox: String,
     keywords: Vec<(u8, String)>,
     /// Its messages that are left, the next one last.
-    files: Vec<(i64, PathBuf)>,
-    file: Option<(File, PathBuf)>,
+    messages: Vec<Listed>,
+    message: Option<(File, OsString)>,
     line_ends: LineEnds,
     failed: Vec<Error>,
 }
 
+/// A folder within others.
 #[derive(Debug)]
-struct Folder {
-    path: PathBuf,
+struct Level {
+    /// The folders' names, from the root on.
+    names: Vec<OsString>,
+    /// What they stand for.
     levels: Vec<String>,
+}
+
+/// A message that is there.
+#[derive(Debug)]
+struct Listed {
+    arrived: i64,
+    /// `cur` or `new`.
+    part: Folder,
+    name: OsString,
 }
 
 impl Reader {
     pub(crate) fn open(root: &Path) -> Result<Self, Error> {
-        let metadata = fs::metadata(root).map_err(Error::new("cannot read", root))?;
-        if !metadata.is_dir() {
-            return Err(Error::invalid(root, "it is no folder"));
-        }
-        let root = Folder { path: root.to_owned(), levels: Vec::new() };
         Ok(Self {
-            folders: vec![root],
+            root: Folder::open(root)?,
+            folders: vec![Level { names: Vec::new(), levels: Vec::new() }],
+            is_maildir: false,
             mailbox: String::new(),
             keywords: Vec::new(),
-            files: Vec::new(),
-            file: None,
+            messages: Vec::new(),
+            message: None,
             line_ends: LineEnds::default(),
             failed: Vec::new(),
         })
     }
 
     pub(crate) fn next_message(&mut self) -> Option<Result<Found, Error>> {
-        self.file = None;
+        self.message = None;
         loop {
             if let Some(error) = self.failed.pop() {
                 return Some(Err(error));
             }
-            if let Some((arrived, path)) = self.files.pop() {
-                return Some(self.begin(arrived, path));
+            if let Some(listed) = self.messages.pop() {
+                return Some(self.begin(listed));
             }
-            let folder = self.folders.pop()?;
-            if let Err(error) = self.look_into(&folder) {
-                return Some(Err(error));
+            match self.folders.pop() {
+                Some(level) => self.look_into(&level),
+                None if self.is_maildir => return None,
+                None => {
+                    // It is told once.
+                    self.is_maildir = true;
+                    let why = "there is no folder `cur` or `new` in it: it is no Maildir";
+                    return Some(Err(Error::invalid(self.root.path(), why)));
+                }
             }
         }
     }
 
     pub(crate) fn read(&mut self, piece: &mut Vec<u8>) -> Result<bool, Error> {
-        let Some((file, path)) = &mut self.file else { return Ok(false) };
+        let Some((file, name)) = &mut self.message else { return Ok(false) };
         let mut octets = vec![0; PIECE];
-        let length = file.read(&mut octets).map_err(Error::new("cannot read", path))?;
+        let length = file.read(&mut octets).map_err(Error::new("cannot read", Path::new(name)))?;
+        let before = piece.len();
         self.line_ends.push(&octets[..length], piece);
-        Ok(length > 0)
+        if length == 0 {
+            self.line_ends.end(piece);
+        }
+        Ok(length > 0 || piece.len() > before)
     }
 
-    fn begin(&mut self, arrived: i64, path: PathBuf) -> Result<Found, Error> {
-        let file = File::open(&path).map_err(Error::new("cannot read", &path))?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let place = path.display().to_string();
-        self.file = Some((file, path));
+    fn begin(&mut self, listed: Listed) -> Result<Found, Error> {
+        let Listed { arrived, part, name } = listed;
+        let file = part.file(&name)?;
+        let place = shown(&part.path().join(&name).to_string_lossy());
+        let meta = Meta { flags: self.flags(&name.to_string_lossy()), arrived: Some(arrived) };
+        self.message = Some((file, name));
         self.line_ends = LineEnds::default();
-        let meta = Meta { flags: self.flags(&name), arrived: Some(arrived) };
         Ok(Found { mailbox: self.mailbox.clone(), place, meta })
     }
 
@@ -259,67 +308,94 @@ impl Reader {
         flags
     }
 
-    /// Notes the folders in a folder, and its messages, those that came first to be read first.
-    fn look_into(&mut self, folder: &Folder) -> Result<(), Error> {
+    /// Notes the folders in a folder, and its messages, those that came first to be read first. What cannot be looked into
+    /// is noted too.
+    fn look_into(&mut self, level: &Level) {
+        self.mailbox = if level.levels.is_empty() { "INBOX".to_owned() } else { level.levels.join("/") };
+        self.keywords.clear();
+        let folder = match self.root.below(&level.names) {
+            Ok(folder) => folder,
+            Err(error) => return self.failed.push(error),
+        };
         let mut inner = Vec::new();
-        for entry in fs::read_dir(&folder.path).map_err(Error::new("cannot list", &folder.path))? {
-            let entry = entry.map_err(Error::new("cannot list", &folder.path))?;
-            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|name| !matches!(*name, "cur" | "new" | "tmp")) else {
-                continue;
+        for entry in self.entries(&folder) {
+            let Entry { name, kind, .. } = entry;
+            let path = folder.path().join(&name);
+            let looked_into = match (name.to_str(), kind) {
+                (_, FileType::Symlink) => Err(Error::invalid(&path, "it is a link")),
+                (Some("cur" | "new"), FileType::Directory) => {
+                    self.is_maildir = true;
+                    folder.folder(&name).map(|part| self.list(&part))
+                }
+                (Some(KEYWORDS), FileType::RegularFile) => {
+                    keywords(&folder).map(|keywords| self.keywords = keywords)
+                }
+                (Some("tmp"), _) => Ok(()),
+                (Some(text), FileType::Directory) if level.levels.len() < MAX_DEPTH => {
+                    inner.push(level.inner(text));
+                    Ok(())
+                }
+                (Some(_), FileType::Directory) => Err(Error::invalid(&path, "it lies too deep")),
+                (None, FileType::Directory) => Err(Error::invalid(&path, "its name is not UTF-8")),
+                _ => Ok(()),
             };
-            if is_folder && folder.levels.len() < MAX_DEPTH {
-                let levels = folder.levels.iter().cloned().chain(levels_of(name)).collect();
-                inner.push(Folder { path: entry.path(), levels });
-            }
+            self.failed.extend(looked_into.err());
         }
-        inner.sort_by(|one, other| other.path.cmp(&one.path));
+        inner.sort_by(|one, other| other.names.cmp(&one.names));
         self.folders.extend(inner);
-        self.mailbox = if folder.levels.is_empty() { "INBOX".to_owned() } else { folder.levels.join("/") };
-        self.keywords = keywords(&folder.path);
-        for part in ["cur", "new"] {
-            self.list(&folder.path.join(part))?;
-        }
-        self.files.sort_by(|one, other| other.cmp(one));
-        Ok(())
+        self.messages.sort_by(|one, other| other.order().cmp(&one.order()));
     }
 
-    fn list(&mut self, part: &Path) -> Result<(), Error> {
-        let entries = match fs::read_dir(part) {
-            // A folder that only holds others.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            entries => entries.map_err(Error::new("cannot list", part))?,
-        };
-        for entry in entries {
-            let entry = entry.map_err(Error::new("cannot list", part))?;
-            let path = entry.path();
-            if entry.file_name().to_string_lossy().starts_with('.') {
+    fn list(&mut self, part: &Folder) {
+        for entry in self.entries(part) {
+            let Entry { name, kind, modified } = entry;
+            if name.to_string_lossy().starts_with('.') {
                 continue;
             }
-            match entry.metadata().and_then(|metadata| Ok((metadata.is_file(), metadata.modified()?))) {
-                Ok((true, arrived)) => self.files.push((seconds(arrived), path)),
-                Ok(_) => {}
-                Err(error) => self.failed.push(Error::new("cannot read", &path)(error)),
+            if kind == FileType::RegularFile {
+                self.messages.push(Listed { arrived: modified, part: part.clone(), name });
+            } else {
+                let path = part.path().join(name);
+                self.failed.push(Error::invalid(&path, "it is no regular file"));
             }
         }
-        Ok(())
+    }
+
+    /// What lies in a folder, as far as that can be told.
+    fn entries(&mut self, folder: &Folder) -> Vec<Entry> {
+        let entries = folder.entries().map(|entries| {
+            let known = |entry: Result<Entry, Error>| entry.map_err(|error| self.failed.push(error)).ok();
+            entries.filter_map(known).collect()
+        });
+        entries.unwrap_or_else(|error| {
+            self.failed.push(error);
+            Vec::new()
+        })
     }
 }
 
-/// The keywords of a folder by their letters' numbers; none if there is no such file.
-fn keywords(folder: &Path) -> Vec<(u8, String)> {
-    let Ok(text) = fs::read_to_string(folder.join(KEYWORDS)) else { return Vec::new() };
+impl Listed {
+    fn order(&self) -> (i64, &Path, &OsStr) {
+        (self.arrived, self.part.path(), &self.name)
+    }
+}
+
+impl Level {
+    /// A folder in it.
+    fn inner(&self, name: &str) -> Self {
+        let names = self.names.iter().cloned().chain([name.into()]).collect();
+        Self { names, levels: self.levels.iter().cloned().chain(levels_of(name)).collect() }
+    }
+}
+
+/// The keywords of a folder by their letters' numbers.
+fn keywords(folder: &Folder) -> Result<Vec<(u8, String)>, Error> {
+    let mut text = String::new();
+    let read = folder.file(KEYWORDS.as_ref())?.take(MAX_KEYWORDS).read_to_string(&mut text);
+    read.map_err(Error::new("cannot read", &folder.path().join(KEYWORDS)))?;
     let keyword = |line: &str| {
         let (at, name) = line.split_once(' ')?;
         Some((at.parse().ok()?, name.to_owned()))
     };
-    text.lines().filter_map(keyword).collect()
-}
-
-fn seconds(time: SystemTime) -> i64 {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |seconds| -seconds),
-    }
+    Ok(text.lines().filter_map(keyword).collect())
 }

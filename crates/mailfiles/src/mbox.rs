@@ -5,19 +5,20 @@
 //! the header and no part of the message; of those of others none are ours, and their fields are taken out wherever they
 //! stand in the header.
 //!
-//! A mailbox `a/b` is the file `a/b.mbox`.
+//! A mailbox `a/b` is the file `a/b.mbox`. The message of their own that UW-IMAP and Pine put first in a file is no mail.
 
 mod reader;
 mod status;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufWriter, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
 pub(crate) use reader::Reader;
 
+use crate::folder::Folder;
 use crate::{Error, Meta};
 
 /// What the files' names end with.
@@ -25,7 +26,7 @@ const ENDING: &str = ".mbox";
 
 #[derive(Debug)]
 pub(crate) struct Writer {
-    root: PathBuf,
+    root: Folder,
     mailbox: Option<Mailbox>,
 }
 
@@ -39,17 +40,19 @@ struct Mailbox {
 }
 
 impl Writer {
-    pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), mailbox: None }
+    pub(crate) fn new(root: Folder) -> Self {
+        Self { root, mailbox: None }
     }
 
     pub(crate) fn mailbox(&mut self, name: &str) -> Result<(), Error> {
         self.close()?;
-        let path = self.root.join(format!("{name}{ENDING}"));
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(Error::new("cannot make", folder))?;
-        }
-        let file = File::create_new(&path).map_err(Error::new("cannot make", &path))?;
+        let (above, last) = name.rsplit_once('/').unwrap_or(("", name));
+        let above = above.split('/').filter(|level| !level.is_empty());
+        let folder =
+            above.map(str::as_ref).try_fold(self.root.clone(), |folder, level| folder.make(level))?;
+        let last = format!("{last}{ENDING}");
+        let path = folder.path().join(&last);
+        let file = folder.new_file(last.as_ref())?;
         let file = BufWriter::new(file);
         self.mailbox = Some(Mailbox { path, file, start: 0, quoting: Quoting::default() });
         Ok(())
@@ -92,7 +95,8 @@ impl Writer {
     }
 
     pub(crate) fn finish(mut self) -> Result<(), Error> {
-        self.close()
+        self.close()?;
+        self.root.sync()
     }
 
     fn close(&mut self) -> Result<(), Error> {
@@ -164,7 +168,7 @@ impl Quoting {
     fn end(&mut self, quoted: &mut Vec<u8>) {
         self.let_go(quoted);
         if !self.ends_line {
-            quoted.push(b'\n');
+            quoted.extend_from_slice(b"\r\n");
         }
     }
 }

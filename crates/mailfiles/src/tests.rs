@@ -1,3 +1,5 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -52,11 +54,31 @@ fn corpus() -> Vec<Vec<u8>> {
     messages
 }
 
-/// What mail is after files: CRLF, if its first line ended with LF.
+/// What mail is after files: every line ends with CRLF.
 fn as_mail(octets: &[u8]) -> Vec<u8> {
-    let mut mail = Vec::new();
-    line_ends::LineEnds::default().push(octets, &mut mail);
+    in_lines(&[octets])
+}
+
+fn in_lines(pieces: &[&[u8]]) -> Vec<u8> {
+    let (mut lines, mut mail) = (line_ends::LineEnds::default(), Vec::new());
+    for piece in pieces {
+        lines.push(piece, &mut mail);
+    }
+    lines.end(&mut mail);
     mail
+}
+
+/// What of a folder cannot be read, as it is told.
+fn failures(format: Format, root: &Path) -> Vec<String> {
+    let mut reader = Reader::open(format, root).unwrap();
+    let failed = std::iter::from_fn(|| reader.next_message()).filter_map(Result::err);
+    let mut failures: Vec<String> = failed.map(|error| error.to_string()).collect();
+    failures.sort();
+    failures
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
 fn sorted(mut messages: Vec<Message>) -> Vec<Message> {
@@ -65,7 +87,7 @@ fn sorted(mut messages: Vec<Message>) -> Vec<Message> {
 }
 
 #[test]
-fn what_was_written_reads_back_octet_for_octet() {
+fn what_was_written_reads_back() {
     for format in [Format::Maildir, Format::Mbox] {
         for piece in [1, 7, 1 << 20] {
             let some =
@@ -86,7 +108,7 @@ fn what_was_written_reads_back_octet_for_octet() {
             let expected = messages.into_iter().map(|(name, mut flags, arrived, mut octets)| {
                 flags.sort();
                 if format == Format::Mbox && !octets.ends_with(b"\n") {
-                    octets.push(b'\n');
+                    octets.extend_from_slice(b"\r\n");
                 }
                 (name, flags, arrived, as_mail(&octets))
             });
@@ -146,6 +168,227 @@ fn mbox_files_of_others_are_read() {
     let mut reader = Reader::open(Format::Mbox, &file).unwrap();
     assert!(reader.next_message().unwrap().unwrap_err().to_string().contains("it is no mbox"));
     assert!(reader.next_message().is_none());
+}
+
+/// What anybody can write into a message is not taken for what the program that kept it wrote.
+#[test]
+fn of_an_mbox_file_of_others_the_body_stays_as_it_is() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("old");
+    let body = "Status: R\n  see the log\nX-Status: D\nX-Keywords: none\n\nEnd\n";
+    let header = "Subject: bug\nStatus: Resolved\nX-Status: Deferred\nX-Keywords: \\Deleted work\n";
+    fs::write(&file, format!("From bob@example.test Tue Nov  7 08:09:10 2023\n{header}\n{body}")).unwrap();
+    let (_, found, _, octets) = read(Format::Mbox, &file).remove(0);
+    let kept = format!("Subject: bug\nStatus: Resolved\nX-Status: Deferred\n\n{body}");
+    assert_eq!(String::from_utf8(octets).unwrap(), kept.replace('\n', "\r\n"));
+    assert_eq!(found, flags(&["work"]));
+}
+
+#[test]
+fn what_a_mail_program_keeps_in_an_mbox_file_for_itself_is_no_mail() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("pine");
+    let from = "From MAILER-DAEMON Tue Nov  7 08:09:10 2023\n";
+    let own = "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 1699344550 0000000001\n\nText\n\n";
+    fs::write(&file, format!("{from}{own}{from}X-IMAPbase: 1 2\nSubject: one\n\nText\n\n{from}{own}"))
+        .unwrap();
+    let found = read(Format::Mbox, &file);
+    // Only the first message can be that.
+    assert_eq!(found.len(), 2);
+    assert!(found[0].3.starts_with(b"X-IMAPbase: 1 2\r\nSubject: one\r\n"));
+}
+
+#[test]
+fn messages_of_an_mbox_file_that_may_be_part_of_others_are_told() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("old");
+    let text = "From bob@example.test Tue Nov  7 08:09:10 2023\n\nFrom here\n\nFrom bob@example.test yesterday\n\n\
+        From bob@example.test 2023-11-07T08:09:10Z\n\nText\n";
+    fs::write(&file, text).unwrap();
+    let mut reader = Reader::open(Format::Mbox, &file).unwrap();
+    for _ in 0..2 {
+        let found = reader.next_message().unwrap().unwrap();
+        assert_eq!(found.meta.arrived, Some(1_699_344_550));
+    }
+    let told = reader.next_message().unwrap().unwrap_err().to_string();
+    assert!(told.contains("1 lines of it look like the beginning"), "{told}");
+    assert!(reader.next_message().is_none());
+}
+
+/// Whoever owns the files has no say in what else an operator reads.
+#[test]
+fn no_link_is_followed_and_each_is_told() {
+    let dir = TempDir::new().unwrap();
+    let (secrets, maildir) = (dir.path().join("secrets"), dir.path().join("maildir"));
+    fs::create_dir_all(secrets.join("cur")).unwrap();
+    for secret in ["secret", "cur/secret", "secret.mbox"] {
+        fs::write(secrets.join(secret), "From a@b Tue Nov  7 08:09:10 2023\n\nsecret\n").unwrap();
+    }
+    for folder in ["cur", ".a", ".b/new"] {
+        fs::create_dir_all(maildir.join(folder)).unwrap();
+    }
+    fs::write(maildir.join("cur/1:2,a"), "Subject: mine\n\n").unwrap();
+    let links = [
+        ("secret", "cur/2"),
+        ("secrets", "new"),
+        ("secrets/cur", ".a/cur"),
+        ("secrets", ".linked"),
+        ("secrets/secret", "dovecot-keywords"),
+        ("secrets/secret.mbox", "linked.mbox"),
+    ];
+    for (target, link) in links {
+        symlink(dir.path().join(target), maildir.join(link)).unwrap();
+    }
+    let told = failures(Format::Maildir, &maildir);
+    assert_eq!(told.len(), links.len(), "{told:?}");
+    let mut reader = Reader::open(Format::Maildir, &maildir).unwrap();
+    let found: Vec<Found> = std::iter::from_fn(|| reader.next_message()).filter_map(Result::ok).collect();
+    assert_eq!(found.len(), 1);
+    assert!(found[0].meta.flags.is_empty(), "{found:?}");
+    let told = failures(Format::Mbox, &maildir);
+    assert!(told.iter().any(|told| told.contains("linked.mbox: it is a link")), "{told:?}");
+
+    symlink(&secrets, dir.path().join("link")).unwrap();
+    symlink(secrets.join("secret"), dir.path().join("link.mbox")).unwrap();
+    for format in [Format::Maildir, Format::Mbox] {
+        let refused = Reader::open(format, &dir.path().join("link")).unwrap_err().to_string();
+        assert!(refused.contains("it is a link"), "{refused}");
+    }
+    let told = failures(Format::Mbox, &dir.path().join("link.mbox"));
+    assert!(told[0].contains("it is a link"), "{told:?}");
+}
+
+#[test]
+fn a_message_that_becomes_a_link_or_a_pipe_after_it_was_found_is_not_read() {
+    let dir = TempDir::new().unwrap();
+    let cur = dir.path().join("cur");
+    fs::create_dir_all(&cur).unwrap();
+    for name in ["1", "2", "3"] {
+        fs::write(cur.join(name), "Subject: mine\n\n").unwrap();
+    }
+    let mut reader = Reader::open(Format::Maildir, dir.path()).unwrap();
+    let first = reader.next_message().unwrap().unwrap();
+    let first = Path::new(&first.place).file_name().unwrap().to_owned();
+    let [link, pipe] = ["1", "2", "3"].into_iter().filter(|name| first != *name).collect::<Vec<_>>()[..]
+    else {
+        panic!("{first:?}")
+    };
+    fs::remove_file(cur.join(link)).unwrap();
+    symlink("/etc/hostname", cur.join(link)).unwrap();
+    fs::remove_file(cur.join(pipe)).unwrap();
+    let made = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+    rustix::fs::mknodat(rustix::fs::CWD, cur.join(pipe), made.0, made.1, 0).unwrap();
+    let mut told: Vec<String> =
+        std::iter::from_fn(|| reader.next_message()).map(|found| found.unwrap_err().to_string()).collect();
+    told.sort();
+    assert_eq!(told.len(), 2);
+    assert!(told.iter().any(|told| told.ends_with("it is a link")), "{told:?}");
+    assert!(told.iter().any(|told| told.ends_with("it is no regular file")), "{told:?}");
+    // One that was there before is told as well.
+    assert_eq!(failures(Format::Maildir, dir.path()).len(), 2);
+}
+
+#[test]
+fn what_cannot_be_looked_into_is_told() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let dir = TempDir::new().unwrap();
+    let latin1 = std::ffi::OsStr::from_bytes(b".Entw\xfcrfe");
+    fs::create_dir_all(dir.path().join("cur")).unwrap();
+    fs::create_dir_all(dir.path().join(latin1).join("cur")).unwrap();
+    let deep = (0..40).fold(dir.path().to_owned(), |path, _| path.join("a"));
+    fs::create_dir_all(deep).unwrap();
+    // A name that would write a line of its own to the terminal.
+    fs::create_dir_all(dir.path().join("cur/1\n0 failed\x1b[2J")).unwrap();
+    let told = failures(Format::Maildir, dir.path());
+    assert_eq!(told.len(), 3, "{told:?}");
+    for why in ["not UTF-8", "too deep", r"cur/1\n0 failed\u{1b}[2J: it is no regular file"] {
+        assert!(told.iter().any(|told| told.contains(why)), "{why}: {told:?}");
+    }
+    fs::write(dir.path().join("x.mbox"), "").unwrap();
+    let told = failures(Format::Mbox, dir.path());
+    assert_eq!(told.len(), 2, "{told:?}");
+}
+
+#[test]
+fn a_folder_in_which_there_is_no_mail_of_the_format_is_told() {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir_all(dir.path().join("Mail")).unwrap();
+    fs::write(dir.path().join("Mail/Sent"), "From a@b Tue Nov  7 08:09:10 2023\n\n").unwrap();
+    let refused = Reader::open(Format::Mbox, dir.path()).unwrap_err().to_string();
+    assert!(refused.contains("`.mbox`"), "{refused}");
+    let told = failures(Format::Maildir, dir.path());
+    assert!(told.len() == 1 && told[0].contains("it is no Maildir"), "{told:?}");
+}
+
+#[test]
+fn what_is_written_is_its_owners_alone() {
+    let dir = TempDir::new().unwrap();
+    for (format, folder, file) in
+        [(Format::Maildir, ".a.b/cur", ".a.b/maildirfolder"), (Format::Mbox, "a", "a/b.mbox")]
+    {
+        let root = dir.path().join(file.len().to_string());
+        let keyword = flags(&["work"]);
+        write(format, &root, &[("a/b".to_owned(), keyword, Some(1), b"Subject: x\r\n\r\n".to_vec())], 100);
+        assert_eq!([&root, &root.join(folder)].map(|folder| mode(folder)), [0o700; 2]);
+        assert_eq!(mode(&root.join(file)), 0o600);
+        if format == Format::Maildir {
+            let message = fs::read_dir(root.join(folder)).unwrap().next().unwrap().unwrap();
+            assert_eq!(
+                [message.path(), root.join(".a.b/dovecot-keywords")].map(|file| mode(&file)),
+                [0o600; 2]
+            );
+        }
+    }
+}
+
+#[test]
+fn mail_is_not_written_where_others_may_write() {
+    let dir = TempDir::new().unwrap();
+    let shared = dir.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+    let refused = Writer::create(Format::Maildir, &shared).unwrap_err().to_string();
+    assert!(refused.contains("others"), "{refused}");
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
+    symlink(&shared, dir.path().join("link")).unwrap();
+    assert!(Writer::create(Format::Maildir, &dir.path().join("link")).is_err());
+    Writer::create(Format::Maildir, &shared).unwrap();
+}
+
+/// The names come from a server, which is trusted with mail and with nothing else.
+#[test]
+fn no_name_of_a_mailbox_leads_out_of_the_folder() {
+    for format in [Format::Maildir, Format::Mbox] {
+        let dir = TempDir::new().unwrap();
+        let root = dir.path().join("root");
+        let mut writer = Writer::create(format, &root).unwrap();
+        let outside = dir.path().join("outside").display().to_string();
+        for name in ["../outside", "a/../../outside", &outside, "", ".", "a//b", "a\0b"] {
+            assert!(writer.mailbox(name).is_err(), "{name}");
+        }
+        writer.finish().unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn every_line_that_is_read_ends_in_crlf() {
+    for (given, expected) in [
+        ("a\r\nb\r\n", "a\r\nb\r\n"),
+        ("a\nb\n", "a\r\nb\r\n"),
+        ("a\r\nb\n", "a\r\nb\r\n"),
+        ("a\rb\r", "a\r\nb\r\n"),
+        ("\r\r\n\n", "\r\n\r\n\r\n"),
+        ("a", "a"),
+        ("", ""),
+    ] {
+        assert_eq!(as_mail(given.as_bytes()), expected.as_bytes(), "{given:?}");
+        let dir = TempDir::new().unwrap();
+        fs::create_dir(dir.path().join("cur")).unwrap();
+        fs::write(dir.path().join("cur/1"), given).unwrap();
+        assert_eq!(read(Format::Maildir, dir.path())[0].3, expected.as_bytes(), "{given:?}");
+    }
 }
 
 #[test]
@@ -219,7 +462,30 @@ proptest! {
             .collect();
         let dir = TempDir::new().unwrap();
         write(Format::Mbox, dir.path(), &messages, piece);
-        prop_assert_eq!(read(Format::Mbox, dir.path()), messages);
+        let found = read(Format::Mbox, dir.path());
+        let expected = messages.into_iter().map(|(name, flags, at, octets)| (name, flags, at, as_mail(&octets)));
+        prop_assert_eq!(found, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn bodies_of_files_of_others_come_out_whole(
+        bodies in prop::collection::vec("((Status: R|X-Status: D|X-Keywords: a|\t x|y|)\n){0,9}", 1..4),
+    ) {
+        let texts: Vec<String> = bodies.iter().map(|body| format!("Subject: x\n\n{body}y\n")).collect();
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("old");
+        let from = "From bob@example.test Tue Nov  7 08:09:10 2023";
+        let mbox: Vec<String> = texts.iter().map(|text| format!("{from}\n{text}\n")).collect();
+        fs::write(&file, mbox.concat()).unwrap();
+        let found: Vec<_> = read(Format::Mbox, &file).into_iter().map(|(_, flags, _, octets)| (flags, octets)).collect();
+        let expected: Vec<_> = texts.iter().map(|text| (flags(&[]), as_mail(text.as_bytes()))).collect();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn pieces_make_no_difference_to_line_ends(given in "[a\r\n]{0,24}", cut in 0_usize..24) {
+        let (one, other) = given.as_bytes().split_at(cut.min(given.len()));
+        prop_assert_eq!(in_lines(&[one, other]), as_mail(given.as_bytes()));
     }
 
     #[test]

@@ -24,11 +24,12 @@ const UNANSWERED: usize = 1_024;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  mda export alice@example.test --format maildir /tmp/alice
-  mda export alice@example.test --mailbox Archive --format mbox /tmp/archive
+  mda export alice@example.test --format maildir ~/alice
+  mda export alice@example.test --mailbox Archive --format mbox ~/archive
 
-The service must not run meanwhile; `waypost mailbox export` asks a running one. The folder must not exist, or be empty. \
-The exit code is 1 if a message could not be exported.")]
+The service must not run meanwhile; `waypost mailbox export` asks a running one. The folder must not exist, or be \
+yours, empty and writable by nobody else; what is written is for you alone to read. The exit code is 1 if a message could \
+not be exported, 2 if nothing could be.")]
 pub(super) struct ExportArguments {
     #[command(flatten)]
     pub(super) store: StoreArguments,
@@ -50,7 +51,8 @@ pub(super) struct ExportArguments {
   mda import alice@example.test --format mbox --into Archive old.mbox
 
 The service must not run meanwhile; `waypost mailbox import` asks a running one. A message that was imported before into \
-the same mailbox is not put there again. The exit code is 1 if a message could not be imported.")]
+the same mailbox is not put there again. Links among the files are not followed. The exit code is 1 if a message could not \
+be imported, 2 if nothing could be.")]
 pub(super) struct ImportArguments {
     #[command(flatten)]
     pub(super) store: StoreArguments,

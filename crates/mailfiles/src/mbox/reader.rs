@@ -1,25 +1,45 @@
 //! Reading mbox files.
 
-use std::fs::{self, File};
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
+use rustix::fs::FileType;
 
 use super::{ENDING, FROM, status};
+use crate::folder::{self, Entry, Folder};
 use crate::line_ends::LineEnds;
-use crate::{Error, Found, MAX_DEPTH, Meta, PIECE};
+use crate::{Error, Found, MAX_DEPTH, Meta, PIECE, shown};
 
 /// Octets of a header in which flags are looked for.
 const MAX_HEADER: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Reader {
-    /// Files that are left, with their mailboxes' names, the next one last.
-    files: Vec<(PathBuf, String)>,
+    files: Files,
     open: Option<Open>,
     line_ends: LineEnds,
+    failed: Vec<Error>,
+}
+
+/// The files that are left.
+#[derive(Debug)]
+enum Files {
+    One(Option<PathBuf>),
+    /// Those below a folder, the next one last.
+    Below(Folder, Vec<Listed>),
+}
+
+/// An mbox file below a folder.
+#[derive(Debug)]
+struct Listed {
+    folders: Vec<OsString>,
+    name: OsString,
+    mailbox: String,
 }
 
 /// A file that is being read.
@@ -32,10 +52,14 @@ struct Open {
     messages: u64,
     /// The `From ` line of the next message.
     next: Option<Vec<u8>>,
+    /// Lines that others may mean to be such a line, without a date that is known.
+    doubtful: u64,
     /// What was read of the message and not given yet.
     ready: Vec<u8>,
     /// An empty line that belongs to the message unless the next one begins, or the file ends, right behind it.
     held: Option<Vec<u8>>,
+    /// The line behind the one that was held.
+    pending: Option<Vec<u8>>,
     /// The last piece ended a line.
     at_line_start: bool,
     /// The message that was begun is at its end.
@@ -44,32 +68,40 @@ struct Open {
 
 impl Reader {
     pub(crate) fn open(root: &Path) -> Result<Self, Error> {
-        let mut files = Vec::new();
-        let metadata = fs::metadata(root).map_err(Error::new("cannot read", root))?;
-        if metadata.is_dir() {
-            find(root, "", 0, &mut files)?;
+        let metadata = std::fs::metadata(root).map_err(Error::new("cannot read", root))?;
+        let mut failed = Vec::new();
+        let files = if metadata.is_dir() {
+            let root = Folder::open(root)?;
+            let mut found = Vec::new();
+            find(&root, &[], &mut found, &mut failed)?;
+            if found.is_empty() && failed.is_empty() {
+                let why = "no file in it has a name that ends with `.mbox`; one of another name can be given by itself";
+                return Err(Error::invalid(root.path(), why));
+            }
+            found.sort_by(|one, other| other.mailbox.cmp(&one.mailbox));
+            Files::Below(root, found)
         } else {
-            files.push((root.to_owned(), "INBOX".to_owned()));
-        }
-        files.sort_by(|one, other| other.1.cmp(&one.1));
-        Ok(Self { files, open: None, line_ends: LineEnds::default() })
+            Files::One(Some(root.to_owned()))
+        };
+        Ok(Self { files, open: None, line_ends: LineEnds::default(), failed })
     }
 
     pub(crate) fn next_message(&mut self) -> Option<Result<Found, Error>> {
         loop {
+            if let Some(error) = self.failed.pop() {
+                return Some(Err(error));
+            }
             if let Some(open) = &mut self.open {
                 self.line_ends = LineEnds::default();
                 match open.begin() {
                     Ok(Some(found)) => return Some(Ok(found)),
-                    Ok(None) => self.open = None,
-                    Err(error) => {
-                        self.open = None;
-                        return Some(Err(error));
-                    }
+                    Ok(None) => self.failed.extend(open.doubt()),
+                    Err(error) => self.failed.push(error),
                 }
+                self.open = None;
+                continue;
             }
-            let (path, mailbox) = self.files.pop()?;
-            match Open::new(path, mailbox) {
+            match self.files.open_next()? {
                 Ok(open) => self.open = Some(open),
                 Err(error) => return Some(Err(error)),
             }
@@ -79,22 +111,46 @@ impl Reader {
     pub(crate) fn read(&mut self, piece: &mut Vec<u8>) -> Result<bool, Error> {
         let Some(open) = &mut self.open else { return Ok(false) };
         let octets = open.some()?;
+        let before = piece.len();
         self.line_ends.push(&octets, piece);
-        Ok(!octets.is_empty())
+        if octets.is_empty() {
+            self.line_ends.end(piece);
+        }
+        Ok(!octets.is_empty() || piece.len() > before)
+    }
+}
+
+impl Files {
+    fn open_next(&mut self) -> Option<Result<Open, Error>> {
+        match self {
+            Self::One(path) => {
+                let path = path.take()?;
+                Some(folder::file(&path).and_then(|file| Open::new(file, path, "INBOX".to_owned())))
+            }
+            Self::Below(root, files) => {
+                let Listed { folders, name, mailbox } = files.pop()?;
+                let open = root.below(&folders).and_then(|folder| {
+                    let path = folder.path().join(&name);
+                    Open::new(folder.file(&name)?, path, mailbox)
+                });
+                Some(open)
+            }
+        }
     }
 }
 
 impl Open {
-    fn new(path: PathBuf, mailbox: String) -> Result<Self, Error> {
-        let file = File::open(&path).map_err(Error::new("cannot read", &path))?;
+    fn new(file: File, path: PathBuf, mailbox: String) -> Result<Self, Error> {
         let mut open = Self {
             file: BufReader::with_capacity(PIECE, file),
             path,
             mailbox,
             messages: 0,
             next: None,
+            doubtful: 0,
             ready: Vec::new(),
             held: None,
+            pending: None,
             at_line_start: true,
             is_over: true,
         };
@@ -106,29 +162,49 @@ impl Open {
         Ok(open)
     }
 
-    /// Begins the next message: reads its header. The rest of the one before is passed over.
+    /// Begins the next message that is mail. The rest of the one before is passed over.
     fn begin(&mut self) -> Result<Option<Found>, Error> {
-        while !self.is_over {
-            self.line()?;
+        loop {
+            while !self.is_over {
+                self.line()?;
+            }
+            let Some(from) = self.next.take() else { return Ok(None) };
+            self.messages += 1;
+            self.is_over = false;
+            self.at_line_start = true;
+            let mut header = self.header()?;
+            if self.messages == 1 && status::is_of_the_file(&header) {
+                continue;
+            }
+            let flags = status::take(&mut header);
+            self.ready = header;
+            let place = format!("message {} of {}", self.messages, shown(&self.path.to_string_lossy()));
+            let meta = Meta { flags, arrived: arrived(&from) };
+            return Ok(Some(Found { mailbox: self.mailbox.clone(), place, meta }));
         }
-        let Some(from) = self.next.take() else { return Ok(None) };
-        self.messages += 1;
-        self.is_over = false;
-        self.at_line_start = true;
+    }
+
+    /// The header of the message with the empty line behind it, or as much of it as flags are looked for in.
+    fn header(&mut self) -> Result<Vec<u8>, Error> {
         let mut header = Vec::new();
         while header.len() < MAX_HEADER {
             let line = self.line()?;
-            let ends = line.is_empty() || is_blank(&line);
             header.extend_from_slice(&line);
-            if ends {
+            if line.is_empty() || is_blank(&line) {
                 break;
             }
         }
-        let flags = status::take(&mut header);
-        self.ready = header;
-        let place = format!("message {} of {}", self.messages, self.path.display());
-        let meta = Meta { flags, arrived: arrived(&from) };
-        Ok(Some(Found { mailbox: self.mailbox.clone(), place, meta }))
+        Ok(header)
+    }
+
+    /// Whether messages of the file may be part of the ones before them.
+    fn doubt(&self) -> Option<Error> {
+        let why = format!(
+            "{} lines of it look like the beginning of a message, but have no date that is known: what follows them is \
+             part of the message before",
+            self.doubtful
+        );
+        (self.doubtful > 0).then(|| Error::invalid(&self.path, &why))
     }
 
     /// Some octets of the message; none at its end.
@@ -147,6 +223,9 @@ impl Open {
     /// The next line of the message, its quoting undone, or a piece of a long one; empty at the end of the message.
     fn line(&mut self) -> Result<Vec<u8>, Error> {
         loop {
+            if let Some(line) = self.pending.take() {
+                return Ok(line);
+            }
             if self.is_over {
                 return Ok(Vec::new());
             }
@@ -165,15 +244,18 @@ impl Open {
                 }
                 continue;
             }
+            self.doubtful += u64::from(is_behind_blank && may_begin_message(&line));
             let quotes = line.iter().take_while(|octet| **octet == b'>').count();
             if is_start && quotes > 0 && line[quotes..].starts_with(FROM) {
                 line.remove(0);
             }
-            if let Some(mut before) = self.held.take() {
-                before.extend_from_slice(&line);
-                return Ok(before);
-            }
-            return Ok(line);
+            return Ok(match self.held.take() {
+                Some(before) => {
+                    self.pending = Some(line);
+                    before
+                }
+                None => line,
+            });
         }
     }
 
@@ -201,31 +283,66 @@ fn begins_message(line: &[u8]) -> bool {
     line.starts_with(FROM) && arrived(line).is_some()
 }
 
+/// It names a sender, as such a line does.
+fn may_begin_message(line: &[u8]) -> bool {
+    let Some(sender) = line.strip_prefix(FROM) else { return false };
+    let sender = sender.trim_ascii_start().split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    sender.contains(&b'@') || sender == b"MAILER-DAEMON" || sender == b"-"
+}
+
 fn is_blank(line: &[u8]) -> bool {
     matches!(line, b"\n" | b"\r\n")
 }
 
-/// The mbox files below a folder, with their names.
-fn find(folder: &Path, above: &str, depth: usize, files: &mut Vec<(PathBuf, String)>) -> Result<(), Error> {
-    for entry in fs::read_dir(folder).map_err(Error::new("cannot list", folder))? {
-        let entry = entry.map_err(Error::new("cannot list", folder))?;
-        let (path, name) = (entry.path(), entry.file_name());
-        let Some(name) = name.to_str() else { continue };
-        let kind = entry.file_type().map_err(Error::new("cannot read", &path))?;
-        if kind.is_dir() && depth < MAX_DEPTH {
-            find(&path, &format!("{above}{name}/"), depth + 1, files)?;
-        } else if let Some(name) = name.strip_suffix(ENDING).filter(|_| kind.is_file()) {
-            files.push((path, format!("{above}{name}")));
-        }
+/// Notes the mbox files below a folder, and what else might be one or hold one.
+fn find(
+    folder: &Folder,
+    above: &[OsString],
+    files: &mut Vec<Listed>,
+    failed: &mut Vec<Error>,
+) -> Result<(), Error> {
+    for entry in folder.entries()? {
+        let Entry { name, kind, .. } = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                failed.push(error);
+                continue;
+            }
+        };
+        let why = match (name.to_str(), kind) {
+            (_, FileType::Symlink) => "it is a link",
+            (Some(text), FileType::RegularFile) => {
+                if let Some(last) = text.strip_suffix(ENDING) {
+                    let levels = above.iter().map(|level| level.to_string_lossy());
+                    let levels: Vec<_> = levels.chain([last.into()]).collect();
+                    files.push(Listed { folders: above.to_vec(), mailbox: levels.join("/"), name });
+                }
+                continue;
+            }
+            (Some(_), FileType::Directory) if above.len() < MAX_DEPTH => {
+                let within = [above, std::slice::from_ref(&name)].concat();
+                let found = folder.folder(&name).and_then(|inner| find(&inner, &within, files, failed));
+                failed.extend(found.err());
+                continue;
+            }
+            (Some(_), FileType::Directory) => "it lies too deep",
+            (None, _) => "its name is not UTF-8",
+            (Some(text), _) if text.ends_with(ENDING) => "it is no regular file",
+            _ => continue,
+        };
+        failed.push(Error::invalid(&folder.path().join(name), why));
     }
     Ok(())
 }
 
 /// The date of a `From ` line: `From sender Thu Nov 14 22:13:20 2023`, UTC. Programs put a time zone behind the time or the
-/// year: it is passed over where it is none that is counted in hours.
+/// year: it is passed over where it is none that is counted in hours. Some write `2023-11-14T22:13:20Z` (RFC 3339).
 fn arrived(from: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(from).ok()?;
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    if let Some(arrived) = words.iter().skip(2).find_map(|word| word.parse::<Timestamp>().ok()) {
+        return Some(arrived.as_second());
+    }
     let at = words.iter().position(|word| matches!(word.matches(':').count(), 1 | 2))?;
     let named = words.get(at.checked_sub(2)?)?;
     let month = MONTHS.iter().position(|month| month == named)?;

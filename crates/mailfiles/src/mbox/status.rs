@@ -9,6 +9,9 @@ const LETTERS: [(&str, char, &str); 5] = [
     ("X-Status", 'T', "\\Draft"),
 ];
 
+/// All letters that programs put there: also O (it is old), N (new), U (unread) and S (seen).
+const KNOWN: &str = "RAFDTONUS";
+
 const KEYWORDS: &str = "X-Keywords";
 
 /// The fields, in the order in which ours stand.
@@ -29,7 +32,7 @@ pub(super) fn fields(flags: &[String]) -> String {
     format!("Status: {status}O\nX-Status: {others}\n{KEYWORDS}: {keywords}\n")
 }
 
-/// Takes the fields out of a header; gives the flags.
+/// Takes the fields out of a header, and of nothing behind it; gives the flags.
 pub(super) fn take(header: &mut Vec<u8>) -> Vec<String> {
     let lines: Vec<&[u8]> = header.split_inclusive(|octet| *octet == b'\n').collect();
     let first = lines.iter().take(NAMES.len()).map_while(|line| field(line)).map(|(name, _)| name);
@@ -56,16 +59,30 @@ pub(super) fn take(header: &mut Vec<u8>) -> Vec<String> {
     flags
 }
 
-/// A line of one of the fields.
+/// A line of one of the fields. What holds other text than such letters is a field that others made for themselves.
 fn field(line: &[u8]) -> Option<(&'static str, &str)> {
     let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
     let name = NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name))?;
-    Some((name, value.trim()))
+    let value = value.trim();
+    (name == KEYWORDS || value.chars().all(|letter| KNOWN.contains(letter))).then_some((name, value))
+}
+
+/// Whether a header is that of the message in which UW-IMAP and Pine keep what they know of the file.
+pub(super) fn is_of_the_file(header: &[u8]) -> bool {
+    let has = |name: &[u8], text: &[u8]| {
+        header.split(|octet| *octet == b'\n').any(|line| {
+            line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+                && line.windows(text.len()).any(|part| part == text)
+        })
+    };
+    has(b"Subject:", b"FOLDER INTERNAL DATA") && (has(b"X-IMAP:", b" ") || has(b"X-IMAPbase:", b" "))
 }
 
 fn read(name: &str, value: &str, flags: &mut Vec<String>) {
     if name == KEYWORDS {
-        flags.extend(value.split_ascii_whitespace().map(str::to_owned));
+        // A keyword is no system flag, whatever somebody wrote.
+        let keywords = value.split_ascii_whitespace().filter(|keyword| !keyword.starts_with('\\'));
+        flags.extend(keywords.map(str::to_owned));
         return;
     }
     let set = LETTERS.iter().filter(|(of, letter, _)| *of == name && value.contains(*letter));

@@ -18,11 +18,12 @@ const WAITING: usize = 16;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  waypost mailbox export alice@example.test --format maildir /tmp/alice
-  waypost mailbox export alice@example.test --mailbox Archive --format mbox /tmp/archive
+  waypost mailbox export alice@example.test --format maildir ~/alice
+  waypost mailbox export alice@example.test --mailbox Archive --format mbox ~/archive
 
-The folder is on this machine; it must not exist, or be empty. Maildir holds 26 keywords for each mailbox. The exit code \
-is 1 if a message could not be exported.")]
+The folder is on this machine; it must not exist, or be yours, empty and writable by nobody else. What is written is for \
+you alone to read. Maildir holds 26 keywords for each mailbox. The exit code is 1 if a message could not be exported, or \
+nothing could be.")]
 pub(super) struct Arguments {
     /// The account's address
     account: String,

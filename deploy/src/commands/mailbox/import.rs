@@ -24,9 +24,10 @@ const UNANSWERED: usize = 1_024;
   waypost mailbox import alice@example.test --format maildir ~alice/Maildir
   waypost mailbox import alice@example.test --format mbox --into Archive old.mbox
 
-The files are on this machine; they are only read. Mailboxes that are missing are made. A message that was imported before \
-into the same mailbox is not put there again: an import that broke off is gone on with by the same command. The exit code \
-is 1 if a message could not be imported.")]
+The files are on this machine; they are only read, and links among them are not followed: run it as their owner where you \
+can. Mailboxes that are missing are made. A message that was imported before into the same mailbox is not put there again: \
+an import that broke off is gone on with by the same command. The exit code is 1 if a message could not be imported, or \
+nothing could be.")]
 pub(super) struct Arguments {
     /// The account's address
     account: String,
