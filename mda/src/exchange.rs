@@ -6,8 +6,12 @@ mod import;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use message::Address;
-use proto::mda::{ExportResponse, ExportedEnd, ExportedMailbox, ExportedMessage, export_response::Part};
+use proto::mda::{
+    ExportResponse, ExportedAll, ExportedEnd, ExportedMailbox, ExportedMessage, export_response::Part,
+};
 use tokio::sync::mpsc;
 use tonic::Status;
 
@@ -37,6 +41,9 @@ impl From<Format> for mailfiles::Format {
 /// Octets that are given at once.
 const PIECE: u64 = 256 << 10;
 
+/// How long the other side may take for its next step: those that sleep hold up no others.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
+
 /// The account of an address.
 pub(crate) fn account(store: &impl MailStore, address: &str) -> Result<store::Account, Status> {
     let key = Address::parse(address)
@@ -48,40 +55,52 @@ pub(crate) fn account(store: &impl MailStore, address: &str) -> Result<store::Ac
         .ok_or_else(|| Status::not_found(format!("there is no account {key}")))
 }
 
-/// Gives an account's mailboxes, or one of them, with their messages. Ends early if nobody takes them any more.
+/// Gives an account's mailboxes, or one of them, with their messages, and says that this is all. Ends early if nobody takes
+/// them any more.
 pub(crate) async fn export(
     store: &impl MailStore,
     account: &store::Account,
     only: Option<&MailboxName>,
     parts: &mpsc::Sender<Result<ExportResponse, Status>>,
 ) -> Result<(), Status> {
-    let mut mailboxes = store.mailboxes(account.id).map_err(|error| status(&error))?;
+    let mut mailboxes = mailboxes(store, account.id).await?;
     if let Some(only) = only {
         mailboxes.retain(|mailbox| mailbox.name == *only);
         if mailboxes.is_empty() {
             return Err(Status::not_found(format!("{} has no mailbox {only}", account.name)));
         }
     }
-    let export = Export { store, parts };
+    let mut export = Export { store, parts, messages: 0 };
     for mailbox in mailboxes {
         match export.mailbox(&mailbox).await {
-            // It was deleted meanwhile.
+            // It was deleted meanwhile: if there were messages in it, that fewer came than were said tells so.
             Err(Ended::Failed(StoreError::NoSuchMailbox)) | Ok(()) => {}
             Err(Ended::Failed(error)) => return Err(status(&error)),
             Err(Ended::Unheard) => return Ok(()),
         }
     }
+    // If nobody takes it, there is nobody to be told.
+    let _ = export.tell(Part::All(ExportedAll { messages: export.messages })).await;
     Ok(())
+}
+
+/// Read on a thread that may block.
+async fn mailboxes(store: &impl MailStore, account: store::AccountId) -> Result<Vec<store::Mailbox>, Status> {
+    let store = store.clone();
+    let read = tokio::task::spawn_blocking(move || store.mailboxes(account)).await;
+    read.map_err(|_| Status::unavailable("the mailboxes cannot be read"))?.map_err(|error| status(&error))
 }
 
 struct Export<'a, S> {
     store: &'a S,
     parts: &'a mpsc::Sender<Result<ExportResponse, Status>>,
+    /// Messages that were begun.
+    messages: u64,
 }
 
 /// Why an export ends early.
 enum Ended {
-    /// Nobody takes the parts.
+    /// Nobody takes the parts, or not within [`PATIENCE`].
     Unheard,
     Failed(StoreError),
 }
@@ -93,7 +112,7 @@ impl From<StoreError> for Ended {
 }
 
 impl<S: MailStore> Export<'_, S> {
-    async fn mailbox(&self, mailbox: &store::Mailbox) -> Result<(), Ended> {
+    async fn mailbox(&mut self, mailbox: &store::Mailbox) -> Result<(), Ended> {
         let index = self.store.index(mailbox.id).await?.borrow().clone();
         let name = mailbox.name.to_string();
         self.tell(Part::Mailbox(ExportedMailbox { name, messages: index.len() })).await?;
@@ -103,7 +122,8 @@ impl<S: MailStore> Export<'_, S> {
         Ok(())
     }
 
-    async fn message(&self, index: &Index, entry: &Entry) -> Result<(), Ended> {
+    async fn message(&mut self, index: &Index, entry: &Entry) -> Result<(), Ended> {
+        self.messages += 1;
         let seconds = entry.internal_date().as_second();
         self.tell(Part::Message(ExportedMessage {
             uid: entry.uid(),
@@ -132,7 +152,7 @@ impl<S: MailStore> Export<'_, S> {
 
     async fn tell(&self, part: Part) -> Result<(), Ended> {
         let part = ExportResponse { part: Some(part) };
-        self.parts.send(Ok(part)).await.map_err(|_| Ended::Unheard)
+        self.parts.send_timeout(Ok(part), PATIENCE).await.map_err(|_| Ended::Unheard)
     }
 }
 

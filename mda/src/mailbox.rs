@@ -194,8 +194,8 @@ impl<S: MailStore> Mailbox for MailboxService<S> {
             let _turn = turn;
             tracing::info!(account = account.name, "an export begins");
             if let Err(error) = exchange::export(&store, &account, only.as_ref(), &parts).await {
-                // Whoever asked may be gone.
-                let _ = parts.send(Err(error)).await;
+                // Whoever asked may be gone, or asleep.
+                let _ = parts.send_timeout(Err(error), exchange::PATIENCE).await;
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
@@ -211,7 +211,7 @@ impl<S: MailStore> Mailbox for MailboxService<S> {
         tokio::spawn(async move {
             let _turn = turn;
             if let Err(error) = exchange::import(&store, max_message, request.into_inner(), &answers).await {
-                let _ = answers.send(Err(error)).await;
+                let _ = answers.send_timeout(Err(error), exchange::PATIENCE).await;
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))

@@ -41,7 +41,8 @@ impl Summary {
     fn fail(&mut self, what: impl Into<String>) {
         self.failed += 1;
         if self.failures.len() < TOLD {
-            self.failures.push(what.into());
+            // What others named their mailboxes and files stands in it.
+            self.failures.push(mailfiles::shown(&what.into()));
         }
     }
 }
@@ -75,51 +76,132 @@ pub enum Broken {
     /// The store says no.
     #[error("{}", .0.message())]
     Store(#[from] Status),
+    /// The mail server ended without saying that this was all.
+    #[error("it broke off before the mail server said that this was all")]
+    CutOff,
+    /// A part that this version does not know.
+    #[error("the mail server is newer than this program, and sends what it does not know")]
+    Unknown,
 }
 
 /// Writes the parts of an export; `tell` hears how many messages were written. To be called where it may block.
 pub fn write(
-    mut writer: Writer,
+    writer: Writer,
     mut parts: mpsc::Receiver<Result<ExportResponse, Status>>,
     mut tell: impl FnMut(u64),
 ) -> Result<Summary, Broken> {
-    let mut summary = Summary::default();
-    let (mut mailbox, mut uid, mut octets) = (String::new(), 0, 0);
-    // A mailbox whose name no file can have: its messages are counted.
-    let mut is_lost = false;
-    while let Some(ExportResponse { part: Some(part) }) = parts.blocking_recv().transpose()? {
-        match part {
-            Exported::Mailbox(of) => {
-                mailbox = of.name;
-                let made = writer.mailbox(&mailbox);
-                is_lost = made.is_err();
-                summary.mailboxes += u64::from(!is_lost);
-                if let Err(error) = made {
-                    summary.fail(format!("mailbox {mailbox}: {error}"));
-                    summary.failed += u64::from(of.messages);
+    let mut export = Export::new(writer);
+    let all = loop {
+        let next = parts.blocking_recv().transpose().map_err(Broken::from);
+        let taken = next.and_then(|part| export.take(part.ok_or(Broken::CutOff)?));
+        match taken {
+            Ok(None) => tell(export.summary.messages),
+            Ok(Some(all)) => break all,
+            Err(error) => {
+                if export.message.is_some() {
+                    // Nobody is to take what came of it for the message; that it broke off is told in any case.
+                    let _ = export.writer.abandon();
                 }
-            }
-            _ if is_lost => {}
-            Exported::Message(message) => {
-                (uid, octets) = (message.uid, message.octets);
-                let arrived = message.internal_date.map(|at| at.seconds);
-                writer.begin(uid, octets, &Meta { flags: message.flags, arrived })?;
-            }
-            Exported::Data(data) => writer.write(&data)?,
-            Exported::End(end) if end.failure.is_empty() => {
-                writer.end()?;
-                summary.messages += 1;
-                summary.octets += octets;
-                tell(summary.messages);
-            }
-            Exported::End(end) => {
-                writer.abandon()?;
-                summary.fail(format!("message {uid} of {mailbox}: {}", end.failure));
+                return Err(error);
             }
         }
+    };
+    export.end(all)
+}
+
+/// What was written of an export.
+struct Export {
+    writer: Writer,
+    summary: Summary,
+    /// Messages that were begun.
+    begun: u64,
+    mailbox: String,
+    /// Messages of the mailbox that are still to come.
+    left: u32,
+    /// No file can have the mailbox' name: its messages are counted.
+    is_lost: bool,
+    /// The UID of the message that was begun, and its octets.
+    message: Option<(u32, u64)>,
+}
+
+impl Export {
+    fn new(writer: Writer) -> Self {
+        Self {
+            writer,
+            summary: Summary::default(),
+            begun: 0,
+            mailbox: String::new(),
+            left: 0,
+            is_lost: false,
+            message: None,
+        }
     }
-    summary.keywords_left_out = writer.finish()?;
-    Ok(summary)
+
+    /// Writes a part. The last one says how many messages there were.
+    fn take(&mut self, part: ExportResponse) -> Result<Option<u64>, Broken> {
+        match (part.part.ok_or(Broken::Unknown)?, self.message) {
+            (Exported::Mailbox(of), None) => {
+                self.end_mailbox();
+                self.mailbox = of.name;
+                self.left = of.messages;
+                let made = self.writer.mailbox(&self.mailbox);
+                self.is_lost = made.is_err();
+                self.summary.mailboxes += u64::from(!self.is_lost);
+                if let Err(error) = made {
+                    self.summary.fail(format!("mailbox {}: {error}", self.mailbox));
+                    self.summary.failed += u64::from(of.messages);
+                }
+            }
+            (Exported::Message(message), None) => {
+                self.begun += 1;
+                self.left = self.left.saturating_sub(1);
+                self.message = Some((message.uid, message.octets));
+                if !self.is_lost {
+                    let arrived = message.internal_date.map(|at| at.seconds);
+                    let meta = Meta { flags: message.flags, arrived };
+                    self.writer.begin(message.uid, message.octets, &meta)?;
+                }
+            }
+            (Exported::Data(data), Some(_)) if !self.is_lost => self.writer.write(&data)?,
+            (Exported::Data(_), Some(_)) => {}
+            (Exported::End(end), Some((uid, octets))) => {
+                self.message = None;
+                if !self.is_lost {
+                    self.end_message(uid, octets, &end.failure)?;
+                }
+            }
+            (Exported::All(all), None) => return Ok(Some(all.messages)),
+            // Octets outside a message, or a message within another: parts are missing.
+            _ => return Err(Broken::CutOff),
+        }
+        Ok(None)
+    }
+
+    fn end_message(&mut self, uid: u32, octets: u64, failure: &str) -> Result<(), Error> {
+        if failure.is_empty() {
+            self.summary.messages += 1;
+            self.summary.octets += octets;
+            return self.writer.end();
+        }
+        self.summary.fail(format!("message {uid} of {}: {failure}", self.mailbox));
+        self.writer.abandon()
+    }
+
+    fn end_mailbox(&mut self) {
+        if self.left > 0 && !self.is_lost {
+            let left = std::mem::take(&mut self.left);
+            self.summary.fail(format!("mailbox {}: {left} messages of it did not come", self.mailbox));
+        }
+    }
+
+    fn end(mut self, all: u64) -> Result<Summary, Broken> {
+        if all != self.begun {
+            return Err(Broken::CutOff);
+        }
+        self.end_mailbox();
+        self.summary.keywords_left_out = self.writer.finish()?;
+        Ok(self.summary)
+    }
 }
 
 /// What was sent of files: it is answered, or was none.
@@ -129,6 +211,8 @@ pub enum Sent {
     Message(String, u64),
     /// What could not be read, and why.
     Failed(String),
+    /// All was read.
+    End,
 }
 
 /// Reads the messages of files, and sends them into an account; those of `INBOX` into the mailbox `into`, all others below
@@ -150,7 +234,7 @@ pub fn read(
             };
             sent.blocking_send(told).map_err(|_| Unheard)?;
         }
-        Ok(())
+        sent.blocking_send(Sent::End).map_err(|_| Unheard)
     });
 }
 
@@ -203,16 +287,21 @@ pub async fn gather(
 ) -> Result<Summary, Status> {
     let mut answers = std::pin::pin!(answers);
     let mut summary = Summary::default();
+    let mut is_read = false;
     while let Some(next) = sent.recv().await {
         let (place, octets) = match next {
+            Sent::Message(place, octets) => (place, octets),
             Sent::Failed(failure) => {
                 summary.fail(failure);
                 continue;
             }
-            Sent::Message(place, octets) => (place, octets),
+            Sent::End => {
+                is_read = true;
+                break;
+            }
         };
         match answers.next().await.transpose()? {
-            None => return Err(Status::unavailable("it ended before all was answered")),
+            None => return Err(cut_off()),
             Some(answer) if !answer.failure.is_empty() => {
                 summary.fail(format!("{place}: {}", answer.failure));
             }
@@ -227,6 +316,11 @@ pub async fn gather(
     // An account that is not there is said before anything was sent.
     match answers.next().await {
         Some(Err(error)) => Err(error),
-        _ => Ok(summary),
+        None if is_read => Ok(summary),
+        _ => Err(cut_off()),
     }
+}
+
+fn cut_off() -> Status {
+    Status::unavailable("it ended before all was read and answered")
 }

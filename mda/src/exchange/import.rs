@@ -1,6 +1,6 @@
 //! Messages into mailboxes, as a delivery whose key is made of the message: one that was imported before adds nothing.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use message::MessageId;
 use proto::mda::{ImportRequest, ImportResponse, ImportedMessage, import_request::Part};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tonic::Status;
 
-use super::flags_of;
+use super::{PATIENCE, flags_of};
 use crate::status::status;
 use crate::store::{
     self, BodySource, Delivery, DeliveryRecipient, Flags, MailStore, MailboxName, StagedBody, StoreError,
@@ -19,6 +20,9 @@ use crate::store::{
 
 /// Octets of a message that are gathered in memory; the rest of a larger one goes to the disk as it comes.
 const GATHERED: usize = 256 << 10;
+
+/// Messages of a mailbox among which those are found that are equal. Equal ones behind them are taken for one.
+const COMPARED: usize = 1 << 20;
 
 /// Takes messages until there are no more, and answers each.
 pub(crate) async fn import(
@@ -28,17 +32,15 @@ pub(crate) async fn import(
     answers: &mpsc::Sender<Result<ImportResponse, Status>>,
 ) -> Result<(), Status> {
     let mut requests = std::pin::pin!(requests);
-    let first = requests.next().await.transpose()?.and_then(|request| request.part);
-    let Some(Part::Into(into)) = first else {
+    let Some(Part::Into(into)) = next(&mut requests).await? else {
         return Err(Status::invalid_argument("the first request does not say whose mail it is"));
     };
     let account = super::account(store, &into.account)?;
     tracing::info!(account = account.name, "an import begins");
-    let mut import = Import { store, account, max_message, known: HashSet::new(), message: None };
-    while let Some(request) = requests.next().await.transpose()? {
-        let part = request.part.ok_or_else(|| Status::invalid_argument("a request without a part"))?;
+    let mut import = Import { store, account, max_message, equals: Equals::default(), message: None };
+    while let Some(part) = next(&mut requests).await? {
         if let Some(answer) = import.take(part).await?
-            && answers.send(Ok(answer)).await.is_err()
+            && answers.send_timeout(Ok(answer), PATIENCE).await.is_err()
         {
             break;
         }
@@ -46,20 +48,57 @@ pub(crate) async fn import(
     Ok(())
 }
 
+async fn next(
+    requests: &mut (impl Stream<Item = Result<ImportRequest, Status>> + Unpin),
+) -> Result<Option<Part>, Status> {
+    let Ok(request) = timeout(PATIENCE, requests.next()).await else {
+        return Err(Status::deadline_exceeded("nothing came for minutes"));
+    };
+    let Some(request) = request.transpose()? else { return Ok(None) };
+    let part = request.part.ok_or_else(|| Status::invalid_argument("a request without a part"))?;
+    Ok(Some(part))
+}
+
 struct Import<'a, S> {
     store: &'a S,
     account: store::Account,
     max_message: u64,
-    /// Mailboxes that are there.
-    known: HashSet<MailboxName>,
+    equals: Equals,
     message: Option<Incoming>,
+}
+
+/// Tells equal messages of a mailbox apart, which all are mail: those that were copied within it, or got no date of their
+/// own. An import that is done again gives them the same numbers.
+#[derive(Default)]
+struct Equals {
+    mailbox: Option<MailboxName>,
+    /// How many there were, by the end of their ids, which is made of what they hold.
+    seen: HashMap<u64, u32>,
+}
+
+impl Equals {
+    /// How many messages of this id there were before in the mailbox.
+    fn number(&mut self, mailbox: &MailboxName, id: &MessageId) -> u32 {
+        // Files are read mailbox by mailbox.
+        if self.mailbox.as_ref() != Some(mailbox) {
+            *self = Self { mailbox: Some(mailbox.clone()), seen: HashMap::new() };
+        }
+        let end = u128::from_be_bytes(*id.as_bytes()) as u64;
+        if self.seen.len() >= COMPARED && !self.seen.contains_key(&end) {
+            return 0;
+        }
+        let seen = self.seen.entry(end).or_insert(0);
+        let number = *seen;
+        *seen = seen.saturating_add(1);
+        number
+    }
 }
 
 /// A message that is on its way.
 struct Incoming {
     mailbox: MailboxName,
     flags: Flags,
-    arrived: Timestamp,
+    arrived: Option<Timestamp>,
     digest: Context,
     octets: u64,
     memory: BytesMut,
@@ -112,6 +151,11 @@ impl<S: MailStore> Import<'_, S> {
     async fn store_message(&mut self, message: Incoming) -> store::Result<bool> {
         let Incoming { mailbox, flags, arrived, digest, memory, staged, .. } = message;
         self.make(&mailbox).await?;
+        let mut message_id = id_of(arrived, digest);
+        let number = self.equals.number(&mailbox, &message_id);
+        if number > 0 {
+            message_id = message_id.derived(&number.to_be_bytes());
+        }
         let recipient = DeliveryRecipient {
             // No address: nobody delivers to it.
             address: format!("import {} {mailbox}", self.account.id),
@@ -121,8 +165,8 @@ impl<S: MailStore> Import<'_, S> {
         };
         let body = staged.map_or_else(|| BodySource::Bytes(memory.freeze()), BodySource::Staged);
         let delivery = Delivery {
-            message_id: id_of(arrived, digest),
-            internal_date: arrived,
+            message_id,
+            internal_date: arrived.unwrap_or_else(Timestamp::now),
             body,
             recipients: vec![recipient],
         };
@@ -130,18 +174,18 @@ impl<S: MailStore> Import<'_, S> {
         Ok(receipt.ok_or(StoreError::NoSuchMailbox)??.duplicate)
     }
 
-    async fn make(&mut self, mailbox: &MailboxName) -> store::Result<()> {
-        if self.known.contains(mailbox) {
+    /// Makes the mailbox unless it is there, which is looked at for each message: it may be deleted meanwhile.
+    async fn make(&self, mailbox: &MailboxName) -> store::Result<()> {
+        let account = self.account.id;
+        if self.store.mailbox(account, mailbox)?.is_some() {
             return Ok(());
         }
-        if self.store.mailbox(self.account.id, mailbox)?.is_none() {
-            match self.store.create_mailbox(self.account.id, mailbox.clone(), None).await {
-                Ok(_) | Err(StoreError::AlreadyExists) => {}
-                Err(error) => return Err(error),
-            }
+        match self.store.create_mailbox(account, mailbox.clone(), None).await {
+            // Most mail programs show no others.
+            Ok(_) => self.store.set_subscribed(account, mailbox.clone(), true).await,
+            Err(StoreError::AlreadyExists) => Ok(()),
+            Err(error) => Err(error),
         }
-        self.known.insert(mailbox.clone());
-        Ok(())
     }
 }
 
@@ -153,7 +197,7 @@ impl Incoming {
         Self {
             mailbox: name.unwrap_or_else(|_| MailboxName::inbox()),
             flags: flags_of(&message.flags),
-            arrived: arrived.unwrap_or_else(Timestamp::now),
+            arrived,
             digest: Context::new(&SHA256),
             octets: 0,
             memory: BytesMut::new(),
@@ -187,8 +231,10 @@ impl Incoming {
     }
 }
 
-/// The id of a message that came in no envelope: the same for the same octets that arrived at the same time.
-fn id_of(arrived: Timestamp, digest: Context) -> MessageId {
+/// The id of a message that came in no envelope: the same for the same octets that arrived at the same time, or at no time
+/// that is known.
+fn id_of(arrived: Option<Timestamp>, digest: Context) -> MessageId {
+    let arrived = arrived.unwrap_or(Timestamp::UNIX_EPOCH);
     let millis = u64::try_from(arrived.as_millisecond()).unwrap_or(0).to_be_bytes();
     let mut bytes = [0; 16];
     bytes[..6].copy_from_slice(&millis[2..]);

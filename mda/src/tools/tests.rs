@@ -89,6 +89,11 @@ fn mail_is_exported_and_imported_without_the_service() {
     assert!(mbox.ends_with("Subject: sent\r\n\r\nText\r\n\n"), "{mbox}");
     assert_eq!(mbox.matches("From MAILER-DAEMON").count(), 1);
     assert!(run(&dir, &words).unwrap_err().contains("not empty"));
+    // The second import added nothing.
+    let words = ["export", alice, "--format", "mbox", "--mailbox", "INBOX", &path("inbox")];
+    assert_eq!(run(&dir, &words), Ok(Outcome::Well));
+    let mbox = fs::read_to_string(dir.path().join("inbox/INBOX.mbox")).unwrap();
+    assert_eq!(mbox.matches("Subject: received").count(), 1, "{mbox}");
     let nobody = ["export", "nobody@example.test", "--format", "mbox", &path("nobody")];
     assert!(run(&dir, &nobody).unwrap_err().contains("no account"));
     assert_eq!(run(&dir, &["check", "--bodies", "--rebuild"]), Ok(Outcome::Well));
