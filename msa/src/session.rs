@@ -53,8 +53,8 @@ impl Handler for Session {
         Ok(())
     }
 
-    async fn mechanisms(&mut self, context: &Context) -> Option<Vec<&'static str>> {
-        Some(self.desk.mechanisms(client(context)).await)
+    async fn mechanisms(&mut self, context: &Context) -> Result<Option<Vec<&'static str>>, Reply> {
+        self.desk.mechanisms(client(context)).await.map(Some).map_err(|reply| to_wire(&reply))
     }
 
     async fn exchange(&mut self, context: &Context, said: Said) -> Result<Answer, Reply> {

@@ -52,13 +52,19 @@ impl Desk {
         }
     }
 
-    /// The mechanisms by which a client can log in. Without the directory nobody can, and no password is asked for that
-    /// perhaps must not be told.
-    pub(crate) async fn mechanisms(&self, client: SaslClient) -> Vec<&'static str> {
-        let asked =
-            if self.directory.is_ready() { self.directory.mechanisms(client).await.ok() } else { None };
-        let names = asked.unwrap_or_default();
-        names.iter().filter_map(|name| Mechanism::parse(name)).map(Mechanism::name).collect()
+    /// The mechanisms by which a client can log in. Without the directory nobody can: the client comes again, and is not
+    /// asked for a password that perhaps must not be told.
+    pub(crate) async fn mechanisms(&self, client: SaslClient) -> Result<Vec<&'static str>, Reply> {
+        let away = || reply(421, "4.3.0", "nobody can log in now, try again later");
+        if !self.directory.is_ready() {
+            return Err(away());
+        }
+        let address = client.address.clone();
+        let names = self.directory.mechanisms(client).await.map_err(|status| {
+            tracing::warn!(client = address, %status, "cannot ask how people log in");
+            away()
+        })?;
+        Ok(names.iter().filter_map(|name| Mechanism::parse(name)).map(Mechanism::name).collect())
     }
 
     /// Begins a login by another mechanism than PLAIN and LOGIN.

@@ -13,13 +13,20 @@ pub struct Client(BufReader<TlsStream<TcpStream>>);
 impl Client {
     /// Connects with TLS from the start.
     pub async fn connect(address: SocketAddr, authority: &Authority) -> Self {
+        let (mut client, greeting) = Self::greeted(address, authority).await;
+        assert!(greeting.starts_with("220 "), "{greeting}");
+        client.say("EHLO client.test").await;
+        client
+    }
+
+    /// Connects likewise; gives what it is greeted with, too.
+    pub async fn greeted(address: SocketAddr, authority: &Authority) -> (Self, String) {
         let stream = TcpStream::connect(address).await.unwrap();
         let name = "localhost".try_into().unwrap();
         let stream = TlsConnector::from(authority.client_config()).connect(name, stream).await.unwrap();
         let mut client = Self(BufReader::new(stream));
-        assert!(client.reply().await.starts_with("220 "));
-        client.say("EHLO client.test").await;
-        client
+        let greeting = client.reply().await;
+        (client, greeting)
     }
 
     /// Connects as `alice@example.test`.

@@ -1,11 +1,12 @@
 //! The MSA under test.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use proto::msa::submission_client::SubmissionClient;
 use service::cli::{Context, Reload};
 use service::config::{HttpConfig, HumanDuration, PeerConfig, TlsConfig};
-use service::drain::Shutdown;
+use service::drain::{Drained, Shutdown};
 use service::grpc::client::{Channels, PeerChannel, Target};
 use service::tls::Role;
 
@@ -19,12 +20,13 @@ pub struct Node {
     pub mtas: Mtas,
     submissions: SocketAddr,
     operator: Channels,
+    directory: Shutdown,
     shutdown: Shutdown,
 }
 
 impl Node {
     pub async fn start(mtas: usize) -> Self {
-        let (authority, shutdown) = (Authority::new(), Shutdown::new());
+        let (authority, shutdown, directory) = (Authority::new(), Shutdown::new(), Shutdown::new());
         let mtas = Mtas::start(mtas, &authority, &shutdown);
         let grpc = authority.grpc(Role::Msa);
         let peers = |addresses: &[SocketAddr]| PeerConfig {
@@ -37,7 +39,7 @@ impl Node {
             grpc,
             http: HttpConfig::on_port(0),
             mta: peers(&mtas.addresses),
-            directory: peers(&[directory::start(&authority, &shutdown)]),
+            directory: peers(&[directory::start(&authority, &directory)]),
             ..msa::Config::default()
         };
         config.submission.listen = Vec::new();
@@ -51,7 +53,17 @@ impl Node {
             Channels::new(&peers(&[grpc]), target, Some(authority.identity(Role::Operator))).unwrap();
         // It says that it is serving once it sees an MTA and the directory.
         operator.pick().await.unwrap();
-        Self { authority, mtas, submissions, operator, shutdown }
+        Self { authority, mtas, submissions, operator, directory, shutdown }
+    }
+
+    /// The directory goes away.
+    pub async fn lose_directory(&self) {
+        assert_eq!(self.directory.graceful(Duration::from_secs(10)).await, Drained::Cleanly);
+    }
+
+    /// What a client is greeted with.
+    pub async fn greeting(&self) -> String {
+        Client::greeted(self.submissions, &self.authority).await.1
     }
 
     pub async fn connect(&self) -> Client {
@@ -69,6 +81,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        self.directory.start();
         self.shutdown.start();
     }
 }

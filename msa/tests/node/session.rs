@@ -53,6 +53,14 @@ async fn only_those_who_log_in_send_and_only_as_themselves() {
 }
 
 #[tokio::test]
+async fn while_the_directory_is_away_clients_are_to_come_again() {
+    let node = Node::start(1).await;
+    node.lose_directory().await;
+    let greeting = node.greeting().await;
+    assert!(greeting.starts_with("421 4.3.0 "), "{greeting}");
+}
+
+#[tokio::test]
 async fn when_an_mta_dies_another_gets_the_same_message() {
     let node = Node::start(2).await;
     let mut client = node.log_in().await;

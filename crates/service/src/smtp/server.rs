@@ -375,8 +375,10 @@ impl<H: Handler> Driver<'_, '_, H> {
         if !self.session.is_tls() {
             self.session.tls_established();
         }
-        if let Some(mechanisms) = self.handler.mechanisms(&self.context).await {
-            self.session.offer(mechanisms);
+        match self.handler.mechanisms(&self.context).await {
+            Ok(Some(mechanisms)) => self.session.offer(mechanisms),
+            Ok(None) => {}
+            Err(reply) => self.session.close(&reply),
         }
         Ok(stream)
     }

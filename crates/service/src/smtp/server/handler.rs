@@ -43,10 +43,14 @@ pub trait Handler: Send {
     ) -> impl Future<Output = Result<(), Reply>> + Send;
 
     /// The mechanisms that the client may use, now that there is TLS; asked once. None: those of the listener's
-    /// configuration.
-    fn mechanisms(&mut self, context: &Context) -> impl Future<Output = Option<Vec<&'static str>>> + Send {
+    /// configuration. An error is said to the client, and the session ends: to one that is told of no mechanism, mail
+    /// would be refused for good.
+    fn mechanisms(
+        &mut self,
+        context: &Context,
+    ) -> impl Future<Output = Result<Option<Vec<&'static str>>, Reply>> + Send {
         let _ = context;
-        async { None }
+        async { Ok(None) }
     }
 
     /// The same as [`Handler::authenticate`], in one of [`Handler::mechanisms`] beside PLAIN and LOGIN. Called for what
