@@ -9,22 +9,22 @@ use tokio::{
     sync::Notify,
 };
 
-use super::{CLIENTS, NAMES, World, believed::Flags, host::Host, joined};
+use super::{CLIENTS, Mailbox, NAMES, World, believed::Flags, host::Host, joined};
 
 /// Commands of a client.
 const COMMANDS: usize = 30;
 
 /// What a client wants done.
 enum Wish {
-    Append { to: usize, flags: Flags },
+    Append { to: usize, flags: Flags, text: String },
     Flag { mailbox: usize, uids: Vec<u32>, flags: Flags },
 }
 
 impl Wish {
     fn command(&self) -> String {
         match self {
-            Self::Append { to, flags } => {
-                format!("APPEND {} ({}) {{6+}}\r\nbody\r\n", NAMES[*to], joined(flags))
+            Self::Append { to, flags, text } => {
+                format!("APPEND {} ({}) {{{}+}}\r\n{text}", NAMES[*to], joined(flags), text.len())
             }
             Self::Flag { uids, flags, .. } => {
                 let uids: Vec<String> = uids.iter().map(ToString::to_string).collect();
@@ -60,19 +60,20 @@ impl World {
             process.kill();
         };
         let (answered, ()) = tokio::join!(join_all(clients), kill);
+        let before = self.mailboxes.clone();
         let mut world = self.after_crash().await;
         world.take_over().await;
         let answered: Vec<_> = answered.into_iter().flatten().collect();
         assert!(answered.len() < CLIENTS * COMMANDS, "it was killed too late");
         for (wish, tagged) in answered {
-            world.expect_done(wish, &tagged);
+            world.expect_done(wish, &tagged, &before).await;
         }
         world.check_all().await;
         world
     }
 
     fn wishes(&mut self, at: usize) -> Vec<Wish> {
-        let wishes = (0..COMMANDS).map(|_| {
+        let wishes = (0..COMMANDS).map(|number| {
             // Nothing that is marked as deleted: nobody takes messages away meanwhile.
             let mut flags = self.some_flags();
             flags.insert("k1".to_owned());
@@ -82,30 +83,38 @@ impl World {
                 Some((_, uids)) if self.random.bool() => {
                     Wish::Flag { mailbox: self.selected(at).0, uids, flags }
                 }
-                _ => Wish::Append { to: self.random.usize(..NAMES.len()), flags },
+                _ => {
+                    let text = format!("client {at} says {number}\r\n");
+                    Wish::Append { to: self.random.usize(..NAMES.len()), flags, text }
+                }
             }
         });
         wishes.collect()
     }
 
-    fn expect_done(&self, wish: &Wish, tagged: &str) {
+    async fn expect_done(&self, wish: &Wish, tagged: &str, before: &[Mailbox]) {
         assert!(tagged.starts_with("OK"), "{tagged}");
-        let (mailbox, uids, flags) = match wish {
-            Wish::Append { to, flags } => {
+        match wish {
+            Wish::Append { to, flags, text } => {
                 let (_, uid) = tagged.split(']').next().unwrap().rsplit_once(' ').unwrap();
-                (*to, vec![uid.parse().unwrap()], flags)
+                self.expect_flags(*to, uid.parse().unwrap(), flags);
+                let mut client = self.connect().await;
+                client.ok(&format!("EXAMINE {}", NAMES[*to])).await;
+                let fetched = client.ok(&format!("UID FETCH {uid} BODY.PEEK[]")).await.join("\n");
+                assert!(fetched.contains(text), "{text}: {fetched}");
             }
-            Wish::Flag { mailbox, uids, flags } => (*mailbox, uids.clone(), flags),
-        };
-        let messages = &self.mailboxes[mailbox].messages;
-        for uid in uids {
-            match (messages.get(&uid), wish) {
-                (Some(message), _) => assert!(message.flags.is_superset(flags), "{uid}: {message:?}"),
-                (None, Wish::Append { .. }) => panic!("UID {uid} of {} is lost", NAMES[mailbox]),
-                // It was gone before; its client had not been told.
-                (None, Wish::Flag { .. }) => {}
+            Wish::Flag { mailbox, uids, flags } => {
+                // Some were gone before; their client had not been told.
+                let there = uids.iter().filter(|uid| before[*mailbox].messages.contains_key(uid));
+                there.for_each(|uid| self.expect_flags(*mailbox, *uid, flags));
             }
         }
+    }
+
+    fn expect_flags(&self, mailbox: usize, uid: u32, flags: &Flags) {
+        let message = self.mailboxes[mailbox].messages.get(&uid);
+        let message = message.unwrap_or_else(|| panic!("UID {uid} of {} is lost", NAMES[mailbox]));
+        assert!(message.flags.is_superset(flags), "{uid}: {message:?} lacks some of {flags:?}");
     }
 }
 
