@@ -42,7 +42,7 @@ pub(super) struct Rows {
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -54,6 +54,9 @@ struct Shared {
     asked: Mutex<Asked>,
     /// Wakes the writer, and those who wait for it.
     changed: Condvar,
+    /// sled is to refuse what it is given.
+    #[cfg(test)]
+    refusing: std::sync::atomic::AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +78,17 @@ struct Asked {
     /// It is much.
     pressing: bool,
     end: bool,
+    /// sled has refused a write: there will be no other.
+    failed: bool,
+}
+
+/// What the writer does next.
+enum Next {
+    Write,
+    /// Write, and end.
+    WriteLast,
+    /// End: somebody else's write has failed.
+    End,
 }
 
 impl Rows {
@@ -85,27 +99,32 @@ impl Rows {
             writing: Mutex::default(),
             asked: Mutex::default(),
             changed: Condvar::new(),
+            #[cfg(test)]
+            refusing: std::sync::atomic::AtomicBool::new(false),
         });
         let writing = Arc::clone(&shared);
         let writer = thread::Builder::new().name("rows".to_owned()).spawn(move || writing.run());
         if let Err(error) = &writer {
             tracing::warn!(%error, "no thread for writing rows: each commit writes its own");
         }
-        Self { handle: Arc::new(Handle { shared, writer: writer.ok() }) }
+        Self { handle: Arc::new(Handle { shared, writer: Mutex::new(writer.ok()) }) }
     }
 
     pub(super) fn get(&self, key: &[u8]) -> sled::Result<Option<IVec>> {
         let shared = &self.handle.shared;
-        match shared.layers.read().get(key) {
-            Some(written) => Ok(written.clone()),
+        // Nobody holds the layers while sled is asked: while it takes a batch it makes those wait who read.
+        let written = shared.layers.read().get(key).cloned();
+        match written {
+            Some(row) => Ok(row),
             None => shared.tree.get(key),
         }
     }
 
     pub(super) fn contains_key(&self, key: &[u8]) -> sled::Result<bool> {
         let shared = &self.handle.shared;
-        match shared.layers.read().get(key) {
-            Some(written) => Ok(written.is_some()),
+        let written = shared.layers.read().get(key).map(Option::is_some);
+        match written {
+            Some(there) => Ok(there),
             None => shared.tree.contains_key(key),
         }
     }
@@ -147,7 +166,7 @@ impl Rows {
             layers.octets += more;
             layers.octets
         };
-        if self.handle.writer.is_none() {
+        if self.handle.writer.lock().is_none() {
             return shared.write();
         }
         shared.ask(octets);
@@ -159,17 +178,29 @@ impl Rows {
         self.handle.shared.write()?;
         self.handle.shared.tree.flush().map(drop)
     }
+
+    /// Makes durable all that was committed, and ends the writer: what is committed after this is written at once.
+    pub(super) fn close(&self) -> sled::Result<()> {
+        self.handle.end();
+        self.flush()
+    }
+}
+
+impl Handle {
+    /// Waits until the writer has written what gathered, and has ended.
+    fn end(&self) {
+        let Some(writer) = self.writer.lock().take() else { return };
+        self.shared.asked.lock().end = true;
+        self.shared.changed.notify_all();
+        if writer.join().is_err() {
+            tracing::error!("the thread that writes rows broke off");
+        }
+    }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.asked.lock().end = true;
-        self.shared.changed.notify_all();
-        if let Some(writer) = self.writer.take()
-            && writer.join().is_err()
-        {
-            tracing::error!("the thread that writes rows broke off");
-        }
+        self.end();
     }
 }
 
@@ -184,6 +215,10 @@ impl Shared {
     /// Tells the writer that so many octets have gathered.
     fn ask(&self, octets: usize) {
         let mut asked = self.asked.lock();
+        if asked.failed {
+            // Who commits next is told.
+            return;
+        }
         let pressing = octets >= PRESSING;
         if !asked.some || pressing && !asked.pressing {
             asked.some = true;
@@ -197,30 +232,37 @@ impl Shared {
 
     fn run(&self) {
         loop {
-            let end = self.wait();
+            let next = self.wait();
+            if matches!(next, Next::End) {
+                return;
+            }
             if let Err(error) = self.write() {
                 // Whoever commits next is told, too.
                 tracing::error!(%error, "rows cannot be written");
                 return;
             }
-            if end {
+            if matches!(next, Next::WriteLast) {
                 return;
             }
         }
     }
 
-    /// Waits until there is something that should be written now; true at the end.
-    fn wait(&self) -> bool {
+    /// Waits until there is something that should be written now.
+    fn wait(&self) -> Next {
         let mut asked = self.asked.lock();
-        while !(asked.some || asked.end) {
+        while !(asked.some || asked.end || asked.failed) {
             self.changed.wait(&mut asked);
         }
-        while !(asked.pressing || asked.end) {
+        while !(asked.pressing || asked.end || asked.failed) {
             if self.changed.wait_for(&mut asked, GATHER).timed_out() {
                 break;
             }
         }
-        asked.end
+        match *asked {
+            Asked { failed: true, .. } => Next::End,
+            Asked { end: true, .. } => Next::WriteLast,
+            _ => Next::Write,
+        }
     }
 
     /// Gives sled what has gathered.
@@ -229,7 +271,6 @@ impl Shared {
         let leaving = {
             let mut layers = self.layers.write();
             if let Some(failed) = &layers.failed {
-                self.written();
                 return Err(failed.clone());
             }
             layers.octets = 0;
@@ -246,13 +287,17 @@ impl Shared {
                 Err(error) => layers.failed = Some(error.clone()),
             }
         }
-        self.written();
+        self.wake(given.is_err());
         given
     }
 
     fn give(&self, layer: &Layer) -> sled::Result<()> {
         if layer.is_empty() {
             return Ok(());
+        }
+        #[cfg(test)]
+        if self.refusing.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(sled::Error::ReportableBug("refused by a test".to_owned()));
         }
         let mut batch = sled::Batch::default();
         for (key, row) in layer {
@@ -264,14 +309,12 @@ impl Shared {
         self.tree.apply_batch(batch)
     }
 
-    /// Lets those go on who wait.
-    fn written(&self) {
+    /// Lets those go on who wait for a write.
+    fn wake(&self, failed: bool) {
         let mut asked = self.asked.lock();
-        let octets = {
-            let layers = self.layers.read();
-            if layers.failed.is_some() { 0 } else { layers.octets }
-        };
-        (asked.some, asked.pressing) = (octets > 0, octets >= PRESSING);
+        let octets = self.layers.read().octets;
+        asked.failed |= failed;
+        (asked.some, asked.pressing) = (octets > 0, octets >= PRESSING && !asked.failed);
         self.changed.notify_all();
     }
 }

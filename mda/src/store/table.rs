@@ -146,6 +146,11 @@ impl Table {
     pub(super) fn flush(&self) -> Result<()> {
         self.tree.flush().map_err(sled_error)
     }
+
+    /// Makes durable all that was written, and ends what writes it.
+    pub(super) fn close(&self) -> Result<()> {
+        self.tree.close().map_err(sled_error)
+    }
 }
 
 /// Writes that are not in the table yet, seen by its own reads: the changes of some records, committed as one batch.

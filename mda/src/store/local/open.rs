@@ -129,7 +129,7 @@ impl LocalStore {
         self.inner.pace.end();
         self.inner.housekeeper.stop();
         self.inner.journal.clone().close()?;
-        self.inner.table.flush()
+        self.inner.table.close()
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::atomic::Ordering;
 
 use super::{MOST, Rows};
 
@@ -91,4 +92,37 @@ fn no_more_gathers_than_has_room() {
         assert!(octets <= MOST + MOST / 20, "{octets}");
     }
     assert_eq!(rows.iter().count(), 200);
+}
+
+/// All that can be asked of rows ends, though sled refuses what it is given.
+#[test]
+fn whoever_asks_is_told_once_sled_has_refused_a_write() {
+    let (_dir, rows) = mixed();
+    rows.handle.shared.refusing.store(true, Ordering::Relaxed);
+    assert!(rows.flush().is_err() && rows.flush().is_err());
+    assert!(rows.apply(writes(&[("z", Some("3"))])).is_err());
+    // What was committed can still be read.
+    assert_eq!(rows.get(b"h").unwrap().unwrap(), b"2");
+    assert_eq!(text(rows.iter()), ["a=1", "b=2", "c=2", "g=1", "h=2"]);
+    assert!(rows.close().is_err());
+}
+
+#[test]
+fn nobody_waits_for_a_writer_that_has_ended() {
+    let (_dir, rows) = rows();
+    rows.handle.shared.refusing.store(true, Ordering::Relaxed);
+    let failed = (0..100_u32)
+        .map(|number| rows.apply([(number.to_be_bytes().to_vec(), Some(vec![0; MOST / 4]))].into()))
+        .any(|applied| applied.is_err());
+    assert!(failed || rows.flush().is_err());
+}
+
+#[test]
+fn what_is_committed_after_the_end_is_written_at_once() {
+    let (dir, rows) = mixed();
+    rows.close().unwrap();
+    rows.apply(writes(&[("z", Some("3"))])).unwrap();
+    rows.handle.shared.tree.flush().unwrap();
+    assert_eq!(rows.handle.shared.tree.get(b"z").unwrap().unwrap(), b"3");
+    drop((rows, dir));
 }
