@@ -29,6 +29,7 @@ use self::{
     hasher::{Hasher, Turn},
     offer::{Offers, Possible},
     remembered::{Login, Remembered},
+    renewals::Renewals,
     secret::Salt,
     sessions::Sessions,
     throttle::Throttle,
@@ -59,6 +60,7 @@ mod hasher;
 mod network;
 mod offer;
 mod remembered;
+mod renewals;
 mod secret;
 mod sessions;
 mod throttle;
@@ -87,6 +89,7 @@ struct Inner {
     hasher: Hasher,
     throttle: Mutex<Throttle>,
     remembered: Mutex<Remembered>,
+    renewals: Mutex<Renewals>,
     decoy: Decoy,
     offers: Offers,
     iterations: u32,
@@ -158,6 +161,7 @@ impl Authenticator {
             hasher: Hasher::new(passwords)?,
             throttle: Mutex::new(Throttle::new(passwords, now)),
             remembered: Mutex::new(remembered),
+            renewals: Mutex::default(),
             decoy,
             offers: Offers::new(sasl),
             iterations: passwords.scram_iterations,
@@ -298,7 +302,7 @@ impl Authenticator {
         // A password that was changed in between ends what it let in too.
         let now = self.account(&account.name).ok().flatten();
         let still = |now: &Account| {
-            now.password.hash == account.password.hash
+            self.inner.renewals.lock().is_still(account.id, &account.password.hash, &now.password.hash)
                 && account.app_passwords.iter().all(|known| now.app_passwords.contains(known))
         };
         if !now.as_ref().is_some_and(still) {
@@ -361,6 +365,8 @@ impl Authenticator {
             let old = account.password.hash.clone();
             let hashed = is_up_to_date.then(|| old.clone());
             let password = self.inner.hasher.make(turn, password.to_owned(), salt, hashed).await?;
+            // Others may be letting somebody in by the old one; who proved it stays in.
+            self.inner.renewals.lock().note(account.id, &old, &password.hash);
             let renewed = self.inner.accounts.renew(account.id, password.clone(), old).await;
             Ok::<_, AuthError>(renewed.map_err(|error| unavailable(&error))?.then_some(password))
         };
@@ -370,7 +376,8 @@ impl Authenticator {
                 tracing::info!(account = account.name, "password is kept in its new form from now on");
                 Account { password, ..account }
             }
-            // It was changed meanwhile: what was proved is the old one, which was right when we looked.
+            // It was changed meanwhile, maybe by another login that brought it into its new form: what was proved is the
+            // old one, which was right when we looked.
             Ok(None) => account,
             Err(error) => {
                 tracing::warn!(account = account.name, %error, "cannot keep a password in its new form");

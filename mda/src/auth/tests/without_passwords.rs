@@ -171,6 +171,27 @@ async fn a_certificate_is_of_whom_it_names_or_the_operator_says() {
 }
 
 #[tokio::test]
+async fn logins_that_meet_while_a_hash_is_renewed_all_stay_in() {
+    let store = TestStore::open();
+    let authenticator = authenticator_with(&store, &config(), &SaslConfig::default());
+    let hash = import("{BLF-CRYPT}$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW").unwrap();
+    store.create_account_with_hash(ALICE, hash).await;
+    // This one is still to be let in when the next has renewed the hash.
+    let slow = store.store.account_by_address(ALICE).unwrap().unwrap();
+    let client = from(HOME);
+    let (one, other) = tokio::join!(
+        authenticator.authenticate(ALICE, "U*U", &client),
+        authenticator.authenticate(ALICE, "U*U", &client)
+    );
+    for account in [&slow, &one.unwrap(), &other.unwrap()] {
+        assert!(!authenticator.stay(account).over().is_cancelled());
+    }
+    let password = authenticator.make_password(ALICE, "new").await.unwrap();
+    store.store.set_password(slow.id, password, None).await.unwrap();
+    assert!(authenticator.stay(&slow).over().is_cancelled(), "that is another password");
+}
+
+#[tokio::test]
 async fn a_hash_of_another_system_becomes_one_of_ours_at_the_first_right_login() {
     let store = TestStore::open();
     let authenticator = authenticator_with(&store, &config(), &SaslConfig::default());
