@@ -177,7 +177,7 @@ impl Wire {
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return Err(Ended::Shutdown),
-                () = self.over.cancelled() => return Err(Ended::Bye("your password was changed: log in again")),
+                () = self.over.cancelled() => return Err(Ended::Bye("what let you in is valid no more: log in again")),
                 read = timeout_at(deadline, self.stream.read_buf(buffer)) => match read {
                     Err(_) => return Err(Ended::Silent),
                     Ok(Ok(0)) => return Err(Ended::Closed),
@@ -213,7 +213,16 @@ impl Wire {
     /// Writes responses if they have become many: call it between any two pieces of a long answer, so that a slow
     /// client slows us, and memory stays bounded.
     pub(super) async fn relieve(&mut self) -> Result<(), Ended> {
-        if self.responses.len() < HIGH_WATER { Ok(()) } else { self.flush().await }
+        if self.responses.len() < HIGH_WATER {
+            return Ok(());
+        }
+        let over = self.over.clone();
+        tokio::select! {
+            biased;
+            // However much there is still to be told.
+            () = over.cancelled() => Err(Ended::BrokenOff("what let the client in is valid no more".into())),
+            flushed = self.flush() => flushed,
+        }
     }
 
     /// Octets came behind the last command: in clear behind STARTTLS someone may have put them there.

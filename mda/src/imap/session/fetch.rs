@@ -208,7 +208,7 @@ impl<S: MailStore> Session<S> {
         let mut ahead = Ahead::of(if Needs::of(items).octets { rows } else { &[] });
         for row in rows {
             let outline = outlines.next().transpose();
-            let beginning = ahead.next(&store).await.transpose();
+            let beginning = ahead.next(&store, row.email).await.transpose();
             let newly_seen = seen.contains(row.uid);
             self.fetch_row(row, outline, beginning, items, newly_seen, tally).await?;
         }

@@ -17,6 +17,13 @@ impl<S: MailStore> Session<S> {
                 "wait for the answer where the connection was compressed",
             )));
         }
+        // Whoever logs out in that way takes no more room than others before login.
+        let Ok(stranger) = self.shared.strangers.admit(self.peer.ip()) else {
+            return Err(Failure::Ended(Ended::Bye(
+                "too many connections of your network have not logged in",
+            )));
+        };
+        self.stranger = stranger;
         self.account = None;
         self.stay = None;
         self.selected = None;

@@ -68,7 +68,8 @@ async fn some_is_hidden_from_an_account_or_a_network() {
 async fn what_is_hidden_is_not_there_in_any_part() {
     let hidden =
         ["OBJECTID", "CONDSTORE", "PARTIAL", "WITHIN", "PREVIEW", "SAVEDATE", "SEARCHRES", "UIDPLUS"];
-    let more = ["BINARY", "SORT=DISPLAY", "STATUS=SIZE", "CREATE-SPECIAL-USE", "LIST-STATUS", "QRESYNC"];
+    let more =
+        ["BINARY", "SORT=DISPLAY", "STATUS=SIZE", "CREATE-SPECIAL-USE", "LIST-STATUS", "QRESYNC", "CHILDREN"];
     let server = Server::with(|options| options.hide = vec![hide(&hidden), hide(&more)]).await;
     let mut client = server.login().await;
     let selected = client.ok("SELECT INBOX").await.join("");
@@ -83,6 +84,7 @@ async fn what_is_hidden_is_not_there_in_any_part() {
         "UID FETCH 1 FLAGS (PARTIAL 1:5)",
         "FETCH 1 (UID PREVIEW)",
         "FETCH 1 SAVEDATE",
+        "NOTIFY SET (selected (MessageNew (UID PREVIEW) MessageExpunge))",
         "FETCH 1 BINARY.SIZE[1]",
         "FETCH $ UID",
         "STORE 1 (UNCHANGEDSINCE 1) +FLAGS (a)",
@@ -94,6 +96,7 @@ async fn what_is_hidden_is_not_there_in_any_part() {
         "SEARCH RETURN (PARTIAL 1:5) ALL",
         "SORT (DISPLAYFROM) UTF-8 ALL",
         "STATUS INBOX (SIZE)",
+        "LIST \"\" * RETURN (CHILDREN)",
         "STATUS INBOX (MESSAGES HIGHESTMODSEQ)",
         "LIST (SPECIAL-USE) \"\" * RETURN (STATUS (MESSAGES))",
         "CREATE sent (USE (\\Sent))",

@@ -153,6 +153,20 @@ async fn a_changed_password_ends_the_sessions_that_it_let_in() {
 }
 
 #[tokio::test]
+async fn a_changed_password_ends_long_answers_in_their_middle() {
+    let server = Server::start().await;
+    let mut thief = server.login().await;
+    let size = 4 << 20;
+    thief.append("INBOX", &"x".repeat(size)).await;
+    thief.ok("SELECT INBOX").await;
+    let account = server.store.store.account_by_address(USER).unwrap().unwrap();
+    thief.send("a FETCH 1 BODY.PEEK[]\r\n").await;
+    thief.stream.read_exact(&mut [0; 1024]).await.unwrap();
+    server.imap.authenticator().credentials_changed(account.id);
+    assert!(thief.rest().await.len() < size / 2);
+}
+
+#[tokio::test]
 async fn long_tokens_are_read_before_login() {
     let server = Server::start().await;
     let mut client = server.connect().await;

@@ -3,8 +3,8 @@
 use message::thread::Algorithm;
 
 use crate::imap::parse::{
-    Command, FetchItem, FetchModifiers, List, MessageSet, ReturnOptions, Search, SearchKey, Select, SortKey,
-    StatusItem,
+    Command, FetchItem, FetchModifiers, List, MessageSet, Notify, NotifyEvent, ReturnOptions, Search,
+    SearchKey, Select, SortKey, StatusItem,
 };
 
 /// The capabilities that a command relies on, besides what IMAP4rev1 has of itself.
@@ -29,6 +29,13 @@ pub(super) fn came_with(command: &Command) -> Vec<&'static str> {
             let shown = |key| matches!(key, SortKey::DisplayFrom | SortKey::DisplayTo);
             names.extend(sort.criteria.iter().any(|by| shown(by.key)).then_some("SORT=DISPLAY"));
             searching(&sort.search, &mut names);
+        }
+        Command::Notify(Notify::Set { groups, .. }) => {
+            for event in groups.iter().flat_map(|group| &group.events) {
+                if let NotifyEvent::MessageNew(items) = event {
+                    fetching(items, FetchModifiers::default(), &mut names);
+                }
+            }
         }
         Command::MultiSearch(command) => searching(&command.search, &mut names),
         Command::Thread { thread, .. } => searching(&thread.search, &mut names),
@@ -100,6 +107,7 @@ fn listing(list: &List, names: &mut Vec<&'static str>) {
     names.extend(special_use.then_some("SPECIAL-USE"));
     names.extend((!list.returns.status.is_empty()).then_some("LIST-STATUS"));
     names.extend(list.returns.status.iter().copied().filter_map(status_item));
+    names.extend(list.returns.children.then_some("CHILDREN"));
     names.extend(list.returns.my_rights.then_some("LIST-MYRIGHTS"));
     names.extend((!list.returns.metadata.is_empty()).then_some("LIST-METADATA"));
     names.extend(list.extended.then_some("LIST-EXTENDED"));
