@@ -152,6 +152,12 @@ impl LocalStore {
         self.inner.table.spoil(b"ym");
     }
 
+    /// Damages all rows of what users have seen.
+    #[cfg(test)]
+    pub(crate) fn spoil_seen(&self) {
+        self.inner.table.spoil(super::keys::SEEN);
+    }
+
     /// Waits until the store has failed for good, and says why: what is asked of it then is refused until it is opened
     /// anew. A store that is closed as it should be may say so too.
     pub async fn failed(&self) -> StoreError {
@@ -476,13 +482,22 @@ impl MailStore for LocalStore {
         .await
     }
 
-    fn seen(&self, mailbox: MailboxId, user: AccountId) -> Result<SeenMarks> {
-        self.noting(self.read_seen(mailbox, user))
+    async fn seen(&self, mailbox: MailboxId, user: AccountId) -> Result<SeenMarks> {
+        self.read_aside(move |store| store.read_seen(mailbox, user)).await
     }
 
-    async fn mark_seen(&self, mailbox: MailboxId, user: AccountId, uids: UidSet, seen: bool) -> Result<()> {
-        self.carry_out(move |store| async move { store.messages_mark_seen(mailbox, user, uids, seen).await })
-            .await
+    async fn store_flags_as(
+        &self,
+        mailbox: MailboxId,
+        user: AccountId,
+        uids: UidSet,
+        change: FlagChange,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<UidSet> {
+        self.carry_out(move |store| async move {
+            store.messages_flag_as(mailbox, user, uids, change, unchanged_since).await
+        })
+        .await
     }
 
     async fn copy(&self, mailbox: MailboxId, uids: UidSet, to: MailboxName) -> Result<Copied> {

@@ -325,17 +325,20 @@ pub trait MailStore: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<UidSet>> + Send;
 
     /// What somebody other than its owner has seen of a mailbox. Never older than an index that was got before.
-    fn seen(&self, mailbox: MailboxId, user: AccountId) -> Result<SeenMarks>;
+    fn seen(&self, mailbox: MailboxId, user: AccountId) -> impl Future<Output = Result<SeenMarks>> + Send;
 
-    /// Marks messages as seen, or unseen again, for somebody other than the mailbox's owner. The mailbox's highest
-    /// modseq grows, so that the user's other sessions hear of it.
-    fn mark_seen(
+    /// Changes flags as [`MailStore::store_flags`] does, for a user who need not be the mailbox's owner: then `\Seen` is
+    /// what this user has seen, and the message's own stays. What the user made of it counts as a change of the
+    /// message, for `unchanged_since` too. The mailbox's highest modseq grows, so that the user's other sessions hear
+    /// of it.
+    fn store_flags_as(
         &self,
         mailbox: MailboxId,
         user: AccountId,
         uids: UidSet,
-        seen: bool,
-    ) -> impl Future<Output = Result<()>> + Send;
+        change: FlagChange,
+        unchanged_since: Option<ModSeq>,
+    ) -> impl Future<Output = Result<UidSet>> + Send;
 
     /// Copies messages, with flags and dates, all of them or none; no body is written again. The target may be the
     /// source.

@@ -8,10 +8,13 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::record::{SeenRun, SeenState};
-use super::{ModSeq, Uid, UidSet};
+use super::{Entry, Index, ModSeq, Uid, UidSet};
 
-/// UIDs of a block.
-const BLOCK: u32 = 4_096;
+/// UIDs of a block: it is written whole whenever one of them is marked.
+const BLOCK: u32 = 256;
+
+/// Of marks whose number is not taken yet.
+const UNDATED: ModSeq = 0;
 
 /// Messages of a mailbox that a user marked, as seen or as unseen again. All others the user has not seen.
 #[derive(Debug, Clone, Default)]
@@ -49,25 +52,30 @@ impl SeenMarks {
         modseqs(self) == modseqs(before)
     }
 
-    /// The blocks that change when some messages are marked. `there` says of which UIDs there are messages: what was
-    /// said of others is forgotten.
-    pub(super) fn marked(
-        &self,
-        uids: &UidSet,
-        mark: SeenMark,
-        mut there: impl FnMut(Uid) -> bool,
-    ) -> Vec<SeenState> {
-        let mut changed: Vec<u32> = Vec::new();
-        for range in uids.ranges() {
-            changed.extend(range.start() / BLOCK..=range.end() / BLOCK);
-        }
-        changed.dedup();
-        let mut states = Vec::new();
-        for block in changed {
+    /// How many messages of a mailbox the user has not seen. The work is in proportion to the marks, not to the messages.
+    pub fn unseen_of(&self, index: &Index) -> u32 {
+        let runs = self.blocks.values().flat_map(|block| &block.runs).filter(|run| run.seen);
+        let seen = runs.map(|run| {
+            let first = index.position(run.first).unwrap_or_else(|place| place);
+            index.position(run.last).map_or_else(|place| place, |last| last + 1) - first
+        });
+        index.len() - seen.sum::<u32>()
+    }
+
+    /// The UIDs of all marks that are written anew when some messages are marked.
+    pub(super) fn around(uids: &UidSet) -> UidSet {
+        blocks_of(uids).map(uids_of).collect()
+    }
+
+    /// The blocks that change when some messages are marked: dated once that is to be written. What was said of
+    /// messages that an index lacks is forgotten: it must have those of [`SeenMarks::around`].
+    pub(super) fn marked(&self, uids: &UidSet, seen: bool, index: &Index) -> Vec<SeenState> {
+        let mark = SeenMark { seen, modseq: UNDATED };
+        let blocks = blocks_of(uids).map(|block| {
             let mut runs: Vec<SeenRun> = Vec::new();
-            for uid in block * BLOCK..=block * BLOCK + (BLOCK - 1) {
+            for uid in index.range(uids_of(block)).map(Entry::uid) {
                 let mark = if uids.contains(uid) { Some(mark) } else { self.of(uid) };
-                let Some(SeenMark { seen, modseq }) = mark.filter(|_| there(uid)) else { continue };
+                let Some(SeenMark { seen, modseq }) = mark else { continue };
                 match runs.last_mut() {
                     Some(run) if run.seen == seen && run.modseq == modseq && run.last + 1 == uid => {
                         run.last = uid;
@@ -75,50 +83,107 @@ impl SeenMarks {
                     _ => runs.push(SeenRun { first: uid, last: uid, seen, modseq }),
                 }
             }
-            states.push(SeenState { mailbox: 0, account: 0, block, modseq: mark.modseq, runs });
-        }
-        states
+            SeenState { mailbox: 0, account: 0, block, modseq: UNDATED, runs }
+        });
+        blocks.collect()
     }
+}
+
+impl SeenState {
+    /// Says when its new marks were made.
+    pub(super) fn date(&mut self, now: ModSeq) {
+        let runs = self.runs.iter_mut().map(|run| &mut run.modseq);
+        for modseq in runs.chain([&mut self.modseq]).filter(|modseq| **modseq == UNDATED) {
+            *modseq = now;
+        }
+    }
+}
+
+/// The blocks of some UIDs, each once, ascending.
+fn blocks_of(uids: &UidSet) -> impl Iterator<Item = u32> {
+    let mut next = 0;
+    uids.ranges().iter().flat_map(move |range| {
+        // Many short ranges may belong to one block.
+        let (first, last) = ((range.start() / BLOCK).max(next), range.end() / BLOCK);
+        next = last + 1;
+        first..=last
+    })
+}
+
+fn uids_of(block: u32) -> RangeInclusive<Uid> {
+    block * BLOCK..=block * BLOCK + (BLOCK - 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Flags, MadeIndex, Personal};
 
     fn set(ranges: &[RangeInclusive<Uid>]) -> UidSet {
         ranges.iter().cloned().collect()
     }
 
+    /// What there is once these are marked besides.
+    fn marked(marks: &SeenMarks, uids: &UidSet, mark: SeenMark, index: &Index) -> SeenMarks {
+        let mut now = marks.clone();
+        for mut state in marks.marked(uids, mark.seen, index) {
+            state.date(mark.modseq);
+            now.blocks.insert(state.block, Arc::new(state));
+        }
+        now
+    }
+
     #[test]
     fn marks_are_kept_by_block_and_run() {
         let seen = |modseq| SeenMark { seen: true, modseq };
-        let first = SeenMarks::new(SeenMarks::default().marked(&set(&[4_000..=5_000]), seen(7), |_| true));
+        let mut made = MadeIndex::new();
+        let first = marked(&SeenMarks::default(), &set(&[200..=300]), seen(7), &made.append(400));
         assert_eq!(first.blocks.len(), 2);
         assert!(first.blocks.values().all(|block| block.runs.len() == 1));
-        assert_eq!(first.of(4_095), Some(seen(7)));
-        assert_eq!(first.of(5_001), None);
-        let unseen = SeenMark { seen: false, modseq: 8 };
-        let states = first.marked(&set(&[4_010..=4_010]), unseen, |uid| uid != 4_001);
+        assert_eq!(first.of(255), Some(seen(7)));
+        assert_eq!(first.of(301), None);
+        let index = made.commit(&[(201, None)]);
+        let mut states = first.marked(&set(&[210..=210]), false, &index);
         assert_eq!(states.len(), 1, "the other block stays");
+        states[0].date(8);
         let runs: Vec<_> =
             states[0].runs.iter().map(|run| (run.first, run.last, run.seen, run.modseq)).collect();
         assert_eq!(
             runs,
-            [
-                (4_000, 4_000, true, 7),
-                (4_002, 4_009, true, 7),
-                (4_010, 4_010, false, 8),
-                (4_011, 4_095, true, 7)
-            ]
+            [(200, 200, true, 7), (202, 209, true, 7), (210, 210, false, 8), (211, 255, true, 7)]
         );
     }
 
     #[test]
     fn what_is_the_same_is_told_by_block() {
         let mark = SeenMark { seen: true, modseq: 2 };
-        let before = SeenMarks::new(SeenMarks::default().marked(&set(&[1..=1]), mark, |_| true));
+        let index = MadeIndex::new().append(1);
+        let before = marked(&SeenMarks::default(), &set(&[1..=1]), mark, &index);
         assert!(before.are_those_of(&before.clone(), &(1..=9_000)));
         assert!(!before.are_those_of(&SeenMarks::default(), &(1..=9_000)));
-        assert!(before.are_those_of(&SeenMarks::default(), &(4_096..=9_000)));
+        assert!(before.are_those_of(&SeenMarks::default(), &(256..=9_000)));
+    }
+
+    #[test]
+    fn what_is_written_anew_with_marks_is_their_blocks() {
+        assert_eq!(SeenMarks::around(&set(&[1..=1, 3..=3, 255..=256])), set(&[0..=511]));
+        assert_eq!(SeenMarks::around(&set(&[600..=600])), set(&[512..=767]));
+        assert_eq!(SeenMarks::around(&set(&[Uid::MAX..=Uid::MAX])).ranges()[0].end(), &Uid::MAX);
+    }
+
+    #[test]
+    fn the_unseen_are_counted_by_marks_as_one_by_one() {
+        let mut made = MadeIndex::new();
+        let index = made.append(600);
+        let mark = |seen| SeenMark { seen, modseq: 2 };
+        let seen = marked(&SeenMarks::default(), &set(&[1..=1, 3..=290, 600..=600]), mark(true), &index);
+        let seen = marked(&seen, &set(&[10..=11]), mark(false), &index);
+        let gone: Vec<(Uid, Option<Flags>)> =
+            [1, 2, 4, 290, 291, 600].into_iter().map(|uid| (uid, None)).collect();
+        for (index, unseen) in [(index, 600 - 288), (made.commit(&gone), 594 - 284)] {
+            assert_eq!(seen.unseen_of(&index), unseen);
+            assert_eq!(Personal::new(index, seen.clone()).index().status().unseen, unseen);
+        }
+        assert_eq!(seen.unseen_of(&MadeIndex::new().index()), 0);
     }
 }

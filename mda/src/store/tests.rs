@@ -15,6 +15,7 @@ mod notes;
 pub(crate) mod outlines;
 mod quotas;
 mod reclaim;
+mod seen;
 mod space;
 mod together;
 mod watching;

@@ -268,7 +268,7 @@ impl<S: MailStore> Session<S> {
         let placed = placed.map_err(try_create)?;
         if let Some(first) = placed.first().filter(|_| is_others) {
             let seen = placed.iter().zip(seen).filter(|(_, seen)| *seen).map(|(placement, _)| placement.uid);
-            self.keep_seen(account, first.mailbox, seen.collect()).await?;
+            self.keep_seen(first.mailbox, seen.collect()).await;
         }
         let code = append_uid(&placed).filter(|_| self.offers("UIDPLUS"));
         if replaces.is_none() {

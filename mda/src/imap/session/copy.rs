@@ -59,7 +59,7 @@ impl<S: MailStore> Session<S> {
         target: Destination,
         moved: bool,
     ) -> Result<Copied, Failure> {
-        let (owner, rights) = (target.account, target.rights);
+        let rights = target.rights;
         let target = Destination { rights: rights.without(Rights::default().with(Right::Seen)), ..target };
         let copied = self.shared.store.transfer(mailbox, uids, target, moved).await.map_err(try_create)?;
         if rights.has(Right::Seen) {
@@ -68,7 +68,7 @@ impl<S: MailStore> Session<S> {
                 .uids
                 .iter()
                 .filter(|(from, _)| index.get(*from).is_some_and(|entry| entry.has(SystemFlag::Seen)));
-            self.keep_seen(owner, copied.mailbox, seen.map(|(_, to)| *to).collect()).await?;
+            self.keep_seen(copied.mailbox, seen.map(|(_, to)| *to).collect()).await;
         }
         Ok(copied)
     }

@@ -353,7 +353,7 @@ impl<S: MailStore> Session<S> {
             modseqs: self.style().modseq,
         };
         let by_uid = self.tells_vanished();
-        let Some(index) = self.latest_index()? else { return Ok(()) };
+        let Some(index) = self.latest_index().await? else { return Ok(()) };
         let Some(Selected { view, .. }) = &mut self.selected else { return Ok(()) };
         let Updates { gone, others } = view.follow(index, hearing, told);
         self.tell_gone(&gone, by_uid).await?;

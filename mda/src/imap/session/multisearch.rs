@@ -140,7 +140,7 @@ impl<S: MailStore> Session<S> {
             self.prepare(self.view()?, search).await?
         } else {
             let shared = Arc::clone(&self.shared.store.index(mailbox.id).await?.borrow());
-            let personal = self.personal(user, mailbox, &shared)?;
+            let personal = self.personal(user, mailbox, &shared).await?;
             let index = personal.map_or(shared, |personal| Arc::clone(personal.index()));
             self.prepare(&View::new(mailbox.id, true, index), search).await?
         };

@@ -3,20 +3,25 @@
 
 use std::sync::Arc;
 
+use super::access::aside;
 use super::{Failure, Selected, Session};
 use crate::imap::wire::Ended;
 use crate::store::{
     AccountId, FlagChange, Flags, Index, MailStore, Mailbox, MailboxId, MailboxStatus, ModSeq, Personal,
-    StoreError, SystemFlag, Uid, UidSet,
+    StoreError, SystemFlag, UidSet,
 };
 
 impl<S: MailStore> Session<S> {
     /// The selected mailbox as it is now, and as this user sees it.
-    pub(super) fn latest_index(&mut self) -> Result<Option<Arc<Index>>, Ended> {
+    pub(super) async fn latest_index(&mut self) -> Result<Option<Arc<Index>>, Ended> {
         let Some(Selected { view, news, personal, .. }) = &mut self.selected else { return Ok(None) };
         let shared = Arc::clone(&news.borrow_and_update());
         let (Some(personal), Some(user)) = (personal, self.account) else { return Ok(Some(shared)) };
-        match self.shared.store.seen(view.mailbox, user) {
+        // What the user has seen does not change without the mailbox's highest modseq.
+        if Arc::ptr_eq(&shared, personal.shared()) {
+            return Ok(Some(Arc::clone(personal.index())));
+        }
+        match self.shared.store.seen(view.mailbox, user).await {
             Ok(seen) => {
                 personal.follow(shared, seen);
                 Ok(Some(Arc::clone(personal.index())))
@@ -28,8 +33,9 @@ impl<S: MailStore> Session<S> {
         }
     }
 
-    /// What a user sees of a mailbox that is somebody else's; None if it is the user's.
-    pub(super) fn personal(
+    /// What a user sees of a mailbox that is somebody else's; None if it is the user's. It is made on a thread that may
+    /// block: the mailbox may be large.
+    pub(super) async fn personal(
         &self,
         user: AccountId,
         mailbox: &Mailbox,
@@ -38,11 +44,12 @@ impl<S: MailStore> Session<S> {
         if mailbox.account == user {
             return Ok(None);
         }
-        Ok(Some(Personal::new(Arc::clone(shared), self.shared.store.seen(mailbox.id, user)?)))
+        let (seen, shared) = (self.shared.store.seen(mailbox.id, user).await?, Arc::clone(shared));
+        aside(&self.shared.store, move |_| Ok(Some(Personal::new(shared, seen)))).await
     }
 
-    /// Counts and sequences of a mailbox as the user sees it; None if it is gone. Messages that others than the owner
-    /// have not seen are counted in memory.
+    /// Counts and sequences of a mailbox as the user sees it; None if it is gone. What others than the owner have not
+    /// seen is counted in memory, by what they have.
     pub(super) async fn status_of(
         &self,
         mailbox: &Mailbox,
@@ -63,8 +70,9 @@ impl<S: MailStore> Session<S> {
             Ok(news) => Arc::clone(&news.borrow()),
             Err(error) => return gone_or(error),
         };
-        let personal = Personal::new(shared, self.shared.store.seen(mailbox.id, user)?);
-        Ok(Some(*personal.index().status()))
+        let seen = self.shared.store.seen(mailbox.id, user).await?;
+        let count = move |_: &S| Ok(MailboxStatus { unseen: seen.unseen_of(&shared), ..*shared.status() });
+        aside(&self.shared.store, count).await.map(Some)
     }
 
     /// Changes flags of messages of the selected mailbox, `\Seen` where the user's is kept. Gives those that had changed
@@ -75,77 +83,20 @@ impl<S: MailStore> Session<S> {
         change: FlagChange,
         unchanged_since: Option<ModSeq>,
     ) -> Result<UidSet, Failure> {
-        let Some(Selected { view, personal, .. }) = &self.selected else { return Ok(UidSet::none()) };
+        let (Some(Selected { view, .. }), Some(user)) = (&self.selected, self.account) else {
+            return Ok(UidSet::none());
+        };
         let store = &self.shared.store;
-        let (Some(personal), Some(user)) = (personal, self.account) else {
-            return Ok(store.store_flags(view.mailbox, uids, change, unchanged_since).await?);
-        };
-        let mut modified = match unchanged_since {
-            Some(modseq) => changed_since(personal.index(), modseq, &uids),
-            None => UidSet::none(),
-        };
-        let mut left = uids.without(&modified);
-        for (uids, change) in shared_changes(personal.shared(), &left, &change) {
-            let newly = store.store_flags(view.mailbox, uids, change, unchanged_since).await?;
-            modified = modified.ranges().iter().chain(newly.ranges()).cloned().collect();
-            left = left.without(&newly);
-        }
-        if let Some(seen) = seen_by(&change) {
-            store.mark_seen(view.mailbox, user, left, seen).await?;
-        }
-        Ok(modified)
+        Ok(store.store_flags_as(view.mailbox, user, uids, change, unchanged_since).await?)
     }
 
-    /// Messages were put into a mailbox without `\\Seen`, of which the user has seen these.
-    pub(super) async fn keep_seen(
-        &self,
-        owner: AccountId,
-        mailbox: MailboxId,
-        seen: UidSet,
-    ) -> Result<(), Failure> {
-        let Some(user) = self.account.filter(|_| !seen.is_empty()) else { return Ok(()) };
-        if user == owner {
-            let change = FlagChange::Add(Flags::none().with(SystemFlag::Seen));
-            self.shared.store.store_flags(mailbox, seen, change, None).await?;
-        } else {
-            self.shared.store.mark_seen(mailbox, user, seen, true).await?;
+    /// Messages were put into a mailbox without `\Seen`, of which the user has seen these. They are there, whatever
+    /// becomes of this: a client that is told NO puts them there again (RFC 9051 §6.3.12, §6.4.7).
+    pub(super) async fn keep_seen(&self, mailbox: MailboxId, seen: UidSet) {
+        let Some(user) = self.account.filter(|_| !seen.is_empty()) else { return };
+        let change = FlagChange::Add(Flags::none().with(SystemFlag::Seen));
+        if let Err(error) = self.shared.store.store_flags_as(mailbox, user, seen, change, None).await {
+            tracing::warn!(peer = %self.peer, %error, "messages that are stored are not marked as seen");
         }
-        Ok(())
-    }
-}
-
-fn changed_since(index: &Index, modseq: ModSeq, uids: &UidSet) -> UidSet {
-    index.within(uids).filter(|entry| entry.modseq() > modseq).map(crate::store::Entry::uid).collect()
-}
-
-/// What a change does to the flags that all share. Flags are replaced by others that have the owner's `\Seen`.
-fn shared_changes(shared: &Index, uids: &UidSet, change: &FlagChange) -> Vec<(UidSet, FlagChange)> {
-    let seen = FlagChange::Remove(Flags::none().with(SystemFlag::Seen));
-    let without = |flags: &Flags| flags.changed(&seen);
-    match change {
-        FlagChange::Add(flags) | FlagChange::Remove(flags) if without(flags).is_empty() => Vec::new(),
-        FlagChange::Add(flags) => vec![(uids.clone(), FlagChange::Add(without(flags)))],
-        FlagChange::Remove(flags) => vec![(uids.clone(), FlagChange::Remove(without(flags)))],
-        FlagChange::Replace(flags) => {
-            let (seen, unseen): (Vec<Uid>, Vec<Uid>) = shared
-                .within(uids)
-                .map(crate::store::Entry::uid)
-                .partition(|uid| shared.get(*uid).is_some_and(|entry| entry.has(SystemFlag::Seen)));
-            let with = without(flags).with(SystemFlag::Seen);
-            [(seen, with), (unseen, without(flags))]
-                .into_iter()
-                .filter(|(uids, _)| !uids.is_empty())
-                .map(|(uids, flags)| (uids.into_iter().collect(), FlagChange::Replace(flags)))
-                .collect()
-        }
-    }
-}
-
-/// What a change makes of `\Seen`; None if it leaves it as it is.
-fn seen_by(change: &FlagChange) -> Option<bool> {
-    match change {
-        FlagChange::Replace(flags) => Some(flags.has(SystemFlag::Seen)),
-        FlagChange::Add(flags) => flags.has(SystemFlag::Seen).then_some(true),
-        FlagChange::Remove(flags) => flags.has(SystemFlag::Seen).then_some(false),
     }
 }

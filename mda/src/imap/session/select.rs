@@ -26,7 +26,7 @@ impl<S: MailStore> Session<S> {
         }
         let mut news = self.shared.store.index(mailbox.id).await?;
         let index = Arc::clone(&news.borrow_and_update());
-        let personal = self.personal(account, &mailbox, &index)?;
+        let personal = self.personal(account, &mailbox, &index).await?;
         let index = personal.as_ref().map_or(index, |personal| Arc::clone(personal.index()));
         let view = View::new(mailbox.id, read_only, index);
         let fetched_below = view.index().status().uid_next;

@@ -326,3 +326,43 @@ async fn a_mailbox_of_which_nobody_can_tell_who_may_read_it_is_read_no_more() {
     // The same once more makes it good.
     server.store.store.spoil_rights();
 }
+
+#[tokio::test]
+async fn flags_are_replaced_in_what_there_is_then_and_not_in_what_was_told() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lrswit")).await;
+    bob.ok(&format!("SELECT {SHARED}")).await;
+    alice.ok("SELECT Team").await;
+    alice.ok("STORE 1 +FLAGS (\\Seen)").await;
+    bob.ok("STORE 1 FLAGS (\\Flagged)").await;
+    alice.ok("NOOP").await;
+    assert_eq!(alice.ok("SEARCH SEEN FLAGGED").await, ["* SEARCH 1"]);
+}
+
+#[tokio::test]
+async fn what_ones_other_session_has_seen_counts_as_a_change_since() {
+    let (server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lrswit")).await;
+    let mut also_bob = server.login_as(BOB).await;
+    bob.ok(&format!("SELECT {SHARED} (CONDSTORE)")).await;
+    also_bob.ok(&format!("SELECT {SHARED}")).await;
+    let told = bob.ok("FETCH 1 MODSEQ").await.join("");
+    let modseq = told.split_once("MODSEQ (").and_then(|(_, rest)| rest.split_once(')')).unwrap().0.to_owned();
+    also_bob.ok("STORE 1 +FLAGS (\\Seen)").await;
+    let (_, tagged) = bob.command(&format!("STORE 1 (UNCHANGEDSINCE {modseq}) -FLAGS (\\Seen)")).await;
+    assert!(tagged.starts_with("OK [MODIFIED 1]"), "{tagged}");
+    assert_eq!(bob.ok("SEARCH SEEN").await[0], "* SEARCH 1");
+}
+
+#[tokio::test]
+async fn what_is_stored_is_not_refused_because_it_cannot_be_marked_as_seen() {
+    let (server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} lrswi")).await;
+    let append = format!("APPEND {SHARED} (\\Seen) {{3+}}\r\nnew");
+    bob.ok(&append).await;
+    server.store.store.spoil_seen();
+    bob.ok(&append).await;
+    assert_eq!(alice.ok("STATUS Team (MESSAGES)").await, ["* STATUS \"Team\" (MESSAGES 3)"]);
+    // The same once more makes it good.
+    server.store.store.spoil_seen();
+}

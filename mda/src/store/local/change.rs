@@ -4,6 +4,7 @@ use std::collections::{HashMap, hash_map};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use journal::Append;
 use prost::Message;
 
 use super::LocalStore;
@@ -20,7 +21,7 @@ use crate::store::{
 const BATCH: usize = 2_000;
 
 /// Octets of messages' places, or of their flags, in one record.
-const MAX_OCTETS: usize = 512 << 10;
+pub(super) const MAX_OCTETS: usize = 512 << 10;
 
 /// Messages whose flags are changed by one record, which costs less than to move them.
 const FLAGGED_AT_ONCE: usize = 10_000;
@@ -45,7 +46,17 @@ impl LocalStore {
         let index = self.index_now(mailbox, &uids).await?;
         let is_modified = |entry: &Entry| unchanged_since.is_some_and(|modseq| entry.modseq() > modseq);
         let (batches, modified) = reflag(&index, &uids, &change, is_modified)?;
-        // All are on their way before the first is waited for, so that they may be made durable together.
+        all_done(self.propose_flags(&gate, mailbox, batches)?).await?;
+        Ok(modified)
+    }
+
+    /// All are on their way before the first is waited for, so that they may be made durable together.
+    pub(super) fn propose_flags(
+        &self,
+        gate: &Gate,
+        mailbox: MailboxId,
+        batches: Vec<Reflagged>,
+    ) -> Result<Vec<Append<()>>> {
         let mut appends = Vec::with_capacity(batches.len());
         for batch in batches {
             let mut heads = gate.heads.lock();
@@ -61,14 +72,7 @@ impl LocalStore {
             let change = Change { flagged: flagged.collect(), ..Change::default() };
             appends.push(self.propose_bookkeeping(&change));
         }
-        // Nothing may be on its way any more when the gate is let go of, whatever became of the others.
-        let mut failed = None;
-        for append in appends {
-            if let Err(error) = append.await {
-                failed.get_or_insert(error);
-            }
-        }
-        failed.map_or(Ok(modified), |error| Err(error.into()))
+        Ok(appends)
     }
 
     pub(super) async fn messages_copy(
@@ -174,7 +178,7 @@ impl LocalStore {
         Ok(self.inner.gates.of(self.owner(mailbox)?.0))
     }
 
-    fn owner(&self, mailbox: MailboxId) -> Result<AccountId> {
+    pub(super) fn owner(&self, mailbox: MailboxId) -> Result<AccountId> {
         Ok(AccountId(self.mailbox_state(mailbox)?.ok_or(StoreError::NoSuchMailbox)?.account))
     }
 
@@ -188,6 +192,17 @@ impl LocalStore {
         let state = self.mailbox_state(mailbox)?.ok_or(StoreError::NoSuchMailbox)?;
         self.read_mailbox(AccountId(state.account), to)?.ok_or(StoreError::NoSuchMailbox)
     }
+}
+
+/// Waits for all changes of a gate: nothing may be on its way any more when it is let go of, whatever became of some.
+pub(super) async fn all_done(appends: Vec<Append<()>>) -> Result<()> {
+    let mut failed = None;
+    for append in appends {
+        if let Err(error) = append.await {
+            failed.get_or_insert(error);
+        }
+    }
+    failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Cuts messages into as many as one record may place: no more than `at_most`, and with their keywords, and so many
@@ -222,11 +237,11 @@ impl Leaving {
 }
 
 /// Messages that come to the same flags.
-type Reflagged = Vec<(Flags, UidSet)>;
+pub(super) type Reflagged = Vec<(Flags, UidSet)>;
 
 /// What flags messages come to by a change, those that keep theirs left out, in batches of what one record may change;
 /// and the messages that must not be changed.
-fn reflag(
+pub(super) fn reflag(
     index: &Index,
     uids: &UidSet,
     change: &FlagChange,

@@ -41,7 +41,7 @@ impl LocalStore {
         loading.finish(builder).map(Some)
     }
 
-    /// An index that has at least the messages of a set as they are now. With the gate's `changes` held, only new
+    /// An index that has at least the messages of a set as they are now, and maybe no others. With the gate's `changes` held, only new
     /// messages may come beside them.
     pub(super) async fn index_now(&self, mailbox: MailboxId, uids: &UidSet) -> Result<Arc<Index>> {
         if let Some(index) = self.inner.indexes.current(mailbox.0) {

@@ -8,6 +8,8 @@ use super::*;
 enum Step {
     Deliver(u8),
     Flag(u32, bool),
+    /// By somebody other than the owner.
+    See(u32, u32, bool),
     Expunge(u32, u32),
     Copy(u32, u8),
     Move(u32, u8),
@@ -26,6 +28,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => place.clone().prop_map(Step::Deliver),
         3 => (1..12_u32, any::<bool>()).prop_map(|(uid, on)| Step::Flag(uid, on)),
+        3 => (1..12_u32, 0..3_u32, any::<bool>()).prop_map(|(uid, more, on)| Step::See(uid, uid + more, on)),
         2 => (1..12_u32, 0..3_u32).prop_map(|(uid, more)| Step::Expunge(uid, uid + more)),
         1 => (1..12_u32, place.clone()).prop_map(|(uid, to)| Step::Copy(uid, to)),
         2 => (1..12_u32, place.clone()).prop_map(|(uid, to)| Step::Move(uid, to)),
@@ -38,7 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-async fn run(bed: Bed, alice: AccountId, step: &Step) -> Bed {
+async fn run(bed: Bed, alice: AccountId, bob: AccountId, step: &Step) -> Bed {
     let store = &bed.store;
     let place = |n: u8| name(NAMES[usize::from(n)]);
     let id = inbox(store, alice).id;
@@ -57,6 +60,10 @@ async fn run(bed: Bed, alice: AccountId, step: &Step) -> Bed {
         Step::Flag(uid, on) => {
             let change = if on { FlagChange::Add(seen()) } else { FlagChange::Remove(seen()) };
             drop(store.store_flags(id, uids(&[uid]), change, None).await.unwrap());
+        }
+        Step::See(first, last, on) => {
+            let change = if on { FlagChange::Add(seen()) } else { FlagChange::Remove(seen()) };
+            drop(store.store_flags_as(id, bob, (first..=last).collect(), change, None).await.unwrap());
         }
         Step::Expunge(first, last) => drop(store.expunge(id, (first..=last).collect(), false).await.unwrap()),
         Step::Copy(uid, to) => drop(store.copy(id, uids(&[uid]), place(to)).await),
@@ -89,18 +96,34 @@ proptest! {
             let store = LocalStore::open(StoreConfig { segment_bytes: 4 << 10, ..config(dir.path()) }).unwrap().0;
             let mut bed = Bed { store, dir };
             let alice = create_account(&bed.store, "alice@example.test").await;
+            let bob = create_account(&bed.store, "bob@example.test").await;
             for step in &steps {
-                bed = run(bed, alice, step).await;
+                bed = run(bed, alice, bob, step).await;
             }
             let live = seen_by(&bed.store, alice).await;
             check_counters(&live);
+            let marks = marks_of(&bed.store, alice, bob).await;
             let crashed = bed.crashed();
             assert_eq!(seen_by(&crashed.store, alice).await, live);
+            assert_eq!(marks_of(&crashed.store, alice, bob).await, marks);
             bed.store.close().await.unwrap();
             LocalStore::rebuild(config(bed.dir.path()), |_| ()).unwrap();
-            assert_eq!(seen_by(&open(bed.dir.path()), alice).await, live);
+            let rebuilt = open(bed.dir.path());
+            assert_eq!(seen_by(&rebuilt, alice).await, live);
+            assert_eq!(marks_of(&rebuilt, alice, bob).await, marks);
         });
     }
+}
+
+/// What Bob made of the messages in Alice's mailboxes.
+async fn marks_of(store: &LocalStore, alice: AccountId, bob: AccountId) -> Vec<(MailboxName, Uid, SeenMark)> {
+    let mut marks = Vec::new();
+    for mailbox in store.mailboxes(alice).unwrap() {
+        let seen = store.seen(mailbox.id, bob).await.unwrap();
+        let of = |uid| Some((mailbox.name.clone(), uid, seen.of(uid)?));
+        marks.extend((1..100).filter_map(of));
+    }
+    marks
 }
 
 /// The counters say what counting the rows says.
