@@ -106,6 +106,12 @@ impl FlagState {
         self.flags & flag as u32 != 0
     }
 
+    /// What the keywords take in a record.
+    fn keyword_octets(&self) -> i64 {
+        let octets: usize = self.keywords.iter().map(|keyword| keyword.len() + 2).sum();
+        i64::try_from(octets).unwrap_or(i64::MAX)
+    }
+
     /// Of two states of one message the greater counts.
     pub(super) fn age(&self) -> (u64, Position) {
         (self.modseq, self.at)
@@ -155,6 +161,25 @@ impl Leaf {
     pub(super) fn parts(&self) -> (&[FlagState], impl Iterator<Item = (&Message, usize)>) {
         let messages = self.messages.iter().map(|message| (message, usize::from(message.state)));
         (&self.states, messages)
+    }
+
+    /// The records that messages have their keywords from, and what these take there: in one that placed messages beside
+    /// each, in one that changed flags once for all messages of the leaf.
+    pub(super) fn keyword_octets(&self) -> Vec<(Position, i64)> {
+        if self.states.iter().all(|state| state.keywords.is_empty()) {
+            return Vec::new();
+        }
+        let mut messages = vec![0_i64; self.states.len()];
+        for message in &self.messages {
+            messages[usize::from(message.state)] += 1;
+        }
+        let states = self.states.iter().zip(messages);
+        let used = states.filter(|(state, messages)| *messages > 0 && !state.keywords.is_empty());
+        used.map(|(state, messages)| {
+            let times = if state.as_placed { messages } else { 1 };
+            (state.at, times * state.keyword_octets())
+        })
+        .collect()
     }
 
     /// The UIDs of a range within the leaf that no message has.

@@ -159,11 +159,11 @@ impl State {
             self.pending.put(keys::APPLIED.to_vec(), applied, &Nothing {});
         }
         let at = self.applied.unwrap_or_default();
+        self.write_leaves(at);
         for segment in self.reweighed.drain() {
             let octets = self.needed.get(&segment).copied().unwrap_or(0).max(0);
             self.pending.put(keys::segment(segment.0), at, &Number { value: octets.cast_unsigned() });
         }
-        self.write_leaves(at);
         self.pending.commit()?;
         self.commits += 1;
         Ok(std::mem::take(&mut self.news))
@@ -194,8 +194,9 @@ impl State {
     }
 
     /// Drops what is kept about segments that `exists` does not know: a crash came between their removal and
-    /// [`State::forget_segment`].
+    /// [`State::forget_removals`] or [`State::forget_segment`].
     pub(super) fn forget_missing(&mut self, exists: impl Fn(SegmentId) -> bool) -> Result<()> {
+        self.forget_missing_removals(&exists)?;
         let missing: Vec<_> = self.needed.keys().copied().filter(|segment| !exists(*segment)).collect();
         if missing.is_empty() {
             return Ok(());
@@ -206,6 +207,25 @@ impl State {
             self.forget_segment(segment, &bodies.collect::<Vec<_>>())?;
         }
         Ok(())
+    }
+
+    /// Drops what is known of removals whose record went with a segment: it was of no use any more.
+    fn forget_missing_removals(&mut self, exists: impl Fn(SegmentId) -> bool) -> Result<()> {
+        let table = self.table.clone();
+        let mut missing = Vec::new();
+        for prefix in [keys::REMOVED_ACCOUNTS, keys::REMOVED_MAILBOXES] {
+            for row in table.scan::<Removed>(keys::within(prefix)) {
+                let (key, row) = row?;
+                if exists(row.at.segment) {
+                    continue;
+                }
+                if prefix == keys::REMOVED_MAILBOXES {
+                    while self.purge(row.value.id, PURGED)? {}
+                }
+                missing.push((row.at.segment, key.to_vec()));
+            }
+        }
+        missing.into_iter().try_for_each(|(segment, key)| self.forget_removals(segment, &[key]))
     }
 
     /// Flags and outlines that waited for their message are of no use once a replay is over: the message is gone.
@@ -287,8 +307,12 @@ impl State {
     }
 }
 
-/// What a record counts in which a message is placed, or its flags are changed; roughly what it takes on disk.
+/// What a record counts in which a message is placed, or its flags are changed, keywords left out
+/// ([`Leaf::keyword_octets`](super::leaf::Leaf::keyword_octets)); roughly what it takes on disk.
 pub(super) const RECORD_WEIGHT: i64 = 128;
+
+/// Rows of a mailbox that is gone that are removed at once when a store is opened.
+const PURGED: usize = 10_000;
 
 /// What a state takes in its record beside its own octets.
 const FRAME: i64 = 8;

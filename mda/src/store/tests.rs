@@ -197,6 +197,15 @@ async fn staged(store: &LocalStore, text: &str) -> BodySource {
     BodySource::Staged(staged)
 }
 
+/// As many keywords as a message may have, as long as they may be.
+fn many_keywords() -> Flags {
+    let mut flags = Flags::none();
+    for n in 0..Flags::MAX_KEYWORDS {
+        flags.set_keyword(&format!("{n:0width$}", width = Flags::MAX_KEYWORD_OCTETS));
+    }
+    flags
+}
+
 /// All that a user can see of an account.
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {

@@ -81,7 +81,8 @@ impl Mailbox<'_> {
         findings.expect(message.came_by(&row.value), || {
             format!("{}: its row and its leaf say different things", which())
         });
-        findings.expect(flags.as_placed == (flags.at == row.at), || {
+        // What reclaim gathered may place a message and change its flags by one record.
+        findings.expect(!flags.as_placed || flags.at == row.at, || {
             format!("{}: its flags are of {}, it was placed at {}", which(), flags.at, row.at)
         });
         Ok(())

@@ -160,6 +160,9 @@ impl Totals<'_> {
                     format!("flags of message {} of mailbox {mailbox}", message.uid)
                 });
             }
+            for (record, octets) in row.value.keyword_octets() {
+                *self.needed.entry(record.segment).or_default() += octets;
+            }
         }
         Ok(())
     }

@@ -113,4 +113,15 @@ impl LocalStore {
         }
         Ok(())
     }
+
+    /// Removes what is left of all mailboxes that are gone.
+    pub(super) fn purge_removed(&self) -> Result<()> {
+        self.removed_mailboxes()?.into_iter().try_for_each(|mailbox| self.purge(mailbox))
+    }
+
+    /// Ends the housekeeping, for tests of what there is before it.
+    #[cfg(test)]
+    pub(in crate::store) fn stop_housekeeping(&self) {
+        self.inner.housekeeper.stop();
+    }
 }

@@ -38,7 +38,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// 2: counters have the octets of messages with `\Deleted`; there is no index of changes (`q`).
 /// 3: what a segment is needed for counts the states' own lengths; what is left of removed mailboxes has a row (`xl`).
 /// 4: what changes of messages is in leaves (`f`).
-const ROWS: u32 = 4;
+/// 5: what a segment is needed for counts the messages' keywords.
+const ROWS: u32 = 5;
 
 /// Longer than any store is open.
 const NEVER: Duration = Duration::from_hours(24 * 365);

@@ -11,14 +11,14 @@ use journal::{Candidate, Entry, Position, SegmentId, Verdict};
 use prost::Message;
 
 use super::LocalStore;
-use crate::store::leaf::{Leaf, pieces};
+use crate::store::leaf::{FlagState, Leaf, pieces};
 use crate::store::placed::{leaf_of, with_flags};
 use crate::store::record::{
     AccountState, AliasState, AnnotationState, BodyRow, Change, Delivered, DomainState, Expunged, Flagged,
     MailboxState, Nothing, Placed, Removed, RightsState, SeenState, SubscriptionState, Uids,
 };
 use crate::store::state::decode;
-use crate::store::{Result, StoreError, Uid, UidSet, keys};
+use crate::store::{ModSeq, Result, StoreError, Uid, UidSet, keys};
 
 /// Segments reclaimed in one go; the rest waits for the next.
 const AT_ONCE: usize = 4;
@@ -26,7 +26,7 @@ const AT_ONCE: usize = 4;
 /// Octets of states that are gathered into one record.
 const GATHERED: usize = 256 << 10;
 
-/// Octets of states that stay in the record of a living body; more of them are gathered, for by their messages' keywords
+/// Octets of states that stay in the record of a living body; more of them are gathered, for by their messages' flags
 /// they may have come to take more than a record holds.
 const BESIDE: usize = 512 << 10;
 
@@ -70,6 +70,7 @@ impl LocalStore {
         if applied.is_none_or(|applied| applied.segment <= segment) {
             return Ok(false);
         }
+        self.purge_removed()?;
         self.gather(segment)?;
         let mut dead = Dead::default();
         let mut failed = None;
@@ -89,7 +90,8 @@ impl LocalStore {
         if let Some(error) = failed {
             return Err(error);
         }
-        dead.mailboxes.iter().try_for_each(|mailbox| self.purge(*mailbox))?;
+        // What was removed meanwhile may still name the segment.
+        self.purge_removed()?;
         let forgotten = {
             let mut state = self.inner.state.lock();
             let forgotten = state.forget_removals(segment, &dead.removals);
@@ -218,21 +220,26 @@ impl LocalStore {
             }
         }
         for placed in change.placed {
+            if self.is_removed(placed.mailbox)? {
+                continue;
+            }
             let row = self.inner.table.get::<Placed>(&keys::row(placed.mailbox, placed.uid))?;
             let Some(row) = row.filter(|row| row.at == at) else { continue };
             // Gone since, if it is not in its leaf.
             let leaf = leaf_of(&self.inner.table, placed.mailbox, placed.uid)?;
             let flags = leaf.as_ref().and_then(|leaf| leaf.get(placed.uid));
-            needed.placed.extend(flags.map(|(_, flags)| with_flags(row.value, flags)));
+            needed.placed.extend(flags.map(|(_, flags)| carried(row.value, placed.modseq, flags)));
         }
         for flagged in change.flagged {
-            let uids = self.flagged_at(at, &flagged)?;
+            let removed = self.is_removed(flagged.mailbox)?;
+            let uids = if removed { Vec::new() } else { self.flagged_at(at, &flagged)? };
             if !uids.is_empty() {
                 needed.flagged.push(Flagged { uids, ..flagged });
             }
         }
         for expunged in change.expunged {
-            if self.is_at::<Expunged>(&keys::vanished(expunged.mailbox, expunged.modseq), at)? {
+            let key = keys::vanished(expunged.mailbox, expunged.modseq);
+            if !self.is_removed(expunged.mailbox)? && self.is_at::<Expunged>(&key, at)? {
                 needed.expunged.push(expunged);
             }
         }
@@ -250,10 +257,17 @@ impl LocalStore {
         Ok(self.inner.table.get::<T>(key)?.is_some_and(|row| row.at == at))
     }
 
+    /// A mailbox is gone for good. What records say of it is void, also while its rows are still there: a copy would
+    /// outlive the record that says so.
+    fn is_removed(&self, mailbox: u64) -> Result<bool> {
+        self.inner.table.contains(&keys::removed_mailbox(mailbox))
+    }
+
     /// The removal of an account or mailbox is kept until nothing that it makes void can stand in the log any more.
     ///
     /// Its subjects stand before it, or shortly after it if reclaim was just copying them. One segment is reclaimed at
-    /// a time, so when the removal is first carried forward, that is over: all of them are in segments up to the newest.
+    /// a time, and none of what was removed is copied ([`LocalStore::is_removed`]): so when the removal is first carried
+    /// forward, all of them are in segments up to the newest.
     fn still_kills(&self, at: Position, removed: Removed) -> Option<Removed> {
         let segments = self.inner.journal.segments();
         let last_segment = match removed.last_segment {
@@ -282,14 +296,21 @@ impl LocalStore {
     }
 }
 
+/// A message as its record is carried forward: with the flags that it has now. Keywords that it has from a later record
+/// stay in that one, which is carried forward too and has them once for many messages.
+fn carried(row: Placed, placed_with: ModSeq, flags: &FlagState) -> Placed {
+    if flags.as_placed || flags.keywords.is_empty() {
+        return with_flags(row, flags);
+    }
+    Placed { modseq: placed_with, ..row }
+}
+
 /// What goes with a segment.
 #[derive(Default)]
 struct Dead {
     bodies: Vec<u64>,
     /// Keys of rows that say of something that it is gone for good.
     removals: Vec<Vec<u8>>,
-    /// The mailboxes of which they say so.
-    mailboxes: Vec<u64>,
 }
 
 impl Dead {
@@ -301,7 +322,6 @@ impl Dead {
         }
         for mailbox in mailboxes.iter().filter(|mailbox| !is_in(&needed.removed_mailboxes, mailbox.id)) {
             self.removals.push(keys::removed_mailbox(mailbox.id));
-            self.mailboxes.push(mailbox.id);
         }
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct HeldLeaf {
     pub(super) leaf: Leaf,
     /// It is not what its row says any more.
     pub(super) changed: bool,
+    /// What its keywords count as its row says ([`Leaf::keyword_octets`]).
+    counted: Vec<(Position, i64)>,
 }
 
 impl State {
@@ -29,7 +31,8 @@ impl State {
         }
         let stored = self.table.get::<Leaf>(&keys::leaf(mailbox, number))?;
         let leaf = stored.map_or_else(|| Leaf::empty(number), |stored| stored.value);
-        Ok(HeldLeaf { leaf, changed: false })
+        let counted = leaf.keyword_octets();
+        Ok(HeldLeaf { leaf, changed: false, counted })
     }
 
     pub(super) fn put_back(&mut self, mailbox: u64, held: impl Into<Option<HeldLeaf>>) {
@@ -62,14 +65,21 @@ impl State {
         Ok(())
     }
 
-    /// Adds the leaves that changed to what is about to be committed, and keeps for the indexes those that they want.
+    /// Adds the leaves that changed to what is about to be committed, with what their keywords need of the journal, and
+    /// keeps for the indexes those that they want.
     pub(super) fn write_leaves(&mut self, at: Position) {
         for mailbox in self.news.mailboxes.keys().filter(|mailbox| self.indexes.follows(**mailbox)) {
             self.news.leaves.entry(*mailbox).or_default();
         }
-        for ((mailbox, number), HeldLeaf { leaf, changed }) in self.leaves.drain() {
+        for ((mailbox, number), HeldLeaf { leaf, changed, counted }) in std::mem::take(&mut self.leaves) {
             if !changed {
                 continue;
+            }
+            for (record, octets) in counted {
+                self.weigh(record, -octets);
+            }
+            for (record, octets) in leaf.keyword_octets() {
+                self.weigh(record, octets);
             }
             let key = keys::leaf(mailbox, number);
             if leaf.is_empty() {

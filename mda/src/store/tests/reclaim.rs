@@ -1,8 +1,10 @@
 //! Space of dead messages comes back, and nothing else goes.
 
-use journal::SegmentId;
+use journal::{Position, SegmentId};
 
 use super::*;
+use crate::store::record::Removed;
+use crate::store::table::Pending;
 
 fn segments(dir: &Path) -> usize {
     std::fs::read_dir(dir.join("journal")).unwrap().count()
@@ -225,4 +227,45 @@ async fn reclaim_beside_changes_loses_none_in_a_crash() {
     bed.store.close().await.unwrap();
     LocalStore::rebuild(config(bed.dir.path()), |_| ()).unwrap();
     assert_eq!(seen_by(&open(bed.dir.path()), alice).await, live);
+}
+
+#[tokio::test]
+async fn what_was_gathered_does_not_come_back_however_late_it_is_purged() {
+    let (bed, alice) = Bed::with_account().await;
+    // Only reclaim itself purges from now on.
+    bed.store.stop_housekeeping();
+    for _ in 0..10 {
+        let append = || Append {
+            mailbox: MailboxName::inbox(),
+            message_id: MessageId::new(),
+            flags: seen(),
+            internal_date: Timestamp::UNIX_EPOCH,
+            body: body(&"x".repeat(10_000)),
+        };
+        let appends = vec![append(), append()];
+        bed.store.append_together(alice, MailboxName::inbox(), appends).await.unwrap();
+    }
+    let before = seen_by(&bed.crashed().store, alice).await;
+    for _ in 0..2 {
+        for segment in bed.store.segments() {
+            let store = bed.store.clone();
+            tokio::task::spawn_blocking(move || store.reclaim_segment(segment).unwrap()).await.unwrap();
+            assert_eq!(seen_by(&bed.crashed().store, alice).await, before);
+        }
+    }
+}
+
+#[tokio::test]
+async fn removals_whose_segment_went_in_a_crash_are_forgotten_at_the_next_start() {
+    let (bed, alice) = Bed::with_account().await;
+    let junk = mailbox(&bed.store, alice, "Junk").id;
+    bed.store.delete_mailbox(alice, name("Junk")).await.unwrap();
+    let void = keys::removed_mailbox(junk.0 + 100);
+    let mut rows = Pending::new(bed.store.table().clone());
+    rows.put(void.clone(), Position::default(), &Removed { id: junk.0 + 100, ..Removed::default() });
+    rows.commit().unwrap();
+    drop(rows);
+    let bed = bed.reopened().await;
+    assert!(!bed.store.table().contains(&void).unwrap());
+    assert!(bed.store.table().contains(&keys::removed_mailbox(junk.0)).unwrap());
 }

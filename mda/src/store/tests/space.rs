@@ -5,15 +5,6 @@ use std::time::Duration;
 use super::*;
 use crate::store::record::Nothing;
 
-/// As many keywords as a message may have, as long as they may be.
-fn many_keywords() -> Flags {
-    let mut flags = Flags::none();
-    for n in 0..Flags::MAX_KEYWORDS {
-        flags.set_keyword(&format!("{n:0width$}", width = Flags::MAX_KEYWORD_OCTETS));
-    }
-    flags
-}
-
 async fn reclaim_all(store: &LocalStore) {
     let store = store.clone();
     let reclaim = move || {
@@ -69,6 +60,49 @@ async fn messages_that_got_many_keywords_are_carried_forward_all_the_same() {
     reclaim_all(&bed.store).await;
     assert!(!bed.store.segments().contains(&first));
     assert_eq!(seen_by(&bed.store, alice).await, before);
+}
+
+#[tokio::test]
+async fn keywords_of_messages_that_live_are_not_copied_forward_again_and_again() {
+    let (bed, alice) = Bed::with_account().await;
+    let inbox = inbox(&bed.store, alice).id;
+    // Keywords that came with their messages.
+    for _ in 0..30 {
+        append(&bed.store, alice, "INBOX", "text", many_keywords()).await;
+    }
+    assert_eq!(bed.store.candidates(), []);
+    // Keywords that each of them got for itself.
+    let own = bed.store.copy(inbox, UidSet::all(), name("Archive")).await.unwrap().mailbox;
+    for uid in 1..=30 {
+        let mut flags = Flags::none();
+        for n in 1..Flags::MAX_KEYWORDS {
+            flags.set_keyword(&format!("{uid}-{n:0100}"));
+        }
+        bed.store.store_flags(own, uids(&[uid]), FlagChange::Replace(flags), None).await.unwrap();
+    }
+    // Keywords that all have from one record.
+    let shared = bed.store.copy(inbox, UidSet::all(), name("Junk")).await.unwrap().mailbox;
+    for flags in [Flags::none(), many_keywords()] {
+        bed.store.store_flags(shared, UidSet::all(), FlagChange::Replace(flags), None).await.unwrap();
+    }
+    let before = seen_by(&bed.store, alice).await;
+    for _ in 0..3 {
+        reclaim_all(&bed.store).await;
+    }
+    assert_eq!(bed.store.candidates(), []);
+    assert_eq!(seen_by(&bed.store, alice).await, before);
+    // The weights are the same after a restart, and when all rows are made anew.
+    let bed = bed.reopened().await;
+    assert_eq!(bed.store.candidates(), []);
+    bed.store.close().await.unwrap();
+    LocalStore::rebuild(config(bed.dir.path()), |_| ()).unwrap();
+    let store = open(bed.dir.path());
+    assert_eq!(store.candidates(), []);
+    assert_eq!(seen_by(&store, alice).await, before);
+    // What nobody has any more needs nothing.
+    store.expunge(own, UidSet::all(), false).await.unwrap();
+    assert_sound_aside(&store).await;
+    assert_ne!(store.candidates(), []);
 }
 
 #[tokio::test]
