@@ -189,7 +189,7 @@ impl LocalStore {
         let uids: UidSet = uids.into_iter().collect();
         // Their time may have ended since they were looked up.
         let rows = self.read_aside(move |store| store.placed_of(kept.id, &uids)).await?;
-        for batch in rows.chunks(BATCH) {
+        for batch in in_records(&rows, BATCH, 0) {
             let more = usage_of(batch.iter().map(|row| row.size));
             let reserved = {
                 let mut heads = gate.heads.lock();

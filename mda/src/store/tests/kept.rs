@@ -130,3 +130,18 @@ async fn mailboxes_let_old_messages_go_as_their_use_or_they_themselves_say() {
     assert_eq!(left(&all), [0, 0, 1]);
     assert_sound_aside(&bed.store).await;
 }
+
+#[tokio::test]
+async fn messages_with_many_keywords_come_back_in_as_many_records_as_it_takes() {
+    let (bed, alice) = keeping().await;
+    for _ in 0..140 {
+        deliver(&bed.store, alice, "text").await;
+    }
+    let inbox = inbox(&bed.store, alice).id;
+    bed.store.store_flags(inbox, UidSet::all(), FlagChange::Add(many_keywords()), None).await.unwrap();
+    bed.store.expunge(inbox, UidSet::all(), false).await.unwrap();
+    assert_eq!(bed.store.undelete(alice, KeptFilter::default(), None).await.unwrap(), 140);
+    let rows = rows(&bed.store, inbox).await;
+    assert_eq!(rows.len(), 140);
+    assert!(rows.iter().all(|row| row.flags == many_keywords()));
+}
