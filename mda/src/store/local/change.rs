@@ -26,8 +26,11 @@ pub(super) const MAX_OCTETS: usize = 512 << 10;
 /// Messages whose flags are changed by one record, which costs less than to move them.
 const FLAGGED_AT_ONCE: usize = 10_000;
 
-/// Octets in a record of flags that some messages come to, beside their keywords, roughly.
-const BESIDE_FLAGS: usize = 32;
+/// Octets in a record of flags that some messages come to, beside their keywords and UIDs, at most.
+const BESIDE_FLAGS: usize = 40;
+
+/// Octets in it of a range of their UIDs, at most.
+const RANGE: usize = 16;
 
 /// The most messages of one COPY, which happens whole or not at all: they have to fit into one record.
 const MAX_COPY: usize = 5_000;
@@ -61,16 +64,8 @@ impl LocalStore {
         for batch in batches {
             let mut heads = gate.heads.lock();
             let modseq = heads.of(&self.inner.table, mailbox.0)?.take_modseq();
-            let flagged = batch.into_iter().map(|(flags, uids)| Flagged {
-                mailbox: mailbox.0,
-                modseq,
-                uids: ranges(&uids),
-                flags: flags.bits().into(),
-                keywords: flags.keywords().map(str::to_owned).collect(),
-            });
             // Messages are marked as deleted by their flags.
-            let change = Change { flagged: flagged.collect(), ..Change::default() };
-            appends.push(self.propose_bookkeeping(&change));
+            appends.push(self.propose_bookkeeping(&record_of(mailbox, modseq, batch)));
         }
         Ok(appends)
     }
@@ -275,7 +270,8 @@ pub(super) fn reflag(
                     let flags = index.flags(entry);
                     let changed = flags.changed(change);
                     check_flags(&changed)?;
-                    octets += changed.keywords().map(str::len).sum::<usize>() + BESIDE_FLAGS;
+                    octets += BESIDE_FLAGS;
+                    octets += changed.keywords().map(|keyword| keyword.len() + 2).sum::<usize>();
                     *vacant.insert((changed != flags).then(|| {
                         batch.push((changed, UidSet::none()));
                         batch.len() - 1
@@ -285,12 +281,26 @@ pub(super) fn reflag(
         };
         last = Some((key, group));
         if let Some(group) = group {
-            batch[group].1.push(entry.uid());
+            let uids = &mut batch[group].1;
+            let before = uids.ranges().len();
+            uids.push(entry.uid());
+            octets += (uids.ranges().len() - before) * RANGE;
             left -= 1;
         }
     }
     batches.retain(|batch| !batch.is_empty());
     Ok((batches, modified))
+}
+
+fn record_of(mailbox: MailboxId, modseq: ModSeq, batch: Reflagged) -> Change {
+    let flagged = batch.into_iter().map(|(flags, uids)| Flagged {
+        mailbox: mailbox.0,
+        modseq,
+        uids: ranges(&uids),
+        flags: flags.bits().into(),
+        keywords: flags.keywords().map(str::to_owned).collect(),
+    });
+    Change { flagged: flagged.collect(), ..Change::default() }
 }
 
 pub(super) fn copy_of(row: &Placed, mailbox: MailboxId, uid: Uid, modseq: u64) -> Placed {
@@ -312,4 +322,36 @@ pub(super) fn expunged(mailbox: MailboxId, modseq: u64, uids: impl Iterator<Item
 
 fn ranges(uids: &UidSet) -> Vec<Uids> {
     uids.ranges().iter().map(|range| Uids { first: *range.start(), last: *range.end() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MadeIndex;
+
+    #[test]
+    fn no_batch_of_flags_is_larger_than_a_record() {
+        // Each message has another set of many short keywords.
+        let letters: Vec<String> =
+            ('!'..='~').filter(|letter| !letter.is_ascii_uppercase()).map(String::from).collect();
+        let (common, own) = letters.split_at(50);
+        let rows = (1..=7_000_u32).map(|uid| {
+            let mut flags = Flags::none();
+            let its_own = own.iter().take(13).enumerate().filter(|(bit, _)| (uid >> bit) & 1 == 1);
+            its_own.for_each(|(_, keyword)| flags.set_keyword(keyword));
+            (uid, Some(flags))
+        });
+        let index = MadeIndex::new().commit(&rows.collect::<Vec<_>>());
+        let mut added = Flags::none();
+        for keyword in common {
+            added.set_keyword(keyword);
+        }
+        let (batches, _) = reflag(&index, &UidSet::all(), &FlagChange::Add(added), |_| false).unwrap();
+        let uids: u64 = batches.iter().flatten().map(|(_, uids)| uids.len()).sum();
+        assert_eq!(uids, 7_000);
+        for batch in batches {
+            let octets = record_of(MailboxId(u64::MAX), u64::MAX, batch).encoded_len();
+            assert!(octets < journal::MAX_META_BYTES, "{octets}");
+        }
+    }
 }
