@@ -60,3 +60,26 @@ async fn a_message_and_what_it_replaces_change_places_in_one_step() {
     let left: Vec<Uid> = rows(&bed.store, old).await.iter().map(|row| row.uid).collect();
     assert_eq!(left, [2]);
 }
+
+#[tokio::test]
+async fn they_cost_the_same_however_many_accounts_there_are() {
+    let dir = TempDir::new().unwrap();
+    let keep_expunged = std::time::Duration::from_hours(24);
+    let store = LocalStore::open(StoreConfig { keep_expunged, ..config(dir.path()) }).unwrap().0;
+    // What is purged in the background reads, too.
+    store.stop_housekeeping();
+    let alice = create_account(&store, "alice@example.test").await;
+    let cost = async || {
+        let before = store.rows_read();
+        store.append_together(alice, MailboxName::inbox(), appends(&["a", "b"])).await.unwrap();
+        store.rows_read() - before
+    };
+    let alone = cost().await;
+    for n in 0..30 {
+        let account = create_account(&store, &format!("{n}@example.test")).await;
+        append(&store, account, "INBOX", "text", seen()).await;
+        store.expunge(inbox(&store, account).id, UidSet::all(), false).await.unwrap();
+    }
+    let among_others = cost().await;
+    assert!(among_others < alone + 20, "{among_others}, alone {alone}");
+}
