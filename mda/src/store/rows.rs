@@ -30,6 +30,10 @@ const GATHER: Duration = Duration::from_secs(1);
 /// Octets that a row takes in memory beside its own.
 const OVERHEAD: usize = 64;
 
+/// Held by whoever has sled write, or wait for what it writes. sled has one lock for all trees of a process: who flushes
+/// holds it for reading while sled's own thread goes on, and that thread cannot if somebody waits to write a batch.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// Rows that were written, and those that were deleted (None).
 type Layer = BTreeMap<IVec, Option<IVec>>;
 
@@ -176,7 +180,7 @@ impl Rows {
     /// Makes durable all that was committed.
     pub(super) fn flush(&self) -> sled::Result<()> {
         self.handle.shared.write()?;
-        self.handle.shared.tree.flush().map(drop)
+        self.handle.shared.flush()
     }
 
     /// Makes durable all that was committed, and ends the writer: what is committed after this is written at once.
@@ -201,6 +205,13 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // sled does it too, but in nobody's turn. What fails here the journal gives again.
+        let _ = self.flush();
     }
 }
 
@@ -306,7 +317,14 @@ impl Shared {
                 None => batch.remove(key),
             }
         }
+        let _turn = TURN.lock();
         self.tree.apply_batch(batch)
+    }
+
+    /// Makes durable what sled was given.
+    fn flush(&self) -> sled::Result<()> {
+        let _turn = TURN.lock();
+        self.tree.flush().map(drop)
     }
 
     /// Lets those go on who wait for a write.
