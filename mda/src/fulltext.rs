@@ -10,12 +10,14 @@ mod tests;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fulltext::{Error, Part, TextIndex};
 use message::mime::Structure;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::store::{AccountId, EmailId, MailStore, StoreError};
 use crate::text::DecodedText;
@@ -32,6 +34,10 @@ const AT_ONCE: usize = 16;
 const GONE: u64 = 2_000;
 /// Indexes that are kept open.
 const MAX_OPEN: usize = 64;
+/// How much less than others the thread gets of a processor that takes messages in.
+const NICE: i32 = 10;
+/// How long a search waits for an index that is being taken further, before it reads all messages.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// Searches' findings that wait to be taken in; more are left to the next search.
 const WAITING: usize = 16;
 
@@ -163,7 +169,7 @@ impl Inner {
             return Ok(Hits::default());
         }
         let slot = self.slot(account);
-        let mut slot = slot.lock();
+        let Some(mut slot) = slot.try_lock_for(PATIENCE) else { return Ok(Hits::default()) };
         let index = self.opened(account, &mut slot)?;
         let mut hits = Hits { known: index.known()?, by_words: HashMap::new() };
         for words in words {
@@ -288,7 +294,16 @@ async fn take_in(
         return Ok(());
     }
     let inner = Arc::clone(inner);
-    Ok(tokio::task::spawn_blocking(move || inner.add(account, &texts)).await??)
+    let (tell, told) = oneshot::channel();
+    // On a thread of its own, behind all others of this process: the threads that the writer starts inherit that.
+    thread::Builder::new().name("learn".to_owned()).spawn(move || {
+        if let Err(error) = rustix::process::nice(NICE) {
+            tracing::debug!(%error, "a search index is taken further with the priority of all else");
+        }
+        // Nobody waits any more if the service ends.
+        let _ = tell.send(inner.add(account, &texts));
+    })?;
+    Ok(told.await??)
 }
 
 impl Hits {
