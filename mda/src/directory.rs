@@ -293,9 +293,10 @@ impl<S: MailStore> Directory for DirectoryService<S> {
     ) -> Result<Response<RemoveAccountResponse>, Status> {
         let account = self.account(&request.into_inner().address)?;
         self.store.remove_account(account.id).await.map_err(|error| status(&error))?;
-        self.full_text.forget(account.id).await;
+        // At once: who calls may not wait for the rest.
         self.authenticator.credentials_changed(account.id);
         tracing::info!(account = account.name, "account removed");
+        self.full_text.forget(account.id).await;
         Ok(Response::new(RemoveAccountResponse {}))
     }
 

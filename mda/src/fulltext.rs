@@ -8,10 +8,9 @@
 mod tests;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Duration;
 
 use bytes::Bytes;
 use fulltext::{Error, Part, TextIndex};
@@ -36,8 +35,6 @@ const GONE: u64 = 2_000;
 const MAX_OPEN: usize = 64;
 /// How much less than others the thread gets of a processor that takes messages in.
 const NICE: i32 = 10;
-/// How long a search waits for an index that is being taken further, before it reads all messages.
-const PATIENCE: Duration = Duration::from_millis(20);
 /// Searches' findings that wait to be taken in; more are left to the next search.
 const WAITING: usize = 16;
 
@@ -52,9 +49,13 @@ struct Inner {
     /// The newest message when the service started: an index that knows of newer ones is of another past, before the
     /// store was restored from a backup.
     newest: EmailId,
-    open: Mutex<HashMap<AccountId, Arc<Mutex<Option<TextIndex>>>>>,
+    open: Mutex<HashMap<AccountId, Slot>>,
     to_learn: mpsc::Sender<(AccountId, Vec<EmailId>)>,
 }
+
+/// An account's index, once it was opened. It is locked while it is opened or thrown away, and not by those who search in
+/// it or take messages in: a search finds what was committed before it began.
+type Slot = Arc<Mutex<Option<Arc<TextIndex>>>>;
 
 /// What an index says of some words.
 #[derive(Default)]
@@ -156,7 +157,7 @@ impl Inner {
     }
 
     /// The account's index, opened or not, to be locked.
-    fn slot(&self, account: AccountId) -> Arc<Mutex<Option<TextIndex>>> {
+    fn slot(&self, account: AccountId) -> Slot {
         let mut open = self.open.lock();
         if open.len() >= MAX_OPEN && !open.contains_key(&account) {
             open.retain(|_, slot| Arc::strong_count(slot) > 1);
@@ -168,9 +169,7 @@ impl Inner {
         if !self.place(account).exists() {
             return Ok(Hits::default());
         }
-        let slot = self.slot(account);
-        let Some(mut slot) = slot.try_lock_for(PATIENCE) else { return Ok(Hits::default()) };
-        let index = self.opened(account, &mut slot)?;
+        let index = self.opened(account, &mut self.slot(account).lock())?;
         let mut hits = Hits { known: index.known()?, by_words: HashMap::new() };
         for words in words {
             let head = index.candidates(Part::Head, &words)?;
@@ -180,24 +179,17 @@ impl Inner {
         Ok(hits)
     }
 
-    fn opened<'a>(
-        &self,
-        account: AccountId,
-        slot: &'a mut Option<TextIndex>,
-    ) -> Result<&'a mut TextIndex, Error> {
-        let index = match slot.take() {
-            Some(index) => index,
-            None => {
-                let dir = self.place(account);
-                let index = TextIndex::open(&dir)?;
-                if index.known()?.last().is_some_and(|last| *last > self.newest.0) {
-                    anew(index, &dir)?
-                } else {
-                    index
-                }
-            }
-        };
-        Ok(slot.insert(index))
+    fn opened(&self, account: AccountId, slot: &mut Option<Arc<TextIndex>>) -> Result<Arc<TextIndex>, Error> {
+        if let Some(index) = slot {
+            return Ok(Arc::clone(index));
+        }
+        let dir = self.place(account);
+        let mut index = TextIndex::open(&dir)?;
+        if index.known()?.last().is_some_and(|last| *last > self.newest.0) {
+            drop(index);
+            index = TextIndex::anew(&dir)?;
+        }
+        Ok(Arc::clone(slot.insert(Arc::new(index))))
     }
 
     /// The messages that are not in the index yet. One that is mostly of messages that are gone is begun anew.
@@ -205,10 +197,9 @@ impl Inner {
         let slot = self.slot(account);
         let mut slot = slot.lock();
         let known = self.opened(account, &mut slot)?.known()?;
-        if known.len() as u64 > 2 * messages + GONE
-            && let Some(index) = slot.take()
-        {
-            *slot = Some(anew(index, &self.place(account))?);
+        if known.len() as u64 > 2 * messages + GONE {
+            *slot = None;
+            *slot = Some(Arc::new(TextIndex::anew(&self.place(account))?));
             return Ok(emails.to_vec());
         }
         let is_new = |email: &&EmailId| known.binary_search(&email.0).is_err();
@@ -216,20 +207,21 @@ impl Inner {
     }
 
     fn add(&self, account: AccountId, texts: &[(EmailId, DecodedText)]) -> Result<(), Error> {
-        let slot = self.slot(account);
-        let mut slot = slot.lock();
-        let writer = self.opened(account, &mut slot)?.writer()?;
+        let index = {
+            let slot = self.slot(account);
+            let mut slot = slot.lock();
+            if !self.place(account).exists() {
+                // The account was removed meanwhile.
+                return Ok(());
+            }
+            self.opened(account, &mut slot)?
+        };
+        let writer = index.writer()?;
         for (email, text) in texts {
             writer.add(email.0, text.header(), text.body())?;
         }
         writer.commit()
     }
-}
-
-/// Throws an index away for an empty one.
-fn anew(index: TextIndex, dir: &Path) -> Result<TextIndex, Error> {
-    drop(index);
-    TextIndex::anew(dir)
 }
 
 /// Takes in what searches have read, one search after the other.
@@ -257,6 +249,11 @@ async fn learn(
     let messages = store.usage(account)?.messages;
     let shared = Arc::clone(inner);
     let unknown = tokio::task::spawn_blocking(move || shared.unknown(account, &emails, messages)).await??;
+    if matches!(store.account(account), Err(StoreError::NoSuchAccount)) {
+        // Whoever removes it from here on finds its folder.
+        let shared = Arc::clone(inner);
+        return Ok(tokio::task::spawn_blocking(move || shared.forget(account)).await?);
+    }
     let mut texts = Vec::new();
     let mut octets = 0;
     for few in unknown.chunks(AT_ONCE) {

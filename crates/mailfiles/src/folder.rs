@@ -47,7 +47,7 @@ impl Folder {
     /// Holds the folder that people named.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let open = || {
-            not_a_link(path)?;
+            let path = not_a_link(path)?;
             Ok(rustix::fs::open(path, FOLDER, Mode::empty())?)
         };
         let held: OwnedFd = open().map_err(Error::new("cannot read", path))?;
@@ -157,16 +157,18 @@ impl Folder {
 
 /// Opens the file that people named.
 pub(crate) fn file(path: &Path) -> Result<File, Error> {
-    let opened = not_a_link(path).and_then(|()| regular(rustix::fs::open(path, FILE, Mode::empty())));
+    let opened = not_a_link(path).and_then(|path| regular(rustix::fs::open(path, FILE, Mode::empty())));
     opened.map_err(Error::new("cannot read", path))
 }
 
 /// Whoever owns the folder around a link that an operator names could have it lead to mail of others.
-fn not_a_link(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_symlink() {
+fn not_a_link(path: &Path) -> io::Result<PathBuf> {
+    // Behind a link's name, a slash would mean what it leads to.
+    let path: PathBuf = path.components().collect();
+    if fs::symlink_metadata(&path)?.is_symlink() {
         return Err(invalid("it is a link: name what it leads to"));
     }
-    Ok(())
+    Ok(path)
 }
 
 fn regular(opened: rustix::io::Result<OwnedFd>) -> io::Result<File> {

@@ -251,8 +251,10 @@ fn no_link_is_followed_and_each_is_told() {
     symlink(&secrets, dir.path().join("link")).unwrap();
     symlink(secrets.join("secret"), dir.path().join("link.mbox")).unwrap();
     for format in [Format::Maildir, Format::Mbox] {
-        let refused = Reader::open(format, &dir.path().join("link")).unwrap_err().to_string();
-        assert!(refused.contains("it is a link"), "{refused}");
+        for link in ["link", "link/", "link/."] {
+            let refused = Reader::open(format, &dir.path().join(link)).unwrap_err().to_string();
+            assert!(refused.contains("it is a link"), "{link}: {refused}");
+        }
     }
     let told = failures(Format::Mbox, &dir.path().join("link.mbox"));
     assert!(told[0].contains("it is a link"), "{told:?}");

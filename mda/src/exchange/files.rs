@@ -98,7 +98,7 @@ pub fn write(
             Ok(None) => tell(export.summary.messages),
             Ok(Some(all)) => break all,
             Err(error) => {
-                if export.message.is_some() {
+                if export.message.is_some() && !export.is_lost {
                     // Nobody is to take what came of it for the message; that it broke off is told in any case.
                     let _ = export.writer.abandon();
                 }

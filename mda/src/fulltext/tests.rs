@@ -130,3 +130,30 @@ async fn the_index_of_a_removed_account_goes() {
     assert!(!place.exists());
     assert!(!bed.hits("words").await.knows(email));
 }
+
+#[tokio::test]
+async fn what_an_account_that_was_removed_meanwhile_said_is_not_taken_in() {
+    let bed = Bed::new().await;
+    let email = bed.append("Subject: a\r\n\r\nthe quarterly report\r\n").await;
+    let inner = bed.full_text.inner.as_ref().unwrap();
+    inner.unknown(bed.account, &[email], 1).unwrap();
+    assert!(inner.place(bed.account).exists());
+    bed.full_text.forget(bed.account).await;
+    let octets = b"Subject: a\r\n\r\nthe quarterly report\r\n";
+    inner.add(bed.account, &[(email, DecodedText::new(octets, &Structure::parse(octets)))]).unwrap();
+    assert!(!inner.place(bed.account).exists());
+}
+
+#[tokio::test]
+async fn a_search_finds_what_was_taken_in_while_more_is() {
+    let bed = Bed::new().await;
+    let known = bed.append("Subject: a\r\n\r\nthe quarterly report\r\n").await;
+    bed.learn(&[known]).await;
+    let inner = bed.full_text.inner.as_ref().unwrap();
+    let index = inner.opened(bed.account, &mut inner.slot(bed.account).lock()).unwrap();
+    let writer = index.writer().unwrap();
+    writer.add(known.0 + 1, "", "a report").unwrap();
+    assert!(bed.hits("quarterly").await.knows(known));
+    writer.commit().unwrap();
+    assert!(bed.hits("quarterly").await.knows(EmailId(known.0 + 1)));
+}

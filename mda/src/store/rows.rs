@@ -12,13 +12,15 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ops::RangeBounds;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, RwLock};
 use sled::IVec;
 
+use super::failure::Failure;
+use super::table::sled_error;
 use scan::Scan;
 
 /// Octets of rows that are written at once. While sled takes them nobody can read from it, so it must not take long.
@@ -58,6 +60,8 @@ struct Shared {
     asked: Mutex<Asked>,
     /// Wakes the writer, and those who wait for it.
     changed: Condvar,
+    /// Who is to know if the writer fails.
+    failure: OnceLock<Failure>,
     /// sled is to refuse what it is given.
     #[cfg(test)]
     refusing: std::sync::atomic::AtomicBool,
@@ -103,6 +107,7 @@ impl Rows {
             writing: Mutex::default(),
             asked: Mutex::default(),
             changed: Condvar::new(),
+            failure: OnceLock::new(),
             #[cfg(test)]
             refusing: std::sync::atomic::AtomicBool::new(false),
         });
@@ -112,6 +117,12 @@ impl Rows {
             tracing::warn!(%error, "no thread for writing rows: each commit writes its own");
         }
         Self { handle: Arc::new(Handle { shared, writer: Mutex::new(writer.ok()) }) }
+    }
+
+    /// Notes it as this failure if rows cannot be written, though nobody commits any more who would be told.
+    pub(super) fn fail_with(&self, failure: Failure) {
+        // The first one stays.
+        let _ = self.handle.shared.failure.set(failure);
     }
 
     pub(super) fn get(&self, key: &[u8]) -> sled::Result<Option<IVec>> {
@@ -250,6 +261,9 @@ impl Shared {
             if let Err(error) = self.write() {
                 // Whoever commits next is told, too.
                 tracing::error!(%error, "rows cannot be written");
+                if let Some(failure) = self.failure.get() {
+                    failure.note(&sled_error(error));
+                }
                 return;
             }
             if matches!(next, Next::WriteLast) {

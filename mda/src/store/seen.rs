@@ -97,6 +97,23 @@ impl SeenState {
             *modseq = now;
         }
     }
+
+    /// Its marks ascend, are of UIDs of its block, and none is newer than itself.
+    pub(super) fn is_in_order(&self) -> bool {
+        // A damaged number is of no block.
+        if self.block > Uid::MAX / BLOCK {
+            return false;
+        }
+        let own = uids_of(self.block);
+        let ascend = self.runs.is_sorted_by(|one, other| one.last < other.first);
+        let fits = |run: &SeenRun| {
+            own.contains(&run.first)
+                && own.contains(&run.last)
+                && run.first <= run.last
+                && run.modseq <= self.modseq
+        };
+        ascend && self.runs.iter().all(fits)
+    }
 }
 
 /// The blocks of some UIDs, each once, ascending.

@@ -8,6 +8,7 @@ use std::path::Path;
 use journal::Position;
 use prost::Message;
 
+use super::failure::Failure;
 use super::record::Nothing;
 use super::rows::Rows;
 use super::{Result, StoreError, keys};
@@ -77,6 +78,11 @@ impl Table {
         let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None);
         let tree = config.open().and_then(|db| db.open_tree("rows")).map_err(sled_error)?;
         Ok(Self::new(tree))
+    }
+
+    /// Notes it as this failure if rows cannot be written.
+    pub(super) fn fail_with(&self, failure: Failure) {
+        self.tree.fail_with(failure);
     }
 
     pub(super) fn get<T: Value>(&self, key: &[u8]) -> Result<Option<Stored<T>>> {

@@ -15,7 +15,7 @@ const EXAMPLES: &str = "Examples:
   waypost mailbox acl revoke alice@example.test Team bob@example.test
 
 Rights are the letters of RFC 4314: l (is listed), r (is read), s (\\Seen is kept), w (flags are changed), i (mail is put \
-in), p (mail is sent to it), k (mailboxes are made below), x (it is deleted), t (\\Deleted is changed), e (messages are \
+in), p (kept for other programs), k (mailboxes are made below), x (it is deleted), t (\\Deleted is changed), e (messages are \
 expunged), a (rights are given).";
 
 /// What the command line says.

@@ -145,14 +145,21 @@ pub(super) fn shared_mailboxes<S: MailStore>(
     let subscriptions: HashSet<MailboxName> = store.subscriptions(user)?.into_iter().collect();
     let mut shared = Vec::new();
     for (mailbox, rights) in store.shared_with(user)? {
-        let owner = store.account(mailbox.account)?.name;
-        let shown = MailboxName::parse(&format!("{OTHERS}/{owner}/{}", mailbox.name));
-        if let (true, Ok(name)) = (rights.has(Right::Lookup), shown) {
-            let subscribed = subscriptions.contains(&name);
-            shared.push((Mailbox { name, special_use: None, subscribed, ..mailbox }, rights));
+        if rights.has(Right::Lookup)
+            && let Some(shown) = as_shown(store, &mailbox)?
+        {
+            let subscribed = subscriptions.contains(&shown.name);
+            shared.push((Mailbox { subscribed, ..shown }, rights));
         }
     }
     Ok(shared)
+}
+
+/// A mailbox of somebody else under the name that others see; None if that is too long for a name.
+pub(super) fn as_shown<S: MailStore>(store: &S, mailbox: &Mailbox) -> Result<Option<Mailbox>, StoreError> {
+    let owner = store.account(mailbox.account)?.name;
+    let shown = MailboxName::parse(&format!("{OTHERS}/{owner}/{}", mailbox.name));
+    Ok(shown.ok().map(|name| Mailbox { name, special_use: None, subscribed: false, ..mailbox.clone() }))
 }
 
 /// Reads much of the store on a thread that may block.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::access::{aside, shared_mailboxes};
+use super::access::{as_shown, aside, shared_mailboxes};
 use super::progress::Progress;
 use super::search::saved;
 use super::{Done, Failure, NO_UIDS, Outcome, Session, bad};
@@ -49,13 +49,21 @@ impl<S: MailStore> Session<S> {
         if mailboxes.len() > MAILBOXES {
             return Ok(Outcome::no("LIMIT", "these are too many mailboxes"));
         }
+        if returns.save && mailboxes.is_empty() {
+            self.save_nothing();
+        }
         let mut messages = 0;
         for mailbox in mailboxes.values() {
             messages += u64::from(self.status_of(mailbox, false).await?.map_or(0, |status| status.messages));
         }
         let mut progress = self.progress(tag, messages);
         for mailbox in mailboxes.into_values() {
-            match self.search_in(tag, user, &mailbox, search.clone(), returns, progress.as_mut()).await {
+            let searched =
+                self.search_in(tag, user, &mailbox, search.clone(), returns, progress.as_mut()).await;
+            if returns.save && searched.is_err() {
+                self.save_nothing();
+            }
+            match searched {
                 // Deleted meanwhile.
                 Ok(()) | Err(Failure::Store(StoreError::NoSuchMailbox)) => self.wire.relieve().await?,
                 Err(failure) => return Err(failure),
@@ -118,6 +126,13 @@ impl<S: MailStore> Session<S> {
                     .extend(shared.filter(|(_, rights)| rights.has(Right::Read)).map(|(mailbox, _)| mailbox));
             }
             mailboxes.retain(|mailbox| Some(mailbox.id) == selected || wanted.has(mailbox, user));
+            // The selected one may be one that is read and not looked up.
+            if let Some(selected) = selected
+                && !mailboxes.iter().any(|mailbox| mailbox.id == selected)
+                && let Some(mailbox) = store.mailbox_by_id(selected)?
+            {
+                mailboxes.extend(as_shown(store, &mailbox)?);
+            }
             Ok(mailboxes)
         };
         let gathered = aside(&self.shared.store, gather).await?;

@@ -39,9 +39,8 @@ impl<S: MailStore> Session<S> {
         let found = match self.find(tag, search).await {
             Ok(found) => found,
             Err(failure) => {
-                // RFC 9051 §6.4.4.1: a search that fails leaves nothing in `$`.
-                if save && let Some(selected) = &mut self.selected {
-                    selected.view.saved = UidSet::default();
+                if save {
+                    self.save_nothing();
                 }
                 return Err(failure);
             }
@@ -53,6 +52,13 @@ impl<S: MailStore> Session<S> {
         let numbers = if uid { found } else { self.numbers_of(&found)? };
         self.tell_found(tag, uid, &numbers, returns, modseq);
         Ok(Outcome::ok("SEARCH completed"))
+    }
+
+    /// RFC 9051 §6.4.4.1: a search that fails leaves nothing in `$`.
+    pub(super) fn save_nothing(&mut self) {
+        if let Some(selected) = &mut self.selected {
+            selected.view.saved = UidSet::default();
+        }
     }
 
     /// The UIDs of all messages that match, ascending.

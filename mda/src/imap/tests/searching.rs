@@ -75,3 +75,24 @@ async fn what_others_share_is_searched_as_far_as_it_may_be_read() {
     let told = bob.ok(&format!("ESEARCH IN (mailboxes {named}) ALL")).await;
     assert_eq!(results(&told), [format!("{named} ALL 1:2")]);
 }
+
+#[tokio::test]
+async fn the_selected_mailbox_is_searched_though_it_may_not_be_looked_up() {
+    let (server, mut alice) = mailboxes().await;
+    server.add_account("bob@example.test").await;
+    let mut bob = server.login_as("bob@example.test").await;
+    alice.ok("SETACL Work bob@example.test r").await;
+    bob.ok(&format!("SELECT \"Other Users/{USER}/Work\"")).await;
+    assert_eq!(results(&bob.ok("ESEARCH ALL").await), [format!("\"Other Users/{USER}/Work\" ALL 1:2")]);
+}
+
+#[tokio::test]
+async fn a_search_that_fails_leaves_nothing_saved() {
+    let (_server, mut client) = mailboxes().await;
+    client.ok("SELECT Other").await;
+    for search in ["SEARCH RETURN (SAVE) CHARSET X-NONE ALL", "ESEARCH RETURN (SAVE) CHARSET X-NONE ALL"] {
+        client.ok("SEARCH RETURN (SAVE) ALL").await;
+        assert!(client.fails(search).await.starts_with("NO [BADCHARSET"), "{search}");
+        assert_eq!(client.ok("UID SEARCH UID $").await, ["* SEARCH"], "{search}");
+    }
+}

@@ -1,21 +1,21 @@
-//! Annotations and rights.
+//! What is noted at mailboxes: annotations, rights, and what others than their owners have seen.
 
 use super::accounts::recorded;
 use super::{Check, Findings, found};
-use crate::store::record::{AnnotationState, Nothing, RightsState};
+use crate::store::record::{AnnotationState, Counters, Nothing, RightsState, SeenState};
 use crate::store::table::Table;
 use crate::store::{LocalStore, Result, keys};
 
 impl Check<'_> {
     pub(super) fn notes(&mut self) -> Result<()> {
         let store = self.store;
-        let notes = self.steadily("annotations and rights", |table, findings| {
+        let notes = self.steadily("annotations, rights and marks", |table, findings| {
             let annotations = annotations(store, table, findings)?;
             let rights = rights(store, table, findings)?;
             grants(table, findings)?;
-            Ok(annotations + rights)
+            Ok(annotations + rights + seen(store, table, findings)?)
         })?;
-        self.tell("annotations and rights", notes)
+        self.tell("annotations, rights and marks", notes)
     }
 }
 
@@ -90,4 +90,24 @@ fn grants(table: &Table, findings: &mut Findings) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn seen(store: &LocalStore, table: &Table, findings: &mut Findings) -> Result<u64> {
+    let mut number = 0;
+    for row in table.scan::<SeenState>(keys::within(keys::SEEN)) {
+        let Some((key, row)) = found(findings, row)? else { continue };
+        number += 1;
+        let state = &row.value;
+        let (mailbox, account) = (state.mailbox, state.account);
+        let which = || format!("what account {account} has seen of mailbox {mailbox}, block {}", state.block);
+        findings.expect(key[..] == keys::seen(mailbox, account, state.block), || {
+            format!("{}: stands under another key", which())
+        });
+        findings.expect(state.is_in_order(), || format!("{}: its marks are in disorder", which()));
+        let counters = found(findings, table.get::<Counters>(&keys::counters(mailbox)))?.flatten();
+        let is_known = counters.is_some_and(|counters| state.modseq <= counters.value.highest_modseq);
+        findings.expect(is_known, || format!("{}: is newer than the mailbox", which()));
+        recorded(store, findings, row.at, which);
+    }
+    Ok(number)
 }

@@ -49,25 +49,28 @@ impl LocalStore {
         let index = self.index_now(mailbox, &uids).await?;
         let is_modified = |entry: &Entry| unchanged_since.is_some_and(|modseq| entry.modseq() > modseq);
         let (batches, modified) = reflag(&index, &uids, &change, is_modified)?;
-        all_done(self.propose_flags(&gate, mailbox, batches)?).await?;
+        let mut appends = Vec::new();
+        let proposed = self.propose_flags(&gate, mailbox, batches, &mut appends);
+        all_done(appends).await.and(proposed)?;
         Ok(modified)
     }
 
-    /// All are on their way before the first is waited for, so that they may be made durable together.
+    /// All are on their way before the first is waited for, so that they may be made durable together. What is on its way
+    /// is in `appends`, also after an error.
     pub(super) fn propose_flags(
         &self,
         gate: &Gate,
         mailbox: MailboxId,
         batches: Vec<Reflagged>,
-    ) -> Result<Vec<Append<()>>> {
-        let mut appends = Vec::with_capacity(batches.len());
+        appends: &mut Vec<Append<()>>,
+    ) -> Result<()> {
         for batch in batches {
             let mut heads = gate.heads.lock();
             let modseq = heads.of(&self.inner.table, mailbox.0)?.take_modseq();
             // Messages are marked as deleted by their flags.
             appends.push(self.propose_bookkeeping(&record_of(mailbox, modseq, batch)));
         }
-        Ok(appends)
+        Ok(())
     }
 
     pub(super) async fn messages_copy(

@@ -145,6 +145,7 @@ fn open_once(
     let state = Arc::new(Mutex::new(State::load(table.clone(), Arc::clone(&indexes))?));
     let news = Arc::new(News::default());
     let failure = Failure::none_yet();
+    table.fail_with(failure.clone());
     let replayed = Arc::new(Mutex::new(tell.map(Replayed::told_to)));
     let applier = Applier {
         state: Arc::clone(&state),

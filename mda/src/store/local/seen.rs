@@ -48,9 +48,11 @@ impl LocalStore {
         for state in &mut seen {
             (state.mailbox, state.account) = (mailbox.0, user.0);
         }
-        let mut appends = self.propose_flags(&gate, mailbox, flags)?;
-        appends.extend(self.propose_seen(&gate, mailbox, seen)?);
-        all_done(appends).await?;
+        let mut appends = Vec::new();
+        let proposed = self
+            .propose_flags(&gate, mailbox, flags, &mut appends)
+            .and_then(|()| self.propose_seen(&gate, mailbox, seen, &mut appends));
+        all_done(appends).await.and(proposed)?;
         Ok(modified)
     }
 
@@ -59,8 +61,8 @@ impl LocalStore {
         gate: &Gate,
         mailbox: MailboxId,
         mut states: Vec<SeenState>,
-    ) -> Result<Vec<Append<()>>> {
-        let mut appends = Vec::new();
+        appends: &mut Vec<Append<()>>,
+    ) -> Result<()> {
         while !states.is_empty() {
             let left = states.split_off(fitting(&states));
             let mut seen = std::mem::replace(&mut states, left);
@@ -71,7 +73,7 @@ impl LocalStore {
             }
             appends.push(self.propose_bookkeeping(&Change { seen, ..Change::default() }));
         }
-        Ok(appends)
+        Ok(())
     }
 }
 

@@ -3,6 +3,8 @@ use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
 use super::{MOST, Rows};
+use crate::store::StoreError;
+use crate::store::failure::Failure;
 
 type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
@@ -105,6 +107,16 @@ fn whoever_asks_is_told_once_sled_has_refused_a_write() {
     assert_eq!(rows.get(b"h").unwrap().unwrap(), b"2");
     assert_eq!(text(rows.iter()), ["a=1", "b=2", "c=2", "g=1", "h=2"]);
     assert!(rows.close().is_err());
+}
+
+#[tokio::test]
+async fn a_writer_that_fails_is_told_of_though_nobody_commits_any_more() {
+    let (_dir, rows) = rows();
+    let failure = Failure::none_yet();
+    rows.fail_with(failure.clone());
+    rows.handle.shared.refusing.store(true, Ordering::Relaxed);
+    rows.apply(writes(&[("a", Some("1"))])).unwrap();
+    assert!(matches!(failure.wait().await, StoreError::CorruptState { .. }));
 }
 
 #[test]

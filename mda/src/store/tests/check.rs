@@ -4,7 +4,9 @@ use journal::Position;
 
 use super::*;
 use crate::store::leaf::{FlagState, Leaf};
-use crate::store::record::{AccountState, BodyRow, Counters, MailboxState, Number, Placed};
+use crate::store::record::{
+    AccountState, BodyRow, Counters, MailboxState, Number, Placed, SeenRun, SeenState,
+};
 use crate::store::table::{Pending, Value};
 
 fn check(store: &LocalStore) -> CheckReport {
@@ -302,4 +304,29 @@ async fn annotations_and_rights_must_be_of_what_is_there() {
         "its record at",
     ];
     finds(damage, &words).await;
+}
+
+#[tokio::test]
+async fn what_others_have_seen_must_be_in_order() {
+    let state = |inbox: &Mailbox, first, last, modseq| SeenState {
+        mailbox: inbox.id.0,
+        account: 1,
+        block: 0,
+        modseq,
+        runs: vec![SeenRun { first, last, seen: true, modseq }],
+    };
+    for (first, last, modseq, found) in [
+        (1, 300, 1, "its marks are in disorder"),
+        (3, 2, 1, "its marks are in disorder"),
+        (1, 2, 1_000_000, "is newer than the mailbox"),
+    ] {
+        finds(
+            |store, inbox| {
+                let state = state(&inbox, first, last, modseq);
+                change(store, |rows| rows.put(keys::seen(inbox.id.0, 1, 0), Position::default(), &state));
+            },
+            &[found],
+        )
+        .await;
+    }
 }
