@@ -9,7 +9,6 @@
 #![forbid(unsafe_code)]
 
 mod folder;
-mod line_ends;
 mod maildir;
 mod mbox;
 #[cfg(test)]
@@ -50,12 +49,23 @@ pub struct Meta {
 pub struct Error {
     what: String,
     source: io::Error,
+    is_doubt: bool,
 }
 
 impl Error {
     fn new(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let what = format!("{what} {}", shown(&path.to_string_lossy()));
-        move |source| Self { what, source }
+        move |source| Self { what, source, is_doubt: false }
+    }
+
+    /// All could be read, but perhaps not as it was meant.
+    pub fn is_doubt(&self) -> bool {
+        self.is_doubt
+    }
+
+    fn doubt(path: &Path, why: &str) -> Self {
+        let source = io::Error::other(why.to_owned());
+        Self { is_doubt: true, ..Self::new("look at", path)(source) }
     }
 
     fn invalid(path: &Path, why: &str) -> Self {

@@ -10,11 +10,11 @@ use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use message::line_ends::LineEnds;
 use message::mutf7;
 use rustix::fs::FileType;
 
 use crate::folder::{Entry, Folder};
-use crate::line_ends::LineEnds;
 use crate::{Error, Found, MAX_DEPTH, Meta, PIECE, shown};
 
 /// Where the names of keywords stand that letters stand for.

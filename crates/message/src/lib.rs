@@ -18,6 +18,7 @@ pub mod dsn;
 pub mod envelope;
 pub mod header;
 pub mod id;
+pub mod line_ends;
 pub mod lines;
 pub mod mime;
 pub mod mutf7;

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
+use message::line_ends::LineEnds;
 use rustix::fs::FileType;
 
 use super::{ENDING, FROM, status};
 use crate::folder::{self, Entry, Folder};
-use crate::line_ends::LineEnds;
 use crate::{Error, Found, MAX_DEPTH, Meta, PIECE, shown};
 
 /// Octets of a header in which flags are looked for.
@@ -197,14 +197,19 @@ impl Open {
         Ok(header)
     }
 
-    /// Whether messages of the file may be part of the ones before them.
+    /// Whether messages of the file may be part of the ones before them. Where others were told apart, the lines are most
+    /// likely text, which some programs do not quote.
     fn doubt(&self) -> Option<Error> {
+        if self.doubtful == 0 {
+            return None;
+        }
+        let lines = if self.doubtful == 1 { "1 line" } else { &format!("{} lines", self.doubtful) };
         let why = format!(
-            "{} lines of it look like the beginning of a message, but have no date that is known: what follows them is \
-             part of the message before",
-            self.doubtful
+            "{lines} of it may be the beginning of a message, but without a date that is known: what follows is part of the \
+             message before"
         );
-        (self.doubtful > 0).then(|| Error::invalid(&self.path, &why))
+        let what = if self.messages == 1 { Error::invalid } else { Error::doubt };
+        Some(what(&self.path, &why))
     }
 
     /// Some octets of the message; none at its end.

@@ -1,9 +1,7 @@
 //! A message as it comes in.
 
-#[cfg(test)]
-mod tests;
-
 use bytes::{Bytes, BytesMut};
+use message::line_ends::LineEnds;
 
 use crate::store::{BodySource, MailStore, StagedBody, StoreError};
 
@@ -33,8 +31,12 @@ impl Incoming {
     pub(super) async fn write(&mut self, store: &impl MailStore, chunk: Bytes) -> Result<(), StoreError> {
         self.size += chunk.len() as u64;
         let chunk = match &mut self.lines {
-            Some(lines) => lines.normalise(chunk),
-            None => chunk,
+            Some(lines) if !lines.leaves(&chunk) => {
+                let mut normal = Vec::with_capacity(chunk.len() + chunk.len() / 16 + 2);
+                lines.push(&chunk, &mut normal);
+                normal.into()
+            }
+            _ => chunk,
         };
         self.hold(store, chunk).await
     }
@@ -71,8 +73,11 @@ impl Incoming {
 
     /// The whole message; `away` with it if it is not to stay in memory until those behind it have come.
     pub(super) async fn end(mut self, store: &impl MailStore, away: bool) -> Result<BodySource, StoreError> {
-        let held_back = self.lines.as_mut().map(LineEnds::end).unwrap_or_default();
-        self.hold(store, held_back).await?;
+        let mut held_back = Vec::new();
+        if let Some(lines) = &mut self.lines {
+            lines.end(&mut held_back);
+        }
+        self.hold(store, held_back.into()).await?;
         if away {
             self.stage(store).await?;
         }
@@ -81,53 +86,4 @@ impl Incoming {
             Held::Staged(body) => BodySource::Staged(body),
         })
     }
-}
-
-/// Gives lines the ends that the store wants: a CR or LF alone becomes CRLF. Some clients append what they have on
-/// disk.
-#[derive(Debug, Default)]
-struct LineEnds {
-    /// The last octet was a CR, which is not given on yet.
-    carriage_return: bool,
-}
-
-impl LineEnds {
-    fn normalise(&mut self, chunk: Bytes) -> Bytes {
-        if !self.carriage_return && is_normal(&chunk) {
-            return chunk;
-        }
-        let mut normal = BytesMut::with_capacity(chunk.len() + chunk.len() / 16 + 2);
-        for &octet in &chunk {
-            if octet == b'\n' {
-                normal.extend_from_slice(b"\r\n");
-                self.carriage_return = false;
-                continue;
-            }
-            if std::mem::replace(&mut self.carriage_return, octet == b'\r') {
-                normal.extend_from_slice(b"\r\n");
-            }
-            if octet != b'\r' {
-                normal.extend_from_slice(&[octet]);
-            }
-        }
-        normal.freeze()
-    }
-
-    /// What was held back.
-    fn end(&mut self) -> Bytes {
-        let held_back = std::mem::take(&mut self.carriage_return);
-        Bytes::from_static(if held_back { b"\r\n" } else { b"" })
-    }
-}
-
-/// Every CR is before an LF, every LF behind a CR.
-fn is_normal(chunk: &[u8]) -> bool {
-    let mut before = 0;
-    for &octet in chunk {
-        if (before == b'\r') != (octet == b'\n') {
-            return false;
-        }
-        before = octet;
-    }
-    before != b'\r'
 }
