@@ -5,7 +5,6 @@ pub(crate) mod alias;
 pub(crate) mod domain;
 pub(crate) mod events;
 pub(crate) mod mailbox;
-mod progress;
 pub(crate) mod queue;
 pub(crate) mod quota;
 pub(crate) mod send;

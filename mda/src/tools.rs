@@ -3,7 +3,6 @@
 mod backup;
 mod check;
 mod exchange;
-mod progress;
 mod rebuild;
 #[cfg(test)]
 mod tests;

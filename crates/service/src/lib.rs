@@ -12,6 +12,7 @@ pub mod dns;
 pub mod drain;
 pub mod grpc;
 pub mod listen;
+pub mod progress;
 pub mod smtp;
 pub mod status;
 pub mod telemetry;

@@ -163,8 +163,8 @@ fn table(mailboxes: &[Shown]) -> Table {
 
 /// Says what an export or import came to; it fails if not all of it did.
 fn tell(summary: &Summary, done: &str, console: Console) -> Result<(), Failure> {
-    for failure in &summary.failures {
-        console.warn(failure);
+    for told in summary.doubts.iter().chain(&summary.failures) {
+        console.warn(told);
     }
     console.print(format_args!("{summary} {done}"));
     if summary.is_whole() {

@@ -8,10 +8,17 @@ use proto::mda::export_response::Part as Exported;
 use proto::mda::import_request::Part;
 use proto::mda::{ExportResponse, ImportInto, ImportRequest, ImportResponse, ImportedEnd, ImportedMessage};
 use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 /// Failures that are told one by one; the others are counted.
 const TOLD: usize = 100;
+
+/// Parts that wait for the disk or the network.
+const WAITING: usize = 16;
+
+/// Messages that wait for their answer.
+const UNANSWERED: usize = 1_024;
 
 /// What an export or import came to.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -28,6 +35,8 @@ pub struct Summary {
     pub failed: u64,
     /// The first of these, with the reason, in plain words.
     pub failures: Vec<String>,
+    /// What may not have been read as it was meant, in plain words. It is no failure.
+    pub doubts: Vec<String>,
     /// Keywords of messages that the format had no room for.
     pub keywords_left_out: u64,
 }
@@ -45,26 +54,38 @@ impl Summary {
             self.failures.push(mailfiles::shown(&what.into()));
         }
     }
+
+    fn doubt(&mut self, what: &str) {
+        if self.doubts.len() < TOLD {
+            self.doubts.push(mailfiles::shown(what));
+        }
+    }
 }
 
 /// Without what failed.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} messages of {} octets", self.messages, self.octets)?;
-        if self.mailboxes > 0 {
-            write!(f, " in {} mailboxes", self.mailboxes)?;
+        let Self { messages, octets, mailboxes, duplicates, keywords_left_out, .. } = *self;
+        write!(f, "{messages} message{} of {octets} octet{}", plural(messages), plural(octets))?;
+        if mailboxes > 0 {
+            write!(f, " in {mailboxes} mailbox{}", if mailboxes == 1 { "" } else { "es" })?;
         }
-        if self.duplicates > 0 {
-            write!(f, ", {} that were imported before left out,", self.duplicates)?;
+        if duplicates > 0 {
+            write!(f, ", {duplicates} imported before left out,")?;
         }
-        if self.keywords_left_out > 0 {
-            write!(f, ", {} keywords for which there was no letter left out,", self.keywords_left_out)?;
+        if keywords_left_out > 0 {
+            let s = plural(keywords_left_out);
+            write!(f, ", {keywords_left_out} keyword{s} for which there was no letter left out,")?;
         }
         if self.failed > 0 {
             write!(f, ", {} failed,", self.failed)?;
         }
         Ok(())
     }
+}
+
+fn plural(number: u64) -> &'static str {
+    if number == 1 { "" } else { "s" }
 }
 
 /// Why an export broke off.
@@ -84,8 +105,53 @@ pub enum Broken {
     Unknown,
 }
 
-/// Writes the parts of an export; `tell` hears how many messages were written. To be called where it may block.
-pub fn write(
+/// Writes the parts of an export into files; `tell` hears how many messages were written.
+///
+/// # Errors
+/// The export ended early, or the files cannot be written.
+pub async fn export(
+    writer: Writer,
+    parts: impl Stream<Item = Result<ExportResponse, Status>>,
+    tell: impl FnMut(u64) + Send + 'static,
+) -> Result<Summary, Broken> {
+    let (given, taken) = mpsc::channel(WAITING);
+    let writing = tokio::task::spawn_blocking(move || write(writer, taken, tell));
+    let mut parts = std::pin::pin!(parts);
+    while let Some(part) = parts.next().await {
+        // If it takes no more, it says why.
+        if given.send(part).await.is_err() {
+            break;
+        }
+    }
+    drop(given);
+    writing.await.map_err(|_| Broken::CutOff)?
+}
+
+/// Imports the messages of files into an account; those of `INBOX` into the mailbox `into`, all others below it, if one is
+/// given. `ask` gives the requests to the mail server, and has its answers; `tell` hears how many messages were answered.
+///
+/// # Errors
+/// The mail server's, or that it ended before all was answered.
+pub async fn import<A>(
+    reader: Reader,
+    account: String,
+    into: Option<String>,
+    ask: impl AsyncFnOnce(ReceiverStream<ImportRequest>) -> Result<A, Status>,
+    tell: impl FnMut(u64),
+) -> Result<Summary, Status>
+where
+    A: Stream<Item = Result<ImportResponse, Status>>,
+{
+    let (requests, received) = mpsc::channel(WAITING);
+    let (sent, places) = mpsc::channel(UNANSWERED);
+    // It ends once nobody takes what it reads.
+    tokio::task::spawn_blocking(move || read(reader, account, into.as_deref(), &requests, &sent));
+    let answers = ask(ReceiverStream::new(received)).await?;
+    gather(places, answers, tell).await
+}
+
+/// Writes the parts of an export. To be called where it may block.
+pub(super) fn write(
     writer: Writer,
     mut parts: mpsc::Receiver<Result<ExportResponse, Status>>,
     mut tell: impl FnMut(u64),
@@ -206,30 +272,31 @@ impl Export {
 
 /// What was sent of files: it is answered, or was none.
 #[derive(Debug)]
-pub enum Sent {
+pub(super) enum Sent {
     /// A message, by its place and its octets.
     Message(String, u64),
     /// What could not be read, and why.
     Failed(String),
+    /// What should be looked at.
+    Doubted(String),
     /// All was read.
     End,
 }
 
-/// Reads the messages of files, and sends them into an account; those of `INBOX` into the mailbox `into`, all others below
-/// it, if one is given. Says of each what it was. To be called where it may block.
-pub fn read(
+/// Reads the messages of files, and sends them. Says of each what it was. To be called where it may block.
+fn read(
     mut reader: Reader,
-    account: &str,
+    account: String,
     into: Option<&str>,
     requests: &mpsc::Sender<ImportRequest>,
     sent: &mpsc::Sender<Sent>,
 ) {
-    let account = account.to_owned();
     // If nobody takes them any more, that is told elsewhere.
     let _ = send(requests, Part::Into(ImportInto { account })).and_then(|()| {
         while let Some(found) = reader.next_message() {
             let told = match found {
                 Ok(found) => message(&mut reader, found, into, requests)?,
+                Err(error) if error.is_doubt() => Sent::Doubted(error.to_string()),
                 Err(error) => Sent::Failed(error.to_string()),
             };
             sent.blocking_send(told).map_err(|_| Unheard)?;
@@ -280,7 +347,7 @@ fn message(
 }
 
 /// Adds up what became of the messages that were sent; `tell` hears how many were answered.
-pub async fn gather(
+pub(super) async fn gather(
     mut sent: mpsc::Receiver<Sent>,
     answers: impl Stream<Item = Result<ImportResponse, Status>>,
     mut tell: impl FnMut(u64),
@@ -293,6 +360,10 @@ pub async fn gather(
             Sent::Message(place, octets) => (place, octets),
             Sent::Failed(failure) => {
                 summary.fail(failure);
+                continue;
+            }
+            Sent::Doubted(doubt) => {
+                summary.doubt(&doubt);
                 continue;
             }
             Sent::End => {

@@ -1,6 +1,7 @@
 //! Messages into mailboxes, as a delivery whose key is made of the message: one that was imported before adds nothing.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
@@ -24,6 +25,10 @@ const GATHERED: usize = 256 << 10;
 /// Messages of a mailbox among which those are found that are equal. Equal ones behind them are taken for one.
 const COMPARED: usize = 1 << 20;
 
+/// How long it may take until the next message begins: whoever sends them may have a folder of a million files to look
+/// through on a slow disk. A connection that is gone ends the stream by itself.
+const PATIENCE_BETWEEN: Duration = Duration::from_hours(1);
+
 /// Takes messages until there are no more, and answers each.
 pub(crate) async fn import(
     store: &impl MailStore,
@@ -32,13 +37,13 @@ pub(crate) async fn import(
     answers: &mpsc::Sender<Result<ImportResponse, Status>>,
 ) -> Result<(), Status> {
     let mut requests = std::pin::pin!(requests);
-    let Some(Part::Into(into)) = next(&mut requests).await? else {
+    let Some(Part::Into(into)) = next(&mut requests, PATIENCE).await? else {
         return Err(Status::invalid_argument("the first request does not say whose mail it is"));
     };
     let account = super::account(store, &into.account)?;
     tracing::info!(account = account.name, "an import begins");
     let mut import = Import { store, account, max_message, equals: Equals::default(), message: None };
-    while let Some(part) = next(&mut requests).await? {
+    while let Some(part) = next(&mut requests, import.patience()).await? {
         if let Some(answer) = import.take(part).await?
             && answers.send_timeout(Ok(answer), PATIENCE).await.is_err()
         {
@@ -50,8 +55,9 @@ pub(crate) async fn import(
 
 async fn next(
     requests: &mut (impl Stream<Item = Result<ImportRequest, Status>> + Unpin),
+    patience: Duration,
 ) -> Result<Option<Part>, Status> {
-    let Ok(request) = timeout(PATIENCE, requests.next()).await else {
+    let Ok(request) = timeout(patience, requests.next()).await else {
         return Err(Status::deadline_exceeded("nothing came for minutes"));
     };
     let Some(request) = request.transpose()? else { return Ok(None) };
@@ -108,6 +114,11 @@ struct Incoming {
 }
 
 impl<S: MailStore> Import<'_, S> {
+    /// How long the next part may take.
+    fn patience(&self) -> Duration {
+        if self.message.is_some() { PATIENCE } else { PATIENCE_BETWEEN }
+    }
+
     async fn take(&mut self, part: Part) -> Result<Option<ImportResponse>, Status> {
         match part {
             Part::Into(_) => Err(Status::invalid_argument("it was said before whose mail it is")),

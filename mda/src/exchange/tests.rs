@@ -9,7 +9,7 @@ use proto::mda::{
 use service::tls::Role;
 use tempfile::TempDir;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Code;
+use tonic::{Code, Response};
 
 use super::files::{Broken, Sent, Summary};
 use super::*;
@@ -65,27 +65,15 @@ async fn import_into(
     into: Option<&'static str>,
 ) -> Result<Summary, Status> {
     let reader = Reader::open(format.into(), dir).unwrap();
-    let (requests, received) = mpsc::channel(4);
-    let (sent, places) = mpsc::channel(8);
-    let account = account.to_owned();
-    let reading = tokio::task::spawn_blocking(move || files::read(reader, &account, into, &requests, &sent));
-    let answers = client.import(ReceiverStream::new(received)).await?.into_inner();
-    let gathered = files::gather(places, answers, |_| ()).await;
-    reading.await.unwrap();
-    gathered
+    let ask = async |requests| client.import(requests).await.map(Response::into_inner);
+    files::import(reader, account.to_owned(), into.map(str::to_owned), ask, |_| ()).await
 }
 
 async fn export_from(client: &mut Client, account: &str, format: Format, dir: &Path) -> Summary {
     let request = ExportRequest { account: account.to_owned(), mailbox: String::new() };
-    let mut stream = client.export(request).await.unwrap().into_inner();
+    let stream = client.export(request).await.unwrap().into_inner();
     let writer = Writer::create(format.into(), dir).unwrap();
-    let (parts, received) = mpsc::channel(4);
-    let writing = tokio::task::spawn_blocking(move || files::write(writer, received, |_| ()));
-    while let Some(part) = stream.message().await.transpose() {
-        parts.send(part).await.unwrap();
-    }
-    drop(parts);
-    writing.await.unwrap().unwrap()
+    files::export(writer, stream, |_| ()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use service::cli::AnyError;
+use service::progress::Progress;
 
-use super::progress::Progress;
 use super::{Outcome, StoreArguments, existing, say};
 use crate::config::Config;
 use crate::store::{BackupReport, LocalStore, Restored, StoreConfig, restore};
@@ -28,7 +28,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, AnyError> {
     existing(&config.data_dir)?;
     let (store, _) = LocalStore::open_as_it_is(config.store_config())?;
-    let mut progress = Progress::new();
+    let mut progress = Progress::begin();
     let taken = store.backup(&arguments.folder, arguments.link, &mut |octets| {
         progress.tell("octets", octets);
         Ok(())
@@ -57,7 +57,7 @@ pub(super) struct RestoreArguments {
 }
 
 pub(super) fn run_restore(arguments: &RestoreArguments) -> Result<Outcome, AnyError> {
-    let mut progress = Progress::new();
+    let mut progress = Progress::begin();
     let tell = move |stage: &'static str, done| progress.tell(stage, done);
     let Restored { taken, octets, opened } = restore(&arguments.from, StoreConfig::new(&arguments.to), tell)?;
     let to = arguments.to.display();

@@ -1,8 +1,8 @@
 //! `mda check`.
 
 use service::cli::AnyError;
+use service::progress::Progress;
 
-use super::progress::Progress;
 use super::{Outcome, StoreArguments, existing, say};
 use crate::config::Config;
 use crate::store::{CheckOptions, CheckReport, LocalStore, StoreConfig};
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Any
 pub(super) fn check(config: StoreConfig, options: CheckOptions) -> Result<CheckReport, AnyError> {
     existing(&config.dir)?;
     let (store, _) = LocalStore::open_as_it_is(config)?;
-    let mut progress = Progress::new();
+    let mut progress = Progress::begin();
     let checked = store.check(options, &mut |now| {
         progress.tell(now.stage, now.done);
         Ok(())

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use mailfiles::{Reader, Writer};
 use service::cli::AnyError;
+use service::progress::Progress;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::progress::Progress;
 use super::{Outcome, StoreArguments, existing, say};
 use crate::config::Config;
 use crate::exchange::files::{self, Summary};
@@ -18,9 +18,6 @@ use crate::store::{LocalStore, MailboxName};
 
 /// Parts that wait.
 const WAITING: usize = 16;
-
-/// Messages that wait for their answer.
-const UNANSWERED: usize = 1_024;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -42,7 +39,8 @@ pub(super) struct ExportArguments {
     #[arg(long)]
     format: Format,
     /// The folder of the files, made if it is missing
-    dir: PathBuf,
+    #[arg(value_name = "FOLDER")]
+    files: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,7 +63,8 @@ pub(super) struct ImportArguments {
     #[arg(long, value_name = "NAME")]
     into: Option<String>,
     /// The folder of the files, or one mbox file
-    dir: PathBuf,
+    #[arg(value_name = "FILES")]
+    files: PathBuf,
 }
 
 pub(super) fn run_export(arguments: &ExportArguments, config: &Config) -> Result<Outcome, AnyError> {
@@ -73,12 +72,12 @@ pub(super) fn run_export(arguments: &ExportArguments, config: &Config) -> Result
     let only = arguments.mailbox.as_deref().map(MailboxName::parse).transpose()?;
     let runtime = Runtime::new()?;
     let (store, _) = LocalStore::open_as_it_is(config.store_config())?;
-    let (parts, stream) = mpsc::channel(WAITING);
     let done = exchange::account(&store, &arguments.account)
         .map_err(|error| error.message().to_owned())
         .and_then(|account| {
-            let writer =
-                Writer::create(arguments.format.into(), &arguments.dir).map_err(|error| error.to_string())?;
+            let writer = Writer::create(arguments.format.into(), &arguments.files)
+                .map_err(|error| error.to_string())?;
+            let (parts, given) = mpsc::channel(WAITING);
             let source = store.clone();
             runtime.spawn(async move {
                 if let Err(error) = exchange::export(&source, &account, only.as_ref(), &parts).await {
@@ -86,8 +85,9 @@ pub(super) fn run_export(arguments: &ExportArguments, config: &Config) -> Result
                     let _ = parts.send(Err(error)).await;
                 }
             });
-            let mut progress = Progress::new();
-            let written = files::write(writer, stream, |messages| progress.tell("messages", messages));
+            let mut progress = Progress::begin();
+            let tell = move |messages| progress.tell("messages", messages);
+            let written = runtime.block_on(files::export(writer, ReceiverStream::new(given), tell));
             written.map_err(|error| error.to_string())
         });
     drop(runtime);
@@ -97,25 +97,23 @@ pub(super) fn run_export(arguments: &ExportArguments, config: &Config) -> Result
 
 pub(super) fn run_import(arguments: &ImportArguments, config: &Config) -> Result<Outcome, AnyError> {
     existing(&config.data_dir)?;
-    let reader = Reader::open(arguments.format.into(), &arguments.dir)?;
+    let reader = Reader::open(arguments.format.into(), &arguments.files)?;
     let runtime = Runtime::new()?;
     let (store, _) = LocalStore::open(config.store_config())?;
-    let (requests, received) = mpsc::channel(WAITING);
-    let (answers, answered) = mpsc::channel(WAITING);
-    let (sent, places) = mpsc::channel(UNANSWERED);
-    let (account, into) = (arguments.account.clone(), arguments.into.clone());
     let (target, max_message) = (store.clone(), *config.limits.message_size);
-    runtime.spawn_blocking(move || files::read(reader, &account, into.as_deref(), &requests, &sent));
-    runtime.spawn(async move {
-        let requests = ReceiverStream::new(received).map(Ok);
-        if let Err(error) = exchange::import(&target, max_message, requests, &answers).await {
-            let _ = answers.send(Err(error)).await;
-        }
-    });
-    let mut progress = Progress::new();
-    let gathered =
-        files::gather(places, ReceiverStream::new(answered), |done| progress.tell("messages", done));
-    let done = runtime.block_on(gathered);
+    let ask = async |requests: ReceiverStream<_>| {
+        let (answers, answered) = mpsc::channel(WAITING);
+        tokio::spawn(async move {
+            if let Err(error) = exchange::import(&target, max_message, requests.map(Ok), &answers).await {
+                let _ = answers.send(Err(error)).await;
+            }
+        });
+        Ok(ReceiverStream::new(answered))
+    };
+    let mut progress = Progress::begin();
+    let heard = |messages| progress.tell("messages", messages);
+    let (account, into) = (arguments.account.clone(), arguments.into.clone());
+    let done = runtime.block_on(files::import(reader, account, into, ask, heard));
     drop(progress);
     drop(runtime);
     store.close_blocking()?;
@@ -123,6 +121,9 @@ pub(super) fn run_import(arguments: &ImportArguments, config: &Config) -> Result
 }
 
 fn tell(summary: &Summary, what: &str) -> Outcome {
+    for doubt in &summary.doubts {
+        say(doubt);
+    }
     for failure in &summary.failures {
         say(format_args!("failed: {failure}"));
     }

@@ -1,8 +1,8 @@
 //! `mda rebuild`.
 
 use service::cli::AnyError;
+use service::progress::Progress;
 
-use super::progress::Progress;
 use super::{Outcome, StoreArguments, existing, say};
 use crate::config::Config;
 use crate::store::LocalStore;
@@ -23,7 +23,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(config: &Config) -> Result<Outcome, AnyError> {
     existing(&config.data_dir)?;
-    let mut progress = Progress::new();
+    let mut progress = Progress::begin();
     let opened = LocalStore::rebuild(config.store_config(), move |records| {
         progress.tell("journal records", records);
     })?;

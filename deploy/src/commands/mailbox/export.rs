@@ -5,16 +5,12 @@ use std::path::PathBuf;
 use mailfiles::Writer;
 use mda::exchange::{Format, files};
 use proto::mda::ExportRequest;
-use tokio::sync::mpsc;
+use service::progress::Progress;
 
 use super::mailboxes;
-use crate::commands::progress;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::pipeline::{self, Pipeline, status};
-
-/// Parts that wait for the disk.
-const WAITING: usize = 16;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -46,19 +42,10 @@ pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     let what = format!("cannot export the mail of {account}");
     let failed = |error| status(what.clone(), &error);
     let request = ExportRequest { account, mailbox: mailbox.unwrap_or_default() };
-    let mut stream = mailboxes(&pipeline).await?.export(request).await.map_err(failed)?.into_inner();
+    let stream = mailboxes(&pipeline).await?.export(request).await.map_err(failed)?.into_inner();
     let broken = |error: &dyn std::fmt::Display| Failure::new(what.clone(), error.to_string());
     let writer = Writer::create(format.into(), &files).map_err(|error| broken(&error))?;
-    let (parts, received) = mpsc::channel(WAITING);
-    let tell = |messages| progress::tell("messages", messages);
-    let writing = tokio::task::spawn_blocking(move || files::write(writer, received, tell));
-    while let Some(part) = stream.message().await.transpose() {
-        if parts.send(part).await.is_err() {
-            break;
-        }
-    }
-    drop(parts);
-    let written = writing.await.map_err(|error| broken(&error))?;
-    progress::end();
+    let mut progress = Progress::begin();
+    let written = files::export(writer, stream, move |messages| progress.tell("messages", messages)).await;
     super::tell(&written.map_err(|error| broken(&error))?, "exported", console)
 }

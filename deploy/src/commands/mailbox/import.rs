@@ -4,20 +4,13 @@ use std::path::PathBuf;
 
 use mailfiles::Reader;
 use mda::exchange::{Format, files};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use service::progress::Progress;
+use tonic::Response;
 
 use super::mailboxes;
-use crate::commands::progress;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::pipeline::{self, Pipeline, status};
-
-/// Parts that wait for the network.
-const WAITING: usize = 16;
-
-/// Messages that wait for their answer.
-const UNANSWERED: usize = 1_024;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -25,8 +18,8 @@ const UNANSWERED: usize = 1_024;
   waypost mailbox import alice@example.test --format mbox --into Archive old.mbox
 
 The files are on this machine; they are only read, and links among them are not followed: run it as their owner where you \
-can. Mailboxes that are missing are made. A message that was imported before into the same mailbox is not put there again: \
-an import that broke off is gone on with by the same command. The exit code is 1 if a message could not be imported, or \
+can. Mailboxes that are missing are made. A message that was imported before into the same mailbox, with the same \
+time of arrival (of Maildir the file's time: copy with `cp -p`), is not put there again: an import that broke off is gone on with by the same command. The exit code is 1 if a message could not be imported, or \
 nothing could be.")]
 pub(super) struct Arguments {
     /// The account's address
@@ -38,7 +31,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME")]
     into: Option<String>,
     /// The folder of the files, or one mbox file
-    #[arg(value_name = "FOLDER")]
+    #[arg(value_name = "FILES")]
     files: PathBuf,
     #[command(flatten)]
     pipeline: pipeline::Arguments,
@@ -51,13 +44,11 @@ pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     let failed = |error| status(what.clone(), &error);
     let reader =
         Reader::open(format.into(), &files).map_err(|error| Failure::new(what.clone(), error.to_string()))?;
-    let (requests, received) = mpsc::channel(WAITING);
-    let (sent, places) = mpsc::channel(UNANSWERED);
-    // It ends once nobody takes what it reads.
-    tokio::task::spawn_blocking(move || files::read(reader, &account, into.as_deref(), &requests, &sent));
-    let stream = ReceiverStream::new(received);
-    let answers = mailboxes(&pipeline).await?.import(stream).await.map_err(failed)?.into_inner();
-    let gathered = files::gather(places, answers, |messages| progress::tell("messages", messages)).await;
-    progress::end();
+    let mut client = mailboxes(&pipeline).await?;
+    let ask = async |requests| client.import(requests).await.map(Response::into_inner);
+    let mut progress = Progress::begin();
+    let tell = |messages| progress.tell("messages", messages);
+    let gathered = files::import(reader, account, into, ask, tell).await;
+    drop(progress);
     super::tell(&gathered.map_err(failed)?, "imported", console)
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use proto::mda::{BackupRequest, backup_response::Response};
+use service::progress::Progress;
 
 use super::store;
-use crate::commands::progress;
 use crate::console::Console;
 use crate::failure::{Explain, Failure};
 use crate::pipeline::{self, Pipeline, status};
@@ -36,15 +36,16 @@ pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     let failed = |error| status(what.clone(), &error);
     let request = BackupRequest { folder, link };
     let mut answers = store(&pipeline).await?.backup(request).await.map_err(failed)?.into_inner();
+    let mut progress = Progress::begin();
     let mut report = None;
     while let Some(answer) = answers.message().await.map_err(failed)? {
         match answer.response {
-            Some(Response::Octets(octets)) => progress::tell("octets", octets),
+            Some(Response::Octets(octets)) => progress.tell("octets", octets),
             Some(Response::Report(told)) => report = Some(told),
             None => {}
         }
     }
-    progress::end();
+    drop(progress);
     let report = report.ok_or_else(|| Failure::new(what, "it ended without a report"))?;
     for damaged in &report.damaged {
         console.warn(format_args!("damaged in the store, and copied as it is: {damaged}"));

@@ -2,9 +2,9 @@
 
 use proto::mda::{CheckReport, CheckRequest, check_response::Response};
 use serde::Serialize;
+use service::progress::Progress;
 
 use super::store;
-use crate::commands::progress;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::pipeline::{self, Pipeline, status};
@@ -51,15 +51,16 @@ pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     let failed = |error| status("cannot check the store", &error);
     let request = CheckRequest { bodies, rebuild };
     let mut answers = store(&pipeline).await?.check(request).await.map_err(failed)?.into_inner();
+    let mut progress = Progress::begin();
     let mut report = None;
     while let Some(answer) = answers.message().await.map_err(failed)? {
         match answer.response {
-            Some(Response::Progress(now)) => progress::tell(&now.stage, now.done),
+            Some(Response::Progress(now)) => progress.tell(&now.stage, now.done),
             None => {}
             Some(Response::Report(told)) => report = Some(told),
         }
     }
-    progress::end();
+    drop(progress);
     let report = report.ok_or_else(|| Failure::new("cannot check the store", "it ended without a report"))?;
     let found = report.found;
     if json {
