@@ -1,6 +1,6 @@
 //! Who is given rights at a mailbox, as people write it (RFC 4314 §2).
 
-use crate::store::{self, Grant, Grantee, MailStore};
+use crate::store::{self, Grant, Grantee, MailStore, Rights, StoreError};
 
 /// Everybody who has an account.
 const ANYONE: &str = "anyone";
@@ -26,11 +26,19 @@ pub(crate) fn identified(store: &impl MailStore, name: &str) -> store::Result<Op
     Ok(account.map(|account| Identified { grantee: Grantee::Account(account.id), negative }))
 }
 
-/// The identifier of a grant.
-pub(crate) fn identifier(store: &impl MailStore, grant: &Grant) -> store::Result<String> {
-    let name = match grant.grantee {
-        Grantee::Anyone => ANYONE.to_owned(),
-        Grantee::Account(account) => store.account(account)?.name,
-    };
-    Ok(format!("{}{name}", if grant.negative { "-" } else { "" }))
+/// The identifiers of grants with what they give; the grants of an account that is removed meanwhile are none.
+pub(crate) fn identifiers(store: &impl MailStore, grants: &[Grant]) -> store::Result<Vec<(String, Rights)>> {
+    let mut told = Vec::with_capacity(grants.len());
+    for grant in grants {
+        let name = match grant.grantee {
+            Grantee::Anyone => ANYONE.to_owned(),
+            Grantee::Account(account) => match store.account(account) {
+                Ok(account) => account.name,
+                Err(StoreError::NoSuchAccount) => continue,
+                Err(error) => return Err(error),
+            },
+        };
+        told.push((format!("{}{name}", if grant.negative { "-" } else { "" }), grant.rights));
+    }
+    Ok(told)
 }

@@ -2,14 +2,29 @@
 //! all from the others.
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use service::listen::{Limits as Connections, Permit};
 
 use crate::config::Limits;
 
+/// How often it is logged that some were refused: whoever comes that often must not fill the log.
+const LOGGED_EVERY: Duration = Duration::from_mins(1);
+
 /// The connections of one protocol that have not logged in.
 #[derive(Debug)]
-pub(crate) struct Strangers(Option<Connections>);
+pub(crate) struct Strangers {
+    connections: Option<Connections>,
+    refused: Mutex<Refused>,
+}
+
+/// Those that were refused since it was logged.
+#[derive(Debug, Default)]
+struct Refused {
+    number: u64,
+    logged: Option<Instant>,
+}
 
 /// There are too many of that network.
 #[derive(Debug)]
@@ -18,18 +33,34 @@ pub(crate) struct TooMany;
 impl Strangers {
     pub(crate) fn new(limits: &Limits) -> Self {
         let number = limits.strangers_per_network;
-        Self((number > 0).then(|| Connections::new(usize::MAX, Some(number))))
+        let connections = (number > 0).then(|| Connections::new(usize::MAX, Some(number)));
+        Self { connections, refused: Mutex::default() }
     }
 
     /// To be held until login; None where nothing is counted. Who is on this machine is no stranger.
     pub(crate) fn admit(&self, address: IpAddr) -> Result<Option<Permit>, TooMany> {
         let address = address.to_canonical();
-        match &self.0 {
+        match &self.connections {
             Some(connections) if !address.is_loopback() => {
-                connections.admit(address).map(Some).ok_or(TooMany)
+                connections.admit(address).map(Some).ok_or_else(|| self.refuse(address))
             }
             _ => Ok(None),
         }
+    }
+
+    fn refuse(&self, address: IpAddr) -> TooMany {
+        let mut refused = self.refused.lock();
+        refused.number += 1;
+        if refused.logged.is_none_or(|logged| logged.elapsed() >= LOGGED_EVERY) {
+            let number = std::mem::take(&mut refused.number);
+            refused.logged = Some(Instant::now());
+            tracing::warn!(
+                %address,
+                refused = number,
+                "too many connections of its network are not logged in (limits.strangers_per_network)"
+            );
+        }
+        TooMany
     }
 }
 

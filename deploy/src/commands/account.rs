@@ -19,6 +19,9 @@ use crate::{secrets, times};
 
 mod app_password;
 
+/// The environment's variable with a password.
+const PASSWORD: &str = "WAYPOST_PASSWORD";
+
 const EXAMPLES: &str = "Examples:
   waypost account add carol@example.test                   a password is made and printed
   waypost account password carol@example.test              asks for the new one
@@ -63,7 +66,7 @@ struct Add {
     /// The account's address, which is also its login name
     address: String,
     /// Its password, or `-` to be asked; others on this machine can see what stands on a command line
-    #[arg(long, env = "WAYPOST_PASSWORD", hide_env_values = true)]
+    #[arg(long, env = PASSWORD, hide_env_values = true)]
     password: Option<String>,
     /// In place of a password: a hash that another system has made, such as `{BLF-CRYPT}$2y$…`, or `-` to read a line with
     /// it; others on this machine can see what stands on a command line
@@ -95,7 +98,7 @@ struct SetPassword {
     /// The account's address
     address: String,
     /// The new password, or `-` to be asked; others on this machine can see what stands on a command line
-    #[arg(long, env = "WAYPOST_PASSWORD", hide_env_values = true)]
+    #[arg(long, env = PASSWORD, hide_env_values = true)]
     password: Option<String>,
     /// In place of a password: a hash that another system has made, such as `{BLF-CRYPT}$2y$…`, or `-` to read a line with
     /// it; others on this machine can see what stands on a command line
@@ -149,7 +152,7 @@ pub(crate) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
 async fn add(arguments: Add, console: Console) -> Result<(), Failure> {
     let pipeline = Pipeline::find(&arguments.pipeline)?;
     let address = arguments.address;
-    let hash = arguments.hash.map(secrets::hash).transpose()?;
+    let hash = given_hash(arguments.password.as_deref(), arguments.hash)?;
     let (password, generated) = match arguments.password.as_deref() {
         _ if hash.is_some() => (String::new(), false),
         None => (secrets::generate()?, true),
@@ -234,7 +237,7 @@ async fn all_accounts(directory: &mut DirectoryClient<Channel>) -> Result<Vec<Ac
 async fn set_password(arguments: SetPassword, console: Console) -> Result<(), Failure> {
     let pipeline = Pipeline::find(&arguments.pipeline)?;
     let address = arguments.address;
-    let hash = arguments.hash.map(secrets::hash).transpose()?;
+    let hash = given_hash(arguments.password.as_deref(), arguments.hash)?;
     let password = match arguments.password.as_deref() {
         _ if hash.is_some() => String::new(),
         None | Some("-") => secrets::ask_for_new(&address)?,
@@ -251,6 +254,15 @@ async fn set_password(arguments: SetPassword, console: Console) -> Result<(), Fa
         .map_err(|error| status(format!("cannot set the password of {address}"), &error))?;
     console.note(format_args!("{address} has a new password"));
     remember(&pipeline, |file| file.forget(&address))
+}
+
+/// The hash that is given in place of a password. One in the environment may stand there for other commands.
+fn given_hash(password: Option<&str>, hash: Option<String>) -> Result<Option<String>, Failure> {
+    let both = hash.is_some() && password.is_some();
+    if both && std::env::var(PASSWORD).ok().as_deref() != password {
+        return Err(Failure::new("a password and a hash are given", "an account has one of them"));
+    }
+    hash.map(secrets::hash).transpose()
 }
 
 /// Where an account stands, as programs read it.
@@ -325,4 +337,16 @@ fn remember(
     let Some(layout) = &pipeline.layout else { return Ok(()) };
     let file = AccountsFile::new(layout.accounts());
     change(&file).explain(|| format!("cannot update {}", file.path().display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_and_a_hash_are_not_both_taken() {
+        assert!(given_hash(Some("secret of nobody"), Some("{SHA512-CRYPT}$6$x$y".to_owned())).is_err());
+        assert_eq!(given_hash(None, Some("{X}y".to_owned())).unwrap().as_deref(), Some("{X}y"));
+        assert!(given_hash(Some("secret of nobody"), None).unwrap().is_none());
+    }
 }

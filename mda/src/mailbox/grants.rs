@@ -15,11 +15,8 @@ pub(super) fn list(
 ) -> Result<Vec<mda::Grant>, Status> {
     let mailbox = found(store, account, mailbox)?;
     let grants = store.grants(mailbox.id).map_err(|error| status(&error))?;
-    let told = |grant: &Grant| {
-        let grantee = grantees::identifier(store, grant).map_err(|error| status(&error))?;
-        Ok(mda::Grant { grantee, rights: grant.rights.to_string() })
-    };
-    grants.iter().map(told).collect()
+    let told = grantees::identifiers(store, &grants).map_err(|error| status(&error))?;
+    Ok(told.into_iter().map(|(grantee, rights)| mda::Grant { grantee, rights: rights.to_string() }).collect())
 }
 
 pub(super) async fn set(

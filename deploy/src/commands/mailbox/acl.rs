@@ -87,6 +87,10 @@ struct Shown {
 pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Failure> {
     match arguments.command {
         AclCommand::Show(arguments) => show(arguments, console).await,
+        AclCommand::Grant(Give { rights, .. }) if rights.is_empty() => {
+            Err(Failure::new("no rights are given", "there is no letter")
+                .advise("`waypost mailbox acl revoke` takes all rights away"))
+        }
         AclCommand::Grant(Give { account, mailbox, grantee, rights, pipeline }) => {
             set(&pipeline, account, mailbox, Grant { grantee, rights }, console).await
         }

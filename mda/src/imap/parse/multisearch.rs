@@ -1,4 +1,4 @@
-//! ESEARCH, the command (RFC 7377 §4).
+//! ESEARCH, the command (RFC 7377 §2).
 
 use bytes::Bytes;
 
@@ -38,7 +38,7 @@ pub enum Source {
 }
 
 pub(super) fn arguments(cursor: &mut Cursor) -> Result<MultiSearch, Invalid> {
-    let sources = if cursor.is_at(" IN ") || cursor.is_at(" in ") { Some(sources(cursor)?) } else { None };
+    let sources = if cursor.is_at(" IN ") { Some(sources(cursor)?) } else { None };
     Ok(MultiSearch { sources, search: search::arguments(cursor)? })
 }
 

@@ -64,9 +64,8 @@ impl<S: MailStore> Session<S> {
         let mailbox = self.administered(user, mailbox)?;
         let owner = self.shared.store.account(mailbox.account)?.name;
         let mut entries = vec![(owner, Rights::all())];
-        for grant in self.shared.store.grants(mailbox.id)? {
-            entries.push((grantees::identifier(&self.shared.store, &grant)?, grant.rights));
-        }
+        let store = &self.shared.store;
+        entries.extend(grantees::identifiers(store, &store.grants(mailbox.id)?)?);
         let encoding = self.encoding();
         let responses = &mut self.wire.responses;
         responses.raw("* ACL ").mailbox(&mailbox.name, encoding);
