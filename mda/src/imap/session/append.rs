@@ -270,7 +270,7 @@ impl<S: MailStore> Session<S> {
             let seen = placed.iter().zip(seen).filter(|(_, seen)| *seen).map(|(placement, _)| placement.uid);
             self.keep_seen(first.mailbox, seen.collect()).await;
         }
-        let code = append_uid(&placed).filter(|_| self.offers("UIDPLUS"));
+        let code = append_uid(&placed).filter(|_| self.tells_uids(rights));
         if replaces.is_none() {
             let outcome = Outcome::ok("APPEND completed");
             return Ok(code.into_iter().fold(outcome, Outcome::with_code));

@@ -15,6 +15,7 @@ impl<S: MailStore> Session<S> {
         let mailbox = self.view()?.mailbox;
         let uids = self.resolve(set, uid)?;
         let target = self.destination(target)?;
+        let tells_uids = self.tells_uids(target.rights);
         if uids.is_empty() {
             return Ok(Outcome::ok("there was nothing to copy"));
         }
@@ -24,7 +25,7 @@ impl<S: MailStore> Session<S> {
             self.transfer(mailbox, uids, target, false).await?
         };
         let outcome = Outcome::ok("COPY completed");
-        Ok(match copy_uid(&copied).filter(|_| self.offers("UIDPLUS")) {
+        Ok(match copy_uid(&copied).filter(|_| tells_uids) {
             Some(code) => outcome.with_code(code),
             None => outcome,
         })
@@ -37,6 +38,7 @@ impl<S: MailStore> Session<S> {
         self.check_selected(Right::Expunge)?;
         let uids = self.resolve(set, uid)?;
         let target = self.destination(target)?;
+        let tells_uids = self.tells_uids(target.rights);
         if uids.is_empty() {
             return Ok(Outcome::ok("there was nothing to move"));
         }
@@ -45,7 +47,7 @@ impl<S: MailStore> Session<S> {
         } else {
             self.transfer(mailbox, uids, target, true).await?
         };
-        if let Some(code) = copy_uid(&moved).filter(|_| self.offers("UIDPLUS")) {
+        if let Some(code) = copy_uid(&moved).filter(|_| tells_uids) {
             self.wire.responses.untagged(&Outcome::ok("moved").with_code(code));
         }
         self.expunged(Outcome::ok("MOVE completed")).await
@@ -85,6 +87,12 @@ impl<S: MailStore> Session<S> {
         let rights = self.rights_to(user, mailbox.account, mailbox.id)?;
         let Place { owner, name } = self.place(user, &name)?;
         Ok(Destination { account: owner, mailbox: name, rights })
+    }
+
+    /// Whether the client hears which UIDs messages got in a mailbox to which the user has these rights: not if it is one
+    /// that the user may put messages into and not look into (RFC 4315 §3).
+    pub(super) fn tells_uids(&self, rights: Rights) -> bool {
+        rights.has(Right::Read) && self.offers("UIDPLUS")
     }
 
     /// Neither the selected mailbox nor the target is somebody else's.

@@ -5,10 +5,11 @@ mod names;
 use bytes::Bytes;
 
 use super::access::{OTHERS, aside};
+use super::metadata::may_read_annotations;
 use super::pattern::Patterns;
 use super::{Done, Failure, Outcome, Session, bad};
-use crate::imap::parse::{List, ListSelection};
-use crate::store::{AccountId, MailStore, Right, SpecialUse};
+use crate::imap::parse::{List, ListReturn, ListSelection};
+use crate::store::{AccountId, MailStore, Mailbox, Right, SpecialUse};
 
 use names::Known;
 
@@ -48,23 +49,35 @@ impl<S: MailStore> Session<S> {
                 responses.raw(" (\"CHILDINFO\" (").joined(criteria(list.selection)).raw("))");
             }
             responses.crlf();
-            if let Some(mailbox) = known.mailbox {
-                if list.returns.my_rights {
-                    self.tell_my_rights(&mailbox)?;
-                }
-                if !self.rights_to(account, mailbox.account, mailbox.id)?.has(Right::Read) {
-                    continue;
-                }
-                if !list.returns.status.is_empty() {
-                    self.tell_status(&mailbox, &list.returns.status).await?;
-                }
-                if !list.returns.metadata.is_empty() {
-                    self.tell_metadata(&mailbox, &list.returns.metadata)?;
-                }
+            if known.is_selected(list.selection)
+                && let Some(mailbox) = known.mailbox
+            {
+                self.tell_more(account, &mailbox, &list.returns).await?;
             }
             self.wire.relieve().await?;
         }
         Ok(Outcome::ok("LIST completed"))
+    }
+
+    /// What is to be told of a mailbox that is selected itself, not only something below it (RFC 5819 §2, RFC 8440 §3,
+    /// RFC 9590 §4).
+    async fn tell_more(
+        &mut self,
+        account: AccountId,
+        mailbox: &Mailbox,
+        returns: &ListReturn,
+    ) -> Result<(), Failure> {
+        if returns.my_rights {
+            self.tell_my_rights(mailbox)?;
+        }
+        let rights = self.rights_to(account, mailbox.account, mailbox.id)?;
+        if !returns.status.is_empty() && rights.has(Right::Read) {
+            self.tell_status(mailbox, &returns.status).await?;
+        }
+        if !returns.metadata.is_empty() && may_read_annotations(rights) {
+            self.tell_metadata(mailbox, &returns.metadata)?;
+        }
+        Ok(())
     }
 
     /// Subscribed names. One that `%` stops short of stands for those below it, marked `\Noselect`.
@@ -106,10 +119,7 @@ impl<S: MailStore> Session<S> {
 
 /// The attributes of a name; None if it is not asked for.
 fn attributes(known: &Known, selection: ListSelection, return_subscribed: bool) -> Option<Vec<&'static str>> {
-    let special_use = known.mailbox.as_ref().and_then(|mailbox| mailbox.special_use);
-    let is_selected =
-        (!selection.subscribed || known.subscribed) && (!selection.special_use || special_use.is_some());
-    if !(is_selected || selection.recursive_match && known.has_selected_children) {
+    if !(known.is_selected(selection) || selection.recursive_match && known.has_selected_children) {
         return None;
     }
     // A name may be subscribed without being there; else it is nothing without mailboxes below.
@@ -124,7 +134,7 @@ fn attributes(known: &Known, selection: ListSelection, return_subscribed: bool) 
         attributes.push("\\Subscribed");
     }
     attributes.push(if known.has_children { "\\HasChildren" } else { "\\HasNoChildren" });
-    attributes.extend(special_use.map(SpecialUse::as_str));
+    attributes.extend(known.special_use().map(SpecialUse::as_str));
     Some(attributes)
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{Done, Failure, Outcome, Session};
 use crate::imap::parse::{Depth, GetMetadata, SetMetadata};
-use crate::store::{AccountId, Annotated, Annotation, MailStore, Mailbox, Right, StoreError};
+use crate::store::{AccountId, Annotated, Annotation, MailStore, Mailbox, Right, Rights, StoreError};
 
 /// Whoever sees the mailbox and has one of these reads its annotations (RFC 5464 §3.3).
 const READING: [Right; 5] = [Right::Read, Right::Seen, Right::Write, Right::Insert, Right::Post];
@@ -18,15 +18,21 @@ impl<S: MailStore> Session<S> {
             asked.entries.iter().any(|entry| is_within(&annotation.entry, entry, asked.depth))
         };
         let found: Vec<Annotation> = found.into_iter().filter(wanted).collect();
+        // What was asked for by name and has no value is told, too: NIL (RFC 9590 §4).
+        let mut missing: Vec<&String> = Vec::new();
+        if asked.depth == Depth::Zero {
+            missing.extend(&asked.entries);
+            missing.retain(|entry| found.iter().all(|annotation| annotation.entry != **entry));
+        }
         let (found, too_long): (Vec<_>, Vec<_>) = found.into_iter().partition(|annotation| {
             asked
                 .max_size
                 .is_none_or(|size| annotation.value.as_ref().is_none_or(|value| value.len() <= size as usize))
         });
-        if !found.is_empty() {
+        if !(found.is_empty() && missing.is_empty()) {
             let values =
                 found.iter().map(|annotation| (annotation.entry.as_str(), annotation.value.as_ref()));
-            self.tell_values(&name, values);
+            self.tell_values(&name, values.chain(missing.into_iter().map(|entry| (entry.as_str(), None))));
             self.wire.relieve().await?;
         }
         let longest =
@@ -106,6 +112,11 @@ impl<S: MailStore> Session<S> {
         self.existing(account, &name, Right::Lookup)?;
         self.existing_with_any(account, &name, needed).map(Some)
     }
+}
+
+/// Of a mailbox that the user sees, with these rights to it.
+pub(super) fn may_read_annotations(rights: Rights) -> bool {
+    READING.into_iter().any(|right| rights.has(right))
 }
 
 /// An entry is `base`, or no further below it than is asked for (RFC 5464 §4.2.2).

@@ -140,10 +140,10 @@ fn uids_of(set: &SequenceSet) -> UidSet {
 }
 
 impl Responses {
-    /// The beginning of a response about a message.
+    /// The beginning of a response about a message (RFC 9051 §7.5.2, RFC 9586 §4).
     pub(super) fn fetch_head(&mut self, style: Style, number: u32, uid: Uid) -> &mut Self {
         if style.uid_only {
-            self.raw("* UIDFETCH ").number(uid).raw(" (")
+            self.raw("* ").number(uid).raw(" UIDFETCH (")
         } else {
             self.raw("* ").number(number).raw(" FETCH (")
         }

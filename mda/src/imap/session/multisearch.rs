@@ -60,8 +60,10 @@ impl<S: MailStore> Session<S> {
         for mailbox in mailboxes.into_values() {
             let searched =
                 self.search_in(tag, user, &mailbox, search.clone(), returns, progress.as_mut()).await;
-            if returns.save && searched.is_err() {
-                self.save_nothing();
+            if let Err(failure) = &searched
+                && returns.save
+            {
+                self.save_failed(failure);
             }
             match searched {
                 // Deleted meanwhile.

@@ -12,7 +12,7 @@ use super::{Done, Failure, NO_UIDS, Outcome, Session};
 use crate::fulltext::{Hits, MAX_LEARNED};
 use crate::imap::content::Content;
 use crate::imap::parse::{MessageSet, PartialRange, ReturnOptions, Search};
-use crate::imap::response::{Responses, uid_set};
+use crate::imap::response::{Condition, Responses, uid_set};
 use crate::imap::view::View;
 use crate::outline::Outline;
 use crate::store::{AccountId, EmailId, Index, MailStore, MailboxId, ModSeq, Row, StoreError, Uid, UidSet};
@@ -40,7 +40,7 @@ impl<S: MailStore> Session<S> {
             Ok(found) => found,
             Err(failure) => {
                 if save {
-                    self.save_nothing();
+                    self.save_failed(&failure);
                 }
                 return Err(failure);
             }
@@ -54,7 +54,14 @@ impl<S: MailStore> Session<S> {
         Ok(Outcome::ok("SEARCH completed"))
     }
 
-    /// RFC 9051 §6.4.4.1: a search that fails leaves nothing in `$`.
+    /// A search that fails leaves nothing in `$`; one that is wrong leaves it as it was (RFC 5182 §2.1).
+    pub(super) fn save_failed(&mut self, failure: &Failure) {
+        let is_wrong = matches!(failure, Failure::Refused(outcome) if outcome.condition == Condition::Bad);
+        if !is_wrong {
+            self.save_nothing();
+        }
+    }
+
     pub(super) fn save_nothing(&mut self) {
         if let Some(selected) = &mut self.selected {
             selected.view.saved = UidSet::default();

@@ -649,6 +649,10 @@ mod searching {
         client.ok("STORE $ +FLAGS.SILENT (\\Deleted)").await;
         client.ok("EXPUNGE").await;
         assert_eq!(client.ok("FETCH $ UID").await, Vec::<String>::new());
+        client.ok("SEARCH RETURN (SAVE) ALL").await;
+        let wrong = client.fails("SEARCH RETURN (SAVE) SUBJECT {1+}\r\n\u{e9}").await;
+        assert!(wrong.starts_with("BAD"), "{wrong}");
+        assert_eq!(client.ok("UID SEARCH $").await, ["* SEARCH 1 2"], "what is wrong changes nothing");
         client.fails("SEARCH RETURN (SAVE) CHARSET X ALL").await;
         assert_eq!(client.ok("UID SEARCH $").await, ["* SEARCH"]);
     }

@@ -10,9 +10,13 @@ async fn what_is_set_is_got_and_what_is_taken_away_is_gone() {
         .ok("SETMETADATA INBOX (/Shared/comment \"all\" /private/comment {2+}\r\nme /private/a/b {1+}\r\nx)")
         .await;
     let told = client.ok("GETMETADATA INBOX (/shared/comment /private/comment /private/none)").await;
-    assert_eq!(told, ["* METADATA \"INBOX\" (/shared/comment \"all\" /private/comment \"me\")"]);
+    assert_eq!(
+        told,
+        ["* METADATA \"INBOX\" (/shared/comment \"all\" /private/comment \"me\" /private/none NIL)"]
+    );
     client.ok("SETMETADATA INBOX (/private/comment NIL)").await;
-    assert!(client.ok("GETMETADATA INBOX /private/comment").await.is_empty());
+    let told = client.ok("GETMETADATA INBOX /private/comment").await;
+    assert_eq!(told, ["* METADATA \"INBOX\" (/private/comment NIL)"]);
     client.logout().await;
     let server = server.reopened().await;
     let mut client = server.login().await;
@@ -21,7 +25,8 @@ async fn what_is_set_is_got_and_what_is_taken_away_is_gone() {
         ["* METADATA \"INBOX\" (/shared/comment \"all\")"]
     );
     client.ok("RENAME INBOX old").await;
-    assert!(client.ok("GETMETADATA INBOX /shared/comment").await.is_empty());
+    let told = client.ok("GETMETADATA INBOX /shared/comment").await;
+    assert_eq!(told, ["* METADATA \"INBOX\" (/shared/comment NIL)"]);
     assert_eq!(client.ok("GETMETADATA old /shared/comment").await.len(), 1);
 }
 
@@ -91,4 +96,14 @@ async fn binary_values_and_lists_with_values() {
     let told = client.ok("LIST \"\" S* RETURN (METADATA (/shared/x /shared/y))").await;
     assert!(told[0].starts_with("* LIST "), "{told:?}");
     assert_eq!(told[1], "* METADATA \"Sent\" (/shared/x ~{3}\r\na\0b /shared/y NIL)");
+    // Of what is listed only because of something below it nothing more is told.
+    client.ok("CREATE above").await;
+    client.ok("CREATE above/below").await;
+    client.ok("SUBSCRIBE above/below").await;
+    let listing = "LIST (SUBSCRIBED RECURSIVEMATCH) \"\" above* \
+                   RETURN (METADATA (/shared/x) MYRIGHTS STATUS (MESSAGES))";
+    let told = client.ok(listing).await;
+    assert!(told[0].ends_with("\"above\" (\"CHILDINFO\" (\"SUBSCRIBED\"))"), "{told:?}");
+    assert!(told[1].starts_with("* LIST (\\Subscribed") && told[1].ends_with("\"above/below\""), "{told:?}");
+    assert_eq!(told.len(), 5, "{told:?}");
 }

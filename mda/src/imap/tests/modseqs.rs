@@ -289,10 +289,12 @@ mod uid_only {
             let refused = client.fails(command).await;
             assert!(refused.starts_with("BAD [UIDREQUIRED]"), "{command}: {refused}");
         }
-        assert_eq!(client.ok("UID FETCH 2 FLAGS").await, ["* UIDFETCH 2 (FLAGS ())"]);
-        assert_eq!(client.ok("UID STORE 2 +FLAGS (\\Deleted)").await, ["* UIDFETCH 2 (FLAGS (\\Deleted))"]);
+        assert_eq!(client.ok("UID FETCH 2 FLAGS").await, ["* 2 UIDFETCH (FLAGS ())"]);
+        // What is asked for is told, even if it is known.
+        assert_eq!(client.ok("UID FETCH 2 (UID FLAGS)").await, ["* 2 UIDFETCH (UID 2 FLAGS ())"]);
+        assert_eq!(client.ok("UID STORE 2 +FLAGS (\\Deleted)").await, ["* 2 UIDFETCH (FLAGS (\\Deleted))"]);
         let read = client.ok("UID FETCH 3 BODY[TEXT]").await.join("");
-        assert!(read.starts_with("* UIDFETCH 3 (BODY[TEXT]") && read.ends_with(" FLAGS (\\Seen))"), "{read}");
+        assert!(read.starts_with("* 3 UIDFETCH (BODY[TEXT]") && read.ends_with(" FLAGS (\\Seen))"), "{read}");
         other.ok("UID STORE 5 +FLAGS (x)").await;
         let news = client.ok("EXPUNGE").await;
         assert_eq!(
@@ -300,7 +302,7 @@ mod uid_only {
             [
                 "* VANISHED 2",
                 "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft x)",
-                "* UIDFETCH 5 (FLAGS (x))"
+                "* 5 UIDFETCH (FLAGS (x))"
             ]
         );
     }

@@ -117,6 +117,22 @@ async fn each_right_allows_its_own() {
 }
 
 #[tokio::test]
+async fn whoever_may_not_look_into_a_mailbox_hears_of_no_uids_there() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} li")).await;
+    bob.append("INBOX", "Subject: x\r\n\r\ny\r\n").await;
+    bob.ok("SELECT INBOX").await;
+    let append = format!("APPEND {SHARED} {{3+}}\r\nnew");
+    for command in [append.clone(), format!("COPY 1 {SHARED}"), format!("MOVE 1 {SHARED}")] {
+        let (told, tagged) = bob.command(&command).await;
+        let all = format!("{told:?} {tagged}");
+        assert!(tagged.starts_with("OK ") && !all.contains("UID"), "{command}: {all}");
+    }
+    alice.ok(&format!("SETACL Team {BOB} lri")).await;
+    assert!(bob.command(&append).await.1.starts_with("OK [APPENDUID "));
+}
+
+#[tokio::test]
 async fn messages_move_between_accounts_in_one_step() {
     let (_server, mut alice, mut bob) = two().await;
     alice.ok(&format!("SETACL Team {BOB} lrite")).await;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::super::access::shared_mailboxes;
 use super::super::pattern::Patterns;
 use crate::imap::parse::ListSelection;
-use crate::store::{AccountId, MailStore, Mailbox, MailboxName, StoreError};
+use crate::store::{AccountId, MailStore, Mailbox, MailboxName, SpecialUse, StoreError};
 
 /// Names that match, by name.
 pub(super) type Names = BTreeMap<Listed, Known>;
@@ -28,6 +28,17 @@ pub(super) struct Known {
     pub(super) has_children: bool,
     /// Something below is selected by LIST's options.
     pub(super) has_selected_children: bool,
+}
+
+impl Known {
+    pub(super) fn special_use(&self) -> Option<SpecialUse> {
+        self.mailbox.as_ref().and_then(|mailbox| mailbox.special_use)
+    }
+
+    /// LIST's options select the name itself.
+    pub(super) fn is_selected(&self, selection: ListSelection) -> bool {
+        (!selection.subscribed || self.subscribed) && (!selection.special_use || self.special_use().is_some())
+    }
 }
 
 /// Mailboxes, subscriptions, and the names above them. `shares`: what others share is among them.

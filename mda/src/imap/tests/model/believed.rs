@@ -50,9 +50,8 @@ impl Believed {
                     self.vanish(uid, line);
                 }
             }
-            (_, "UIDFETCH") => {
-                let (uid, _) = rest.split_once(' ').expect(line);
-                let uid = uid.parse().ok();
+            (Ok(uid), _) if rest.starts_with("UIDFETCH (") => {
+                let uid = Some(uid);
                 let known = self.messages.iter().position(|message| message.uid == uid);
                 // One of those it does not know yet.
                 let unknown = || self.messages.iter().position(|message| message.uid.is_none());
