@@ -26,6 +26,10 @@ pub use restore::{Restored, restore};
 /// The folder of segments in a backup.
 const SEGMENTS: &str = "journal";
 
+/// What lies in the store's folder and goes with it, if it is there: of this key the salts are made that mail programs
+/// know, and that tell of nobody whether he exists as long as they stay the same.
+const BESIDE: &str = "decoy.key";
+
 /// What taking a backup did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BackupReport {
@@ -113,6 +117,7 @@ impl Backup<'_> {
 
     /// Puts the list into place, and removes what it does not name.
     fn finish(self, files: BTreeMap<String, Saved>) -> Result<BackupReport> {
+        files::copy_beside(self.store.dir(), self.folder.root())?;
         self.folder.sync()?;
         let manifest = Manifest { taken: Timestamp::now(), files };
         manifest.write(self.folder.root())?;

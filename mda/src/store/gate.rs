@@ -39,7 +39,8 @@ pub(super) struct Heads {
     usage: Option<Usage>,
     /// How often it was counted.
     counted: u64,
-    /// Octets of all that is noted at the account's mailboxes; `None` if it was not counted yet.
+    /// Octets of the annotations that the account answers for, those in flight included; `None` if they were not counted
+    /// yet. What goes with a mailbox of another's is counted until then.
     pub(super) noted: Option<u64>,
 }
 

@@ -314,11 +314,13 @@ impl Builder {
         chunk::add(&mut self.index.parts, Arc::new(chunk));
     }
 
-    pub(super) fn finish(self) -> Arc<Index> {
-        self.into_parts().0
+    /// The index, for one look at it.
+    pub(super) fn index(self) -> Arc<Index> {
+        self.followed().0
     }
 
-    fn into_parts(mut self) -> (Arc<Index>, Interner) {
+    /// The index, with what is needed to take in what is committed later.
+    fn followed(mut self) -> (Arc<Index>, Interner) {
         self.end_chunk();
         (Arc::new(self.index), self.interner)
     }

@@ -192,11 +192,11 @@ impl Leaf {
         })
     }
 
-    /// Puts a message in, in the place of one with its UID, which belongs here.
+    /// Puts a message in, which belongs here and is not there: whoever takes one out counts what goes with it.
     pub(super) fn insert(&mut self, message: Message, state: FlagState) {
-        self.remove(message.uid);
         let state = self.place_of(state);
         let bit = 1 << (message.uid % UIDS);
+        debug_assert_eq!(self.present & bit, 0, "{} is there", message.uid);
         let place = (self.present & (bit - 1)).count_ones() as usize;
         self.present |= bit;
         self.messages.insert(place, Message { state, ..message });

@@ -161,7 +161,13 @@ impl LocalStore {
     /// Waits until the store has failed for good, and says why: what is asked of it then is refused until it is opened
     /// anew. A store that is closed as it should be may say so too.
     pub async fn failed(&self) -> StoreError {
-        self.inner.failure.wait().await
+        tokio::select! {
+            failed = self.inner.failure.wait() => failed,
+            stuck = self.inner.table.stuck() => {
+                self.inner.failure.note(&stuck);
+                stuck
+            }
+        }
     }
 
     /// Notes an error that means damaged rows, for the next start, or the end of the store.

@@ -14,9 +14,9 @@ use std::ops::RangeBounds;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use sled::IVec;
 
 use super::failure::Failure;
@@ -32,8 +32,12 @@ const GATHER: Duration = Duration::from_secs(1);
 /// Octets that a row takes in memory beside its own.
 const OVERHEAD: usize = 64;
 
+/// How long sled may be busy with one write. It takes milliseconds: what takes longer than this will never end.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// Held by whoever has sled write, or wait for what it writes. sled has one lock for all trees of a process: who flushes
-/// holds it for reading while sled's own thread goes on, and that thread cannot if somebody waits to write a batch.
+/// holds it for reading while sled's own thread goes on, and that thread cannot if somebody waits to write a batch. Who
+/// reads a page that is not on the disk yet waits just so, which is why no batch is left to be flushed later.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Rows that were written, and those that were deleted (None).
@@ -62,9 +66,20 @@ struct Shared {
     changed: Condvar,
     /// Who is to know if the writer fails.
     failure: OnceLock<Failure>,
+    /// Since when sled has been busy with a write.
+    busy: Mutex<Option<Instant>>,
     /// sled is to refuse what it is given.
     #[cfg(test)]
     refusing: std::sync::atomic::AtomicBool,
+    /// While this is held, sled does not end what it is given.
+    #[cfg(test)]
+    stalling: Mutex<()>,
+}
+
+/// The time in which a store may have sled write.
+struct Turn<'a> {
+    busy: &'a Mutex<Option<Instant>>,
+    _turn: MutexGuard<'static, ()>,
 }
 
 #[derive(Debug, Default)]
@@ -108,8 +123,11 @@ impl Rows {
             asked: Mutex::default(),
             changed: Condvar::new(),
             failure: OnceLock::new(),
+            busy: Mutex::default(),
             #[cfg(test)]
             refusing: std::sync::atomic::AtomicBool::new(false),
+            #[cfg(test)]
+            stalling: Mutex::default(),
         });
         let writing = Arc::clone(&shared);
         let writer = thread::Builder::new().name("rows".to_owned()).spawn(move || writing.run());
@@ -123,6 +141,11 @@ impl Rows {
     pub(super) fn fail_with(&self, failure: Failure) {
         // The first one stays.
         let _ = self.handle.shared.failure.set(failure);
+    }
+
+    /// Waits until sled has been busy with one write for so long that it will not end; for ever, if all goes well.
+    pub(super) async fn stuck(&self) {
+        self.handle.shared.busy_for(PATIENCE).await;
     }
 
     pub(super) fn get(&self, key: &[u8]) -> sled::Result<Option<IVec>> {
@@ -215,6 +238,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        // Waited for: what is in the folder may be moved away or removed next.
         self.end();
     }
 }
@@ -223,6 +247,12 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // sled does it too, but in nobody's turn. What fails here the journal gives again.
         let _ = self.flush();
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.busy.lock() = None;
     }
 }
 
@@ -247,7 +277,8 @@ impl Shared {
             asked.pressing |= pressing;
             self.changed.notify_all();
         }
-        while octets >= MOST && asked.pressing {
+        // At the end somebody flushes what is left.
+        while octets >= MOST && asked.pressing && !asked.end {
             self.changed.wait(&mut asked);
         }
     }
@@ -331,14 +362,30 @@ impl Shared {
                 None => batch.remove(key),
             }
         }
-        let _turn = TURN.lock();
-        self.tree.apply_batch(batch)
+        let _turn = self.turn();
+        #[cfg(test)]
+        drop(self.stalling.lock());
+        self.tree.apply_batch(batch)?;
+        self.tree.flush().map(drop)
     }
 
     /// Makes durable what sled was given.
     fn flush(&self) -> sled::Result<()> {
-        let _turn = TURN.lock();
+        let _turn = self.turn();
         self.tree.flush().map(drop)
+    }
+
+    fn turn(&self) -> Turn<'_> {
+        let turn = TURN.lock();
+        *self.busy.lock() = Some(Instant::now());
+        Turn { busy: &self.busy, _turn: turn }
+    }
+
+    /// Waits until a write has taken so long.
+    async fn busy_for(&self, time: Duration) {
+        while self.busy.lock().is_none_or(|since| since.elapsed() < time) {
+            tokio::time::sleep(time / 8).await;
+        }
     }
 
     /// Lets those go on who wait for a write.

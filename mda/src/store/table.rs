@@ -85,6 +85,13 @@ impl Table {
         self.tree.fail_with(failure);
     }
 
+    /// Waits until rows cannot be written any more because the disk, or sled, has stopped.
+    pub(super) async fn stuck(&self) -> StoreError {
+        self.tree.stuck().await;
+        let (what, reason) = ("the store's rows".to_owned(), "a write to them does not end".to_owned());
+        StoreError::Io { what, reason }
+    }
+
     pub(super) fn get<T: Value>(&self, key: &[u8]) -> Result<Option<Stored<T>>> {
         #[cfg(test)]
         self.count_read();

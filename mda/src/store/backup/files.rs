@@ -1,10 +1,11 @@
 //! The segment files of a backup.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{SEGMENTS, failed, sync_folder};
+use super::{BESIDE, SEGMENTS, failed, sync_folder};
 use crate::store::{Result, StoreError};
 
 /// Octets that are copied at once.
@@ -114,6 +115,24 @@ impl Folder {
         }
         Ok(())
     }
+}
+
+/// Copies what goes with a store from one folder into another, whole or not at all, to be read by nobody else.
+pub(super) fn copy_beside(from: &Path, to: &Path) -> Result<()> {
+    let path = from.join(BESIDE);
+    let octets = match fs::read(&path) {
+        Ok(octets) => octets,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed("cannot read", &path)(error)),
+    };
+    let (path, new) = (to.join(BESIDE), to.join(format!("{BESIDE}{UNFINISHED}")));
+    let write = || {
+        let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+        file.write_all(&octets)?;
+        file.sync_all()?;
+        fs::rename(&new, &path)
+    };
+    write().map_err(failed("cannot write", &path))
 }
 
 /// Copies the octets of a file; gives their CRC32C.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::files::{Source, copy};
+use super::files::{Source, copy, copy_beside};
 use super::manifest::Manifest;
 use super::{SEGMENTS, failed, sync_folder};
 use crate::store::{LocalStore, Opened, Result, StoreConfig, StoreError};
@@ -63,6 +63,7 @@ pub fn restore(
         tell("octets copied", octets);
     }
     sync_folder(&segments)?;
+    copy_beside(from, &new)?;
     let config = StoreConfig { dir: new.clone(), ..config };
     let opened = LocalStore::rebuild(config.clone(), move |records| tell("records replayed", records))?;
     let (store, _) = LocalStore::open(config)?;

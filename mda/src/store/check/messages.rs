@@ -11,7 +11,7 @@ use crate::store::{Result, keys};
 impl Check<'_> {
     /// Looks at one mailbox; gives how many messages it has.
     pub(super) fn messages(&mut self, mailbox: u64) -> Result<u64> {
-        self.steadily("messages of a mailbox", |table, findings| {
+        self.steadily(&format!("messages of mailbox {mailbox}"), |table, findings| {
             let Some(counters) = found(findings, table.get::<Counters>(&keys::counters(mailbox)))?.flatten()
             else {
                 // Found elsewhere, unless it was removed just now.

@@ -29,11 +29,11 @@ fn annotations(store: &LocalStore, table: &Table, findings: &mut Findings) -> Re
         findings.expect(key[..] == keys::annotation(*mailbox, *account, entry), || {
             format!("{}: stands under another key", which())
         });
-        let is_there = match mailbox {
-            0 => *account == 0 || table.contains(&keys::account(*account))?,
-            mailbox => table.contains(&keys::mailbox(*mailbox))?,
-        };
-        findings.expect(is_there, || format!("{}: what it is noted at does not exist", which()));
+        let is_there = (*mailbox == 0 || table.contains(&keys::mailbox(*mailbox))?)
+            && (*account == 0 || table.contains(&keys::account(*account))?);
+        findings.expect(is_there, || {
+            format!("{}: what it is noted at, or who noted it, does not exist", which())
+        });
         recorded(store, findings, row.at, which);
     }
     Ok(number)

@@ -218,7 +218,7 @@ impl Loaded {
 impl Loading {
     /// Gives what was read of the rows, with what was committed meanwhile, to all who wait for it.
     pub(in crate::store) fn finish(self, built: Builder) -> Result<watch::Receiver<Arc<Index>>> {
-        let (index, interner) = built.into_parts();
+        let (index, interner) = built.followed();
         let mut held = self.indexes.held.lock();
         // Gone: the mailbox was removed.
         let Some(missed) = held.missed_by(&self) else {

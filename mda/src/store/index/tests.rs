@@ -18,7 +18,7 @@ pub(crate) struct MadeIndex {
 
 impl MadeIndex {
     pub(crate) fn new() -> Self {
-        let (index, interner) = Builder::new(Counters::fresh().status(1)).into_parts();
+        let (index, interner) = Builder::new(Counters::fresh().status(1)).followed();
         Self { index, interner, leaves: BTreeMap::new(), next_uid: 1, modseq: 1 }
     }
 

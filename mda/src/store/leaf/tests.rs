@@ -186,6 +186,7 @@ proptest! {
             let (uids, new) = (first..=first + more, state(modseq));
             match kind {
                 0 if leaf.uids().contains(&first) => {
+                    leaf.remove(first);
                     leaf.insert(message(first), new.clone());
                     model.insert(first, new);
                 }

@@ -41,8 +41,8 @@ impl LocalStore {
         loading.finish(builder).map(Some)
     }
 
-    /// An index that has at least the messages of a set as they are now, and maybe no others. With the gate's `changes` held, only new
-    /// messages may come beside them.
+    /// An index that has at least the messages of a set as they are now, and maybe no others. With the gate's `changes`
+    /// held, only new messages may come beside them.
     pub(super) async fn index_now(&self, mailbox: MailboxId, uids: &UidSet) -> Result<Arc<Index>> {
         if let Some(index) = self.inner.indexes.current(mailbox.0) {
             return Ok(index);
@@ -53,7 +53,7 @@ impl LocalStore {
             for leaf in leaves_of(&store.inner.table, mailbox.0, &uids) {
                 builder.push(&leaf?);
             }
-            Ok(builder.finish())
+            Ok(builder.index())
         })
         .await
     }

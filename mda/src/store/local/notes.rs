@@ -1,9 +1,10 @@
 //! What is noted at mailboxes: annotations (RFC 5464) and rights (RFC 4314).
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::LocalStore;
-use crate::store::gate::Gate;
 use crate::store::record::{AnnotationState, Change, Nothing, RightsState};
 use crate::store::rights::{Annotated, Annotation, Grant, Grantee, Rights, rights_of};
 use crate::store::{AccountId, Mailbox, MailboxId, Result, StoreError, keys};
@@ -12,8 +13,8 @@ use crate::store::{AccountId, Mailbox, MailboxId, Result, StoreError, keys};
 pub(super) const MAX_VALUE: usize = 16 << 10;
 /// Entries at one mailbox, or of one user at the server; those that were taken away count too.
 const MAX_ENTRIES: usize = 250;
-/// Octets of all that is noted at an account's mailboxes, each entry with its name and [`ENTRY`]; what was taken away counts
-/// too, for it is kept.
+/// Octets of all that an account has noted for itself, and all have noted for all at its mailboxes, each entry with its
+/// name and [`ENTRY`]; what was taken away counts too, for it is kept.
 const MAX_NOTED: u64 = 10 << 20;
 /// What an entry counts beside its name and value.
 const ENTRY: u64 = 256;
@@ -85,53 +86,103 @@ impl LocalStore {
         if change == Change::default() {
             return Ok(());
         }
-        let noted = self.noted(&gate, owner, &existing, &change.annotations)?;
+        let payers = BTreeSet::from([user.0, owner]);
+        for payer in &payers {
+            let pays = |state: &&AnnotationState| *payer == if state.account == 0 { owner } else { user.0 };
+            let existing = existing.iter().filter(pays).collect();
+            let new = change.annotations.iter().filter(pays).collect();
+            if let Err(error) = self.count_as_noted(*payer, existing, new).await {
+                self.count_noted_anew(&payers);
+                return Err(error);
+            }
+        }
         let done = self.propose(&change).await;
-        gate.heads.lock().noted = done.is_ok().then_some(noted);
+        if done.is_err() {
+            self.count_noted_anew(&payers);
+        }
         done?;
         Ok(())
     }
 
-    /// What will be noted at an owner's mailboxes after a change; refused if it becomes more and is too much.
-    fn noted(
+    /// Counts what is about to be noted to those who answer for it, before it is there: what they note elsewhere at the
+    /// same time comes on top. Refused if it becomes more and is too much.
+    async fn count_as_noted(
         &self,
-        gate: &Gate,
-        owner: u64,
-        existing: &[AnnotationState],
-        new: &[AnnotationState],
-    ) -> Result<u64> {
-        let known = gate.heads.lock().noted;
-        let before = known.map_or_else(|| self.count_noted(owner), Ok)?;
+        payer: u64,
+        existing: Vec<&AnnotationState>,
+        new: Vec<&AnnotationState>,
+    ) -> Result<()> {
+        if new.is_empty() {
+            return Ok(());
+        }
         // Of an entry that is named twice the last counts.
-        let last =
+        let is_last =
             |at: usize, state: &AnnotationState| new[at + 1..].iter().all(|later| later.entry != state.entry);
-        let added =
-            new.iter().enumerate().filter(|(at, state)| last(*at, state)).map(|(_, state)| weight(state));
-        let replaced =
-            existing.iter().filter(|old| new.iter().any(|state| state.entry == old.entry)).map(weight);
-        let after = (before + added.sum::<u64>()).saturating_sub(replaced.sum());
+        let last = new.iter().enumerate().filter(|(at, state)| is_last(*at, state));
+        let added: u64 = last.map(|(_, state)| weight(state)).sum();
+        let replaced = existing.iter().filter(|old| new.iter().any(|state| state.entry == old.entry));
+        let replaced: u64 = replaced.map(|state| weight(state)).sum();
+        let gate = self.inner.gates.of(payer);
+        let known = gate.heads.lock().noted;
+        let counted = match known {
+            Some(known) => known,
+            None => self.read_aside(move |store| store.count_noted(payer)).await?,
+        };
+        let mut heads = gate.heads.lock();
+        let before = heads.noted.unwrap_or(counted);
+        let after = (before + added).saturating_sub(replaced);
         if after > before && after > MAX_NOTED {
             return Err(StoreError::OverLimit {
                 what: "octets of an account's annotations",
                 limit: MAX_NOTED,
             });
         }
-        Ok(after)
+        heads.noted = Some(after);
+        Ok(())
     }
 
-    fn count_noted(&self, owner: u64) -> Result<u64> {
+    /// What was counted is not there.
+    fn count_noted_anew(&self, payers: &BTreeSet<u64>) {
+        for payer in payers {
+            self.inner.gates.of(*payer).heads.lock().noted = None;
+        }
+    }
+
+    /// What an account answers for.
+    fn count_noted(&self, account: u64) -> Result<u64> {
         let mut octets = 0;
-        let mut add = |prefix: &[u8]| {
-            for row in self.inner.table.scan::<AnnotationState>(keys::within(prefix)) {
+        let mut add = |mailbox: u64, whose: u64| {
+            let prefix = keys::annotations_of(mailbox, whose);
+            for row in self.inner.table.scan::<AnnotationState>(keys::within(&prefix)) {
                 octets += weight(&row?.1.value);
             }
             Ok::<_, StoreError>(())
         };
-        add(&keys::annotations_of(0, owner))?;
-        for row in self.inner.table.scan::<Nothing>(keys::within(&keys::listed_account(owner))) {
-            add(&keys::annotations(keys::last_u64(&row?.0)))?;
+        add(0, account)?;
+        for row in self.inner.table.scan::<Nothing>(keys::within(&keys::listed_account(account))) {
+            let mailbox = keys::last_u64(&row?.0);
+            add(mailbox, 0)?;
+            add(mailbox, account)?;
+        }
+        for mailbox in self.ever_shared_with(account)? {
+            add(mailbox, account)?;
         }
         Ok(octets)
+    }
+
+    /// The mailboxes at which an account, or everybody, has rights or had some.
+    fn ever_shared_with(&self, account: u64) -> Result<BTreeSet<u64>> {
+        let prefixes = [0, account].map(|grantee| [keys::granted(grantee), keys::withdrawn(grantee)]);
+        let mut mailboxes = BTreeSet::new();
+        for prefix in prefixes.as_flattened() {
+            for row in self.inner.table.scan::<Nothing>(keys::within(prefix)) {
+                let mailbox = keys::last_u64(&row?.0);
+                if self.mailbox_state(MailboxId(mailbox))?.is_some_and(|state| state.account != account) {
+                    mailboxes.insert(mailbox);
+                }
+            }
+        }
+        Ok(mailboxes)
     }
 
     pub(super) fn read_grants(&self, mailbox: MailboxId) -> Result<Vec<Grant>> {

@@ -64,6 +64,19 @@ impl LocalStore {
         candidates.into_iter().map(|candidate| candidate.segment).collect()
     }
 
+    /// What reclaim would carry forward of a segment now.
+    #[cfg(test)]
+    pub(in crate::store) fn carried_of(&self, segment: SegmentId) -> Vec<Change> {
+        let mut carried = Vec::new();
+        let start = Some(Position { segment, offset: 0 });
+        let scanned = self.inner.journal.scan_segment(segment, start, |entry| {
+            carried.push(self.needed(entry.position, decode(entry).unwrap()).unwrap());
+            ControlFlow::Continue(())
+        });
+        scanned.unwrap();
+        carried
+    }
+
     /// Empties one segment and removes it; `false` if it cannot be now.
     pub(in crate::store) fn reclaim_segment(&self, segment: SegmentId) -> Result<bool> {
         let applied = self.inner.state.lock().applied();
@@ -192,12 +205,18 @@ impl LocalStore {
             }
         }
         for annotation in change.annotations {
+            if self.is_void(annotation.mailbox, annotation.account)? {
+                continue;
+            }
             let key = keys::annotation(annotation.mailbox, annotation.account, &annotation.entry);
             if self.is_at::<AnnotationState>(&key, at)? {
                 needed.annotations.push(annotation);
             }
         }
         for rights in change.rights {
+            if self.is_void(rights.mailbox, rights.account)? {
+                continue;
+            }
             let key = keys::rights(rights.mailbox, rights.account, rights.negative);
             if self.is_at::<RightsState>(&key, at)? {
                 needed.rights.push(rights);
@@ -261,6 +280,11 @@ impl LocalStore {
     /// outlive the record that says so.
     fn is_removed(&self, mailbox: u64) -> Result<bool> {
         self.inner.table.contains(&keys::removed_mailbox(mailbox))
+    }
+
+    /// What an account noted, or may do, at a mailbox counts no more, for one of them is gone.
+    fn is_void(&self, mailbox: u64, account: u64) -> Result<bool> {
+        Ok(self.is_removed(mailbox)? || self.inner.table.contains(&keys::removed_account(account))?)
     }
 
     /// The removal of an account or mailbox is kept until nothing that it makes void can stand in the log any more.

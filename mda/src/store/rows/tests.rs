@@ -1,10 +1,18 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use super::{MOST, Rows};
 use crate::store::StoreError;
 use crate::store::failure::Failure;
+
+/// What has not ended then does not end.
+const LONG: Duration = Duration::from_mins(1);
+/// Batches of the test of all at once.
+const ROUNDS: u32 = 1_000;
 
 type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
@@ -80,7 +88,10 @@ fn a_scan_sees_all_that_was_there_although_it_leaves_memory_meanwhile() {
 fn with_the_last_handle_all_of_it_is_written() {
     let (dir, rows) = mixed();
     drop(rows);
-    let rows = Rows::new(sled::open(dir.path()).unwrap().open_tree("rows").unwrap());
+    let path = dir.path().to_owned();
+    // sled's own threads may hold its lock for a moment more.
+    let sled = in_time(move || (0..).find_map(|_: u64| sled::open(&path).ok()).unwrap());
+    let rows = Rows::new(sled.open_tree("rows").unwrap());
     assert_eq!(text(rows.iter()), ["a=1", "b=2", "c=2", "g=1", "h=2"]);
 }
 
@@ -119,14 +130,117 @@ async fn a_writer_that_fails_is_told_of_though_nobody_commits_any_more() {
     assert!(matches!(failure.wait().await, StoreError::CorruptState { .. }));
 }
 
+/// What `work` gives, if it ends in time.
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || done.send(work()));
+    ended.recv_timeout(LONG).expect("it has an end")
+}
+
 #[test]
 fn nobody_waits_for_a_writer_that_has_ended() {
     let (_dir, rows) = rows();
     rows.handle.shared.refusing.store(true, Ordering::Relaxed);
-    let failed = (0..100_u32)
-        .map(|number| rows.apply([(number.to_be_bytes().to_vec(), Some(vec![0; MOST / 4]))].into()))
-        .any(|applied| applied.is_err());
-    assert!(failed || rows.flush().is_err());
+    rows.apply(writes(&[("a", Some("1"))])).unwrap();
+    assert!(rows.flush().is_err());
+    // As whoever has just added much does, who did not know of it.
+    let shared = Arc::clone(&rows.handle.shared);
+    in_time(move || shared.ask(MOST));
+}
+
+#[test]
+fn nobody_waits_for_a_writer_that_is_to_end() {
+    let (_dir, rows) = rows();
+    rows.handle.end();
+    let shared = Arc::clone(&rows.handle.shared);
+    in_time(move || shared.ask(MOST));
+}
+
+#[test]
+fn a_write_that_does_not_end_is_told_of() {
+    let (_dir, rows) = rows();
+    let shared = Arc::clone(&rows.handle.shared);
+    let stalled = shared.stalling.lock();
+    rows.apply(writes(&[("a", Some("1"))])).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let told = async { tokio::time::timeout(LONG, shared.busy_for(Duration::from_millis(10))).await };
+    runtime.block_on(told).unwrap();
+    drop(stalled);
+    in_time(move || rows.flush()).unwrap();
+    assert!(shared.busy.lock().is_none());
+}
+
+/// What one store's end waits for must not hold up another store: sled has one lock for both.
+#[test]
+fn rows_that_come_and_go_beside_others_do_not_wait_for_ever() {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (done, ended) = mpsc::channel();
+    for _ in 0..2 {
+        let (is_over, done) = (Arc::clone(&is_over), done.clone());
+        thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                let (_dir, rows) = rows();
+                rows.apply(writes(&[("a", Some("1")), ("b", Some("2"))])).unwrap();
+            }
+            done.send(())
+        });
+    }
+    thread::spawn(move || {
+        let (_dir, rows) = rows();
+        for number in 0..ROUNDS {
+            rows.apply([(number.to_be_bytes().to_vec(), Some(vec![0; 1_000]))].into()).unwrap();
+            rows.flush().unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        done.send(())
+    });
+    for _ in 0..3 {
+        ended.recv_timeout(LONG).expect("nobody waits for ever");
+    }
+}
+
+/// sled holds its lock for reading while it waits for what is not on the disk yet. A page falls out of a cache as small
+/// as this one before it is there.
+#[test]
+fn batches_flushes_and_reads_beside_each_other_do_not_wait_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = sled::Config::new().path(dir.path()).cache_capacity(64 << 10).flush_every_ms(Some(20));
+    let rows = Rows::new(config.open().unwrap().open_tree("rows").unwrap());
+    let key = |number: u32| number.wrapping_mul(2_654_435_761).to_be_bytes().to_vec();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (done, ended) = mpsc::channel();
+    let beside = |mut work: Box<dyn FnMut(u32) + Send>| {
+        let (is_over, done) = (Arc::clone(&is_over), done.clone());
+        thread::spawn(move || {
+            let mut number = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                work(number);
+                number += 1;
+            }
+            done.send(())
+        });
+    };
+    let reading = rows.clone();
+    beside(Box::new(move |number| drop(reading.get(&key(number % 20_000)).unwrap())));
+    let scanning = rows.clone();
+    beside(Box::new(move |number| assert!(scanning.range(key(number)..).take(50).all(|row| row.is_ok()))));
+    let flushing = rows.clone();
+    beside(Box::new(move |_| flushing.flush().unwrap()));
+    let writing = rows.clone();
+    let over = Arc::clone(&is_over);
+    thread::spawn(move || {
+        for batch in 0..ROUNDS {
+            let numbers = (0..100_u32).map(|number| (batch * 100 + number) % 20_000);
+            writing
+                .apply(numbers.map(|number| (key(number), Some(vec![batch as u8; 300]))).collect())
+                .unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+        done.send(())
+    });
+    for _ in 0..4 {
+        ended.recv_timeout(LONG).expect("nobody waits for ever");
+    }
 }
 
 #[test]

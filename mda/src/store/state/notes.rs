@@ -1,5 +1,7 @@
 //! Annotations and rights.
 
+use std::ops::Bound;
+
 use journal::Position;
 
 use super::{Note, State};
@@ -69,6 +71,14 @@ impl State {
         Ok(())
     }
 
+    /// The next mailbox at which something is noted.
+    fn annotated_after(&self, mailbox: u64) -> Result<Option<u64>> {
+        let Some(next) = mailbox.checked_add(1) else { return Ok(None) };
+        let rest = (Bound::Included(keys::annotations(next)), prefixed(keys::ANNOTATIONS).1);
+        let first = self.pending.rows::<AnnotationState>(rest, 1)?.pop();
+        Ok(first.map(|(_, row)| row.value.mailbox))
+    }
+
     /// 0 stands for what is never gone: the server, and everybody.
     fn are_gone(&self, mailbox: u64, account: u64) -> Result<bool> {
         Ok(self.pending.contains(&keys::removed_mailbox(mailbox))?
@@ -87,9 +97,14 @@ impl State {
         Ok(())
     }
 
-    /// The account's own mailboxes are removed by the same record, and their annotations with them.
+    /// What the account noted wherever it could, and its rights. Its own mailboxes are removed by the same record, and all
+    /// that is noted at them.
     pub(super) fn remove_notes_of_account(&mut self, account: u64) -> Result<()> {
-        self.delete_states::<AnnotationState>(&keys::annotations_of(0, account))?;
+        let mut next = Some(0);
+        while let Some(mailbox) = next {
+            self.delete_states::<AnnotationState>(&keys::annotations_of(mailbox, account))?;
+            next = self.annotated_after(mailbox)?;
+        }
         let mut grants = self.pending.rows::<Nothing>(prefixed(&keys::granted(account)), usize::MAX)?;
         grants.extend(self.pending.rows::<Nothing>(prefixed(&keys::withdrawn(account)), usize::MAX)?);
         for (key, _) in grants {

@@ -55,6 +55,21 @@ async fn a_restored_store_is_the_one_that_was_backed_up() {
 }
 
 #[tokio::test]
+async fn the_key_that_salts_are_made_of_goes_with_the_store() {
+    let (bed, _) = Bed::with_account().await;
+    let folder = TempDir::new().unwrap();
+    backed_up(&bed.store, folder.path()).await;
+    assert!(!restored(folder.path()).dir.path().join("mail/decoy.key").exists(), "there was none");
+    std::fs::write(bed.dir.path().join("decoy.key"), [7; 32]).unwrap();
+    backed_up(&bed.store, folder.path()).await;
+    let restored = restored(folder.path());
+    let key = restored.dir.path().join("mail/decoy.key");
+    assert_eq!(std::fs::read(&key).unwrap(), [7; 32]);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
 async fn a_second_backup_adds_what_is_new_and_drops_what_is_gone() {
     let (bed, alice) = Bed::with_account().await;
     for n in 0..30 {

@@ -297,7 +297,7 @@ async fn annotations_and_rights_must_be_of_what_is_there() {
         });
     };
     let words = [
-        "what it is noted at does not exist",
+        "what it is noted at, or who noted it, does not exist",
         "rights of account 1 at mailbox 999: no such mailbox",
         "are not found by the account as they should be",
         "rights of account 1 at mailbox 998: are found and not there",

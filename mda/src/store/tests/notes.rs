@@ -64,6 +64,43 @@ async fn they_go_with_the_mailbox_and_the_account() {
 }
 
 #[tokio::test]
+async fn what_a_removed_account_noted_at_mailboxes_of_others_goes_for_good() {
+    let (bed, alice) = Bed::with_account().await;
+    let bob = create_account(&bed.store, "bob@example.test").await;
+    let inbox = inbox(&bed.store, alice).id;
+    let folder = bed.store.create_mailbox(alice, name("folder"), None).await.unwrap().id;
+    for mailbox in [inbox, folder] {
+        bed.store.grant(mailbox, lookup(Grantee::Account(bob), "lr")).await.unwrap();
+        let notes = vec![note("/private/x", "1"), note("/shared/y", "2")];
+        bed.store.annotate(bob, Some(mailbox), notes).await.unwrap();
+        bed.store.annotate(alice, Some(mailbox), vec![note("/private/x", "3")]).await.unwrap();
+    }
+    bed.store.remove_account(bob).await.unwrap();
+    let left = [note("/shared/y", "2"), note("/private/x", "3")];
+    assert_eq!(bed.store.annotations(bob, Some(inbox)).unwrap(), left[..1]);
+    assert_sound_aside(&bed.store).await;
+    for _ in 0..3 {
+        for _ in 0..10 {
+            let uid = deliver(&bed.store, alice, &"x".repeat(10_000)).await.uid;
+            bed.store.expunge(inbox, uids(&[uid]), false).await.unwrap();
+        }
+        let store = bed.store.clone();
+        let reclaim = move || {
+            store.segments().into_iter().filter(|segment| store.reclaim_segment(*segment).unwrap()).count()
+        };
+        assert!(tokio::task::spawn_blocking(reclaim).await.unwrap() > 0);
+        assert_sound_aside(&bed.store).await;
+    }
+    bed.store.close().await.unwrap();
+    LocalStore::rebuild(config(bed.dir.path()), |_| ()).unwrap();
+    let store = open(bed.dir.path());
+    for mailbox in [inbox, folder] {
+        assert_eq!(store.annotations(bob, Some(mailbox)).unwrap(), left[..1]);
+        assert_eq!(store.annotations(alice, Some(mailbox)).unwrap(), left);
+    }
+}
+
+#[tokio::test]
 async fn all_that_is_noted_at_an_accounts_mailboxes_has_a_limit() {
     let (bed, alice) = Bed::with_account().await;
     let value = Some(Bytes::from(vec![b'x'; 16 << 10]));
@@ -84,5 +121,29 @@ async fn all_that_is_noted_at_an_accounts_mailboxes_has_a_limit() {
     assert!(bed.store.annotate(alice, Some(mailbox.id), notes.clone()).await.is_err());
     bed.store.delete_mailbox(alice, name("0")).await.unwrap();
     bed.store.annotate(alice, Some(mailbox.id), notes).await.unwrap();
+    assert_sound_aside(&bed.store).await;
+}
+
+#[tokio::test]
+async fn what_somebody_notes_for_himself_takes_room_of_nobody_else() {
+    let (bed, alice) = Bed::with_account().await;
+    let bob = create_account(&bed.store, "bob@example.test").await;
+    let value = "x".repeat(16 << 10);
+    let notes: Vec<Annotation> = (0..50).map(|n| note(&format!("/private/{n}"), &value)).collect();
+    let mut refused = None;
+    for n in 0..20 {
+        let mailbox = bed.store.create_mailbox(alice, name(&n.to_string()), None).await.unwrap().id;
+        bed.store.grant(mailbox, lookup(Grantee::Account(bob), "lrs")).await.unwrap();
+        if bed.store.annotate(bob, Some(mailbox), notes.clone()).await.is_err() {
+            refused = Some(mailbox);
+            break;
+        }
+    }
+    let last = refused.expect("there is a limit for Bob");
+    let bed = bed.reopened().await;
+    assert!(bed.store.annotate(bob, Some(last), notes.clone()).await.is_err());
+    bed.store.annotate(alice, Some(last), notes).await.unwrap();
+    // What is for all is its owner's.
+    bed.store.annotate(bob, Some(last), vec![note("/shared/x", &value)]).await.unwrap();
     assert_sound_aside(&bed.store).await;
 }

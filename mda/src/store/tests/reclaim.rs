@@ -3,7 +3,7 @@
 use journal::{Position, SegmentId};
 
 use super::*;
-use crate::store::record::Removed;
+use crate::store::record::{Placed, Removed};
 use crate::store::table::Pending;
 
 fn segments(dir: &Path) -> usize {
@@ -253,6 +253,31 @@ async fn what_was_gathered_does_not_come_back_however_late_it_is_purged() {
             assert_eq!(seen_by(&bed.crashed().store, alice).await, before);
         }
     }
+    bed.store.close().await.unwrap();
+    LocalStore::rebuild(config(bed.dir.path()), |_| ()).unwrap();
+    assert_eq!(seen_by(&open(bed.dir.path()), alice).await, before);
+}
+
+#[tokio::test]
+async fn nothing_of_what_was_just_removed_is_carried_forward_though_its_rows_are_still_there() {
+    let (bed, alice) = Bed::with_account().await;
+    bed.store.stop_housekeeping();
+    let bob = create_account(&bed.store, "bob@example.test").await;
+    let junk = mailbox(&bed.store, alice, "Junk").id;
+    for n in 0..4 {
+        append(&bed.store, alice, "Junk", &n.to_string(), Flags::none()).await;
+    }
+    bed.store.store_flags(junk, uids(&[1, 3]), FlagChange::Add(seen()), None).await.unwrap();
+    bed.store.expunge(junk, uids(&[2]), false).await.unwrap();
+    bed.store.delete_mailbox(alice, name("Junk")).await.unwrap();
+    bed.store.remove_account(bob).await.unwrap();
+    let rows = bed.store.table().scan::<Placed>(keys::within(&keys::rows(junk.0))).count();
+    assert_eq!(rows, 3, "they are purged later");
+    for change in bed.store.segments().into_iter().flat_map(|segment| bed.store.carried_of(segment)) {
+        assert!(change.placed.iter().all(|placed| placed.mailbox != junk.0), "{change:?}");
+        assert!(change.flagged.iter().all(|flagged| flagged.mailbox != junk.0), "{change:?}");
+        assert!(change.expunged.iter().all(|expunged| expunged.mailbox != junk.0), "{change:?}");
+    }
 }
 
 #[tokio::test]
@@ -263,9 +288,12 @@ async fn removals_whose_segment_went_in_a_crash_are_forgotten_at_the_next_start(
     let void = keys::removed_mailbox(junk.0 + 100);
     let mut rows = Pending::new(bed.store.table().clone());
     rows.put(void.clone(), Position::default(), &Removed { id: junk.0 + 100, ..Removed::default() });
+    let lost = Placed { mailbox: junk.0 + 100, uid: 1, ..Placed::default() };
+    rows.put(keys::row(junk.0 + 100, 1), Position::default(), &lost);
     rows.commit().unwrap();
     drop(rows);
     let bed = bed.reopened().await;
     assert!(!bed.store.table().contains(&void).unwrap());
+    assert!(!bed.store.table().contains(&keys::row(junk.0 + 100, 1)).unwrap());
     assert!(bed.store.table().contains(&keys::removed_mailbox(junk.0)).unwrap());
 }
