@@ -1,6 +1,7 @@
 mod appending;
 mod capabilities;
 mod client;
+mod conformance;
 mod connection;
 mod conversations;
 mod encryption;

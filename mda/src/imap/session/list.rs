@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::access::{OTHERS, aside};
 use super::metadata::may_read_annotations;
 use super::pattern::Patterns;
-use super::{Done, Failure, Outcome, Session, bad};
+use super::{Done, Failure, Outcome, Session};
 use crate::imap::parse::{List, ListReturn, ListSelection};
 use crate::store::{AccountId, MailStore, Mailbox, Right, SpecialUse};
 
@@ -27,15 +27,20 @@ impl<S: MailStore> Session<S> {
             self.wire.responses.raw("* LIST (\\Noselect) \"/\" \"\"").crlf();
             return Ok(Outcome::ok("LIST completed"));
         }
-        let patterns = self.patterns(&list.reference, &list.patterns)?;
+        let patterns = self.patterns(&list.reference, &list.patterns);
         let (shares, selection) = (self.offers("ACL"), list.selection);
         let gather = move |store: &S| names::listed(store, account, shares, &patterns, selection);
         for (name, known) in aside(&self.shared.store, gather).await? {
             let Some(mut attributes) = attributes(&known, list.selection, list.returns.subscribed) else {
                 continue;
             };
-            if known.mailbox.is_none() && !list.extended && !self.rev2() {
-                // A client of old does not know the other (RFC 3501 §7.2.2).
+            // RFC 9051 §6.3.9.2: it may be seen, and not be selected. That it is not there at all a client of old is
+            // told in this way too (RFC 3501 §7.2.2).
+            let is_closed = match &known.mailbox {
+                Some(mailbox) => !self.rights_to(account, mailbox.account, mailbox.id)?.has(Right::Read),
+                None => !list.extended && !self.rev2(),
+            };
+            if is_closed {
                 attributes.push("\\Noselect");
             }
             let encoding = self.encoding();
@@ -82,7 +87,7 @@ impl<S: MailStore> Session<S> {
 
     /// Subscribed names. One that `%` stops short of stands for those below it, marked `\Noselect`.
     pub(super) async fn lsub(&mut self, account: AccountId, reference: &[u8], pattern: &[u8]) -> Done {
-        let patterns = self.patterns(reference, [pattern])?;
+        let patterns = self.patterns(reference, [pattern]);
         let only_levels = pattern.contains(&b'%');
         let gather = move |store: &S| names::subscribed(store, account, &patterns);
         let encoding = self.encoding();
@@ -101,19 +106,17 @@ impl<S: MailStore> Session<S> {
         Ok(Outcome::ok("LSUB completed"))
     }
 
-    fn patterns(
-        &self,
-        reference: &[u8],
-        texts: impl IntoIterator<Item = impl AsRef<[u8]>>,
-    ) -> Result<Patterns, Failure> {
-        let decode = |text: &[u8]| self.encoding().decode(text).map_err(|error| bad(error.to_string()));
-        let reference = decode(reference)?;
+    /// A pattern that no name can match, or that is too long, is passed over (RFC 9051 §6.3.9).
+    fn patterns(&self, reference: &[u8], texts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Patterns {
+        let encoding = self.encoding();
         let mut patterns = Patterns::default();
+        let Ok(reference) = encoding.decode(reference) else { return patterns };
         for text in texts {
-            let text = decode(text.as_ref())?;
-            patterns.add(&reference, &text).map_err(|error| bad(error.to_string()))?;
+            if let Ok(text) = encoding.decode(text.as_ref()) {
+                patterns.add(&reference, &text);
+            }
         }
-        Ok(patterns)
+        patterns
     }
 }
 

@@ -34,22 +34,17 @@ struct Pattern {
     length: usize,
 }
 
-/// Patterns beyond the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the pattern is too long")]
-pub(super) struct TooLong;
-
 /// Which of a name and its superiors match: the octets of each that does, ascending.
 pub(super) type Matches = Vec<usize>;
 
 impl Patterns {
-    pub(super) fn add(&mut self, reference: &str, pattern: &str) -> Result<(), TooLong> {
-        self.length += reference.chars().count() + pattern.chars().count();
-        if self.length > LENGTH {
-            return Err(TooLong);
+    /// One for which there is no room matches nothing.
+    pub(super) fn add(&mut self, reference: &str, pattern: &str) {
+        let length = self.length + reference.chars().count() + pattern.chars().count();
+        if length <= LENGTH {
+            self.length = length;
+            self.patterns.push(Pattern::new(reference, pattern));
         }
-        self.patterns.push(Pattern::new(reference, pattern));
-        Ok(())
     }
 
     pub(super) fn matches(&self, name: &MailboxName) -> Matches {
