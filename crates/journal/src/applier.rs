@@ -1,9 +1,18 @@
-//! The thread that applies what is durable to the follower and then completes the appends.
+//! Applies what is durable to the follower, and then completes the appends.
+//!
+//! A thread of its own does it, so that the next batch is synced meanwhile. While nothing else is to be written the
+//! committer does it itself: that spares two threads the waking for each append of a lone writer.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
 };
+
+use parking_lot::Mutex;
 
 use crate::{
     append::{Appended, Completion},
@@ -12,6 +21,11 @@ use crate::{
     queue::{Barrier, Pieces, Queue},
     record::Entry,
 };
+
+/// Batches that are durable and wait for the follower; above it the committer waits, and the queue fills.
+const BATCHES_TO_APPLY: usize = 4;
+/// The most entries that the committer applies itself: those that come meanwhile wait for it to be written.
+const FEW: usize = 4;
 
 /// What the committer hands on.
 #[derive(Debug)]
@@ -40,24 +54,91 @@ impl<T> DurableEntry<T> {
     }
 }
 
-/// Applies until the committer is gone.
-pub(crate) fn run<F: Follower>(
-    follower: F,
-    queue: &Queue<F::Output>,
-    durable: &mpsc::Receiver<Durable<F::Output>>,
-) {
-    let mut applier = Applier { follower, failed: None };
-    for step in durable {
-        match step {
-            Durable::Batch(entries) => applier.batch(entries, queue),
-            Durable::Barrier(barrier) => applier.barrier(barrier, queue),
+/// The committer's end. Steps are applied one after the other, in the order in which they come.
+pub(crate) struct Applying<T> {
+    // Let go of before the thread is told to end: the follower ends with the thread.
+    applier: Arc<Mutex<dyn Steps<T>>>,
+    /// Steps that the thread was given and has not finished. Only the committer adds to them: while it sees none, the
+    /// thread is idle and stays so.
+    given: Arc<AtomicUsize>,
+    thread: mpsc::SyncSender<Durable<T>>,
+}
+
+/// The thread's end.
+pub(crate) struct Thread<T> {
+    applier: Arc<Mutex<dyn Steps<T>>>,
+    given: Arc<AtomicUsize>,
+    steps: mpsc::Receiver<Durable<T>>,
+}
+
+/// Both ends for a follower.
+pub(crate) fn new<F: Follower>(follower: F) -> (Applying<F::Output>, Thread<F::Output>) {
+    let applier: Arc<Mutex<dyn Steps<F::Output>>> = Arc::new(Mutex::new(Applier { follower, failed: None }));
+    let given = Arc::<AtomicUsize>::default();
+    let (thread, steps) = mpsc::sync_channel(BATCHES_TO_APPLY);
+    let applying = Applying { applier: Arc::clone(&applier), given: Arc::clone(&given), thread };
+    (applying, Thread { applier, given, steps })
+}
+
+impl<T> Applying<T> {
+    /// Has a batch applied: here and now if it is small, nothing before it waits, and the committer has nothing else to
+    /// do (`idle`).
+    pub(crate) fn batch(&self, entries: Vec<DurableEntry<T>>, idle: bool, queue: &Queue<T>) {
+        let batch = Durable::Batch(entries);
+        if idle && batch.is_small() && self.given.load(Ordering::Acquire) == 0 {
+            self.applier.lock().step(batch, queue);
+        } else {
+            self.give(batch, queue);
         }
     }
+
+    /// Has the thread reach a barrier: what a follower makes durable may take long.
+    pub(crate) fn barrier(&self, barrier: Barrier, queue: &Queue<T>) {
+        self.give(Durable::Barrier(barrier), queue);
+    }
+
+    fn give(&self, step: Durable<T>, queue: &Queue<T>) {
+        self.given.fetch_add(1, Ordering::Relaxed);
+        // The thread outlives the committer, but for a bug in it; its entries then end as `Closed`.
+        if self.thread.send(step).is_err() {
+            queue.fail(Error::Closed);
+        }
+    }
+}
+
+impl<T> Durable<T> {
+    fn is_small(&self) -> bool {
+        matches!(self, Self::Batch(entries) if entries.len() <= FEW)
+    }
+}
+
+impl<T> Thread<T> {
+    /// Applies until the committer is gone.
+    pub(crate) fn run(self, queue: &Queue<T>) {
+        for step in &self.steps {
+            self.applier.lock().step(step, queue);
+            self.given.fetch_sub(1, Ordering::Release);
+        }
+    }
+}
+
+/// An applier of any follower.
+trait Steps<T>: Send {
+    fn step(&mut self, step: Durable<T>, queue: &Queue<T>);
 }
 
 struct Applier<F> {
     follower: F,
     failed: Option<Error>,
+}
+
+impl<F: Follower> Steps<F::Output> for Applier<F> {
+    fn step(&mut self, step: Durable<F::Output>, queue: &Queue<F::Output>) {
+        match step {
+            Durable::Batch(entries) => self.batch(entries, queue),
+            Durable::Barrier(barrier) => self.barrier(barrier, queue),
+        }
+    }
 }
 
 impl<F: Follower> Applier<F> {

@@ -2,13 +2,13 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::Ordering, mpsc},
+    sync::{Arc, atomic::Ordering},
     time::Instant,
 };
 
 use crate::{
     active::Active,
-    applier::{Durable, DurableEntry},
+    applier::{Applying, DurableEntry},
     batch::{Batch, relaxed, stored_length},
     config::Config,
     error::Error,
@@ -27,7 +27,7 @@ pub(crate) struct Committer<T> {
     config: Config,
     segments: Arc<Segments>,
     queue: Arc<Queue<T>>,
-    applier: mpsc::SyncSender<Durable<T>>,
+    applying: Applying<T>,
     pending: VecDeque<Item<T>>,
     /// `None` until the first append after opening, so that opening alone makes no file.
     active: Option<Active>,
@@ -45,7 +45,7 @@ impl<T> Committer<T> {
         config: Config,
         segments: Arc<Segments>,
         queue: Arc<Queue<T>>,
-        applier: mpsc::SyncSender<Durable<T>>,
+        applying: Applying<T>,
         next_segment: SegmentId,
         next_sequence: u64,
     ) -> Self {
@@ -53,7 +53,7 @@ impl<T> Committer<T> {
             config,
             segments,
             queue,
-            applier,
+            applying,
             pending: VecDeque::new(),
             active: None,
             next_segment,
@@ -105,7 +105,7 @@ impl<T> Committer<T> {
         if let Some(Item::Barrier(_)) = self.pending.front() {
             self.sync()?;
             if let Some(Item::Barrier(barrier)) = self.pending.pop_front() {
-                self.hand_on(Durable::Barrier(barrier));
+                self.applying.barrier(barrier, &self.queue);
             }
             return Ok(());
         }
@@ -179,7 +179,8 @@ impl<T> Committer<T> {
         self.gather.synced(self.unsynced.len(), started.elapsed());
         if !self.unsynced.is_empty() {
             let entries = std::mem::take(&mut self.unsynced);
-            self.hand_on(Durable::Batch(entries));
+            let idle = self.pending.is_empty() && self.queue.is_empty();
+            self.applying.batch(entries, idle, &self.queue);
         }
         Ok(())
     }
@@ -192,13 +193,6 @@ impl<T> Committer<T> {
         self.active = None;
         self.queue.preallocated.store(0, Ordering::Relaxed);
         Ok(())
-    }
-
-    fn hand_on(&self, durable: Durable<T>) {
-        // The applier outlives the committer, but for a bug in it; its entries then end as `Closed`.
-        if self.applier.send(durable).is_err() {
-            self.queue.fail(Error::Closed);
-        }
     }
 
     /// Ends what is pending. Appends go on afterwards, unless it is not known any more what the disk holds.

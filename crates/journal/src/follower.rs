@@ -8,14 +8,15 @@ pub type FollowerError = Box<dyn std::error::Error + Send + Sync>;
 /// The owner's state: the log is the truth, and the state is what applying it gives.
 ///
 /// All calls come one after the other: `begin` and the replay on the thread that opens the journal, everything
-/// later on one thread of the follower's own. Entries come in log order, each only after it is durable, and each
+/// later on threads of the journal's own. Entries come in log order, each only after it is durable, and each
 /// append resolves only after its entry was applied (and [settled](Follower::settle)). While the follower
-/// applies one batch the next is being synced.
+/// applies one batch the next is being synced, if one waits.
 ///
 /// An error, or a panic, stops the journal for good ([`Error::Follower`](crate::Error::Follower)): the entry was
 /// promised, so it cannot be skipped. Only opening the journal anew goes on, by replaying it.
 ///
-/// A follower must not wait for an append to the journal it follows: that append would wait for the follower.
+/// A follower must not wait for an append to the journal it follows, nor for a piece of a [`BodyWriter`](crate::BodyWriter)'s
+/// to be written, nor for who does: they would wait for the follower.
 pub trait Follower: Send + 'static {
     /// What applying an entry gives to whoever appended it, e.g. the UID that was allotted.
     type Output: Send + 'static;

@@ -4,7 +4,7 @@ use std::{
     fs,
     ops::{ControlFlow, Range},
     path::Path,
-    sync::{Arc, atomic::AtomicUsize, mpsc},
+    sync::{Arc, atomic::AtomicUsize},
     thread::{self, JoinHandle},
 };
 
@@ -37,8 +37,6 @@ use crate::{
     segments::Segments,
 };
 
-/// Batches that are durable and wait for the follower; above it the committer waits, and the queue fills.
-const BATCHES_TO_APPLY: usize = 4;
 /// Offsets have 32 bits, and a record may go over the end of a segment it has for itself.
 const MAX_SEGMENT_BYTES: u64 = 2 << 30;
 
@@ -102,21 +100,21 @@ impl<T: Send + 'static> Journal<T> {
         let liveness = Liveness::default();
         let recovered = recover(&config, &segments, &liveness, &mut follower)?;
         let queue = Arc::new(Queue::new(&config));
-        let (applier, durable) = mpsc::sync_channel(BATCHES_TO_APPLY);
+        let (applying, thread) = applier::new(follower);
         let committer = Committer::new(
             config.clone(),
             Arc::clone(&segments),
             Arc::clone(&queue),
-            applier,
+            applying,
             recovered.next_segment,
             recovered.next_sequence,
         );
-        let applying = Arc::clone(&queue);
+        let told = Arc::clone(&queue);
         let threads = vec![
             spawn("journal-commit", move || committer.run())?,
             spawn("journal-apply", move || {
-                applier::run(follower, &applying, &durable);
-                // The applier is the last to end.
+                thread.run(&told);
+                // The follower is gone, and so is the committer.
                 drop(lock);
             })?,
         ];

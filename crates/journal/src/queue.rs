@@ -389,6 +389,11 @@ impl<T> Queue<T> {
         in_time
     }
 
+    /// Nothing waits to be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state.lock().items.is_empty()
+    }
+
     /// Gives back what the committer is done with.
     pub(crate) fn done(&self, weight: Weight) {
         let mut state = self.state.lock();

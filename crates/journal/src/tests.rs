@@ -1,6 +1,7 @@
 //! The journal as its owners use it, over real files, and with faults put under them.
 
 mod appending;
+mod applying;
 mod bodies;
 mod corruption;
 mod crashes;
@@ -86,11 +87,15 @@ impl Bench {
 #[derive(Clone, Default)]
 struct Follow {
     state: Arc<Mutex<FollowState>>,
+    /// Held by a test to keep entries from being applied.
+    gate: Arc<Mutex<()>>,
 }
 
 #[derive(Default)]
 struct FollowState {
     seen: Vec<Entry>,
+    /// The names of the threads that applied them.
+    threads: Vec<Option<String>>,
     settled: usize,
     checkpoints: usize,
     start_after: Option<Position>,
@@ -109,6 +114,7 @@ impl Follower for Follow {
     }
 
     fn apply(&mut self, entry: &Entry) -> Result<u64, FollowerError> {
+        drop(self.gate.lock());
         let mut state = self.state.lock();
         if let Some((_, panics)) = state.poison.filter(|&(kind, _)| kind == entry.kind) {
             assert!(!panics, "poisoned");
@@ -122,6 +128,7 @@ impl Follower for Follow {
             liveness.note_dead(from, &old.body);
         }
         state.seen.push(entry.clone());
+        state.threads.push(std::thread::current().name().map(str::to_owned));
         Ok(state.seen.len() as u64)
     }
 

@@ -6,7 +6,7 @@ use super::{Entry, Part};
 use crate::store::{ModSeq, SystemFlag, Uid};
 
 /// Messages of a chunk at most: a change copies up to so many, and the list of chunks.
-pub(super) const LENGTH: usize = 512;
+pub(super) const LENGTH: usize = 256;
 
 /// Some messages in a row, ascending by UID; never empty once it is part of an index.
 #[derive(Debug, Clone)]
