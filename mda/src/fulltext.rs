@@ -1,40 +1,34 @@
 //! Spares searches for words the reading of messages that cannot hold them.
 //!
 //! Each account has an index of its own, made once its messages were searched in vain by reading them, and taken
-//! further whenever a search meets many that are not in it. Delivery knows nothing of it; what is not in it yet is
+//! further, behind all else, whenever a search meets many that are not in it. Delivery knows nothing of it; what is not in it yet is
 //! read. An index is a copy: it is thrown away when it cannot be read, or is mostly of messages that are gone.
 
+mod learning;
+mod quiet;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
-use std::thread;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use fulltext::{Error, Part, TextIndex};
-use message::mime::Structure;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::store::{AccountId, EmailId, MailStore, StoreError};
-use crate::text::DecodedText;
+use learning::{Finding, learn_all};
+use quiet::Quiet;
 
 /// Messages above this size are always read: few, and costly to take in.
 pub(crate) const MAX_LEARNED: u64 = 1 << 20;
 /// As many messages have to be new to a search before they are taken in.
 const WORTH_LEARNING: usize = 200;
-/// Octets of text that are taken in in one step, and are in memory until then.
-const BATCH: usize = 16 << 20;
-/// Messages that are read in one go.
-const AT_ONCE: usize = 16;
 /// Messages that may be gone before an index is begun anew.
 const GONE: u64 = 2_000;
 /// Indexes that are kept open.
 const MAX_OPEN: usize = 64;
-/// How much less than others the thread gets of a processor that takes messages in.
-const NICE: i32 = 10;
 /// Searches' findings that wait to be taken in; more are left to the next search.
 const WAITING: usize = 16;
 
@@ -50,7 +44,8 @@ struct Inner {
     /// store was restored from a backup.
     newest: EmailId,
     open: Mutex<HashMap<AccountId, Slot>>,
-    to_learn: mpsc::Sender<(AccountId, Vec<EmailId>)>,
+    to_learn: mpsc::Sender<Finding>,
+    quiet: Quiet,
 }
 
 /// An account's index, once it was opened. It is locked while it is opened or thrown away, and not by those who search in
@@ -81,7 +76,7 @@ impl FullText {
     pub fn start(dir: PathBuf, store: impl MailStore) -> Self {
         let (to_learn, findings) = mpsc::channel(WAITING);
         let newest = store.newest_email();
-        let inner = Arc::new(Inner { dir, newest, open: Mutex::default(), to_learn });
+        let inner = Arc::new(Inner { dir, newest, open: Mutex::default(), to_learn, quiet: Quiet::new() });
         let (removed, known) = (Arc::clone(&inner), store.clone());
         tokio::task::spawn_blocking(move || removed.forget_removed(&known));
         tokio::spawn(learn_all(Arc::downgrade(&inner), findings, store));
@@ -112,13 +107,20 @@ impl FullText {
         let _ = tokio::task::spawn_blocking(move || inner.forget(account)).await;
     }
 
+    /// Somebody uses the server: what is taken in in the background waits.
+    pub(crate) fn stand_back(&self) {
+        if let Some(inner) = &self.inner {
+            inner.quiet.used();
+        }
+    }
+
     /// A search has read these messages, of which the index knew nothing.
     pub(crate) fn read_in_vain(&self, account: AccountId, emails: Vec<EmailId>) {
         if let Some(inner) = &self.inner
             && emails.len() >= WORTH_LEARNING
         {
             // If too much waits already, the next search finds them again.
-            let _ = inner.to_learn.try_send((account, emails));
+            let _ = inner.to_learn.try_send(Finding::new(account, emails));
         }
     }
 }
@@ -206,101 +208,12 @@ impl Inner {
         Ok(emails.iter().filter(is_new).copied().collect())
     }
 
-    fn add(&self, account: AccountId, texts: &[(EmailId, DecodedText)]) -> Result<(), Error> {
-        let index = {
-            let slot = self.slot(account);
-            let mut slot = slot.lock();
-            if !self.place(account).exists() {
-                // The account was removed meanwhile.
-                return Ok(());
-            }
-            self.opened(account, &mut slot)?
-        };
-        let writer = index.writer()?;
-        for (email, text) in texts {
-            writer.add(email.0, text.header(), text.body())?;
-        }
-        writer.commit()
+    /// The account's index, to add to; `None` if the account was removed meanwhile.
+    fn to_add_to(&self, account: AccountId) -> Result<Option<Arc<TextIndex>>, Error> {
+        let slot = self.slot(account);
+        let mut slot = slot.lock();
+        if self.place(account).exists() { self.opened(account, &mut slot).map(Some) } else { Ok(None) }
     }
-}
-
-/// Takes in what searches have read, one search after the other.
-async fn learn_all(
-    inner: Weak<Inner>,
-    mut findings: mpsc::Receiver<(AccountId, Vec<EmailId>)>,
-    store: impl MailStore,
-) {
-    while let Some((account, emails)) = findings.recv().await {
-        let Some(inner) = inner.upgrade() else { return };
-        if let Err(error) = learn(&inner, account, emails, &store).await {
-            tracing::warn!(%account, error = error.as_ref(), "a search index was not taken further");
-        }
-    }
-}
-
-type Broken = Box<dyn std::error::Error + Send + Sync>;
-
-async fn learn(
-    inner: &Arc<Inner>,
-    account: AccountId,
-    emails: Vec<EmailId>,
-    store: &impl MailStore,
-) -> Result<(), Broken> {
-    let messages = store.usage(account)?.messages;
-    let shared = Arc::clone(inner);
-    let unknown = tokio::task::spawn_blocking(move || shared.unknown(account, &emails, messages)).await??;
-    if matches!(store.account(account), Err(StoreError::NoSuchAccount)) {
-        // Whoever removes it from here on finds its folder.
-        let shared = Arc::clone(inner);
-        return Ok(tokio::task::spawn_blocking(move || shared.forget(account)).await?);
-    }
-    let mut texts = Vec::new();
-    let mut octets = 0;
-    for few in unknown.chunks(AT_ONCE) {
-        let more = decoded(store, few).await?;
-        octets += more.iter().map(|(_, text)| text.octets()).sum::<usize>();
-        texts.extend(more);
-        if octets >= BATCH {
-            take_in(inner, account, std::mem::take(&mut texts)).await?;
-            octets = 0;
-        }
-    }
-    take_in(inner, account, texts).await?;
-    tracing::debug!(%account, messages = unknown.len(), "a search index was taken further");
-    Ok(())
-}
-
-/// The text of messages; what is gone or damaged holds none.
-async fn decoded(store: &impl MailStore, emails: &[EmailId]) -> Result<Vec<(EmailId, DecodedText)>, Broken> {
-    let texts = Arc::new(Mutex::new(Vec::with_capacity(emails.len())));
-    let (gathered, numbers) = (Arc::clone(&texts), emails.to_vec());
-    let visit = move |place: usize, octets: Result<Bytes, StoreError>| {
-        let (Some(email), Ok(octets)) = (numbers.get(place), octets) else { return };
-        gathered.lock().push((*email, DecodedText::new(&octets, &Structure::parse(&octets))));
-    };
-    store.read_each(emails.to_vec(), visit).await?;
-    Ok(std::mem::take(&mut *texts.lock()))
-}
-
-async fn take_in(
-    inner: &Arc<Inner>,
-    account: AccountId,
-    texts: Vec<(EmailId, DecodedText)>,
-) -> Result<(), Broken> {
-    if texts.is_empty() {
-        return Ok(());
-    }
-    let inner = Arc::clone(inner);
-    let (tell, told) = oneshot::channel();
-    // On a thread of its own, behind all others of this process: the threads that the writer starts inherit that.
-    thread::Builder::new().name("learn".to_owned()).spawn(move || {
-        if let Err(error) = rustix::process::nice(NICE) {
-            tracing::debug!(%error, "a search index is taken further with the priority of all else");
-        }
-        // Nobody waits any more if the service ends.
-        let _ = tell.send(inner.add(account, &texts));
-    })?;
-    Ok(told.await??)
 }
 
 impl Hits {

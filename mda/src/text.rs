@@ -68,11 +68,6 @@ impl DecodedText {
         Self { header, body }
     }
 
-    /// Octets that it takes.
-    pub(crate) fn octets(&self) -> usize {
-        self.header.len() + self.body.len()
-    }
-
     pub(crate) fn header(&self) -> &str {
         &self.header
     }

@@ -1,7 +1,12 @@
+use bytes::Bytes;
 use jiff::Timestamp;
 use message::MessageId;
 use tempfile::TempDir;
 
+use tokio::time::{Instant, sleep};
+
+use super::learning::{PATIENCE, Taken, Taking, learn};
+use super::quiet::QUIET;
 use super::*;
 use crate::store::{Append, BodySource, Flags, MailboxName};
 use crate::testing::{LocalStore, TestStore};
@@ -29,7 +34,8 @@ impl Bed {
 
     async fn learn(&self, emails: &[EmailId]) {
         let inner = self.full_text.inner.as_ref().unwrap();
-        learn(inner, self.account, emails.to_vec(), &self.store.store).await.unwrap();
+        let finding = Finding::new(self.account, emails.to_vec());
+        learn(&Arc::downgrade(inner), finding, &self.store.store).await.unwrap();
     }
 
     async fn hits(&self, words: &str) -> Hits {
@@ -140,8 +146,60 @@ async fn what_an_account_that_was_removed_meanwhile_said_is_not_taken_in() {
     assert!(inner.place(bed.account).exists());
     bed.full_text.forget(bed.account).await;
     let octets = b"Subject: a\r\n\r\nthe quarterly report\r\n";
-    inner.add(bed.account, &[(email, DecodedText::new(octets, &Structure::parse(octets)))]).unwrap();
+    let taking = Taking::begin(Arc::clone(inner), bed.account).unwrap();
+    assert!(!taking.step(vec![(email, Bytes::from_static(octets))]).await);
+    assert_eq!(taking.end().await.unwrap(), Taken::Gone);
     assert!(!inner.place(bed.account).exists());
+}
+
+#[tokio::test]
+async fn the_removal_of_an_account_ends_what_was_begun() {
+    let bed = Bed::new().await;
+    let email = bed.append("Subject: a\r\n\r\nthe quarterly report\r\n").await;
+    bed.learn(&[email]).await;
+    let inner = bed.full_text.inner.as_ref().unwrap();
+    let taking = Taking::begin(Arc::clone(inner), bed.account).unwrap();
+    assert!(taking.step(vec![(EmailId(email.0 + 1), Bytes::from_static(b"\r\nmore\r\n"))]).await);
+    bed.full_text.forget(bed.account).await;
+    assert!(!taking.step(vec![(EmailId(email.0 + 2), Bytes::from_static(b"\r\nmore\r\n"))]).await);
+    assert_eq!(taking.end().await.unwrap(), Taken::Gone);
+    assert!(!inner.place(bed.account).exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_taken_in_while_somebody_uses_the_server_but_it_is_in_the_end() {
+    let bed = Bed::new().await;
+    let email = bed.append("Subject: a\r\n\r\nthe quarterly report\r\n").await;
+    let began = Instant::now();
+    bed.full_text.stand_back();
+    bed.learn(&[email]).await;
+    assert!(began.elapsed() >= QUIET);
+    assert!(bed.hits("quarterly").await.knows(email));
+
+    let busy = bed.full_text.clone();
+    let use_it = tokio::spawn(async move {
+        loop {
+            busy.stand_back();
+            sleep(QUIET / 4).await;
+        }
+    });
+    let another = bed.append("Subject: b\r\n\r\nthe other report\r\n").await;
+    let began = Instant::now();
+    bed.learn(&[another]).await;
+    assert!(began.elapsed() >= PATIENCE);
+    use_it.abort();
+    assert!(bed.hits("other").await.knows(another));
+}
+
+#[tokio::test]
+async fn what_waits_ends_with_the_last_handle() {
+    let bed = Bed::new().await;
+    let email = bed.append("Subject: a\r\n\r\nthe quarterly report\r\n").await;
+    let inner = bed.full_text.inner.clone().unwrap();
+    let (waiting, place) = (Arc::downgrade(&inner), inner.place(bed.account));
+    drop((bed.full_text, inner));
+    learn(&waiting, Finding::new(bed.account, vec![email]), &bed.store.store).await.unwrap();
+    assert!(!place.exists());
 }
 
 #[tokio::test]

@@ -163,7 +163,9 @@ impl<S: MailStore> Session<S> {
     }
 
     async fn step(&mut self) -> Result<(), Ended> {
-        match self.next_event().await? {
+        let event = self.next_event().await?;
+        self.shared.options.full_text.stand_back();
+        match event {
             Event::Continue => self.wire.responses.continuation("go on"),
             Event::Command(frame) => self.command(frame).await?,
             Event::Append(head, literal) => {
@@ -175,6 +177,7 @@ impl<S: MailStore> Session<S> {
             Event::LineTooLong => return Err(Ended::Bye("the command is too long")),
             Event::Chunk(_) | Event::AppendMore(..) => return Err(Ended::Bye("out of step")),
         }
+        self.shared.options.full_text.stand_back();
         Ok(())
     }
 
