@@ -59,6 +59,7 @@ impl Applier {
     fn publish(&self, mut changed: Changed) {
         let leaves = std::mem::take(&mut changed.leaves);
         self.indexes.publish(leaves, &changed.mailboxes, changed.removed_mailboxes.iter().copied());
+        self.indexes.part(changed.former_inboxes.iter().copied());
         self.news.publish(&changed);
     }
 

@@ -270,7 +270,7 @@ pub trait MailStore: Clone + Send + Sync + 'static {
     fn row(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Row>>;
 
     /// A mailbox's messages in memory, and each next state of them after it is visible in all other ways too. The
-    /// sender is dropped when the mailbox is deleted. [`StoreError::NoSuchMailbox`].
+    /// sender is dropped when the mailbox is deleted, or was INBOX and is renamed. [`StoreError::NoSuchMailbox`].
     ///
     /// Loaded when nobody has it, which takes time in proportion to the mailbox; shared by all who ask.
     fn index(&self, mailbox: MailboxId) -> impl Future<Output = Result<watch::Receiver<Arc<Index>>>> + Send;

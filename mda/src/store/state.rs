@@ -58,6 +58,8 @@ pub(super) struct Changed {
     pub(super) accounts: HashSet<u64>,
     pub(super) notes: Vec<Note>,
     pub(super) removed_mailboxes: HashSet<u64>,
+    /// What was INBOX, and is not any more (RFC 9051 §6.3.6).
+    pub(super) former_inboxes: HashSet<u64>,
     pub(super) removed_accounts: HashSet<u64>,
 }
 

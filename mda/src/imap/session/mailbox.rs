@@ -59,12 +59,17 @@ impl<S: MailStore> Session<S> {
         let deleted = self.existing(account, &name, Right::DeleteMailbox)?;
         let place = self.place(account, &name)?;
         self.shared.store.delete_mailbox(place.owner, place.name).await?;
-        if self.selected.as_ref().is_some_and(|selected| selected.view.mailbox == deleted.id) {
+        self.is_gone(&deleted);
+        Ok(Outcome::ok("DELETE completed"))
+    }
+
+    /// A mailbox that is gone by the client's own doing stays selected no longer.
+    fn is_gone(&mut self, mailbox: &Mailbox) {
+        if self.selected.as_ref().is_some_and(|selected| selected.view.mailbox == mailbox.id) {
             self.selected = None;
             let closed = Outcome::ok("the selected mailbox is gone").with_code("CLOSED");
             self.wire.responses.untagged(&closed);
         }
-        Ok(Outcome::ok("DELETE completed"))
     }
 
     pub(super) async fn rename(&mut self, account: AccountId, from: &Bytes, to: &Bytes) -> Done {
@@ -73,9 +78,14 @@ impl<S: MailStore> Session<S> {
         if old.owner != new.owner {
             return Ok(Outcome::no("CANNOT", "a mailbox stays with its owner"));
         }
-        self.existing(account, &from, Right::DeleteMailbox)?;
+        let renamed = self.existing(account, &from, Right::DeleteMailbox)?;
         self.check_may_create(account, &new, self.superior(&new)?.as_ref())?;
+        let leaves_inbox = old.name.is_inbox();
         self.shared.store.rename_mailbox(old.owner, old.name, new.name).await?;
+        if leaves_inbox {
+            // RFC 9051 §6.3.6: there is another INBOX now, and whoever looks at INBOX must not go on with the old one.
+            self.is_gone(&renamed);
+        }
         if self.rev2() {
             // RFC 9051 §7.3.1: so other names that the client knows of are followed.
             let encoding = self.encoding();

@@ -340,7 +340,7 @@ impl<S: MailStore> Session<S> {
     fn has_news(&self) -> Result<bool, Ended> {
         self.check_still_readable()?;
         let Some(selected) = &self.selected else { return Ok(false) };
-        selected.news.has_changed().map_err(|_| Ended::Bye("the selected mailbox was deleted"))
+        selected.news.has_changed().map_err(|_| Ended::Bye("the selected mailbox is gone"))
     }
 
     /// Lets a command see the mailbox as it is now: tells what else happened, as far as message numbers stay. Of the

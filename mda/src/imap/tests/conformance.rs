@@ -519,3 +519,23 @@ async fn pipelined_numbers_mean_what_they_meant() {
     }
     assert_eq!(client.responses("e").await.0, ["* 1 EXPUNGE"]);
 }
+
+/// RFC 9051 §6.3.6: whoever has INBOX selected while it is renamed would wait for mail in vain, and mark and expunge what
+/// is elsewhere now.
+#[tokio::test]
+async fn nobody_goes_on_in_an_inbox_that_was_renamed() {
+    let server = Server::start().await;
+    let mut client = three_messages(&server).await;
+    client.ok("SELECT INBOX").await;
+    let mut idling = server.inbox().await;
+    idling.send("i IDLE\r\n").await;
+    assert!(idling.line().await.starts_with("+ "));
+    assert!(client.ok("RENAME INBOX old").await.join("").contains("[CLOSED]"));
+    assert!(idling.rest().await.starts_with("* BYE"));
+    assert!(client.fails("FETCH 1 FLAGS").await.starts_with("BAD"));
+    assert!(client.ok("SELECT INBOX").await.contains(&"* 0 EXISTS".to_owned()));
+    assert!(client.ok("SELECT old").await.contains(&"* 3 EXISTS".to_owned()));
+    // Any other mailbox stays what it is under another name.
+    client.ok("RENAME old older").await;
+    assert_eq!(client.ok("FETCH 3 UID").await, ["* 3 FETCH (UID 3)"]);
+}

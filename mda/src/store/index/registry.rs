@@ -143,6 +143,16 @@ impl Indexes {
             held.remove(mailbox);
         }
     }
+
+    /// Ends the watch of all who have looked at these mailboxes, which are there, and no longer what they looked for.
+    pub(in crate::store) fn part(&self, mailboxes: impl Iterator<Item = u64>) {
+        let mut held = self.held.lock();
+        for mailbox in mailboxes {
+            if matches!(held.slots.get(&mailbox), Some(Slot::Loaded(_))) {
+                held.remove(mailbox);
+            }
+        }
+    }
 }
 
 impl Held {

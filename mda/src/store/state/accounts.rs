@@ -7,7 +7,7 @@ use crate::store::record::{
     AccountState, AliasState, Change, Counters, DomainState, MailboxState, Nothing, Removed,
     SubscriptionState,
 };
-use crate::store::{Result, keys};
+use crate::store::{MailboxName, Result, keys};
 
 impl State {
     pub(super) fn apply_accounts(&mut self, at: Position, change: &Change) -> Result<()> {
@@ -113,6 +113,10 @@ impl State {
                 return Ok(());
             }
             self.pending.delete(keys::listed(old.value.account, &old.value.name, old.value.id));
+            let inbox = MailboxName::inbox();
+            if old.value.name == inbox.as_str() && mailbox.name != inbox.as_str() {
+                self.news.former_inboxes.insert(mailbox.id);
+            }
         }
         if !self.pending.contains(&keys::counters(mailbox.id))? {
             self.pending.put(keys::counters(mailbox.id), at, &Counters::fresh());
