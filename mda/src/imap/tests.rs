@@ -3,6 +3,7 @@ mod capabilities;
 mod client;
 mod conformance;
 mod connection;
+mod contexts;
 mod conversations;
 mod encryption;
 mod metadata;

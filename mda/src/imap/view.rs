@@ -179,7 +179,29 @@ impl View {
         }
     }
 
-    /// The same, where a range that ends in `*` has no end: what was expunged may have been the last.
+    /// The same with the UIDs of messages to come, where a range goes up to the last. None: the set is about the last
+    /// message, whichever that is.
+    pub(super) fn named_to_come(&self, set: &MessageSet) -> Option<UidSet> {
+        let named = self.named(set);
+        let MessageSet::Numbers(numbers) = set else { return Some(named) };
+        let last = self.last();
+        let mut goes_on = false;
+        for ends in &numbers.0 {
+            match *ends {
+                (SetEnd::Number(_), SetEnd::Number(_)) => {}
+                (SetEnd::Number(first), SetEnd::Last) | (SetEnd::Last, SetEnd::Number(first))
+                    if first <= last =>
+                {
+                    goes_on = true;
+                }
+                _ => return None,
+            }
+        }
+        let to_come = goes_on.then_some(last..=Uid::MAX);
+        Some(named.ranges().iter().cloned().chain(to_come).collect())
+    }
+
+    /// As [`Self::named`], where a range that ends in `*` has no end: what was expunged may have been the last.
     pub(super) fn named_without_end(set: &SequenceSet) -> UidSet {
         set.ranges(Uid::MAX).into_iter().collect()
     }

@@ -17,6 +17,8 @@ use crate::auth::Tls;
 
 /// Octets of responses that may wait in memory before they are written.
 const HIGH_WATER: usize = 128 * 1024;
+/// Said where a login is nothing any more: the password was changed, say.
+const OVER: &str = "what let you in is valid no more: log in again";
 /// Room for the beginning of a command, which thousands of idle connections have each for themselves while they wait.
 const IDLE_READ: usize = 512;
 /// Room for the rest of it.
@@ -177,7 +179,7 @@ impl Wire {
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return Err(Ended::Shutdown),
-                () = self.over.cancelled() => return Err(Ended::Bye("what let you in is valid no more: log in again")),
+                () = self.over.cancelled() => return Err(Ended::Bye(OVER)),
                 read = timeout_at(deadline, self.stream.read_buf(buffer)) => match read {
                     Err(_) => return Err(Ended::Silent),
                     Ok(Ok(0)) => return Err(Ended::Closed),
@@ -210,19 +212,39 @@ impl Wire {
         }
     }
 
-    /// Writes responses if they have become many: call it between any two pieces of a long answer, so that a slow
+    /// Writes responses if they have become many: call it between any two responses of a long answer, so that a slow
     /// client slows us, and memory stays bounded.
     pub(super) async fn relieve(&mut self) -> Result<(), Ended> {
         if self.responses.len() < HIGH_WATER {
             return Ok(());
         }
+        self.flush_unless_over().await
+    }
+
+    /// The same within a response, which a client must not take for whole if it ends here.
+    pub(super) async fn relieve_within(&mut self) -> Result<(), Ended> {
+        if self.responses.len() < HIGH_WATER {
+            return Ok(());
+        }
+        self.check_over().map_err(|_| broken_off())?;
+        self.flush_unless_over().await
+    }
+
+    /// Writes all responses, while the client may be told them. Found to be over before that, it can still be told why;
+    /// with half of them written it cannot, however much there is still to be told.
+    pub(super) async fn flush_unless_over(&mut self) -> Result<(), Ended> {
+        self.check_over()?;
         let over = self.over.clone();
         tokio::select! {
             biased;
-            // However much there is still to be told.
-            () = over.cancelled() => Err(Ended::BrokenOff("what let the client in is valid no more".into())),
+            () = over.cancelled() => Err(broken_off()),
             flushed = self.flush() => flushed,
         }
+    }
+
+    /// What let the client in may be nothing any more: call it now and then while a command takes long.
+    pub(super) fn check_over(&self) -> Result<(), Ended> {
+        if self.over.is_cancelled() { Err(Ended::Bye(OVER)) } else { Ok(()) }
     }
 
     /// Octets came behind the last command: in clear behind STARTTLS someone may have put them there.
@@ -272,4 +294,8 @@ impl Wire {
         })
         .await;
     }
+}
+
+fn broken_off() -> Ended {
+    Ended::BrokenOff("what let the client in is valid no more".into())
 }

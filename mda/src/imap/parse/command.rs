@@ -133,6 +133,8 @@ pub enum Command {
         /// What is sought.
         search: Search,
     },
+    /// RFC 5267 §4.3.5: the tags of the searches whose results are followed no more.
+    CancelUpdate(Vec<String>),
     /// RFC 9051 §6.4.5.
     Fetch {
         /// The set holds UIDs.

@@ -163,6 +163,25 @@ pub(super) fn arguments(
     Ok((set, items, modifiers(cursor, uid)?))
 }
 
+/// `[SP "(" fetch-att *(SP fetch-att) ")"]` (RFC 5465 §8)
+pub(super) fn items(cursor: &mut Cursor) -> Result<Vec<FetchItem>, Invalid> {
+    let mut items = Vec::new();
+    if !cursor.is_at(" (") {
+        return Ok(items);
+    }
+    cursor.space()?;
+    cursor.expect(b'(')?;
+    items.push(item(cursor)?);
+    while !cursor.take(b')') {
+        cursor.space()?;
+        if items.len() == ITEMS {
+            return Err(cursor.invalid("fewer fetch items"));
+        }
+        items.push(item(cursor)?);
+    }
+    Ok(items)
+}
+
 /// `[SP "(" fetch-modifier *(SP fetch-modifier) ")"]`; some go with UIDs only.
 fn modifiers(cursor: &mut Cursor, uid: bool) -> Result<FetchModifiers, Invalid> {
     let mut modifiers = FetchModifiers::default();

@@ -7,6 +7,7 @@
 mod acl;
 mod append;
 mod command;
+mod context;
 mod cursor;
 mod date;
 mod fetch;
@@ -167,6 +168,7 @@ fn other_command(verb: &[u8], cursor: &mut Cursor) -> Result<Command, Reason> {
         b"SETACL" | b"DELETEACL" | b"GETACL" | b"LISTRIGHTS" | b"MYRIGHTS" => {
             Command::Acl(acl::command(verb, cursor)?)
         }
+        b"CANCELUPDATE" => Command::CancelUpdate(context::tags(cursor)?),
         b"ESEARCH" => Command::MultiSearch(multisearch::arguments(cursor)?),
         b"NOTIFY" => Command::Notify(notify::arguments(cursor)?),
         b"SUBSCRIBE" => Command::Subscribe(argument(cursor)?),

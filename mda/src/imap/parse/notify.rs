@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::cursor::{Cursor, Invalid};
-use super::fetch::{FetchItem, item};
+use super::fetch::{FetchItem, items};
 
 /// Groups in one command, and names in one group.
 const MOST: usize = 256;
@@ -182,22 +182,4 @@ fn event(cursor: &mut Cursor) -> Result<NotifyEvent, Invalid> {
         b"SERVERMETADATACHANGE" => NotifyEvent::ServerMetadataChange,
         _ => NotifyEvent::Other,
     })
-}
-
-fn items(cursor: &mut Cursor) -> Result<Vec<FetchItem>, Invalid> {
-    let mut items = Vec::new();
-    if !cursor.is_at(" (") {
-        return Ok(items);
-    }
-    cursor.space()?;
-    cursor.expect(b'(')?;
-    items.push(item(cursor)?);
-    while !cursor.take(b')') {
-        cursor.space()?;
-        if items.len() == MOST {
-            return Err(cursor.invalid("fewer fetch items"));
-        }
-        items.push(item(cursor)?);
-    }
-    Ok(items)
 }

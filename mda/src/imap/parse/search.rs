@@ -5,6 +5,7 @@ use jiff::civil::Date;
 
 use super::cursor::{Cursor, Invalid};
 use super::date::search_date;
+use super::fetch::{FetchItem, items};
 use super::partial::{PartialRange, partial_range};
 use super::set::{MessageSet, message_set};
 
@@ -18,6 +19,8 @@ const KEYS: usize = 1_000;
 pub struct Search {
     /// `RETURN (…)`: the result is an ESEARCH response.
     pub returns: Option<ReturnOptions>,
+    /// What is fetched of messages that come later and match, if the client follows the results (RFC 5465 §7).
+    pub fetched: Vec<FetchItem>,
     /// In upper case.
     pub charset: Option<String>,
     /// What the messages must match.
@@ -39,6 +42,10 @@ pub struct ReturnOptions {
     pub save: bool,
     /// Some of the matches (RFC 9394 §3.1); not together with `all`.
     pub partial: Option<PartialRange>,
+    /// The client is going to ask the same again (RFC 5267 §4.2).
+    pub context: bool,
+    /// What becomes of the matches is to be told (RFC 5267 §4.3).
+    pub update: bool,
 }
 
 /// What a message is asked for. Words are as sent, in the command's charset.
@@ -103,30 +110,28 @@ pub enum SearchKey {
 impl SearchKey {
     /// A test of modseqs is in it: the results then come with the highest.
     pub fn asks_modseq(&self) -> bool {
-        match self {
-            Self::ModSeq(_) => true,
-            Self::And(keys) => keys.iter().any(Self::asks_modseq),
-            Self::Or(keys) => keys.0.asks_modseq() || keys.1.asks_modseq(),
-            Self::Not(key) => key.asks_modseq(),
-            _ => false,
-        }
+        self.any(&|key| matches!(key, Self::ModSeq(_)))
     }
 
     /// A message number is in it.
     pub fn names_numbers(&self) -> bool {
+        self.any(&|key| matches!(key, Self::Sequence(set) if *set != MessageSet::Saved))
+    }
+
+    /// Holds of this key or of one in it. Recursion ends: the parser caps the nesting of keys.
+    pub fn any(&self, holds: &impl Fn(&Self) -> bool) -> bool {
         match self {
-            Self::Sequence(set) => *set != MessageSet::Saved,
-            Self::And(keys) => keys.iter().any(Self::names_numbers),
-            Self::Or(keys) => keys.0.names_numbers() || keys.1.names_numbers(),
-            Self::Not(key) => key.names_numbers(),
-            _ => false,
+            Self::And(keys) => keys.iter().any(|key| key.any(holds)),
+            Self::Or(keys) => keys.0.any(holds) || keys.1.any(holds),
+            Self::Not(key) => key.any(holds),
+            key => holds(key),
         }
     }
 }
 
 pub(super) fn arguments(cursor: &mut Cursor) -> Result<Search, Invalid> {
     cursor.space()?;
-    let returns = returns(cursor)?;
+    let (returns, fetched) = returns(cursor)?;
     let charset = if cursor.keyword("CHARSET") {
         cursor.space()?;
         let name = cursor.astring()?;
@@ -135,18 +140,19 @@ pub(super) fn arguments(cursor: &mut Cursor) -> Result<Search, Invalid> {
     } else {
         None
     };
-    Ok(Search { returns, charset, key: key(cursor)? })
+    Ok(Search { returns, fetched, charset, key: key(cursor)? })
 }
 
-/// `[RETURN SP search-return-opts SP]`
-pub(super) fn returns(cursor: &mut Cursor) -> Result<Option<ReturnOptions>, Invalid> {
+/// `[RETURN SP search-return-opts SP]`, and what UPDATE wants fetched.
+pub(super) fn returns(cursor: &mut Cursor) -> Result<(Option<ReturnOptions>, Vec<FetchItem>), Invalid> {
     if !cursor.keyword("RETURN") {
-        return Ok(None);
+        return Ok((None, Vec::new()));
     }
     cursor.space()?;
-    let returns = return_options(cursor)?;
+    let mut fetched = Vec::new();
+    let returns = return_options(cursor, &mut fetched)?;
     cursor.space()?;
-    Ok(Some(returns))
+    Ok((Some(returns), fetched))
 }
 
 /// `search-key *(SP search-key)`
@@ -154,7 +160,7 @@ pub(super) fn key(cursor: &mut Cursor) -> Result<SearchKey, Invalid> {
     Keys { left: KEYS }.list(cursor, 0)
 }
 
-fn return_options(cursor: &mut Cursor) -> Result<ReturnOptions, Invalid> {
+fn return_options(cursor: &mut Cursor, fetched: &mut Vec<FetchItem>) -> Result<ReturnOptions, Invalid> {
     let mut options = ReturnOptions::default();
     cursor.expect(b'(')?;
     if cursor.take(b')') {
@@ -170,6 +176,11 @@ fn return_options(cursor: &mut Cursor) -> Result<ReturnOptions, Invalid> {
             b"ALL" => options.all = true,
             b"COUNT" => options.count = true,
             b"SAVE" => options.save = true,
+            b"CONTEXT" => options.context = true,
+            b"UPDATE" if !options.update => {
+                options.update = true;
+                *fetched = items(cursor)?;
+            }
             b"PARTIAL" if options.partial.is_none() => {
                 cursor.space()?;
                 options.partial = Some(partial_range(cursor)?);

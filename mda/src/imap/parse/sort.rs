@@ -3,6 +3,7 @@
 use message::thread::Algorithm;
 
 use super::cursor::{Cursor, Invalid};
+use super::fetch::FetchItem;
 use super::search::{self, ReturnOptions, Search};
 
 /// The arguments of SORT.
@@ -57,9 +58,9 @@ pub struct Thread {
 
 pub(super) fn sort(cursor: &mut Cursor) -> Result<Sort, Invalid> {
     cursor.space()?;
-    let returns = search::returns(cursor)?;
+    let (returns, fetched) = search::returns(cursor)?;
     let criteria = criteria(cursor)?;
-    Ok(Sort { criteria, search: charset_and_key(returns, cursor)? })
+    Ok(Sort { criteria, search: charset_and_key(returns, fetched, cursor)? })
 }
 
 pub(super) fn thread(cursor: &mut Cursor) -> Result<Thread, Invalid> {
@@ -71,15 +72,19 @@ pub(super) fn thread(cursor: &mut Cursor) -> Result<Thread, Invalid> {
         b"REFS" => Algorithm::Refs,
         _ => return Err(invalid),
     };
-    Ok(Thread { algorithm, search: charset_and_key(None, cursor)? })
+    Ok(Thread { algorithm, search: charset_and_key(None, Vec::new(), cursor)? })
 }
 
 /// `SP search-criteria`: here the charset must be given.
-fn charset_and_key(returns: Option<ReturnOptions>, cursor: &mut Cursor) -> Result<Search, Invalid> {
+fn charset_and_key(
+    returns: Option<ReturnOptions>,
+    fetched: Vec<FetchItem>,
+    cursor: &mut Cursor,
+) -> Result<Search, Invalid> {
     cursor.space()?;
     let charset = Some(String::from_utf8_lossy(&cursor.astring()?).to_ascii_uppercase());
     cursor.space()?;
-    Ok(Search { returns, charset, key: search::key(cursor)? })
+    Ok(Search { returns, fetched, charset, key: search::key(cursor)? })
 }
 
 /// `sort-criteria`

@@ -23,20 +23,7 @@ pub(super) struct Place {
 impl<S: MailStore> Session<S> {
     /// Where a name leads that the user sees; there need not be such a mailbox.
     pub(super) fn place(&self, user: AccountId, shown: &MailboxName) -> Result<Place, Failure> {
-        let Some(below) = shown.as_str().strip_prefix(OTHERS).filter(|_| self.offers("ACL")) else {
-            return Ok(Place { owner: user, name: shown.clone() });
-        };
-        let Some(below) = below.strip_prefix(MailboxName::SEPARATOR) else {
-            return if below.is_empty() {
-                Err(not_there())
-            } else {
-                Ok(Place { owner: user, name: shown.clone() })
-            };
-        };
-        let (owner, name) = below.split_once(MailboxName::SEPARATOR).ok_or_else(not_there)?;
-        let owner = self.shared.store.account_by_address(owner)?.filter(|account| account.id != user);
-        let name = MailboxName::parse(name).map_err(|error| Failure::Store(error.into()))?;
-        Ok(Place { owner: owner.ok_or_else(not_there)?.id, name })
+        Ok(place(&self.shared.store, user, shown, self.offers("ACL"))?)
     }
 
     /// The mailbox of a name, if there is one and the user has this right to it; under the name that the user sees.
@@ -125,6 +112,39 @@ impl<S: MailStore> Session<S> {
         } else {
             Err(no_permission())
         }
+    }
+}
+
+/// Where a name leads that the user sees, who is shown what others share or is not.
+fn place<S: MailStore>(
+    store: &S,
+    user: AccountId,
+    shown: &MailboxName,
+    shares: bool,
+) -> Result<Place, StoreError> {
+    let own = || Ok(Place { owner: user, name: shown.clone() });
+    let Some(below) = shown.as_str().strip_prefix(OTHERS).filter(|_| shares) else { return own() };
+    let Some(below) = below.strip_prefix(MailboxName::SEPARATOR) else {
+        return if below.is_empty() { Err(StoreError::NoSuchMailbox) } else { own() };
+    };
+    let (owner, name) = below.split_once(MailboxName::SEPARATOR).ok_or(StoreError::NoSuchMailbox)?;
+    let owner = store.account_by_address(owner)?.filter(|account| account.id != user);
+    let name = MailboxName::parse(name)?;
+    Ok(Place { owner: owner.ok_or(StoreError::NoSuchMailbox)?.id, name })
+}
+
+/// The mailbox of a name, if there is one; under the name that the user sees.
+pub(super) fn named<S: MailStore>(
+    store: &S,
+    user: AccountId,
+    shown: &MailboxName,
+    shares: bool,
+) -> Result<Option<Mailbox>, StoreError> {
+    let found = place(store, user, shown, shares).and_then(|place| store.mailbox(place.owner, &place.name));
+    match found {
+        Ok(found) => Ok(found.map(|mailbox| Mailbox { name: shown.clone(), ..mailbox })),
+        Err(StoreError::NoSuchMailbox | StoreError::NoSuchAccount | StoreError::InvalidName(_)) => Ok(None),
+        Err(failed) => Err(failed),
     }
 }
 

@@ -59,6 +59,8 @@ const CAPABILITIES: &[Capability] = &[
     announced("CHILDREN", When::LoggedIn),
     announced("COMPRESS=DEFLATE", When::LoggedIn),
     announced("CONDSTORE", When::LoggedIn),
+    announced("CONTEXT=SEARCH", When::LoggedIn),
+    announced("CONTEXT=SORT", When::LoggedIn),
     announced("CREATE-SPECIAL-USE", When::LoggedIn),
     announced("ENABLE", When::Always),
     announced("ESEARCH", When::LoggedIn),
@@ -186,7 +188,9 @@ impl<S: MailStore> Session<S> {
         match command {
             Command::Authenticate { mechanism, .. } => self.offers(&format!("AUTH={mechanism}")),
             _ if self.hidden == Hidden::default() => true,
-            command => came_with(command).into_iter().all(|name| self.offers(name)),
+            command => {
+                came_with(command).into_iter().all(|names| names.split('|').any(|name| self.offers(name)))
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod append;
 mod auth;
 mod capability;
 mod compress;
+mod context;
 mod copy;
 mod enable;
 mod expunge;
@@ -45,6 +46,7 @@ use crate::store::{AccountId, Index, MailStore, MailboxName, Personal, StoreErro
 
 pub(crate) use capability::can_be_hidden;
 use capability::{Client, Hidden};
+use context::Contexts;
 use enable::{Enabled, Extension};
 use notify::Notifying;
 
@@ -82,6 +84,8 @@ struct Selected {
     personal: Option<Personal>,
     /// New messages are those from this UID on, for a client that wants something of them at once (RFC 5465 §5.2).
     fetched_below: Uid,
+    /// Searches whose results the client follows.
+    contexts: Contexts,
 }
 
 /// Why a command was not carried out.
@@ -312,6 +316,7 @@ impl<S: MailStore> Session<S> {
             {
                 Err(bad("UTF8=ACCEPT is enabled: leave the charset out"))
             }
+            Command::CancelUpdate(tags) => Ok(self.cancel_update(&tags)),
             Command::Check => Ok(Outcome::ok("CHECK completed")),
             Command::Close => self.close().await,
             Command::Unselect => Ok(self.unselect()),
@@ -333,7 +338,10 @@ impl<S: MailStore> Session<S> {
         let news = self.has_news()?;
         let view = self.selected.as_ref().map(|selected| &selected.view);
         let owed = view.is_some_and(|view| may_expunge && view.owes_expunge() || view.withholds());
-        if news || owed { self.follow(may_expunge, NO_UIDS).await } else { Ok(()) }
+        if news || owed {
+            self.follow(may_expunge, NO_UIDS).await?;
+        }
+        self.tell_contexts().await
     }
 
     /// Whether something happened in the selected mailbox. It may be gone, or be shared no more.
@@ -357,6 +365,9 @@ impl<S: MailStore> Session<S> {
         };
         let by_uid = self.tells_vanished();
         let Some(index) = self.latest_index().await? else { return Ok(()) };
+        if may_expunge {
+            self.tell_left(&index).await?;
+        }
         let Some(Selected { view, .. }) = &mut self.selected else { return Ok(()) };
         let Updates { gone, others } = view.follow(index, hearing, told);
         self.tell_gone(&gone, by_uid).await?;

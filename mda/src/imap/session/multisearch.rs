@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::access::{as_shown, aside, shared_mailboxes};
+use super::access::{as_shown, aside, named, shared_mailboxes};
+use super::context::{Context, Correlator, Results};
 use super::progress::Progress;
-use super::search::saved;
+use super::search::{Sought, saved, test_in};
 use super::{Done, Failure, NO_UIDS, Outcome, Session, bad};
+use crate::fulltext::{FullText, Hits};
 use crate::imap::parse::{MultiSearch, ReturnOptions, Search, Source};
 use crate::imap::view::View;
-use crate::store::{AccountId, Entry, MailStore, Mailbox, MailboxName, Right, StoreError};
+use crate::store::{
+    AccountId, EmailId, Entry, Index, MailStore, Mailbox, MailboxId, MailboxName, Right, StoreError, Uid,
+};
 
 /// Mailboxes of one command.
 const MAILBOXES: usize = 1_000;
@@ -38,30 +42,41 @@ impl<S: MailStore> Session<S> {
         if returns.save && !wanted.is_selected_alone() {
             return Err(bad("SAVE goes with the selected mailbox alone"));
         }
+        self.check_context_tag(tag, Some(returns))?;
         if search.key.asks_modseq() {
             self.enable_modseqs();
         }
         if self.selected.is_some() {
             self.check_still_readable()?;
             self.catch_up(NO_UIDS).await?;
+            self.tell_contexts().await?;
         }
+        let followed = self.followed(&search, returns)?;
         let mailboxes = self.sought_in(user, wanted).await?;
         if mailboxes.len() > MAILBOXES {
             return Ok(Outcome::no("LIMIT", "these are too many mailboxes"));
         }
+        let mut command = Running { tag, user, search, returns, progress: None, followed, owner: None };
+        command.progress = self.progress_in(tag, &mailboxes).await?;
         if returns.save && mailboxes.is_empty() {
             self.save_nothing();
         }
-        let mut messages = 0;
-        for mailbox in mailboxes.values() {
-            messages += u64::from(self.status_of(mailbox, false).await?.map_or(0, |status| status.messages));
+        let searched = self.search_all(&mut command, mailboxes).await;
+        if let Some(owner) = command.owner.take() {
+            owner.tell_read(&self.shared.options.full_text);
         }
-        let mut progress = self.progress(tag, messages);
-        for mailbox in mailboxes.into_values() {
-            let searched =
-                self.search_in(tag, user, &mailbox, search.clone(), returns, progress.as_mut()).await;
+        searched?;
+        if returns.update && command.followed.is_some() {
+            self.tell_no_update(tag, "no mailbox is followed but the selected one");
+        }
+        Ok(Outcome::ok("ESEARCH completed"))
+    }
+
+    async fn search_all(&mut self, command: &mut Running<'_>, found: Vec<Found>) -> Result<(), Failure> {
+        for found in found {
+            let searched = self.search_in(command, &found).await;
             if let Err(failure) = &searched
-                && returns.save
+                && command.returns.save
             {
                 self.save_failed(failure);
             }
@@ -71,7 +86,39 @@ impl<S: MailStore> Session<S> {
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(Outcome::ok("ESEARCH completed"))
+        Ok(())
+    }
+
+    /// Why the results cannot be followed, if they are to be; RFC 7377 §2.2: those of the selected mailbox are.
+    fn followed(&self, search: &Search, returns: ReturnOptions) -> Result<Option<Followed>, Failure> {
+        if !returns.update {
+            return Ok(None);
+        }
+        if self.selected.is_none() {
+            return Err(bad("UPDATE goes with a selected mailbox"));
+        }
+        Ok(Some(Followed { refused: self.why_not_followed(search) }))
+    }
+
+    /// None: the client knows nothing of it. There may be very many mailboxes: they are looked at on a thread that may
+    /// block.
+    async fn progress_in(&self, tag: &str, found: &[Found]) -> Result<Option<Progress>, Failure> {
+        if !self.offers("INPROGRESS") {
+            return Ok(None);
+        }
+        let ids: Vec<MailboxId> = found.iter().map(|found| found.mailbox.id).collect();
+        let count = move |store: &S| {
+            let mut messages = 0;
+            for id in ids {
+                messages += match store.status(id) {
+                    Ok(status) => u64::from(status.messages),
+                    Err(StoreError::NoSuchMailbox) => 0,
+                    Err(failed) => return Err(failed),
+                };
+            }
+            Ok(messages)
+        };
+        Ok(self.progress(tag, aside(&self.shared.store, count).await?))
     }
 
     /// Names that are none name no mailbox.
@@ -104,83 +151,149 @@ impl<S: MailStore> Session<S> {
         wanted
     }
 
-    /// The mailboxes that are to be searched and may be, once each, by the names that the user sees. What may be read and
-    /// not looked up is found where it is named.
-    async fn sought_in(
-        &self,
-        user: AccountId,
-        wanted: Wanted,
-    ) -> Result<BTreeMap<MailboxName, Mailbox>, Failure> {
+    /// The mailboxes that are to be searched, once each, one owner's behind the other; by the names that the user sees.
+    /// What may be read and not looked up is found where it is named.
+    async fn sought_in(&self, user: AccountId, wanted: Wanted) -> Result<Vec<Found>, Failure> {
         let shares = self.offers("ACL");
         let selected =
             self.selected.as_ref().filter(|_| wanted.selected).map(|selected| selected.view.mailbox);
-        let mut found = BTreeMap::new();
-        for name in &wanted.mailboxes {
-            if let Ok(mailbox) = self.existing(user, name, Right::Read) {
-                found.insert(name.clone(), mailbox);
-            }
-        }
         let gather = move |store: &S| {
-            let mut mailboxes = store.mailboxes(user)?;
-            if shares {
-                let shared = shared_mailboxes(store, user)?.into_iter();
-                mailboxes
-                    .extend(shared.filter(|(_, rights)| rights.has(Right::Read)).map(|(mailbox, _)| mailbox));
+            let mut found: BTreeMap<MailboxId, Found> = BTreeMap::new();
+            let mut put = |mailbox: Mailbox, is_named| {
+                found.entry(mailbox.id).or_insert(Found { mailbox, is_named });
+            };
+            for name in &wanted.mailboxes {
+                if let Some(mailbox) = named(store, user, name, shares)? {
+                    put(mailbox, true);
+                }
             }
-            mailboxes.retain(|mailbox| Some(mailbox.id) == selected || wanted.has(mailbox, user));
+            let own = store.mailboxes(user)?.into_iter();
+            let shared = if shares { shared_mailboxes(store, user)? } else { Vec::new() };
+            for mailbox in own.chain(shared.into_iter().map(|(mailbox, _)| mailbox)) {
+                let is_selected = Some(mailbox.id) == selected;
+                if is_selected || wanted.has(&mailbox, user) {
+                    put(mailbox, is_selected);
+                }
+            }
             // The selected one may be one that is read and not looked up.
             if let Some(selected) = selected
-                && !mailboxes.iter().any(|mailbox| mailbox.id == selected)
                 && let Some(mailbox) = store.mailbox_by_id(selected)?
+                && let Some(mailbox) = as_shown(store, &mailbox)?
             {
-                mailboxes.extend(as_shown(store, &mailbox)?);
+                put(mailbox, true);
             }
-            Ok(mailboxes)
+            let mut found: Vec<Found> = found.into_values().collect();
+            let owner_and_name = |found: &Found| (found.mailbox.account, found.mailbox.name.clone());
+            found.sort_by_cached_key(owner_and_name);
+            Ok(found)
         };
-        let gathered = aside(&self.shared.store, gather).await?;
-        found.extend(gathered.into_iter().map(|mailbox| (mailbox.name.clone(), mailbox)));
-        Ok(found)
+        aside(&self.shared.store, gather).await
     }
 
-    async fn search_in(
-        &mut self,
-        tag: &str,
-        user: AccountId,
-        mailbox: &Mailbox,
-        search: Search,
-        returns: ReturnOptions,
-        progress: Option<&mut Progress>,
-    ) -> Result<(), Failure> {
-        let asks_modseq = search.key.asks_modseq();
+    async fn search_in(&mut self, command: &mut Running<'_>, found: &Found) -> Result<(), Failure> {
+        let Found { mailbox, is_named } = found;
+        // What others share may be taken back while the command goes on.
+        let rights = self.rights_to(command.user, mailbox.account, mailbox.id)?;
+        if !rights.has(Right::Read) || !(*is_named || rights.has(Right::Lookup)) {
+            return Ok(());
+        }
         let is_selected = self.selected.as_ref().is_some_and(|selected| selected.view.mailbox == mailbox.id);
-        let (index, sought) = if is_selected {
-            self.prepare(self.view()?, search).await?
+        let (index, test) = if is_selected {
+            let view = self.view()?;
+            (Arc::clone(view.index()), test_in(view, command.search.clone())?)
         } else {
             let shared = Arc::clone(&self.shared.store.index(mailbox.id).await?.borrow());
-            let personal = self.personal(user, mailbox, &shared).await?;
+            let personal = self.personal(command.user, mailbox, &shared).await?;
             let index = personal.map_or(shared, |personal| Arc::clone(personal.index()));
-            self.prepare(&View::new(mailbox.id, true, index), search).await?
+            let view = View::new(mailbox.id, true, Arc::clone(&index));
+            (index, test_in(&view, command.search.clone())?)
         };
-        let found = self.find_in(&index, &sought, progress).await?;
+        let owner = match &mut command.owner {
+            Some(owner) if owner.account == mailbox.account => owner,
+            before => {
+                let hits = self.hits(mailbox.account, &test).await;
+                let owner = Owner { account: mailbox.account, hits, read: Vec::new() };
+                if let Some(before) = before.replace(owner) {
+                    before.tell_read(&self.shared.options.full_text);
+                }
+                before.as_mut().ok_or(StoreError::NoSuchAccount)?
+            }
+        };
+        let sought = Sought::new(test, Arc::clone(&owner.hits));
+        let found = self.find_in(&index, &sought, command.progress.as_mut(), &mut owner.read).await?;
+        self.tell_found_in(command, mailbox, &index, &found);
+        let followed = if is_selected { command.followed.take() } else { None };
+        if let Some(Followed { refused }) = followed {
+            let correlator = command.correlator(mailbox);
+            let (sought, results) = (sought.to_be_followed(), Results::found(&found));
+            let fetched = command.search.fetched.clone();
+            self.follow_results(Context { correlator, uid: true, sought, results, fetched }, refused);
+        }
+        Ok(())
+    }
+
+    fn tell_found_in(&mut self, command: &Running<'_>, mailbox: &Mailbox, index: &Index, found: &[Uid]) {
+        let returns = command.returns;
         if returns.save
             && let Some(selected) = &mut self.selected
         {
-            selected.view.saved = saved(&found, returns);
+            selected.view.saved = saved(found, returns);
         }
         // RFC 7377 §2.1: nothing is told of mailboxes without a match.
         if found.is_empty() {
-            return Ok(());
+            return;
         }
-        let told = saved(&found, returns);
+        let told = saved(found, returns);
         let modseqs = told.iter().filter_map(|uid| index.get(uid)).map(Entry::modseq);
-        let modseq = if asks_modseq { modseqs.max() } else { None };
-        let encoding = self.encoding();
-        let responses = &mut self.wire.responses;
-        responses.raw("* ESEARCH (TAG ").string(tag.as_bytes()).raw(" MAILBOX ");
-        responses.mailbox(&mailbox.name, encoding);
-        responses.raw(" UIDVALIDITY ").number(mailbox.uid_validity).raw(") UID");
-        self.tell_results(&found, returns, modseq);
-        Ok(())
+        let modseq = if command.search.key.asks_modseq() { modseqs.max() } else { None };
+        self.esearch_head(&command.correlator(mailbox), true);
+        self.tell_results(found, returns, modseq);
+    }
+}
+
+/// A command on its way through the mailboxes.
+struct Running<'a> {
+    tag: &'a str,
+    user: AccountId,
+    search: Search,
+    returns: ReturnOptions,
+    progress: Option<Progress>,
+    /// The results of the selected mailbox are to be followed, and are not yet.
+    followed: Option<Followed>,
+    /// Whose mailboxes are searched now.
+    owner: Option<Owner>,
+}
+
+struct Followed {
+    /// Why they cannot be.
+    refused: Option<&'static str>,
+}
+
+/// A mailbox that is to be searched.
+struct Found {
+    mailbox: Mailbox,
+    /// It was named, or is the selected one: that it may be read is enough.
+    is_named: bool,
+}
+
+/// What is asked once for all mailboxes of one owner.
+struct Owner {
+    account: AccountId,
+    /// What the search index says.
+    hits: Arc<Hits>,
+    /// What it should know.
+    read: Vec<EmailId>,
+}
+
+impl Owner {
+    fn tell_read(self, full_text: &FullText) {
+        full_text.read_in_vain(self.account, self.read);
+    }
+}
+
+impl Running<'_> {
+    fn correlator(&self, mailbox: &Mailbox) -> Correlator {
+        Correlator { tag: self.tag.to_owned(), mailbox: Some((mailbox.name.clone(), mailbox.uid_validity)) }
     }
 }
 

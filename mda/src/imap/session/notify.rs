@@ -364,7 +364,10 @@ impl<S: MailStore> Session<S> {
         match of_selected {
             Some(selected) => self.tell_of_selected(tidings, &selected.items).await,
             // It may be gone all the same.
-            None => self.has_news().map(drop),
+            None => {
+                self.has_news()?;
+                self.tell_contexts().await
+            }
         }
     }
 

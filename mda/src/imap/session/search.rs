@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use message::mime::Structure;
 
+use super::context::{Context, Correlator, Results};
 use super::progress::Progress;
 use super::{Done, Failure, NO_UIDS, Outcome, Session};
 use crate::fulltext::{Hits, MAX_LEARNED};
@@ -15,10 +16,11 @@ use crate::imap::parse::{MessageSet, PartialRange, ReturnOptions, Search};
 use crate::imap::response::{Condition, Responses, uid_set};
 use crate::imap::view::View;
 use crate::outline::Outline;
-use crate::store::{AccountId, EmailId, Index, MailStore, MailboxId, ModSeq, Row, StoreError, Uid, UidSet};
+use crate::store::{AccountId, EmailId, Index, MailStore, ModSeq, Row, StoreError, Uid, UidSet};
 use crate::text::DecodedText;
 
-use test::{Candidate, Test};
+use test::Candidate;
+pub(super) use test::Test;
 
 /// Messages whose outlines are read at once.
 pub(super) const OUTLINES: usize = 256;
@@ -29,14 +31,17 @@ const SMALL: u64 = 128 * 1024;
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn search(&mut self, tag: &str, uid: bool, search: Search) -> Done {
+        let returns = search.returns;
+        self.check_context_tag(tag, returns)?;
         let asks_modseq = search.key.asks_modseq();
         if asks_modseq {
             self.enable_modseqs();
         }
         self.catch_up(NO_UIDS).await?;
-        let returns = search.returns;
+        self.tell_contexts().await?;
+        let (refused, fetched) = (self.why_not_followed(&search), search.fetched.clone());
         let save = returns.is_some_and(|returns| returns.save);
-        let found = match self.find(tag, search).await {
+        let (found, sought) = match self.find(tag, search).await {
             Ok(found) => found,
             Err(failure) => {
                 if save {
@@ -49,8 +54,13 @@ impl<S: MailStore> Session<S> {
             selected.view.saved = saved(&found, returns.unwrap_or_default());
         }
         let modseq = if asks_modseq { self.highest_modseq_told(&found, returns) } else { None };
+        let results = returns.filter(|returns| returns.update).map(|_| Results::found(&found));
         let numbers = if uid { found } else { self.numbers_of(&found)? };
         self.tell_found(tag, uid, &numbers, returns, modseq);
+        if let Some(results) = results {
+            let (correlator, sought) = (Correlator::of(tag), sought.to_be_followed());
+            self.follow_results(Context { correlator, uid, sought, results, fetched }, refused);
+        }
         Ok(Outcome::ok("SEARCH completed"))
     }
 
@@ -68,11 +78,21 @@ impl<S: MailStore> Session<S> {
         }
     }
 
-    /// The UIDs of all messages that match, ascending.
-    pub(super) async fn find(&mut self, tag: &str, search: Search) -> Result<Vec<Uid>, Failure> {
-        let (index, sought) = self.prepare(self.view()?, search).await?;
+    /// The UIDs of all messages of the selected mailbox that match, ascending, and what was asked of them.
+    pub(super) async fn find(
+        &mut self,
+        tag: &str,
+        search: Search,
+    ) -> Result<(Vec<Uid>, Arc<Sought>), Failure> {
+        let owner = self.selected.as_ref().map_or(AccountId(0), |selected| selected.owner);
+        let test = test_in(self.view()?, search)?;
+        let hits = self.hits(owner, &test).await;
+        let (index, sought) = (Arc::clone(self.view()?.index()), Arc::new(Sought::new(test, hits)));
         let mut progress = self.progress(tag, index.len().into());
-        self.find_in(&index, &sought, progress.as_mut()).await
+        let mut read = Vec::new();
+        let found = self.find_in(&index, &sought, progress.as_mut(), &mut read).await?;
+        self.shared.options.full_text.read_in_vain(owner, read);
+        Ok((found, sought))
     }
 
     /// None: the client knows nothing of it.
@@ -80,67 +100,64 @@ impl<S: MailStore> Session<S> {
         self.offers("INPROGRESS").then(|| Progress::begin(tag, messages))
     }
 
-    /// What is sought in a mailbox, made ready.
-    pub(super) async fn prepare(
-        &self,
-        view: &View,
-        search: Search,
-    ) -> Result<(Arc<Index>, Arc<Sought>), Failure> {
-        if let Some(charset) = &search.charset
-            && !matches!(charset.as_str(), "US-ASCII" | "UTF-8")
-        {
-            let outcome = Outcome::no("BADCHARSET (US-ASCII UTF-8)", "the charset is not supported");
-            return Err(Failure::Refused(outcome));
-        }
-        let test = Test::new(search.key, &|set: &MessageSet, uid| Ok(view.within(set, uid)))?;
-        Ok((Arc::clone(view.index()), self.sought(view.mailbox, test).await?))
+    /// What the index of an account's messages says of the words that are sought.
+    pub(super) async fn hits(&self, owner: AccountId, test: &Test) -> Arc<Hits> {
+        let mut words = Vec::new();
+        test.add_words(&mut words);
+        Arc::new(self.shared.options.full_text.hits(owner, words).await)
     }
 
+    /// Adds to `read` the messages that an index would have to know to spare the reading.
     pub(super) async fn find_in(
         &mut self,
         index: &Index,
-        sought: &Arc<Sought>,
+        sought: &Sought,
         mut progress: Option<&mut Progress>,
+        read: &mut Vec<EmailId>,
     ) -> Result<Vec<Uid>, Failure> {
-        let (mut found, mut read) = (Vec::new(), Vec::new());
+        let mut found = Vec::new();
         let mut entries = index.iter().filter(|entry| sought.test.may_match(entry.uid()));
-        let at_once = (AT_ONCE / sought.test.weight()).clamp(1, OUTLINES);
         loop {
-            let rows: Vec<Row> = entries.by_ref().take(at_once).map(|entry| index.row(entry)).collect();
+            // A search may last for minutes, and longer than what let the client in.
+            self.wire.check_over()?;
+            let rows: Vec<Row> =
+                entries.by_ref().take(sought.at_once()).map(|entry| index.row(entry)).collect();
             if rows.is_empty() {
-                self.shared.options.full_text.read_in_vain(sought.account, read);
                 return Ok(found);
             }
-            // Others get their turn in between.
-            if at_once < OUTLINES {
-                tokio::task::yield_now().await;
-            } else {
-                tokio::task::consume_budget().await;
-            }
-            found.extend(self.matching(sought, &rows, &mut read).await?);
+            sought.let_others().await;
+            found.extend(self.matching(sought, &rows, read).await?);
             if let Some(progress) = &mut progress
                 && progress.add(rows.len() as u64, &mut self.wire.responses)
             {
-                self.wire.flush().await?;
+                self.wire.flush_unless_over().await?;
             }
         }
     }
 
-    async fn sought(&self, mailbox: MailboxId, test: Test) -> Result<Arc<Sought>, Failure> {
-        let mailbox = self.shared.store.mailbox_by_id(mailbox)?;
-        let account = mailbox.ok_or(StoreError::NoSuchMailbox)?.account;
-        let mut words = Vec::new();
-        test.add_words(&mut words);
-        let asks_text = !words.is_empty();
-        let hits = self.shared.options.full_text.hits(account, words).await;
-        Ok(Arc::new(Sought { account, test, asks_text, hits }))
+    /// Those of some messages that match, ascending.
+    pub(super) async fn find_among(
+        &self,
+        index: &Index,
+        sought: &Sought,
+        uids: &[Uid],
+    ) -> Result<Vec<Uid>, Failure> {
+        let (mut found, mut read) = (Vec::new(), Vec::new());
+        for some in uids.chunks(sought.at_once()) {
+            self.wire.check_over()?;
+            let rows: Vec<Row> =
+                some.iter().filter_map(|uid| index.get(*uid)).map(|entry| index.row(entry)).collect();
+            sought.let_others().await;
+            found.extend(self.matching(sought, &rows, &mut read).await?);
+        }
+        Ok(found)
     }
 
     /// Those that match, ascending. Reads of the messages only what the question needs: nothing, their outlines, their
     /// headers, or all of them. Adds to `read` those that an index would have to know to spare the reading.
     async fn matching(
         &self,
-        sought: &Arc<Sought>,
+        sought: &Sought,
         rows: &[Row],
         read: &mut Vec<EmailId>,
     ) -> Result<Vec<Uid>, Failure> {
@@ -167,7 +184,7 @@ impl<S: MailStore> Session<S> {
                 None => unread.push((row.clone(), outline)),
             }
         }
-        let is_new = |row: &Row| sought.asks_text && row.size <= MAX_LEARNED && !sought.hits.knows(row.email);
+        let is_new = |row: &Row| sought.learns && row.size <= MAX_LEARNED && !sought.hits.knows(row.email);
         read.extend(unread.iter().map(|(row, _)| row).filter(|row| is_new(row)).map(|row| row.email));
         let (small, large) = unread.into_iter().partition(|(row, _)| row.size <= SMALL);
         found.extend(self.read_small(sought, small).await?);
@@ -181,17 +198,13 @@ impl<S: MailStore> Session<S> {
     }
 
     /// Reads small messages one after the other.
-    async fn read_small(
-        &self,
-        sought: &Arc<Sought>,
-        messages: Vec<(Row, Outline)>,
-    ) -> Result<Vec<Uid>, Failure> {
+    async fn read_small(&self, sought: &Sought, messages: Vec<(Row, Outline)>) -> Result<Vec<Uid>, Failure> {
         if messages.is_empty() {
             return Ok(Vec::new());
         }
         let emails = messages.iter().map(|(row, _)| row.email).collect();
         let (answers, mut answered) = tokio::sync::mpsc::unbounded_channel();
-        let sought = Arc::clone(sought);
+        let sought = sought.clone();
         let visit = move |place: usize, octets: Result<Bytes, StoreError>| {
             let Some((row, outline)) = messages.get(place) else { return };
             let answer = octets.map(|octets| sought.matches(row, outline, &octets));
@@ -209,12 +222,7 @@ impl<S: MailStore> Session<S> {
     }
 
     /// Reads of a large message only the header, if that answers the question.
-    async fn read_large(
-        &self,
-        sought: &Arc<Sought>,
-        row: &Row,
-        outline: Outline,
-    ) -> Result<bool, StoreError> {
+    async fn read_large(&self, sought: &Sought, row: &Row, outline: Outline) -> Result<bool, StoreError> {
         let (store, look_into) = (self.shared.store.clone(), Arc::clone(&self.shared.look_into));
         let mut content = Content::new(store, look_into, row.email, row.size, Some(outline.clone()));
         content.load_header().await?;
@@ -223,7 +231,7 @@ impl<S: MailStore> Session<S> {
             return Ok(answer);
         }
         let whole = content.whole().await?;
-        let (sought, row) = (Arc::clone(sought), row.clone());
+        let (sought, row) = (sought.clone(), row.clone());
         // Decoding may take long.
         let answer = tokio::task::spawn_blocking(move || sought.matches(&row, &outline, &whole.octets));
         answer.await.map_err(|error| StoreError::Io {
@@ -283,15 +291,12 @@ impl<S: MailStore> Session<S> {
             None if self.rev2() => all,
             None => return self.tell_found_rev1(numbers, modseq),
         };
-        if !(returns.min || returns.max || returns.all || returns.count || returns.partial.is_some()) {
+        let tells = returns.min || returns.max || returns.all || returns.count || returns.partial.is_some();
+        if returns.save && !tells {
             // SAVE alone: the client wants nothing told (RFC 9051 §6.4.4.1).
             return;
         }
-        self.wire.responses.raw("* ESEARCH (TAG ").string(tag.as_bytes()).raw(if uid {
-            ") UID"
-        } else {
-            ")"
-        });
+        self.esearch_head(&Correlator::of(tag), uid);
         self.tell_results(numbers, returns, modseq);
     }
 
@@ -353,18 +358,75 @@ impl Responses {
     }
 }
 
+/// What is asked of the messages of a mailbox.
+pub(super) fn test_in(view: &View, search: Search) -> Result<Test, Failure> {
+    if let Some(charset) = &search.charset
+        && !matches!(charset.as_str(), "US-ASCII" | "UTF-8")
+    {
+        let outcome = Outcome::no("BADCHARSET (US-ASCII UTF-8)", "the charset is not supported");
+        return Err(Failure::Refused(outcome));
+    }
+    let follows = search.returns.is_some_and(|returns| returns.update);
+    Test::new(search.key, &|set: &MessageSet, uid| {
+        let to_come = if follows && uid { view.named_to_come(set) } else { None };
+        Ok(to_come.unwrap_or_else(|| view.within(set, uid)))
+    })
+}
+
 /// What a search is about.
+#[derive(Clone)]
 pub(super) struct Sought {
-    /// Whose mailbox is searched.
-    account: AccountId,
-    test: Test,
-    /// Words are sought in the text of messages.
-    asks_text: bool,
+    test: Arc<Test>,
+    /// Words are sought in the text of messages, and an index may learn it.
+    learns: bool,
     /// What an index says of the words in it.
-    hits: Hits,
+    hits: Arc<Hits>,
 }
 
 impl Sought {
+    pub(super) fn new(test: Test, hits: Arc<Hits>) -> Self {
+        let mut words = Vec::new();
+        test.add_words(&mut words);
+        Self { test: Arc::new(test), learns: !words.is_empty(), hits }
+    }
+
+    /// The same to be asked of other messages later: what an index says now is of no use then.
+    pub(super) fn to_be_followed(&self) -> Arc<Self> {
+        Arc::new(Self { test: Arc::clone(&self.test), learns: false, hits: Arc::default() })
+    }
+
+    /// Octets that it takes, roughly.
+    pub(super) fn octets(&self) -> usize {
+        self.test.octets()
+    }
+
+    /// What a message answers depends on what may change in it.
+    pub(super) fn asks_flags(&self) -> bool {
+        self.test.asks_flags()
+    }
+
+    /// More than so many of these messages would have to be read.
+    pub(super) fn must_read(&self, index: &Index, uids: &[Uid], at_most: usize) -> bool {
+        let is_open = |uid: &&Uid| {
+            let row = index.get(**uid).map(|entry| index.row(entry));
+            row.is_some_and(|row| self.answer(&self.candidate(&row)).is_none())
+        };
+        self.test.reads() && uids.iter().filter(is_open).nth(at_most).is_some()
+    }
+
+    /// Messages that are asked before others get their turn.
+    fn at_once(&self) -> usize {
+        (AT_ONCE / self.test.weight()).clamp(1, OUTLINES)
+    }
+
+    async fn let_others(&self) {
+        if self.at_once() < OUTLINES {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::task::consume_budget().await;
+        }
+    }
+
     /// A message of which nothing but its row is known, and what an index knows.
     fn candidate<'a>(&'a self, row: &'a Row) -> Candidate<'a> {
         Candidate { row, hits: Some(&self.hits), fields: None, header: None, text: None }

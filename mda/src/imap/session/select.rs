@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::context::Contexts;
 use super::enable::Extension;
 use super::{Done, Outcome, Selected, Session, bad};
 use crate::imap::parse::Select;
@@ -30,7 +31,8 @@ impl<S: MailStore> Session<S> {
         let index = personal.as_ref().map_or(index, |personal| Arc::clone(personal.index()));
         let view = View::new(mailbox.id, read_only, index);
         let fetched_below = view.index().status().uid_next;
-        self.selected = Some(Selected { owner: mailbox.account, view, news, personal, fetched_below });
+        let (owner, contexts) = (mailbox.account, Contexts::default());
+        self.selected = Some(Selected { owner, view, news, personal, fetched_below, contexts });
         self.tell_selected(&mailbox, rights);
         if let Some(resync) = &select.resync {
             self.resynchronise(resync).await?;

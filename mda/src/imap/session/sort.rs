@@ -10,6 +10,7 @@ use message::header;
 use message::subject::BaseSubject;
 use message::words;
 
+use super::context::{Context, Correlator, Results, runs};
 use super::search::OUTLINES;
 use super::{Done, Failure, NO_UIDS, Outcome, Session, bad};
 use crate::imap::parse::{ReturnOptions, Sort, SortCriterion, SortKey};
@@ -19,7 +20,7 @@ use crate::store::{MailStore, ModSeq, Row, Uid};
 const TEXT: usize = 1024;
 
 /// What a message is put in order by, one value for each criterion.
-struct Sortable {
+pub(super) struct Sortable {
     uid: Uid,
     values: Vec<Value>,
 }
@@ -33,6 +34,7 @@ enum Value {
 impl<S: MailStore> Session<S> {
     pub(super) async fn sort(&mut self, tag: &str, uid: bool, sort: Sort) -> Done {
         let returns = sort.search.returns;
+        self.check_context_tag(tag, returns)?;
         if returns.is_some_and(|returns| returns.save) {
             return Err(bad("SORT cannot save its result"));
         }
@@ -41,9 +43,12 @@ impl<S: MailStore> Session<S> {
             self.enable_modseqs();
         }
         self.catch_up(NO_UIDS).await?;
-        let found = self.find(tag, sort.search).await?;
+        self.tell_contexts().await?;
+        let (refused, fetched) = (self.why_not_followed(&sort.search), sort.search.fetched.clone());
+        let (found, sought) = self.find(tag, sort.search).await?;
         let sortable = self.sortable(&found, &sort.criteria).await?;
-        let sorted = in_order(sortable, sort.criteria).await?;
+        let (in_order, criteria) = in_order(sortable, sort.criteria).await?;
+        let sorted: Vec<Uid> = in_order.iter().map(Sortable::uid).collect();
         // RFC 7162 §3.1.9.
         let modseq = if asks_modseq { self.highest_modseq_told(&sorted, returns) } else { None };
         let view = self.view()?;
@@ -62,11 +67,20 @@ impl<S: MailStore> Session<S> {
                 self.wire.responses.crlf();
             }
         }
+        if returns.is_some_and(|returns| returns.update) {
+            let (correlator, results) = (Correlator::of(tag), Results::sorted(in_order, criteria));
+            let sought = sought.to_be_followed();
+            self.follow_results(Context { correlator, uid, sought, results, fetched }, refused);
+        }
         Ok(Outcome::ok("SORT completed"))
     }
 
     /// Reads what the criteria ask for, of each message that is still there.
-    async fn sortable(&self, uids: &[Uid], criteria: &[SortCriterion]) -> Result<Vec<Sortable>, Failure> {
+    pub(super) async fn sortable(
+        &self,
+        uids: &[Uid],
+        criteria: &[SortCriterion],
+    ) -> Result<Vec<Sortable>, Failure> {
         let by_row = criteria.iter().all(|by| matches!(by.key, SortKey::Arrival | SortKey::Size));
         let mut sortable = Vec::with_capacity(uids.len());
         for batch in uids.chunks(OUTLINES) {
@@ -90,8 +104,8 @@ impl<S: MailStore> Session<S> {
         returns: ReturnOptions,
         modseq: Option<ModSeq>,
     ) {
+        self.esearch_head(&Correlator::of(tag), uid);
         let responses = &mut self.wire.responses;
-        responses.raw("* ESEARCH (TAG ").string(tag.as_bytes()).raw(if uid { ") UID" } else { ")" });
         if let (true, Some(first)) = (returns.min, numbers.first()) {
             responses.raw(" MIN ").number(*first);
         }
@@ -114,21 +128,14 @@ impl<S: MailStore> Session<S> {
     }
 }
 
-/// `sequence-set` whose order says something.
-fn runs(numbers: &[u32]) -> String {
-    let runs = numbers.chunk_by(|one, next| one.checked_add(1) == Some(*next)).map(|run| match run {
-        [first, .., last] => format!("{first}:{last}"),
-        run => run.iter().map(u32::to_string).collect(),
-    });
-    runs.collect::<Vec<_>>().join(",")
-}
-
 /// Sorts on a thread that may block: there may be very many.
-async fn in_order(mut sortable: Vec<Sortable>, criteria: Vec<SortCriterion>) -> Result<Vec<Uid>, Failure> {
+async fn in_order(
+    mut sortable: Vec<Sortable>,
+    criteria: Vec<SortCriterion>,
+) -> Result<(Vec<Sortable>, Vec<SortCriterion>), Failure> {
     let sorted = tokio::task::spawn_blocking(move || {
-        // Where nothing else tells them apart, the order of the mailbox does (RFC 5256 §3): the sort is stable.
         sortable.sort_by(|one, other| one.compare(other, &criteria));
-        sortable.into_iter().map(|sortable| sortable.uid).collect()
+        (sortable, criteria)
     });
     sorted.await.map_err(|error| {
         tracing::error!(%error, "a result was not sorted");
@@ -137,18 +144,37 @@ async fn in_order(mut sortable: Vec<Sortable>, criteria: Vec<SortCriterion>) -> 
 }
 
 impl Sortable {
+    pub(super) fn uid(&self) -> Uid {
+        self.uid
+    }
+
+    /// Octets that it takes, roughly.
+    pub(super) fn octets(&self) -> usize {
+        let texts = self.values.iter().map(|value| match value {
+            Value::Number(_) => 0,
+            Value::Text(text) => text.len(),
+        });
+        size_of::<Self>() + size_of_val(&self.values[..]) + texts.sum::<usize>()
+    }
+
     fn new(row: &Row, fields: &[u8], criteria: &[SortCriterion]) -> Self {
         let envelope = Envelope::parse(fields);
         let values = criteria.iter().map(|by| value(by.key, row, fields, &envelope)).collect();
         Self { uid: row.uid, values }
     }
 
-    fn compare(&self, other: &Self, criteria: &[SortCriterion]) -> Ordering {
+    /// Where nothing else tells them apart, the order of the mailbox does (RFC 5256 §3).
+    pub(super) fn compare(&self, other: &Self, criteria: &[SortCriterion]) -> Ordering {
         let mut orders = self.values.iter().zip(&other.values).zip(criteria).map(|((one, other), by)| {
             let order = one.cmp(other);
             if by.reverse { order.reverse() } else { order }
         });
-        orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        orders.find(|order| order.is_ne()).unwrap_or_else(|| self.uid.cmp(&other.uid))
+    }
+
+    #[cfg(test)]
+    pub(super) fn by_number(uid: Uid, number: i64) -> Self {
+        Self { uid, values: vec![Value::Number(number)] }
     }
 }
 

@@ -38,7 +38,7 @@ impl<S: MailStore> Session<S> {
     pub(super) async fn thread(&mut self, tag: &str, uid: bool, command: Thread) -> Done {
         let algorithm = command.algorithm;
         self.catch_up(NO_UIDS).await?;
-        let found = self.find(tag, command.search).await?;
+        let (found, _) = self.find(tag, command.search).await?;
         let (uids, messages) = self.threadable(&found, algorithm).await?;
         // Linking may take long.
         let forest = tokio::task::spawn_blocking(move || thread(&messages, algorithm)).await;
@@ -58,7 +58,7 @@ impl<S: MailStore> Session<S> {
         for root in forest.roots() {
             self.wire.responses.raw(std::mem::take(&mut separator));
             self.tell_thread(&forest, *root, &numbers);
-            self.wire.relieve().await?;
+            self.wire.relieve_within().await?;
         }
         self.wire.responses.crlf();
         Ok(Outcome::ok("THREAD completed"))

@@ -70,7 +70,9 @@ async fn what_is_hidden_is_not_there_in_any_part() {
         ["OBJECTID", "CONDSTORE", "PARTIAL", "WITHIN", "PREVIEW", "SAVEDATE", "SEARCHRES", "UIDPLUS"];
     let more =
         ["BINARY", "SORT=DISPLAY", "STATUS=SIZE", "CREATE-SPECIAL-USE", "LIST-STATUS", "QRESYNC", "CHILDREN"];
-    let server = Server::with(|options| options.hide = vec![hide(&hidden), hide(&more)]).await;
+    let contexts = ["CONTEXT=SEARCH", "CONTEXT=SORT"];
+    let hidden = vec![hide(&hidden), hide(&more), hide(&contexts)];
+    let server = Server::with(|options| options.hide = hidden).await;
     let mut client = server.login().await;
     let selected = client.ok("SELECT INBOX").await.join("");
     assert!(!selected.contains("MODSEQ") && !selected.contains("MAILBOXID"), "{selected}");
@@ -94,6 +96,9 @@ async fn what_is_hidden_is_not_there_in_any_part() {
         "SEARCH SAVEDSINCE 1-Jan-2020",
         "SEARCH RETURN (SAVE) ALL",
         "SEARCH RETURN (PARTIAL 1:5) ALL",
+        "SEARCH RETURN (UPDATE) ALL",
+        "SORT RETURN (CONTEXT COUNT) (DATE) UTF-8 ALL",
+        "CANCELUPDATE \"a\"",
         "SORT (DISPLAYFROM) UTF-8 ALL",
         "STATUS INBOX (SIZE)",
         "LIST \"\" * RETURN (CHILDREN)",

@@ -3,11 +3,12 @@
 use message::thread::Algorithm;
 
 use crate::imap::parse::{
-    Command, FetchItem, FetchModifiers, List, MessageSet, Notify, NotifyEvent, ReturnOptions, Search,
-    SearchKey, Select, SortKey, StatusItem,
+    Command, FetchItem, FetchModifiers, List, MessageSet, Notify, NotifyEvent, Search, SearchKey, Select,
+    SortKey, StatusItem,
 };
 
-/// The capabilities that a command relies on, besides what IMAP4rev1 has of itself.
+/// The capabilities that a command relies on, besides what IMAP4rev1 has of itself. Of those with a `|` between them
+/// any is enough.
 pub(super) fn came_with(command: &Command) -> Vec<&'static str> {
     let mut names = Vec::new();
     names.extend(verb(command));
@@ -22,13 +23,13 @@ pub(super) fn came_with(command: &Command) -> Vec<&'static str> {
         Command::Status { items, .. } => names.extend(items.iter().copied().filter_map(status_item)),
         Command::Search { search, .. } => {
             names.extend(search.returns.is_some().then_some("ESEARCH"));
-            searching(search, &mut names);
+            searching(search, "CONTEXT=SEARCH", "PARTIAL|CONTEXT=SEARCH", &mut names);
         }
         Command::Sort { sort, .. } => {
             names.extend(sort.search.returns.is_some().then_some("ESORT"));
             let shown = |key| matches!(key, SortKey::DisplayFrom | SortKey::DisplayTo);
             names.extend(sort.criteria.iter().any(|by| shown(by.key)).then_some("SORT=DISPLAY"));
-            searching(&sort.search, &mut names);
+            searching(&sort.search, "CONTEXT=SORT", "PARTIAL|CONTEXT=SORT", &mut names);
         }
         Command::Notify(Notify::Set { groups, .. }) => {
             for event in groups.iter().flat_map(|group| &group.events) {
@@ -37,8 +38,10 @@ pub(super) fn came_with(command: &Command) -> Vec<&'static str> {
                 }
             }
         }
-        Command::MultiSearch(command) => searching(&command.search, &mut names),
-        Command::Thread { thread, .. } => searching(&thread.search, &mut names),
+        Command::MultiSearch(command) => {
+            searching(&command.search, "CONTEXT=SEARCH", "PARTIAL|CONTEXT=SEARCH", &mut names);
+        }
+        Command::Thread { thread, .. } => search_key(&thread.search.key, &mut names),
         Command::Store { store, .. } => {
             names.extend(store.unchanged_since.map(|_| "CONDSTORE"));
             names.extend(saved(&store.set));
@@ -55,6 +58,7 @@ pub(super) fn came_with(command: &Command) -> Vec<&'static str> {
 fn verb(command: &Command) -> Option<&'static str> {
     Some(match command {
         Command::Acl(_) => "ACL",
+        Command::CancelUpdate(_) => "CONTEXT=SEARCH|CONTEXT=SORT",
         Command::Compress { .. } => "COMPRESS=DEFLATE",
         Command::Enable(_) => "ENABLE",
         Command::Expunge { set: Some(_) } => "UIDPLUS",
@@ -124,11 +128,16 @@ fn status_item(item: StatusItem) -> Option<&'static str> {
     }
 }
 
-fn searching(search: &Search, names: &mut Vec<&'static str>) {
-    if let Some(ReturnOptions { save, partial, .. }) = search.returns {
-        names.extend(save.then_some("SEARCHRES"));
-        names.extend(partial.map(|_| "PARTIAL"));
+/// `context` is the capability that contexts of this command came with, `part` those that ranges of its results did.
+fn searching(search: &Search, context: &'static str, part: &'static str, names: &mut Vec<&'static str>) {
+    if let Some(returns) = search.returns {
+        names.extend(returns.save.then_some("SEARCHRES"));
+        // Only RFC 9394 counts from the last.
+        names.extend(returns.partial.map(|range| if range.from_last { "PARTIAL" } else { part }));
+        names.extend((returns.context || returns.update).then_some(context));
     }
+    names.extend((!search.fetched.is_empty()).then_some("NOTIFY"));
+    fetching(&search.fetched, FetchModifiers::default(), names);
     search_key(&search.key, names);
 }
 

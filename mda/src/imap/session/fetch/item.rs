@@ -229,7 +229,7 @@ impl<S: MailStore> Session<S> {
             let end = at + octets.len() as u64;
             let (from, to) = (wanted.start.clamp(at, end) - at, wanted.end.clamp(at, end) - at);
             self.wire.responses.octets(&octets[from as usize..to as usize]);
-            self.wire.relieve().await?;
+            self.wire.relieve_within().await?;
             at = end;
         }
         Ok(true)

@@ -19,7 +19,7 @@ use crate::text::{DecodedText, Needle};
 
 /// What is asked of each message.
 #[derive(Debug)]
-pub(super) enum Test {
+pub(in crate::imap::session) enum Test {
     All(Vec<Test>),
     Either(Box<(Test, Test)>),
     Not(Box<Test>),
@@ -50,7 +50,7 @@ pub(super) enum Test {
 
 /// What is asked of a date.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Day {
+pub(in crate::imap::session) enum Day {
     Before(Date),
     On(Date),
     Since(Date),
@@ -145,6 +145,42 @@ impl Test {
             Self::Sent(_) | Self::Header { .. } => 64,
             _ => 1,
         }
+    }
+
+    /// What may change of a message is asked: its flags, or its modseq.
+    pub(super) fn asks_flags(&self) -> bool {
+        self.any(&|test| matches!(test, Self::Flag(_) | Self::Keyword(_) | Self::ModSeq(_)))
+    }
+
+    /// More than its outline may be read of a message.
+    pub(super) fn reads(&self) -> bool {
+        self.any(&|test| {
+            matches!(test, Self::Body(_) | Self::Text(_) | Self::Header { in_outline: false, .. })
+        })
+    }
+
+    fn any(&self, holds: &impl Fn(&Self) -> bool) -> bool {
+        match self {
+            Self::All(tests) => tests.iter().any(|test| test.any(holds)),
+            Self::Either(tests) => tests.0.any(holds) || tests.1.any(holds),
+            Self::Not(test) => test.any(holds),
+            test => holds(test),
+        }
+    }
+
+    /// Octets that it takes, roughly.
+    pub(super) fn octets(&self) -> usize {
+        let more = match self {
+            Self::All(tests) => tests.iter().map(Self::octets).sum(),
+            Self::Either(tests) => tests.0.octets() + tests.1.octets(),
+            Self::Not(test) => test.octets(),
+            Self::Uids(uids) => size_of_val(uids.ranges()),
+            Self::Keyword(keyword) => keyword.len(),
+            Self::Header { name, needle, .. } => name.len() + needle.words().len(),
+            Self::Body(needle) | Self::Text(needle) => needle.words().len(),
+            _ => 0,
+        };
+        size_of::<Self>() + more
     }
 
     /// Adds the words that are sought in the text of messages.
