@@ -246,7 +246,8 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
         self.stranger = None;
         let stay = self.server.authenticator.stay(account);
         self.open = Some(Open { inbox: inbox.id, _lock: lock, stay });
-        Ok(Maildrop::new(inbox.uid_validity, index.iter().map(|entry| (entry.uid(), entry.size()))))
+        let messages = index.iter().map(|entry| (entry.uid(), entry.size()));
+        Ok(Maildrop::new(inbox.uid_validity, messages).kept_for(inbox.retention))
     }
 
     fn login_failed(&self, error: SaslError) -> LoginFailure {

@@ -1,11 +1,15 @@
 //! The messages of one session: what was in INBOX when it began, and what the client marked since.
 
+use std::time::Duration;
+
 use super::command::Number;
 
 /// A locked maildrop (RFC 1939 §4): its messages keep their numbers until the session ends.
 #[derive(Debug)]
 pub(crate) struct Maildrop {
     uid_validity: u32,
+    /// For how long messages stay; None: for ever.
+    retention: Option<Duration>,
     /// In the order of their numbers.
     messages: Vec<Message>,
 }
@@ -32,7 +36,17 @@ pub(crate) enum NoSuchMessage {
 impl Maildrop {
     pub(crate) fn new(uid_validity: u32, messages: impl IntoIterator<Item = (u32, u64)>) -> Self {
         let message = |(uid, octets)| Message { uid, octets, deleted: false };
-        Self { uid_validity, messages: messages.into_iter().map(message).collect() }
+        Self { uid_validity, retention: None, messages: messages.into_iter().map(message).collect() }
+    }
+
+    /// The same, whose messages go by themselves after so long.
+    pub(crate) fn kept_for(self, retention: Option<Duration>) -> Self {
+        Self { retention, ..self }
+    }
+
+    /// For how long messages stay at least, in whole days; None: for ever.
+    pub(crate) fn days(&self) -> Option<u64> {
+        self.retention.map(|retention| retention.as_secs() / (24 * 60 * 60))
     }
 
     /// Number and total octets of the messages that are not marked.

@@ -110,6 +110,10 @@ impl LoginFailure {
             Self::TooSoon => "[LOGIN-DELAY] the last login was too short a while ago",
             Self::Permanent => "[SYS/PERM] the mailbox is damaged, ask whoever runs this server",
             Self::Temporary => "[SYS/TEMP] mail is not available now, try again later",
+            // Its name and password were not even looked at, and yet others are needed.
+            Self::Exchange(error @ SaslError::Protocol(sasl::Error::Proxy)) => {
+                return format!("-ERR [AUTH] {error}\r\n");
+            }
             Self::Exchange(error) => return format!("-ERR {error}\r\n"),
         };
         format!("-ERR {text}\r\n")
@@ -313,8 +317,9 @@ impl Session {
     /// RFC 2449 §5 and §6, RFC 2595 §4, RFC 5034 §3. May differ before and after STLS, and after logging in.
     fn capabilities(&self) -> Action {
         let mut text = "+OK capabilities follow\r\n\
-             TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\nLANG\r\nUTF8 USER\r\n"
+             TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nLANG\r\nUTF8 USER\r\n"
             .to_owned();
+        text.push_str(&self.expire());
         if !self.policy.login_delay.is_zero() {
             // Writing to a string cannot fail.
             let _ = write!(text, "LOGIN-DELAY {}\r\n", self.policy.login_delay.as_secs().max(1));
@@ -335,6 +340,17 @@ impl Session {
         }
         text.push_str("IMPLEMENTATION Waypost\r\n.\r\n");
         Action::Reply(text)
+    }
+
+    /// RFC 2449 §6.7: what holds for most, and for whoever has logged in what holds for that account.
+    fn expire(&self) -> String {
+        match &self.state {
+            State::Transaction(maildrop) => match maildrop.days() {
+                Some(days) => format!("EXPIRE {days}\r\n"),
+                None => "EXPIRE NEVER\r\n".to_owned(),
+            },
+            _ => "EXPIRE NEVER USER\r\n".to_owned(),
+        }
     }
 
     fn error(&mut self, reason: impl Display) -> Action {

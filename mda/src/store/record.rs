@@ -237,6 +237,10 @@ pub(super) struct AnnotationState {
     /// Absent if it was taken away.
     #[prost(bytes = "bytes", optional, tag = "5")]
     pub value: Option<Bytes>,
+    /// Of the change, for the mailbox's changes are counted with it (RFC 7162 §3.2); 0 at the server, and in records of
+    /// programs that counted none.
+    #[prost(uint64, tag = "6")]
+    pub modseq: u64,
 }
 
 /// What somebody may do with a mailbox of another's.

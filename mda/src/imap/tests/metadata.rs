@@ -107,3 +107,19 @@ async fn binary_values_and_lists_with_values() {
     assert!(told[1].starts_with("* LIST (\\Subscribed") && told[1].ends_with("\"above/below\""), "{told:?}");
     assert_eq!(told.len(), 5, "{told:?}");
 }
+
+#[tokio::test]
+async fn a_mailbox_changes_with_what_is_noted_at_it() {
+    let server = Server::start().await;
+    let (mut client, mut other) = (server.login().await, server.inbox().await);
+    let modseq = "STATUS INBOX (HIGHESTMODSEQ)";
+    let before = client.ok(modseq).await;
+    client.ok("SETMETADATA INBOX (/shared/a \"x\")").await;
+    let after = client.ok(modseq).await;
+    assert_ne!(before, after);
+    client.ok("SETMETADATA \"\" (/private/a \"x\")").await;
+    assert_eq!(client.ok(modseq).await, after);
+    assert!(other.ok("NOOP").await.is_empty(), "no message has changed");
+    other.append("INBOX", "a\r\n\r\n").await;
+    assert_ne!(client.ok(modseq).await, after);
+}

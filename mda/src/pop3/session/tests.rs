@@ -97,6 +97,21 @@ fn auth_that_is_cancelled_or_malformed_is_an_error_for_that_attempt_alone() {
         panic!()
     };
     assert_eq!(text, "-ERR the mechanism is not offered\r\n");
+    session.errors = 0;
+    say(&mut session, "AUTH PLAIN");
+    let refused = SaslError::Protocol(sasl::Error::Proxy);
+    let Action::Reply(text) = session.logged_in(Err(LoginFailure::Exchange(refused))) else { panic!() };
+    assert!(text.starts_with("-ERR [AUTH] "), "{text}");
+}
+
+#[test]
+fn for_how_long_messages_stay_is_told_to_whom_they_belong() {
+    let mut session = new_session(OPEN, true);
+    assert!(reply(&mut session, "CAPA").contains("\r\nEXPIRE NEVER USER\r\n"));
+    assert!(reply(&mut logged_in(), "CAPA").contains("\r\nEXPIRE NEVER\r\n"));
+    let retention = Duration::from_hours(24 * 30 + 23);
+    session.logged_in(Ok(maildrop().kept_for(Some(retention))));
+    assert!(reply(&mut session, "CAPA").contains("\r\nEXPIRE 30\r\n"));
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn annotations(store: &LocalStore, table: &Table, findings: &mut Findings) -> Re
     for row in table.scan::<AnnotationState>(keys::within(keys::ANNOTATIONS)) {
         let Some((key, row)) = found(findings, row)? else { continue };
         number += 1;
-        let AnnotationState { mailbox, account, entry, .. } = &row.value;
+        let AnnotationState { mailbox, account, entry, modseq, .. } = &row.value;
         let which = || format!("annotation {entry} of mailbox {mailbox} for account {account}");
         findings.expect(key[..] == keys::annotation(*mailbox, *account, entry), || {
             format!("{}: stands under another key", which())
@@ -34,6 +34,8 @@ fn annotations(store: &LocalStore, table: &Table, findings: &mut Findings) -> Re
         findings.expect(is_there, || {
             format!("{}: what it is noted at, or who noted it, does not exist", which())
         });
+        let is_known = *modseq == 0 || knows(table, *mailbox, *modseq, findings)?;
+        findings.expect(is_known, || format!("{}: is newer than the mailbox", which()));
         recorded(store, findings, row.at, which);
     }
     Ok(number)
@@ -104,10 +106,15 @@ fn seen(store: &LocalStore, table: &Table, findings: &mut Findings) -> Result<u6
             format!("{}: stands under another key", which())
         });
         findings.expect(state.is_in_order(), || format!("{}: its marks are in disorder", which()));
-        let counters = found(findings, table.get::<Counters>(&keys::counters(mailbox)))?.flatten();
-        let is_known = counters.is_some_and(|counters| state.modseq <= counters.value.highest_modseq);
+        let is_known = knows(table, mailbox, state.modseq, findings)?;
         findings.expect(is_known, || format!("{}: is newer than the mailbox", which()));
         recorded(store, findings, row.at, which);
     }
     Ok(number)
+}
+
+/// No change of a mailbox is newer than its last.
+fn knows(table: &Table, mailbox: u64, modseq: u64, findings: &mut Findings) -> Result<bool> {
+    let counters = found(findings, table.get::<Counters>(&keys::counters(mailbox)))?.flatten();
+    Ok(counters.is_some_and(|counters| modseq <= counters.value.highest_modseq))
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use journal::Append;
 
 use super::LocalStore;
+use crate::store::gate::Gate;
 use crate::store::record::{AnnotationState, Change, Nothing, RightsState};
 use crate::store::rights::{Annotated, Annotation, Grant, Grantee, Rights, rights_of};
 use crate::store::{AccountId, Mailbox, MailboxId, Result, StoreError, keys};
@@ -77,6 +79,7 @@ impl LocalStore {
                 revision: old.map_or(1, |old| old.revision + 1),
                 entry,
                 value,
+                modseq: 0,
             });
         }
         let new = change.annotations.iter().filter(|state| state.revision == 1).count();
@@ -96,12 +99,35 @@ impl LocalStore {
                 return Err(error);
             }
         }
-        let done = self.propose(&change).await;
+        let done = match self.propose_annotations(&gate, owner, annotated, change) {
+            Ok(append) => append.await.map_err(StoreError::from),
+            Err(error) => Err(error),
+        };
         if done.is_err() {
             self.count_noted_anew(&payers);
         }
-        done?;
-        Ok(())
+        done.map(drop)
+    }
+
+    /// Modseqs are taken in the order of the records, and only for what goes with the mailbox, not with somebody else: no
+    /// record that takes one may be forgotten before a later one has taken another.
+    fn propose_annotations(
+        &self,
+        gate: &Gate,
+        owner: u64,
+        annotated: Annotated,
+        mut change: Change,
+    ) -> Result<Append<()>> {
+        let mut heads = gate.heads.lock();
+        let mut lasting: Vec<_> =
+            change.annotations.iter_mut().filter(|state| [0, owner].contains(&state.account)).collect();
+        if let Some(mailbox) = annotated
+            && !lasting.is_empty()
+        {
+            let modseq = heads.of(&self.inner.table, mailbox.0)?.take_modseq();
+            lasting.iter_mut().for_each(|state| state.modseq = modseq);
+        }
+        Ok(self.propose(&change))
     }
 
     /// Counts what is about to be noted to those who answer for it, before it is there: what they note elsewhere at the

@@ -18,6 +18,7 @@ impl State {
     }
 
     fn annotation(&mut self, at: Position, annotation: &AnnotationState) -> Result<()> {
+        self.count_change(at, annotation)?;
         if self.are_gone(annotation.mailbox, annotation.account)? {
             return Ok(());
         }
@@ -31,6 +32,18 @@ impl State {
                 entry: annotation.entry.clone(),
                 revision: annotation.revision,
             });
+        }
+        Ok(())
+    }
+
+    /// The mailbox has changed with it (RFC 7162 §3.2). Of an entry the last state is kept as long as the mailbox, so no
+    /// record that takes a modseq is forgotten before a later one has taken another.
+    fn count_change(&mut self, at: Position, annotation: &AnnotationState) -> Result<()> {
+        if annotation.modseq > 0
+            && let Some(mut counters) = self.counters(annotation.mailbox)?
+        {
+            counters.highest_modseq = counters.highest_modseq.max(annotation.modseq);
+            self.put_counters(annotation.mailbox, at, &counters);
         }
         Ok(())
     }

@@ -85,7 +85,8 @@ fn seen(mailbox: u64, modseq: u64, last: u32) -> Change {
 
 fn annotation(mailbox: u64, account: u64, entry: &str, revision: u64) -> Change {
     let value = Some(Bytes::from(revision.to_string()));
-    let annotation = AnnotationState { mailbox, account, entry: entry.to_owned(), revision, value };
+    let modseq = if mailbox == 0 { 0 } else { 50 + revision };
+    let annotation = AnnotationState { mailbox, account, entry: entry.to_owned(), revision, value, modseq };
     Change { annotations: vec![annotation], ..Change::default() }
 }
 

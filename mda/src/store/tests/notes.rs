@@ -16,7 +16,10 @@ async fn they_outlive_a_restart_and_the_reclaim_of_their_records() {
     let bob = create_account(&bed.store, "bob@example.test").await;
     let inbox = inbox(&bed.store, alice).id;
     let notes = vec![note("/private/a", "1"), note("/shared/b", "2")];
+    let before = bed.store.status(inbox).unwrap().highest_modseq;
     bed.store.annotate(alice, Some(inbox), notes.clone()).await.unwrap();
+    let after = bed.store.status(inbox).unwrap().highest_modseq;
+    assert_eq!(after, before + 1, "the mailbox has changed");
     bed.store.annotate(bob, None, vec![note("/private/c", "3")]).await.unwrap();
     bed.store.grant(inbox, lookup(Grantee::Account(bob), "lr")).await.unwrap();
     for _ in 0..40 {
@@ -36,6 +39,7 @@ async fn they_outlive_a_restart_and_the_reclaim_of_their_records() {
     let mut found = store.annotations(alice, Some(inbox)).unwrap();
     found.sort_by(|one, other| one.entry.cmp(&other.entry));
     assert_eq!(found, notes);
+    assert!(store.status(inbox).unwrap().highest_modseq > after);
     assert_eq!(store.annotations(bob, Some(inbox)).unwrap().len(), 1);
     assert_eq!(store.annotations(bob, None).unwrap(), [note("/private/c", "3")]);
     let shared = store.shared_with(bob).unwrap();
