@@ -77,6 +77,7 @@ impl<S: MailStore> Session<S> {
         }
         let rights = self.rights_to(account, mailbox.account, mailbox.id)?;
         if !returns.status.is_empty() && rights.has(Right::Read) {
+            self.heed_status_items(&returns.status);
             self.tell_status(mailbox, &returns.status).await?;
         }
         if !returns.metadata.is_empty() && may_read_annotations(rights) {
@@ -122,7 +123,8 @@ impl<S: MailStore> Session<S> {
 
 /// The attributes of a name; None if it is not asked for.
 fn attributes(known: &Known, selection: ListSelection, return_subscribed: bool) -> Option<Vec<&'static str>> {
-    if !(known.is_selected(selection) || selection.recursive_match && known.has_selected_children) {
+    // RFC 5258 §3.4: what is listed below it says enough of a name that is not selected itself.
+    if !(known.is_selected(selection) || selection.recursive_match && known.has_unlisted_children) {
         return None;
     }
     // A name may be subscribed without being there; else it is nothing without mailboxes below.

@@ -107,8 +107,16 @@ impl<S: MailStore> Session<S> {
     pub(super) async fn status(&mut self, account: AccountId, name: &Bytes, items: &[StatusItem]) -> Done {
         let name = self.mailbox_name(name)?;
         let mailbox = self.existing(account, &name, Right::Read)?;
+        self.heed_status_items(items);
         self.tell_status(&mailbox, items).await?;
         Ok(Outcome::ok("STATUS completed"))
+    }
+
+    /// Whoever asks for modseqs knows of them (RFC 7162 §3.1).
+    pub(super) fn heed_status_items(&mut self, items: &[StatusItem]) {
+        if items.contains(&StatusItem::HighestModSeq) {
+            self.enable_modseqs();
+        }
     }
 
     pub(super) async fn tell_status(
@@ -125,9 +133,6 @@ impl<S: MailStore> Session<S> {
 
     /// A STATUS response with what is known already.
     pub(super) fn tell_status_as(&mut self, mailbox: &Mailbox, items: &[StatusItem], status: &MailboxStatus) {
-        if items.contains(&StatusItem::HighestModSeq) {
-            self.enable_modseqs();
-        }
         let append_limit = *self.shared.options.limits.message_size;
         let encoding = self.encoding();
         let responses = &mut self.wire.responses;

@@ -9,11 +9,14 @@ use crate::store::{AccountId, Annotated, Annotation, MailStore, Mailbox, Right, 
 /// Whoever sees the mailbox and has one of these reads its annotations (RFC 5464 §3.3).
 const READING: [Right; 5] = [Right::Read, Right::Seen, Right::Write, Right::Insert, Right::Post];
 
+/// What a mailbox is for (RFC 6154 §4).
+const SPECIAL_USE: &str = "/private/specialuse";
+
 impl<S: MailStore> Session<S> {
     pub(super) async fn get_metadata(&mut self, account: AccountId, asked: &GetMetadata) -> Done {
         let annotated = self.annotated(account, &asked.mailbox, &READING)?;
         let name = annotated.as_ref().map_or("", |mailbox| mailbox.name.as_str()).to_owned();
-        let found = self.shared.store.annotations(account, annotated.map(|mailbox| mailbox.id))?;
+        let found = self.annotations(account, annotated.as_ref())?;
         let wanted = |annotation: &Annotation| {
             asked.entries.iter().any(|entry| is_within(&annotation.entry, entry, asked.depth))
         };
@@ -51,6 +54,10 @@ impl<S: MailStore> Session<S> {
             let text = "private entries can be set at your own mailboxes only";
             return Err(Failure::Refused(Outcome::no("METADATA NOPRIVATE", text)));
         }
+        if annotated.is_some() && change.entries.iter().any(|(entry, _)| entry == SPECIAL_USE) {
+            let text = "a special use is given when the mailbox is made";
+            return Err(Failure::Refused(Outcome::no("CANNOT", text)));
+        }
         // What all see of the server is its operator's.
         if annotated.is_none() && change.entries.iter().any(|(entry, _)| entry.starts_with("/shared/")) {
             return Err(Failure::Refused(Outcome::no(
@@ -73,10 +80,26 @@ impl<S: MailStore> Session<S> {
         }
     }
 
+    /// With what is not kept as an annotation and shown as one (RFC 6154 §4).
+    fn annotations(
+        &self,
+        account: AccountId,
+        mailbox: Option<&Mailbox>,
+    ) -> Result<Vec<Annotation>, StoreError> {
+        let mut found = self.shared.store.annotations(account, mailbox.map(|mailbox| mailbox.id))?;
+        found.retain(|annotation| mailbox.is_none() || annotation.entry != SPECIAL_USE);
+        let special_use = mailbox.filter(|mailbox| mailbox.account == account && self.offers("SPECIAL-USE"));
+        found.extend(special_use.and_then(|mailbox| mailbox.special_use).map(|special_use| Annotation {
+            entry: SPECIAL_USE.to_owned(),
+            value: Some(Bytes::from_static(special_use.as_str().as_bytes())),
+        }));
+        Ok(found)
+    }
+
     /// All entries that were asked for, NIL where there is none (RFC 9590 §3).
     pub(super) fn tell_metadata(&mut self, mailbox: &Mailbox, entries: &[String]) -> Result<(), Failure> {
         let Some(account) = self.account else { return Ok(()) };
-        let found = self.shared.store.annotations(account, Some(mailbox.id))?;
+        let found = self.annotations(account, Some(mailbox))?;
         let value = |entry: &str| found.iter().find(|annotation| annotation.entry == entry)?.value.as_ref();
         let values = entries.iter().map(|entry| (entry.as_str(), value(entry)));
         self.tell_values(mailbox.name.as_str(), values);

@@ -175,6 +175,7 @@ impl<S: MailStore> Session<S> {
         if self.take_over(user, &mut notifying, present).await?.is_err() {
             return Ok(Outcome::no("NOTIFICATIONOVERFLOW", "these are too many mailboxes"));
         }
+        self.tell_unreadable(user, &notifying.wanted).await?;
         if status {
             self.tell_all_status(&notifying).await?;
         }
@@ -185,13 +186,35 @@ impl<S: MailStore> Session<S> {
         Ok(Outcome::ok("NOTIFY completed"))
     }
 
+    /// Mailboxes that the user may look up and not read, so that what happens in them is not told (RFC 5465 §3.1).
+    async fn tell_unreadable(&mut self, user: AccountId, wanted: &Arc<Wanted>) -> Result<(), Failure> {
+        if !(wanted.is_of_others() && self.offers("ACL")) {
+            return Ok(());
+        }
+        let wanted = Arc::clone(wanted);
+        let read = move |store: &S| {
+            let mut shared = shared_mailboxes(store, user)?;
+            shared.retain(|(mailbox, rights)| {
+                !rights.has(Right::Read) && wanted.events(mailbox, user).are_of_contents()
+            });
+            Ok(shared)
+        };
+        for (mailbox, _) in aside(&self.shared.store, read).await? {
+            self.tell_name(&mailbox, "\\NoAccess", None);
+            self.wire.relieve().await?;
+        }
+        Ok(())
+    }
+
     async fn tell_all_status(&mut self, notifying: &Notifying) -> Result<(), Failure> {
         let selected = self.selected.as_ref().map(|selected| selected.view.mailbox);
         for known in notifying.mailboxes.values().filter(|known| known.events.messages) {
             if Some(known.mailbox.id) != selected {
                 let mut items = vec![StatusItem::Messages, StatusItem::UidNext, StatusItem::UidValidity];
                 items.extend(known.events.flags.then_some(StatusItem::Unseen));
-                items.extend(self.style().modseq.then_some(StatusItem::HighestModSeq));
+                // RFC 5465 §3.1: with flags also for those who have not enabled modseqs.
+                let modseqs = self.style().modseq || known.events.flags && self.offers("CONDSTORE");
+                items.extend(modseqs.then_some(StatusItem::HighestModSeq));
                 self.tell_status(&known.mailbox, &items).await?;
                 self.wire.relieve().await?;
             }

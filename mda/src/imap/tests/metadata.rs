@@ -99,8 +99,10 @@ async fn binary_values_and_lists_with_values() {
     // Of what is listed only because of something below it nothing more is told.
     client.ok("CREATE above").await;
     client.ok("CREATE above/below").await;
+    client.ok("CREATE above/other").await;
     client.ok("SUBSCRIBE above/below").await;
-    let listing = "LIST (SUBSCRIBED RECURSIVEMATCH) \"\" above* \
+    client.ok("SUBSCRIBE above/other").await;
+    let listing = "LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (above above/b*) \
                    RETURN (METADATA (/shared/x) MYRIGHTS STATUS (MESSAGES))";
     let told = client.ok(listing).await;
     assert!(told[0].ends_with("\"above\" (\"CHILDINFO\" (\"SUBSCRIBED\"))"), "{told:?}");
@@ -122,4 +124,16 @@ async fn a_mailbox_changes_with_what_is_noted_at_it() {
     assert!(other.ok("NOOP").await.is_empty(), "no message has changed");
     other.append("INBOX", "a\r\n\r\n").await;
     assert_ne!(client.ok(modseq).await, after);
+}
+
+#[tokio::test]
+async fn what_a_mailbox_is_for_is_an_annotation_that_nobody_sets() {
+    let server = Server::start().await;
+    let mut client = server.login().await;
+    let told = client.ok("GETMETADATA Sent /private/specialuse").await;
+    assert_eq!(told, ["* METADATA \"Sent\" (/private/specialuse \"\\\\Sent\")"]);
+    let told = client.ok("GETMETADATA INBOX /private/specialuse").await;
+    assert_eq!(told, ["* METADATA \"INBOX\" (/private/specialuse NIL)"]);
+    let refused = client.fails("SETMETADATA INBOX (/private/specialuse \"\\\\Junk\")").await;
+    assert!(refused.starts_with("NO [CANNOT]"), "{refused}");
 }

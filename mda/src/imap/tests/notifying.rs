@@ -12,6 +12,10 @@ async fn other_mailboxes_are_told_of_without_a_command() {
         .ok("NOTIFY SET STATUS (selected (MessageNew MessageExpunge)) (personal (MessageNew MessageExpunge FlagChange))")
         .await;
     assert!(told.len() == 5 && told[0].starts_with("* STATUS "), "{told:?}");
+    assert!(
+        told.iter().all(|line| !line.starts_with("* STATUS") || line.contains("HIGHESTMODSEQ")),
+        "{told:?}"
+    );
     assert!(!told.iter().any(|line| line.contains("INBOX")), "the selected one is not another: {told:?}");
     other.append("Sent", "one").await;
     assert_eq!(client.line().await, "* STATUS \"Sent\" (MESSAGES 1 UIDNEXT 2 UNSEEN 1)");

@@ -133,6 +133,16 @@ async fn whoever_may_not_look_into_a_mailbox_hears_of_no_uids_there() {
 }
 
 #[tokio::test]
+async fn what_may_be_looked_up_and_not_read_is_shown_as_such() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.ok(&format!("SETACL Team {BOB} l")).await;
+    let listed = bob.ok("LIST \"\" \"Other Users/*/Team\" RETURN (STATUS (MESSAGES))").await;
+    assert_eq!(listed, [format!("* LIST (\\HasNoChildren \\Noselect) \"/\" {SHARED}")]);
+    let told = bob.ok("NOTIFY SET (subtree (\"Other Users\") (MessageNew MessageExpunge))").await;
+    assert_eq!(told, [format!("* LIST (\\NoAccess) \"/\" {SHARED}")]);
+}
+
+#[tokio::test]
 async fn messages_move_between_accounts_in_one_step() {
     let (_server, mut alice, mut bob) = two().await;
     alice.ok(&format!("SETACL Team {BOB} lrite")).await;

@@ -125,7 +125,9 @@ impl LocalStore {
             && !lasting.is_empty()
         {
             let modseq = heads.of(&self.inner.table, mailbox.0)?.take_modseq();
-            lasting.iter_mut().for_each(|state| state.modseq = modseq);
+            for state in &mut lasting {
+                state.modseq = modseq;
+            }
         }
         Ok(self.propose(&change))
     }

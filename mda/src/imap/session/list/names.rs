@@ -28,6 +28,8 @@ pub(super) struct Known {
     pub(super) has_children: bool,
     /// Something below is selected by LIST's options.
     pub(super) has_selected_children: bool,
+    /// Something below is selected, and does not match the patterns: it is not listed itself.
+    pub(super) has_unlisted_children: bool,
 }
 
 impl Known {
@@ -58,9 +60,10 @@ pub(super) fn listed<S: MailStore>(
         let selected = (!selection.subscribed || mailbox.subscribed)
             && (!selection.special_use || mailbox.special_use.is_some());
         let name = mailbox.name.clone();
-        let own = each(&mut names, patterns, &name, |superior| {
+        let own = each(&mut names, patterns, &name, |superior, is_listed| {
             superior.has_children = true;
             superior.has_selected_children |= selected;
+            superior.has_unlisted_children |= selected && !is_listed;
         });
         if let Some(own) = own {
             own.mailbox = Some(Box::new(mailbox));
@@ -68,7 +71,10 @@ pub(super) fn listed<S: MailStore>(
     }
     let selected = selection.subscribed && !selection.special_use;
     for name in store.subscriptions(account)? {
-        let own = each(&mut names, patterns, &name, |superior| superior.has_selected_children |= selected);
+        let own = each(&mut names, patterns, &name, |superior, is_listed| {
+            superior.has_selected_children |= selected;
+            superior.has_unlisted_children |= selected && !is_listed;
+        });
         if let Some(own) = own {
             own.subscribed = true;
         }
@@ -84,27 +90,24 @@ pub(super) fn subscribed<S: MailStore>(
 ) -> Result<Names, StoreError> {
     let mut names = Names::new();
     for name in store.subscriptions(account)? {
-        if let Some(own) = each(&mut names, patterns, &name, |_| ()) {
+        if let Some(own) = each(&mut names, patterns, &name, |_, _| ()) {
             own.subscribed = true;
         }
     }
     Ok(names)
 }
 
-/// Visits the superiors of a name that match; gives what is known of the name itself, if it does.
+/// Visits the superiors of a name that match, with whether the name itself does; gives what is known of that, if so.
 fn each<'a>(
     names: &'a mut Names,
     patterns: &Patterns,
     name: &MailboxName,
-    mut visit: impl FnMut(&mut Known),
+    mut visit: impl FnMut(&mut Known, bool),
 ) -> Option<&'a mut Known> {
-    let mut is_matched = false;
-    for octets in patterns.matches(name) {
-        if octets == name.as_str().len() {
-            is_matched = true;
-        } else {
-            visit(names.entry(Listed { name: name.clone(), octets }).or_default());
-        }
+    let mut matches = patterns.matches(name);
+    let is_matched = matches.pop_if(|octets| *octets == name.as_str().len()).is_some();
+    for octets in matches {
+        visit(names.entry(Listed { name: name.clone(), octets }).or_default(), is_matched);
     }
     let whole = Listed { name: name.clone(), octets: name.as_str().len() };
     is_matched.then(|| names.entry(whole).or_default())
