@@ -40,6 +40,12 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// reads a page that is not on the disk yet waits just so, which is why no batch is left to be flushed later.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// Has sled open a tree in nobody else's turn: it writes and flushes for that, too.
+pub(super) fn in_turn<T>(work: impl FnOnce() -> T) -> T {
+    let _turn = TURN.lock();
+    work()
+}
+
 /// Rows that were written, and those that were deleted (None).
 type Layer = BTreeMap<IVec, Option<IVec>>;
 

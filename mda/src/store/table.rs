@@ -10,7 +10,7 @@ use prost::Message;
 
 use super::failure::Failure;
 use super::record::Nothing;
-use super::rows::Rows;
+use super::rows::{self, Rows};
 use super::{Result, StoreError, keys};
 
 /// A row: what it holds, and where the journal record stands that says so.
@@ -76,8 +76,8 @@ impl Table {
     /// The rows of a folder of its own, made if it is missing.
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self> {
         let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None);
-        let tree = config.open().and_then(|db| db.open_tree("rows")).map_err(sled_error)?;
-        Ok(Self::new(tree))
+        let tree = rows::in_turn(|| config.open().and_then(|db| db.open_tree("rows")));
+        Ok(Self::new(tree.map_err(sled_error)?))
     }
 
     /// Notes it as this failure if rows cannot be written.

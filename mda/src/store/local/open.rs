@@ -22,6 +22,7 @@ use crate::store::gate::Gates;
 use crate::store::index::Indexes;
 use crate::store::news::News;
 use crate::store::recent::Recent;
+use crate::store::rows::in_turn;
 use crate::store::state::State;
 use crate::store::table::{Table, sled_error};
 use crate::store::{Result, StoreConfig, StoreError};
@@ -222,7 +223,8 @@ fn try_open_rows(config: &StoreConfig) -> Result<Table> {
         .cache_capacity(config.cache_bytes)
         // The journal makes durable; this only bounds what a start after a crash has to replay.
         .flush_every_ms(Some(2_000));
-    let opened = panic::catch_unwind(AssertUnwindSafe(|| sled.open().and_then(|db| db.open_tree("rows"))));
+    let open = || in_turn(|| sled.open().and_then(|db| db.open_tree("rows")));
+    let opened = panic::catch_unwind(AssertUnwindSafe(open));
     match opened {
         Ok(Ok(tree)) => Ok(Table::new(tree)),
         Ok(Err(sled::Error::Io(error)))
