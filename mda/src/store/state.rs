@@ -32,6 +32,8 @@ pub(super) struct State {
     pending: Pending,
     /// Part of what is pending.
     leaves: leaves::Held,
+    /// How many rows more, or less, show a body by the record at hand: one that is moved is shown as before.
+    referenced: HashMap<u64, i64>,
     /// Who wants to know which rows are written.
     indexes: Arc<Indexes>,
     /// An entry was applied in part, or a commit failed: what is pending must not reach the rows any more.
@@ -87,6 +89,7 @@ impl State {
         Ok(Self {
             pending: Pending::new(table.clone()),
             leaves: leaves::Held::new(),
+            referenced: HashMap::new(),
             table,
             indexes,
             spoilt: false,

@@ -41,6 +41,22 @@ impl State {
         }
     }
 
+    /// Takes a leaf to work on, if it is not the one at hand, which is put back then.
+    pub(super) fn next_leaf(
+        &mut self,
+        mailbox: u64,
+        at_hand: Option<HeldLeaf>,
+        number: u32,
+    ) -> Result<HeldLeaf> {
+        match at_hand {
+            Some(held) if held.leaf.number() == number => Ok(held),
+            other => {
+                self.put_back(mailbox, other);
+                self.take_leaf(mailbox, number)
+            }
+        }
+    }
+
     /// Works on the leaves that ranges of UIDs reach into, each with a range of its own.
     pub(super) fn each_leaf(
         &mut self,
@@ -51,13 +67,7 @@ impl State {
         let mut at_hand: Option<HeldLeaf> = None;
         for (number, uids) in leaf::pieces(uids.iter().map(|uids| uids.first..=uids.last)) {
             // Many short ranges may reach into one leaf.
-            let mut held = match at_hand.take() {
-                Some(held) if held.leaf.number() == number => held,
-                other => {
-                    self.put_back(mailbox, other);
-                    self.take_leaf(mailbox, number)?
-                }
-            };
+            let mut held = self.next_leaf(mailbox, at_hand, number)?;
             work(self, &mut held, &uids)?;
             at_hand = Some(held);
         }

@@ -15,8 +15,8 @@ use crate::store::{Result, StoreError, SystemFlag, keys};
 
 impl State {
     pub(super) fn apply_messages(&mut self, at: Position, change: &Change) -> Result<()> {
-        for placed in &change.placed {
-            self.placed(at, placed)?;
+        for placed in change.placed.chunk_by(|one, next| one.mailbox == next.mailbox) {
+            self.all_placed(at, placed)?;
         }
         for flagged in &change.flagged {
             self.flagged(at, flagged)?;
@@ -24,6 +24,7 @@ impl State {
         for expunged in &change.expunged {
             self.expunged(at, expunged)?;
         }
+        self.settle_references()?;
         for delivered in &change.delivered {
             self.delivered(at, delivered)?;
         }
@@ -60,8 +61,12 @@ impl State {
         self.each_leaf(mailbox, &uids, |state, held, uids| {
             let gone = state.take_out(mailbox, held, *uids.start())?;
             state.pending.delete(keys::row(mailbox, *uids.start()));
-            gone.map_or(Ok(()), |gone| state.release(&gone))
+            if let Some(gone) = gone {
+                state.release(&gone);
+            }
+            Ok(())
         })?;
+        self.settle_references()?;
         for (key, row) in self.pending.rows::<Expunged>(prefixed(&keys::vanished_all(mailbox)), left)? {
             self.delete_state(key, &row);
             left -= 1;
@@ -75,16 +80,35 @@ impl State {
         Ok(left)
     }
 
-    fn placed(&mut self, at: Position, placed: &Placed) -> Result<()> {
-        let Some(mut counters) = self.counters(placed.mailbox)? else { return Ok(()) };
+    /// Messages of one mailbox.
+    fn all_placed(&mut self, at: Position, all: &[Placed]) -> Result<()> {
+        let Some(mailbox) = all.first().map(|first| first.mailbox) else { return Ok(()) };
+        let Some(mut counters) = self.counters(mailbox)? else { return Ok(()) };
+        let mut at_hand: Option<HeldLeaf> = None;
+        for placed in all {
+            let mut held = self.next_leaf(mailbox, at_hand, Leaf::number_of(placed.uid))?;
+            self.placed(at, placed, &mut held, &mut counters)?;
+            at_hand = Some(held);
+        }
+        self.put_back(mailbox, at_hand);
+        self.put_counters(mailbox, at, &counters);
+        Ok(())
+    }
+
+    fn placed(
+        &mut self,
+        at: Position,
+        placed: &Placed,
+        held: &mut HeldLeaf,
+        counters: &mut Counters,
+    ) -> Result<()> {
         // Only a copy, or a replay after reclaim, brings a UID that is not new.
         let is_new = placed.uid >= counters.uid_next;
         if !is_new && self.is_expunged(placed.mailbox, placed.uid)? {
             return Ok(());
         }
-        let mut held = self.take_leaf(placed.mailbox, Leaf::number_of(placed.uid))?;
         let mut flags = FlagState::of_placed(placed, at);
-        let old = if is_new { None } else { self.take_out(placed.mailbox, &mut held, placed.uid)? };
+        let old = if is_new { None } else { self.take_out(placed.mailbox, held, placed.uid)? };
         if let Some(old) = old {
             counters.forget(&old.message, &old.flags);
             self.note_message(old.placed_at, &old.flags, -1);
@@ -92,7 +116,7 @@ impl State {
                 flags = FlagState { as_placed: old.flags.at == at, ..old.flags };
             }
         } else {
-            self.reference(placed.email, 1)?;
+            *self.referenced.entry(placed.email).or_default() += 1;
             if !is_new && let Some(early) = self.take_early_flags(placed)? {
                 flags = FlagState::of_flagged(&early.value, early.at);
             }
@@ -103,10 +127,8 @@ impl State {
         counters.add(&message, &flags);
         held.leaf.insert(message, flags);
         held.changed = true;
-        self.put_back(placed.mailbox, held);
         let row = Placed { modseq: 0, flags: 0, keywords: Vec::new(), ..placed.clone() };
         self.pending.put(keys::row(placed.mailbox, placed.uid), at, &row);
-        self.put_counters(placed.mailbox, at, &counters);
         Ok(())
     }
 
@@ -192,7 +214,7 @@ impl State {
             for uid in uids.clone() {
                 if let Some(gone) = state.take_out(mailbox, held, uid)? {
                     counters.forget(&gone.message, &gone.flags);
-                    state.release(&gone)?;
+                    state.release(&gone);
                 }
             }
             Ok(())
@@ -260,17 +282,25 @@ impl State {
         Ok(())
     }
 
-    /// One row more (1) or less (−1) shows a body. Its row stays until its segment goes: a later record in the log may
-    /// show it again.
-    fn reference(&mut self, email: u64, sign: i64) -> Result<()> {
+    fn settle_references(&mut self) -> Result<()> {
+        let referenced = std::mem::take(&mut self.referenced);
+        referenced.into_iter().try_for_each(|(email, more)| self.reference(email, more))
+    }
+
+    /// So many rows more, or less, show a body. Its row stays until its segment goes: a later record in the log may show
+    /// it again.
+    fn reference(&mut self, email: u64, more: i64) -> Result<()> {
+        if more == 0 {
+            return Ok(());
+        }
         let key = keys::body(email);
         let old = self.pending.get::<BodyRow>(&key)?;
         let at = old.as_ref().map_or_else(Position::default, |old| old.at);
         let mut body = old.map_or_else(BodyRow::default, |old| old.value);
         let before = body.references;
-        body.references = before.saturating_add_signed(sign);
+        body.references = before.saturating_add_signed(more);
         if body.stored && (before == 0) != (body.references == 0) {
-            self.note_body(at, &body, sign)?;
+            self.note_body(at, &body, more.signum())?;
         }
         self.pending.put(key, at, &body);
         Ok(())
@@ -332,9 +362,9 @@ impl State {
     }
 
     /// A message that is gone needs neither its records nor its body.
-    fn release(&mut self, gone: &Gone) -> Result<()> {
+    fn release(&mut self, gone: &Gone) {
         self.note_message(gone.placed_at, &gone.flags, -1);
-        self.reference(gone.message.email, -1)
+        *self.referenced.entry(gone.message.email).or_default() -= 1;
     }
 
     /// Notes the records that a message needs: the one that placed it, and the one of its last change.
