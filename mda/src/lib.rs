@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ahead;
 pub mod auth;
 pub mod config;
 mod delivery;

@@ -34,6 +34,7 @@ mod line;
 mod lock;
 mod maildrop;
 mod multiline;
+mod reader;
 mod session;
 
 #[cfg(test)]

@@ -7,11 +7,10 @@ use bytes::{Bytes, BytesMut};
 use message::mime::Structure;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::ahead::PIECE;
 use crate::outline::Outline;
 use crate::store::{EmailId, MailStore, StoreError};
 
-/// Octets that are read at once; a message up to this size takes one read.
-pub(super) const PIECE: u64 = 128 * 1024;
 /// A header longer than this is cut: no mail program writes one, and it must be held in memory.
 const HEADER: u64 = 1 << 20;
 

@@ -15,19 +15,18 @@ use super::{
     lock::Lock,
     maildrop::{Maildrop, Message},
     multiline::Encoder,
+    reader::{Begun, Reader},
     session::{Action, LoginFailure, Session},
 };
 use crate::{
+    ahead::PIECE,
     auth::{AuthError, Client, Exchange, Progress, SaslError, Stay},
     metrics::{LoginOutcome, Protocol},
-    store::{Account, MailStore, MailboxId, MailboxName, Row, StoreError, Uid, UidSet},
+    store::{Account, MailStore, MailboxId, MailboxName, StoreError, Uid, UidSet},
 };
 
 /// Octets that are read from a client at a time.
 const READ: usize = 4096;
-
-/// Octets of a message that are read from the store at a time.
-const PIECE: u64 = 128 * 1024;
 
 /// Octets of replies that are gathered before they are sent: pipelined commands are answered together.
 const GATHER: usize = 32 * 1024;
@@ -55,6 +54,7 @@ pub(super) struct Connection<'a, S, T> {
 /// The maildrop of a session that is logged in.
 struct Open {
     inbox: MailboxId,
+    reader: Reader,
     _lock: Lock,
     stay: Stay,
 }
@@ -240,12 +240,12 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
             .mailbox(account.id, &MailboxName::inbox())
             .and_then(|inbox| inbox.ok_or(StoreError::NoSuchMailbox))
             .map_err(|error| self.open_failed(&error))?;
-        let index = store.index(inbox.id).await.map_err(|error| self.open_failed(&error))?;
-        let index = Arc::clone(&index.borrow());
+        let news = store.index(inbox.id).await.map_err(|error| self.open_failed(&error))?;
+        let index = Arc::clone(&news.borrow());
         self.server.locks.note(account.id, delay, Instant::now());
         self.stranger = None;
         let stay = self.server.authenticator.stay(account);
-        self.open = Some(Open { inbox: inbox.id, _lock: lock, stay });
+        self.open = Some(Open { inbox: inbox.id, reader: Reader::new(news), _lock: lock, stay });
         let messages = index.iter().map(|entry| (entry.uid(), entry.size()));
         Ok(Maildrop::new(inbox.uid_validity, messages).kept_for(inbox.retention))
     }
@@ -271,7 +271,7 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
 
     /// Sends a message; or gives back what to do because it cannot be read.
     async fn send(&mut self, message: Message, lines: Option<u32>) -> io::Result<Option<Action>> {
-        let (row, first) = match self.read_first(message.uid).await {
+        let Begun { email, size, first } = match self.begin(message.uid, lines.is_none()).await {
             Ok(read) => read,
             Err(StoreError::NoSuchMailbox | StoreError::Expunged) => {
                 return Ok(Some(self.session.not_sent("the message was removed by another session")));
@@ -288,13 +288,13 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
         if !self.session.takes_utf8() && !has_ascii_header(&first) {
             return Ok(Some(self.session.not_sent("[UTF8] the message needs the command UTF8")));
         }
-        self.out.extend_from_slice(format!("+OK {} octets\r\n", row.size).as_bytes());
+        self.out.extend_from_slice(format!("+OK {size} octets\r\n").as_bytes());
         let mut encoder = Encoder::new(lines);
         encoder.encode(&first, &mut self.out);
         let mut at = first.len() as u64;
-        while at < row.size && !encoder.is_done() {
+        while at < size && !encoder.is_done() {
             self.flush().await?;
-            let piece = self.server.store.read(row.email, at..at + PIECE).await;
+            let piece = self.server.store.read(email, at..at + PIECE).await;
             // Too late for an error: an end that is cut off is all that tells the client.
             let piece = piece.map_err(|error| {
                 self.store_failed("cannot read a message", &error);
@@ -313,12 +313,10 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
         Ok(None)
     }
 
-    async fn read_first(&self, uid: Uid) -> Result<(Row, bytes::Bytes), StoreError> {
-        let inbox = self.open.as_ref().ok_or(StoreError::NoSuchMailbox)?.inbox;
+    async fn begin(&mut self, uid: Uid, whole: bool) -> Result<Begun, StoreError> {
+        let reader = &mut self.open.as_mut().ok_or(StoreError::NoSuchMailbox)?.reader;
         let store = &self.server.store;
-        let row = store.row(inbox, uid)?.ok_or(StoreError::Expunged)?;
-        let first = store.read(row.email, 0..PIECE).await?;
-        Ok((row, first))
+        if whole { reader.begin(store, uid).await } else { reader.peek(store, uid).await }
     }
 
     /// Removes what was marked as deleted (RFC 1939 §6), lets go of the maildrop, and gives the last reply.

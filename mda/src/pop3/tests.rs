@@ -178,6 +178,37 @@ async fn pipelined_commands_are_answered_in_order() {
 }
 
 #[tokio::test]
+async fn messages_arrive_whole_in_whatever_order_they_are_asked_for() {
+    let text = |number: usize| format!("Subject: {number}\r\n\r\n{}\r\n", format!("{number} ").repeat(4_000));
+    let messages: Vec<String> = (1..=24).map(text).collect();
+    let service = with_mail(&messages.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let mut client = Client::connect(&service).await;
+    client.log_in(ALICE, PASSWORD).await;
+    let in_turn = 1..=9;
+    let skipping = [12, 13, 14, 3, 4, 4, 5, 24, 1, 2];
+    for number in in_turn.chain(skipping).chain(15..=24) {
+        let retrieved = client.multiline(&format!("RETR {number}")).await;
+        assert!(retrieved == stored(&messages[number - 1]), "message {number}");
+        assert!(client.multiline("TOP 7 0").await.ends_with("Subject: 7\r\n\r\n"));
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_read_ahead_and_is_removed_meanwhile_is_not_sent() {
+    let service = with_mail(&["Subject: 1\r\n\r\n", "Subject: 2\r\n\r\n", "Subject: 3\r\n\r\n"]).await;
+    let mut client = Client::connect(&service).await;
+    client.log_in(ALICE, PASSWORD).await;
+    client.multiline("RETR 1").await;
+    remove_by_imap(&service).await;
+    remove_by_imap(&service).await;
+    assert_eq!(client.err("RETR 2").await, "-ERR the message was removed by another session");
+    assert_eq!(client.multiline("RETR 3").await, stored("Subject: 3\r\n\r\n"));
+    client.ok("QUIT").await;
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn stls_secures_the_session() {
     let service = TestService::start_with(|config| config.plaintext_auth = PlaintextAuth::Never).await;
     service.create_account(ALICE, PASSWORD).await;

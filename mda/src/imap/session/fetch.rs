@@ -1,6 +1,5 @@
 //! FETCH and UID FETCH (RFC 9051 §6.4.5).
 
-mod ahead;
 mod item;
 
 use std::ops::Range;
@@ -10,6 +9,7 @@ use bytes::Bytes;
 
 use super::enable::Extension;
 use super::{Done, Failure, NO_UIDS, Outcome, Selected, Session, bad};
+use crate::ahead::Ahead;
 use crate::imap::Shared;
 use crate::imap::content::Content;
 use crate::imap::parse::{FetchItem, FetchModifiers, MessageSet};
@@ -20,7 +20,6 @@ use crate::store::{
     Entry, FlagChange, Flags, MailStore, ModSeq, Right, Row, StoreError, SystemFlag, Uid, UidSet,
 };
 
-use ahead::Ahead;
 use item::Needs;
 pub(super) use item::{Value, section_value};
 
@@ -29,6 +28,9 @@ const BATCH: usize = 64;
 
 /// Messages whose outlines are read at once where nothing else is.
 const OUTLINES: usize = 256;
+
+/// Octets of messages that are read together, while those before them are sent.
+const AT_ONCE: u64 = 256 * 1024;
 
 /// What happened to the messages of one FETCH.
 #[derive(Default)]
@@ -205,7 +207,8 @@ impl<S: MailStore> Session<S> {
         }
         let mut outlines = outlines.into_iter();
         let store = self.shared.store.clone();
-        let mut ahead = Ahead::of(if Needs::of(items).octets { rows } else { &[] });
+        let read = if Needs::of(items).octets { rows } else { &[] };
+        let mut ahead = Ahead::of(read.iter().map(|row| (row.email, row.size)), AT_ONCE);
         for row in rows {
             let outline = outlines.next().transpose();
             let beginning = ahead.next(&store, row.email).await.transpose();

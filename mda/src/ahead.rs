@@ -6,50 +6,41 @@ use std::vec;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use crate::imap::content::PIECE;
-use crate::store::{EmailId, MailStore, Row, StoreError};
+use crate::store::{EmailId, MailStore, StoreError};
 
-/// Octets of messages that are read at once, if it is not one that is larger. A session has twice as many: those that are
-/// sent, and those that are read meanwhile.
-const AT_ONCE: u64 = 256 * 1024;
+/// Octets that are read at once of a message; one up to this size takes one read.
+pub(crate) const PIECE: u64 = 128 * 1024;
 
 type Beginning = Result<Bytes, StoreError>;
 
 /// The first piece of each of some messages, in order.
 #[derive(Default)]
-pub(super) struct Ahead {
-    /// Not asked for yet: what is read together.
-    groups: VecDeque<Vec<EmailId>>,
+pub(crate) struct Ahead {
+    /// Octets of messages that are read at once, if it is not one that is larger. Twice as many are in memory: those that
+    /// are sent, and those that are read meanwhile.
+    at_once: u64,
+    /// Not asked for yet, with their sizes.
+    left: VecDeque<(EmailId, u64)>,
     /// On its way.
     coming: Option<JoinHandle<Vec<(EmailId, Beginning)>>>,
     here: vec::IntoIter<(EmailId, Beginning)>,
 }
 
 impl Ahead {
-    pub(super) fn of(rows: &[Row]) -> Self {
-        let (mut groups, mut octets) = (VecDeque::new(), AT_ONCE);
-        for row in rows {
-            octets += row.size;
-            match groups.back_mut() {
-                Some(group) if octets <= AT_ONCE => Vec::push(group, row.email),
-                _ => {
-                    octets = row.size;
-                    groups.push_back(vec![row.email]);
-                }
-            }
-        }
-        Self { groups, ..Self::default() }
+    /// Of messages with their sizes, reading so many octets at once.
+    pub(crate) fn of(messages: impl IntoIterator<Item = (EmailId, u64)>, at_once: u64) -> Self {
+        Self { at_once, left: messages.into_iter().collect(), ..Self::default() }
     }
 
     /// That of the next message, which must be this one; `None` if it has to be read alone.
-    pub(super) async fn next(&mut self, store: &impl MailStore, email: EmailId) -> Option<Beginning> {
+    pub(crate) async fn next(&mut self, store: &impl MailStore, email: EmailId) -> Option<Beginning> {
         if self.here.as_slice().is_empty() {
             if self.coming.is_none() {
-                self.read(store);
+                self.begin(store);
             }
             // A panic is told when the message is read alone.
             self.here = self.coming.take()?.await.unwrap_or_default().into_iter();
-            self.read(store);
+            self.begin(store);
         }
         // Its group is lost, and here is what comes behind.
         if self.here.as_slice().first()?.0 != email {
@@ -58,9 +49,10 @@ impl Ahead {
         self.here.next().map(|(_, beginning)| beginning)
     }
 
-    /// Begins to read the next group.
-    fn read(&mut self, store: &impl MailStore) {
-        if let Some(emails) = self.groups.pop_front() {
+    /// Begins to read what comes next.
+    pub(crate) fn begin(&mut self, store: &impl MailStore) {
+        let emails = self.next_group();
+        if !emails.is_empty() {
             let store = store.clone();
             self.coming = Some(tokio::spawn(async move {
                 let beginnings = store.read_beginnings(emails.clone(), PIECE).await;
@@ -68,33 +60,35 @@ impl Ahead {
             }));
         }
     }
+
+    /// What is read together.
+    fn next_group(&mut self) -> Vec<EmailId> {
+        let (mut group, mut octets) = (Vec::new(), 0);
+        while let Some(&(email, size)) = self.left.front() {
+            octets += size;
+            if octets > self.at_once && !group.is_empty() {
+                break;
+            }
+            group.push(email);
+            self.left.pop_front();
+        }
+        group
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::store::Flags;
     use crate::testing::TestStore;
 
-    fn row(email: u64, size: u64) -> Row {
-        Row {
-            uid: email as u32,
-            email: EmailId(email),
-            flags: Flags::none(),
-            internal_date: Timestamp::UNIX_EPOCH,
-            size,
-            modseq: 1,
-            saved_at: None,
-        }
-    }
+    const AT_ONCE: u64 = 256 * 1024;
 
     #[tokio::test]
     async fn a_group_that_is_lost_puts_no_other_out_of_step() {
         let store = TestStore::open();
-        let mut ahead = Ahead::of(&[row(1, AT_ONCE / 2), row(2, AT_ONCE / 2), row(3, AT_ONCE)]);
-        ahead.read(&store.store);
+        let mut ahead =
+            Ahead::of([(EmailId(1), AT_ONCE / 2), (EmailId(2), AT_ONCE / 2), (EmailId(3), AT_ONCE)], AT_ONCE);
+        ahead.begin(&store.store);
         ahead.coming.replace(tokio::spawn(std::future::pending())).unwrap().abort();
         ahead.coming.as_ref().unwrap().abort();
         assert!(ahead.next(&store.store, EmailId(1)).await.is_none());
@@ -106,11 +100,10 @@ mod tests {
     #[test]
     fn no_more_is_read_at_once_than_has_room() {
         let sizes = [AT_ONCE / 2, AT_ONCE / 2, 1, AT_ONCE, 50 << 20, 1, 1];
-        let rows: Vec<Row> = (1..).zip(sizes).map(|(email, size)| row(email, size)).collect();
-        let groups = Ahead::of(&rows).groups;
-        let emails = |group: &Vec<EmailId>| group.iter().map(|email| email.0).collect::<Vec<_>>();
+        let mut ahead = Ahead::of((1..).map(EmailId).zip(sizes), AT_ONCE);
+        let groups = std::iter::from_fn(|| Some(ahead.next_group()).filter(|group| !group.is_empty()));
         assert_eq!(
-            groups.iter().map(emails).collect::<Vec<_>>(),
+            groups.map(|group| group.iter().map(|email| email.0).collect()).collect::<Vec<Vec<_>>>(),
             [vec![1, 2], vec![3], vec![4], vec![5], vec![6, 7]]
         );
     }
