@@ -31,7 +31,10 @@ pub fn imap(input: &[u8]) {
                     }
                 }
                 Event::Chunk(chunk) => assert!(!chunk.is_empty()),
-                Event::Continue | Event::LiteralTooLarge { .. } | Event::LineTooLong => {}
+                Event::Continue
+                | Event::WrongAppend(_)
+                | Event::LiteralTooLarge { .. }
+                | Event::LineTooLong => {}
             }
         }
         assert!(framer.buffer().len() <= 2 * 4_096 + 64, "what waits is bounded");

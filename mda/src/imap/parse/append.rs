@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::BadCommand;
 use super::cursor::{Cursor, Invalid};
 use super::date::date_time;
 use super::set::{MessageSet, SequenceSet, SetEnd};
@@ -79,23 +80,29 @@ pub enum Use {
 }
 
 /// Reads `tag SP "APPEND" SP mailbox …` or `tag SP ["UID" SP] "REPLACE" SP seq-number SP mailbox …`, which ends where
-/// a literal is announced. None if it is anything else.
-pub(super) fn head(prefix: Bytes) -> Option<AppendHead> {
+/// a literal is announced. None if it is anything else; an error if it is wrong whatever the literal holds.
+pub(super) fn head(prefix: Bytes) -> Option<Result<AppendHead, BadCommand>> {
+    let end = prefix.len();
     let mut cursor = Cursor::new(prefix);
     let tag = cursor.tag().ok()?;
     if !cursor.take(b' ') {
         return None;
     }
     let head = if cursor.keyword("APPEND") {
-        append(tag, &mut cursor)
+        append(tag.clone(), &mut cursor)
     } else {
         let uid = cursor.keyword("UID");
         if (uid && !cursor.take(b' ')) || !cursor.keyword("REPLACE") {
             return None;
         }
-        replace(tag, uid, &mut cursor)
+        replace(tag.clone(), uid, &mut cursor)
     };
-    head.ok().filter(|head| head.segment.then != Then::End)
+    match head {
+        Ok(head) => (head.segment.then != Then::End).then_some(Ok(head)),
+        // Where the literal stands, it may be a name or a URL.
+        Err(invalid) if invalid.at == end => None,
+        Err(invalid) => Some(Err(BadCommand { tag: Some(tag), reason: invalid.into() })),
+    }
 }
 
 /// The arguments of an APPEND without any literal: all it is made of is named by URLs.

@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::append::{self, AppendHead};
-use super::tag_of;
+use super::{BadCommand, tag_of};
 
 /// Literals in one command.
 const LITERALS: usize = 256;
@@ -35,6 +35,9 @@ pub enum Event {
     Command(Bytes),
     /// An APPEND up to its message. Answer with [`Framer::accept_message`] or [`Framer::refuse_message`].
     Append(Box<AppendHead>, Literal),
+    /// An APPEND that is wrong before its message, which is not asked for; octets of it that come all the same are
+    /// dropped.
+    WrongAppend(BadCommand),
     /// Octets of an accepted message.
     Chunk(Bytes),
     /// What stands behind such a literal, up to the next one or the end of the command. The next is accepted or refused
@@ -228,10 +231,16 @@ impl Framer {
             self.buffer.advance(start);
             self.begin_command();
             if literal.size > self.limits.message {
-                return Some(self.too_large(Some(append.tag), literal));
+                return Some(self.too_large(tag_of(&head), literal));
             }
             self.state = State::Announced { literal };
-            return Some(Event::Append(Box::new(append), literal));
+            return Some(match append {
+                Ok(append) => Event::Append(Box::new(append), literal),
+                Err(wrong) => {
+                    self.refuse_message();
+                    Event::WrongAppend(wrong)
+                }
+            });
         }
         let end = usize::try_from(literal.size).ok().and_then(|size| start.checked_add(size));
         match end {

@@ -82,6 +82,9 @@ impl<S: MailStore> Session<S> {
             Some(response) => response,
             None => None,
         };
+        if !self.offers(&format!("AUTH={mechanism}")) {
+            return self.exchange_failed(SaslError::Mechanism);
+        }
         let authenticator = self.shared.authenticator.clone();
         let (mut exchange, mut progress) =
             match authenticator.begin(mechanism, self.login_client(), initial.as_deref()).await {

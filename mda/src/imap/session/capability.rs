@@ -186,7 +186,8 @@ impl<S: MailStore> Session<S> {
     /// A command, or part of one, that came with a capability is unknown where that is hidden.
     pub(super) fn knows(&self, command: &Command) -> bool {
         match command {
-            Command::Authenticate { mechanism, .. } => self.offers(&format!("AUTH={mechanism}")),
+            // One that is hidden is refused as one that is unknown (RFC 9051 §6.2.2).
+            Command::Authenticate { .. } => true,
             _ if self.hidden == Hidden::default() => true,
             command => {
                 came_with(command).into_iter().all(|names| names.split('|').any(|name| self.offers(name)))

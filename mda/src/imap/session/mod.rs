@@ -37,7 +37,7 @@ use service::listen::Permit;
 use tokio::sync::watch;
 
 use super::Shared;
-use super::parse::{self, Command, Event, Literal, MessageSet, Reason, Request};
+use super::parse::{self, BadCommand, Command, Event, Literal, MessageSet, Reason, Request};
 use super::response::{Condition, Outcome, uid_set};
 use super::view::{Hearing, Update, Updates, View};
 use super::wire::{Ended, Wire};
@@ -177,6 +177,7 @@ impl<S: MailStore> Session<S> {
                 let done = Box::pin(self.append(*head, Some(literal))).await;
                 self.finish(&tag, done, Tidings::All).await?;
             }
+            Event::WrongAppend(wrong) => self.refuse_command(wrong)?,
             Event::LiteralTooLarge { tag, literal } => self.refuse_literal(tag, literal)?,
             Event::LineTooLong => return Err(Ended::Bye("the command is too long")),
             Event::Chunk(_) | Event::AppendMore(..) => return Err(Ended::Bye("out of step")),
@@ -214,18 +215,21 @@ impl<S: MailStore> Session<S> {
                 };
                 self.finish(&tag, done, tidings).await
             }
-            Err(bad) => {
-                let outcome = Outcome::bad(match &bad.reason {
-                    Reason::UnknownCommand => "unknown command".to_owned(),
-                    Reason::Syntax(invalid) => invalid.to_string(),
-                });
-                match bad.tag {
-                    Some(tag) => self.wire.responses.tagged(&tag, &outcome),
-                    None => self.wire.responses.untagged(&outcome),
-                }
-                self.count_error()
-            }
+            Err(bad) => self.refuse_command(bad),
         }
+    }
+
+    /// It is none.
+    fn refuse_command(&mut self, bad: BadCommand) -> Result<(), Ended> {
+        let outcome = Outcome::bad(match &bad.reason {
+            Reason::UnknownCommand => "unknown command".to_owned(),
+            Reason::Syntax(invalid) => invalid.to_string(),
+        });
+        match bad.tag {
+            Some(tag) => self.wire.responses.tagged(&tag, &outcome),
+            None => self.wire.responses.untagged(&outcome),
+        }
+        self.count_error()
     }
 
     /// Tells what else happened, then how the command ended.

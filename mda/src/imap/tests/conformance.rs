@@ -539,3 +539,33 @@ async fn nobody_goes_on_in_an_inbox_that_was_renamed() {
     client.ok("RENAME old older").await;
     assert_eq!(client.ok("FETCH 3 UID").await, ["* 3 FETCH (UID 3)"]);
 }
+
+/// A message may be as large as any: that the command before it is wrong is said before it comes, and ends nothing.
+#[tokio::test]
+async fn a_wrong_append_is_refused_before_its_message_comes() {
+    let server = Server::start().await;
+    let mut client = server.login().await;
+    let size = 300 * 1024;
+    for wrong in ["\"7-Feb-1994 21:52:25 -0800\"", "(\\Seen x\"", "() x"] {
+        client.send(&format!("a APPEND INBOX {wrong} {{{size}}}\r\n")).await;
+        let answer = client.line().await;
+        assert!(answer.starts_with("a BAD "), "{wrong}: {answer}");
+        client.send(&format!("b APPEND INBOX {wrong} {{{size}+}}\r\n{}\r\n", "x".repeat(size))).await;
+        let answer = client.line().await;
+        assert!(answer.starts_with("b BAD "), "{wrong}: {answer}");
+        client.ok("NOOP").await;
+    }
+    // Where the literal is a name, nothing is known to be wrong yet.
+    client.ok("APPEND {5}\r\nINBOX {1}\r\nx").await;
+    assert_eq!(client.ok("STATUS INBOX (MESSAGES)").await, ["* STATUS \"INBOX\" (MESSAGES 1)"]);
+}
+
+#[tokio::test]
+async fn a_mechanism_that_is_hidden_is_as_one_that_is_unknown() {
+    let hide = crate::config::HideConfig { capabilities: vec!["AUTH=PLAIN".into()], ..Default::default() };
+    let server = Server::with(|options| options.hide = vec![hide]).await;
+    let mut client = server.connect().await;
+    for mechanism in ["PLAIN", "GSSAPI"] {
+        assert!(client.fails(&format!("AUTHENTICATE {mechanism}")).await.starts_with("NO "), "{mechanism}");
+    }
+}

@@ -162,10 +162,15 @@ fn literals_of_messages_stand_in_many_places() {
             events => panic!("{line}: {events:?}"),
         }
     }
-    for line in
-        ["a APPEND x UTF8 ({3}", "a APPEND x CATENATE ({3}", "a REPLACE 1:2 x {3}", "a APPEND x TEXT {3}"]
-    {
+    for line in ["a APPEND x UTF8 ({3}", "a APPEND x CATENATE ({3}"] {
         assert_eq!(whole(&format!("{line}\r\n")), [Event::Continue], "{line}");
+    }
+    for line in ["a REPLACE 1:2 x {3}", "a APPEND x TEXT {3}"] {
+        let events = whole(&format!("{line}\r\nb NOOP\r\n"));
+        assert!(matches!(&events[..], [Event::WrongAppend(_), Event::Command(_)]), "{line}: {events:?}");
+        let line = line.replace("{3}", "{3+}");
+        let events = whole(&format!("{line}\r\nxyz\r\nb NOOP\r\n"));
+        assert!(matches!(&events[..], [Event::WrongAppend(_), Event::Command(_)]), "{line}: {events:?}");
     }
 }
 
