@@ -207,7 +207,10 @@ impl<S: MailStore> Session<S> {
                     return Ok((rest, literal));
                 }
                 Event::LiteralTooLarge { literal, .. } if literal.synchronising => return Err(too_big()),
-                Event::LiteralTooLarge { .. } | Event::LineTooLong => {
+                Event::LiteralTooLarge { .. } => {
+                    return Err(Failure::Ended(Ended::Bye("[TOOBIG] the message is too large")));
+                }
+                Event::LineTooLong => {
                     return Err(Failure::Ended(Ended::Bye("the command is too long")));
                 }
                 _ => return Err(Failure::Ended(Ended::Bye("out of step"))),

@@ -186,10 +186,10 @@ impl<S: MailStore> Session<S> {
         Ok(())
     }
 
-    /// RFC 7888 §4: what was announced without waiting comes whatever we say, so that session is over.
+    /// RFC 7888 §4, §5: what was announced without waiting comes whatever we say, so that session is over.
     fn refuse_literal(&mut self, tag: Option<String>, literal: Literal) -> Result<(), Ended> {
         if !literal.synchronising {
-            return Err(Ended::Bye("the literal is too large"));
+            return Err(Ended::Bye("[TOOBIG] the literal is too large"));
         }
         let outcome = Outcome::no("TOOBIG", "the literal is too large");
         match tag {

@@ -104,7 +104,7 @@ mod limits {
         assert!(client.fails("APPEND INBOX {13000}").await.starts_with("NO [TOOBIG]"));
         client.ok("NOOP").await;
         client.send("a LOGIN {13000+}\r\n").await;
-        assert!(client.rest().await.starts_with("* BYE"));
+        assert!(client.rest().await.starts_with("* BYE [TOOBIG]"));
     }
 
     #[tokio::test]
@@ -115,7 +115,7 @@ mod limits {
         assert!(client.fails("APPEND INBOX {1001}").await.starts_with("NO [TOOBIG]"));
         client.ok("NOOP").await;
         client.send("a APPEND INBOX {1001+}\r\n").await;
-        assert!(client.rest().await.starts_with("* BYE"));
+        assert!(client.rest().await.starts_with("* BYE [TOOBIG]"));
     }
 
     #[tokio::test]
