@@ -1,6 +1,7 @@
 //! A client for tests: real sessions over the real store, through a pipe in memory.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::task::JoinHandle;
@@ -28,10 +29,21 @@ impl Server {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        Self::over(Self::account().await, change)
+    }
+
+    /// With a search index, in this folder.
+    pub(super) async fn with_index(dir: PathBuf) -> Self {
+        let store = Self::account().await;
+        let full_text = FullText::start(dir, store.store.clone());
+        Self::over(store, |options| options.full_text = full_text)
+    }
+
+    async fn account() -> TestStore {
         let store = TestStore::open();
         let password = authenticator(&store).make_password(USER, PASSWORD).await.unwrap();
         store.create_account_with(USER, password).await;
-        Self::over(store, change)
+        store
     }
 
     /// Over a store that has the account.

@@ -9,7 +9,7 @@ mod host;
 mod kill;
 mod truth;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use tokio::net::TcpStream;
@@ -171,7 +171,8 @@ impl World {
             38..46 => self.expunge(at).await,
             46..54 => self.copy_or_move(at).await,
             54..70 => self.fetch(at).await,
-            70..80 => self.search(at).await,
+            70..76 => self.search(at).await,
+            76..80 => self.follow_search(at).await,
             80..90 => drop(self.command(at, "NOOP").await),
             90..94 => self.idle(at).await,
             94..98 => self.select(at).await,
@@ -236,6 +237,13 @@ impl World {
         if selected.believed.messages.len() != selected.expected.len() {
             fail("another number of messages");
         }
+        if let Some((flag, followed)) = &selected.believed.followed {
+            let has_flag = |(_, message): &(&u32, &Message)| message.flags.contains(flag);
+            let found = mailbox.messages.iter().filter(has_flag).map(|(uid, _)| uid);
+            if !found.eq(followed) {
+                fail("other results than a new search gives");
+            }
+        }
         for (believed, uid) in selected.believed.messages.iter().zip(&selected.expected) {
             if believed.uid != Some(*uid) {
                 fail("another UID");
@@ -266,6 +274,7 @@ impl World {
         let (untagged, tagged) = session.client.command(&command).await;
         assert!(tagged.starts_with("OK"), "{tagged}");
         let mut believed = cached.map_or_else(Believed::default, |cached| cached.believed);
+        believed.followed = None;
         for uids in untagged.iter().filter_map(|line| line.strip_prefix("* VANISHED (EARLIER) ")) {
             let gone = parse_set(uids);
             believed.messages.retain(|message| message.uid.is_none_or(|uid| !gone.contains(&uid)));
@@ -444,6 +453,21 @@ impl World {
             .chain(found.map(|number: u32| number.to_string()))
             .collect();
         assert!(untagged.contains(&words.join(" ")), "{words:?} is not in {untagged:?}");
+    }
+
+    /// The client hears from now on which messages have a flag.
+    async fn follow_search(&mut self, at: usize) {
+        let flag = FLAGS[self.random.usize(..FLAGS.len())];
+        let key = flag.strip_prefix('\\').map_or_else(|| format!("KEYWORD {flag}"), str::to_uppercase);
+        if let Some(selected) = &mut self.sessions[at].selected {
+            selected.believed.followed = None;
+        }
+        self.command(at, "CANCELUPDATE \"followed\"").await;
+        let Session { client, selected: Some(selected), .. } = &mut self.sessions[at] else { return };
+        client.tagged_as("followed");
+        selected.believed.followed = Some((flag.to_owned(), BTreeSet::new()));
+        let (_, tagged) = self.command(at, &format!("UID SEARCH RETURN (UPDATE ALL) {key}")).await;
+        assert!(tagged.starts_with("OK"), "{tagged}");
     }
 
     async fn idle(&mut self, at: usize) {

@@ -1,6 +1,12 @@
 //! ESEARCH, the command: a search of several mailboxes.
 
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::time::timeout;
+
 use super::client::{Server, USER};
+use crate::store::MailStore as _;
 
 async fn mailboxes() -> (Server, super::client::Client<tokio::io::DuplexStream>) {
     let server = Server::start().await;
@@ -95,4 +101,64 @@ async fn a_search_that_fails_leaves_nothing_saved() {
         assert!(client.fails(search).await.starts_with("NO [BADCHARSET"), "{search}");
         assert_eq!(client.ok("UID SEARCH UID $").await, ["* SEARCH"], "{search}");
     }
+}
+
+#[tokio::test]
+async fn what_is_shared_no_more_is_not_told_though_the_search_has_begun() {
+    let (server, mut alice) = mailboxes().await;
+    server.add_account("bob@example.test").await;
+    let mut bob = server.login_as("bob@example.test").await;
+    for number in 1..=9 {
+        alice.ok(&format!("CREATE Shared{number}")).await;
+        alice.append(&format!("Shared{number}"), "one").await;
+        alice.ok(&format!("SETACL Shared{number} bob@example.test lr")).await;
+    }
+    // A tag that makes the results of some mailboxes more than are kept while the client does not read.
+    let tag = "t".repeat(40_000);
+    bob.send(&format!("{tag} ESEARCH IN (subtree \"Other Users\") ALL\r\n")).await;
+    let mut begun = [0; 1];
+    bob.stream.read_exact(&mut begun).await.unwrap();
+    alice.ok("DELETEACL Shared9 bob@example.test").await;
+    let (told, tagged) = bob.responses(&tag).await;
+    assert!(tagged.starts_with("OK"), "{tagged}");
+    assert_eq!(told.len(), 8);
+    assert!(told[7].contains("/Shared8\"") && !told.iter().any(|line| line.contains("Shared9")));
+}
+
+#[tokio::test]
+async fn a_search_ends_with_what_let_the_client_in() {
+    let server = Server::start().await;
+    let mut thief = server.inbox().await;
+    for number in 0..40 {
+        thief.append("INBOX", &format!("X: {number}\r\n\r\n")).await;
+    }
+    let account = server.store.store.account_by_address(USER).unwrap().unwrap();
+    // Each message is asked so much that others get their turn behind it.
+    let keys = "HEADER X y ".repeat(900);
+    thief.send(&format!("a FETCH 1:* BODY.PEEK[]\r\nb SEARCH OR ALL ({keys} ALL)\r\n")).await;
+    tokio::task::yield_now().await;
+    server.imap.authenticator().credentials_changed(account.id);
+    let heard = thief.rest().await;
+    assert!(!heard.contains("* SEARCH") && heard.contains("* BYE "), "{heard}");
+}
+
+#[tokio::test]
+async fn messages_of_many_small_mailboxes_are_learned_together() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let server = Server::with_index(dir.path().to_owned()).await;
+    let mut client = server.login().await;
+    for name in ["a", "b", "c"] {
+        client.ok(&format!("CREATE {name}")).await;
+        // MULTIAPPEND, of less than is worth to be learned by itself.
+        let message = " {20+}\r\nSubject: x\r\n\r\nneedle".repeat(100);
+        client.ok(&format!("APPEND {name}{message}")).await;
+    }
+    client.ok("ESEARCH IN (personal) BODY nothing").await;
+    let account = server.store.store.account_by_address(USER).unwrap().unwrap();
+    let learned = async {
+        while !dir.path().join(account.id.to_string()).exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_mins(1), learned).await.expect("nothing was learned");
 }

@@ -18,6 +18,8 @@ pub(super) struct Believed {
     pub(super) messages: Vec<Message>,
     /// There is no message up to this UID that it does not know.
     pub(super) learnt: u32,
+    /// The flag that a search asks for whose results are followed, and the UIDs of those.
+    pub(super) followed: Option<(String, BTreeSet<u32>)>,
 }
 
 impl Believed {
@@ -48,6 +50,15 @@ impl Believed {
                 assert!(!numbers_stay, "not now: {line}");
                 for uid in parse_set(rest) {
                     self.vanish(uid, line);
+                }
+            }
+            (_, "ESEARCH") => {
+                let Some((_, followed)) = &mut self.followed else { return };
+                for uid in results(rest, "REMOVEFROM (0 ") {
+                    assert!(followed.remove(&uid), "{uid} was none: {line}");
+                }
+                for uid in results(rest, "ADDTO (0 ").into_iter().chain(results(rest, "ALL ")) {
+                    assert!(followed.insert(uid), "{uid} was one: {line}");
                 }
             }
             (Ok(uid), _) if rest.starts_with("UIDFETCH (") => {
@@ -114,6 +125,12 @@ fn between<'a>(text: &'a str, name: &str, ends: &[char]) -> Option<&'a str> {
         .find(|at| matches!(text.as_bytes()[at - 1], b' ' | b'('))?;
     let value = &text[start + name.len()..];
     Some(&value[..value.find(ends)?])
+}
+
+/// What stands behind an item of ESEARCH.
+fn results(text: &str, item: &str) -> Vec<u32> {
+    let set = text.split_once(item).and_then(|(_, rest)| rest.split([')', ' ']).next());
+    set.map(parse_set).unwrap_or_default()
 }
 
 pub(super) fn parse_set(text: &str) -> Vec<u32> {
