@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Large mailboxes and many connections: starts the release build with `waypost up`, fills a mailbox over IMAP, and prints
-how long SELECT takes, what an APPEND to it costs beside one to an empty mailbox, how long STATUS of many mailboxes takes,
+how long SELECT takes, what an APPEND to it costs beside one to an empty mailbox, what it costs to resynchronise after few
+and many changes (QRESYNC) beside fetching all flags anew, how long STATUS of many mailboxes takes,
 and what an idle connection with TLS takes of memory. Everything on loopback, bounded in count and time.
 
     cargo build --release && tests/benches/mailboxes.py [--messages 500000] [--mailboxes 1000] [--connections 10000]
 """
-import argparse, json, re, resource, socket, ssl, statistics, subprocess, tempfile, time
+import argparse, json, random, re, resource, socket, ssl, statistics, subprocess, tempfile, time
 from pathlib import Path
 
 from common import cpu, pipeline, root
@@ -74,6 +75,41 @@ def resident(pid):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
 
+def changed(client, name, changes, uids):
+    """Changes so many messages of a mailbox here and there, a tenth of them by taking them out, also of `uids`; gives the
+    UIDVALIDITY and the MODSEQ from before that."""
+    state = client.do(b"STATUS %s (UIDVALIDITY HIGHESTMODSEQ)" % name)
+    before = [int(re.search(rb"%s (\d+)" % item, state).group(1)) for item in (b"UIDVALIDITY", b"HIGHESTMODSEQ")]
+    client.do(b"SELECT %s" % name)
+    some = sorted(random.Random(changes).sample(sorted(uids), changes))
+    for first in range(0, changes, 1_000):
+        part = some[first:first + 1_000]
+        gone = part[::10]
+        kept = sorted(set(part) - set(gone))
+        client.do(b"UID STORE %s +FLAGS.SILENT (changed%d)" % (b",".join(b"%d" % uid for uid in kept), changes))
+        uids -= set(gone)
+        gone = b",".join(b"%d" % uid for uid in gone)
+        client.do(b"UID STORE %s +FLAGS.SILENT (\\Deleted)" % gone)
+        client.do(b"UID EXPUNGE %s" % gone)
+    client.do(b"UNSELECT")
+    return before
+
+
+def resynchronised(client, name, before, changes):
+    """How long it takes to be told of changes, and the service's CPU for it, in ms."""
+    used = cpu(mda)
+    ask = b"SELECT %s (QRESYNC (%d %d))" % (name, *before)
+    times = []
+    for _ in range(20):
+        began = time.perf_counter()
+        answer = client.do(ask)
+        times.append((time.perf_counter() - began) * 1000)
+    if answer.count(b" FETCH ") != changes - changes // 10:
+        raise SystemExit(f"{answer.count(b' FETCH ')} of {changes} changes were told")
+    client.do(b"UNSELECT")
+    return round(statistics.median(times), 2), round((cpu(mda) - used) * 1000 / 20, 2)
+
+
 def host_port(text):
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
@@ -116,6 +152,17 @@ with tempfile.TemporaryDirectory(dir=root / "target") as folder:
                     text = message(number)
                     client.do(b"APPEND %s {%d+}\r\n%s" % (name, len(text), text))
                 figures[f"append_{name.decode().lower()}_cpu_ms"] = round((cpu(mda) - used) * 1000 / a.appends, 3)
+            client.do(b"ENABLE QRESYNC")
+            uids = set(range(1, a.messages + 1))
+            for changes in (100, 1_000, 10_000):
+                if changes < a.messages:
+                    before_them = changed(client, b"Big", changes, uids)
+                    told = resynchronised(client, b"Big", before_them, changes)
+                    figures[f"resync_{changes}_ms"], figures[f"resync_{changes}_cpu_ms"] = told
+                    gone = set(sorted(random.Random(changes).sample(sorted(uids), changes)))
+            client.do(b"SELECT Big")
+            figures["flags_of_all_ms"] = round(milliseconds(lambda: client.do(b"FETCH 1:* FLAGS")), 1)
+            client.do(b"UNSELECT")
             figures["resident_mib"] = round(resident(mda) / 1024)
             figures["resident_mib_before"] = round(before / 1024)
         if a.mailboxes:
