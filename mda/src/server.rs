@@ -15,6 +15,7 @@ use service::{
     telemetry::HttpServer,
     tls::{PublicIdentity, Role, TlsError},
 };
+use tokio::time::timeout;
 use tonic::service::Routes;
 use tracing::{error, info, warn};
 
@@ -296,12 +297,18 @@ impl Service {
             sweeper::run(store.clone(), metrics, &shutdown),
             watch_store(&store, &shutdown),
         );
-        let closed = store.close().await;
-        failed?;
-        closed?;
+        if let Err(error) = failed {
+            // What made it fail may keep it from closing, too. The next start makes its rows from the journal.
+            let _ = timeout(CLOSING_WHAT_FAILED, store.close()).await;
+            return Err(error);
+        }
+        store.close().await?;
         Ok(served?)
     }
 }
+
+/// How long a store that has failed may take to close.
+const CLOSING_WHAT_FAILED: Duration = Duration::from_secs(5);
 
 /// A store that has failed refuses all mail until it is opened anew: the service ends rather than stand in the way of
 /// one that works.
