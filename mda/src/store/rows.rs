@@ -251,8 +251,12 @@ impl Drop for Handle {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // sled does it too, but in nobody's turn. What fails here the journal gives again.
-        let _ = self.flush();
+        // sled flushes at its end, too, but in nobody's turn. What fails here the journal gives again.
+        if self.layers.get_mut().failed.is_some() || self.flush().is_err() {
+            // A write that breaks off, on a full disk say, leaves a place in sled's log that nobody fills any more. Each
+            // flush would wait for that for ever, and all other rows of the process with it: this tree never ends.
+            std::mem::forget(self.tree.clone());
+        }
     }
 }
 

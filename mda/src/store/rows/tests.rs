@@ -107,6 +107,19 @@ fn no_more_gathers_than_has_room() {
     assert_eq!(rows.iter().count(), 200);
 }
 
+/// sled keeps a large page in a file of its own. If that cannot be made, the page's place in the log stays empty, for
+/// which a flush would wait for ever, and at its end sled flushes.
+#[test]
+fn rows_come_to_an_end_though_sled_has_broken_off_a_write() {
+    let (dir, rows) = rows();
+    drop(dir);
+    rows.apply([(b"a".to_vec(), Some(vec![0; MOST]))].into()).unwrap();
+    assert!(in_time(move || rows.flush().is_err() && rows.close().is_err()));
+    // Nor do other rows wait for these.
+    let (_dir, others) = mixed();
+    in_time(move || others.flush()).unwrap();
+}
+
 /// All that can be asked of rows ends, though sled refuses what it is given.
 #[test]
 fn whoever_asks_is_told_once_sled_has_refused_a_write() {
