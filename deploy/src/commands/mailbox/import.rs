@@ -19,8 +19,8 @@ use crate::pipeline::{self, Pipeline, status};
 
 The files are on this machine; they are only read, and links among them are not followed: run it as their owner where you \
 can. Mailboxes that are missing are made. A message that was imported before into the same mailbox, with the same \
-time of arrival (of Maildir the file's time: copy with `cp -p`), is not put there again: an import that broke off is gone on with by the same command. The exit code is 1 if a message could not be imported, or \
-nothing could be.")]
+time of arrival (of Maildir the file's time: copy with `cp -p`), is not put there again: an import that broke off is \
+gone on with by the same command. The exit code is 1 if a message could not be imported, or nothing could be.")]
 pub(super) struct Arguments {
     /// The account's address
     account: String,

@@ -27,7 +27,7 @@ impl<S: MailStore> Session<S> {
             self.wire.responses.raw("* LIST (\\Noselect) \"/\" \"\"").crlf();
             return Ok(Outcome::ok("LIST completed"));
         }
-        let patterns = self.patterns(&list.reference, &list.patterns);
+        let patterns = self.patterns(&list.reference, &list.patterns)?;
         let (shares, selection) = (self.offers("ACL"), list.selection);
         let gather = move |store: &S| names::listed(store, account, shares, &patterns, selection);
         for (name, known) in aside(&self.shared.store, gather).await? {
@@ -88,7 +88,7 @@ impl<S: MailStore> Session<S> {
 
     /// Subscribed names. One that `%` stops short of stands for those below it, marked `\Noselect`.
     pub(super) async fn lsub(&mut self, account: AccountId, reference: &[u8], pattern: &[u8]) -> Done {
-        let patterns = self.patterns(reference, [pattern]);
+        let patterns = self.patterns(reference, [pattern])?;
         let only_levels = pattern.contains(&b'%');
         let gather = move |store: &S| names::subscribed(store, account, &patterns);
         let encoding = self.encoding();
@@ -107,17 +107,23 @@ impl<S: MailStore> Session<S> {
         Ok(Outcome::ok("LSUB completed"))
     }
 
-    /// A pattern that no name can match, or that is too long, is passed over (RFC 9051 §6.3.9).
-    fn patterns(&self, reference: &[u8], texts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Patterns {
+    /// A pattern that no name can match is passed over (RFC 9051 §6.3.9). What it would have matched must not seem to be
+    /// gone if it is only too long.
+    fn patterns(
+        &self,
+        reference: &[u8],
+        texts: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<Patterns, Failure> {
         let encoding = self.encoding();
         let mut patterns = Patterns::default();
-        let Ok(reference) = encoding.decode(reference) else { return patterns };
+        let Ok(reference) = encoding.decode(reference) else { return Ok(patterns) };
         for text in texts {
-            if let Ok(text) = encoding.decode(text.as_ref()) {
-                patterns.add(&reference, &text);
+            let Ok(text) = encoding.decode(text.as_ref()) else { continue };
+            if !patterns.add(&reference, &text) {
+                return Err(Failure::Refused(Outcome::no("LIMIT", "the patterns are too long together")));
             }
         }
-        patterns
+        Ok(patterns)
     }
 }
 

@@ -26,6 +26,8 @@ impl<S: MailStore> Session<S> {
         if asked.depth == Depth::Zero {
             missing.extend(&asked.entries);
             missing.retain(|entry| found.iter().all(|annotation| annotation.entry != **entry));
+            missing.sort_unstable();
+            missing.dedup();
         }
         let (found, too_long): (Vec<_>, Vec<_>) = found.into_iter().partition(|annotation| {
             asked

@@ -38,13 +38,15 @@ struct Pattern {
 pub(super) type Matches = Vec<usize>;
 
 impl Patterns {
-    /// One for which there is no room matches nothing.
-    pub(super) fn add(&mut self, reference: &str, pattern: &str) {
+    /// False: there is no room for it.
+    pub(super) fn add(&mut self, reference: &str, pattern: &str) -> bool {
         let length = self.length + reference.chars().count() + pattern.chars().count();
-        if length <= LENGTH {
+        let fits = length <= LENGTH;
+        if fits {
             self.length = length;
             self.patterns.push(Pattern::new(reference, pattern));
         }
+        fits
     }
 
     pub(super) fn matches(&self, name: &MailboxName) -> Matches {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::context::Contexts;
 use super::enable::Extension;
-use super::{Done, Outcome, Selected, Session, bad};
+use super::{Done, Failure, Outcome, Selected, Session, bad};
 use crate::imap::parse::Select;
 use crate::imap::view::View;
-use crate::store::{AccountId, MailStore, Mailbox, Right, Rights, SystemFlag, UidSet};
+use crate::store::{AccountId, Index, MailStore, Mailbox, MailboxName, Right, Rights, SystemFlag, UidSet};
 
 impl<S: MailStore> Session<S> {
     pub(super) async fn select(&mut self, account: AccountId, select: &Select, read_only: bool) -> Done {
@@ -19,13 +21,12 @@ impl<S: MailStore> Session<S> {
             self.wire.responses.untagged(&Outcome::ok("the mailbox before is closed").with_code("CLOSED"));
         }
         let name = self.mailbox_name(&select.mailbox)?;
-        let mailbox = self.existing(account, &name, Right::Read)?;
+        let (mailbox, mut news) = self.opened(account, &name).await?;
         let rights = self.rights_to(account, mailbox.account, mailbox.id)?;
         let read_only = read_only || !may_change(rights);
         if select.condstore {
             self.enable_modseqs();
         }
-        let mut news = self.shared.store.index(mailbox.id).await?;
         let index = Arc::clone(&news.borrow_and_update());
         let personal = self.personal(account, &mailbox, &index).await?;
         let index = personal.as_ref().map_or(index, |personal| Arc::clone(personal.index()));
@@ -43,6 +44,24 @@ impl<S: MailStore> Session<S> {
             ("READ-WRITE", "SELECT completed")
         };
         Ok(Outcome::ok(text).with_code(code))
+    }
+
+    /// The mailbox of this name, with its index. A change of the name that comes later ends the watch of the index, if it
+    /// must; one that came while the index was loaded is found here.
+    async fn opened(
+        &self,
+        account: AccountId,
+        name: &MailboxName,
+    ) -> Result<(Mailbox, watch::Receiver<Arc<Index>>), Failure> {
+        let mut mailbox = self.existing(account, name, Right::Read)?;
+        loop {
+            let news = self.shared.store.index(mailbox.id).await?;
+            let now = self.existing(account, name, Right::Read)?;
+            if now.id == mailbox.id {
+                return Ok((now, news));
+            }
+            mailbox = now;
+        }
     }
 
     fn tell_selected(&mut self, mailbox: &Mailbox, rights: Rights) {

@@ -407,11 +407,15 @@ async fn names_are_listed_as_in_the_rfc() {
         ["* LIST (\\HasNoChildren) \"/\" \"Tofu\" (\"CHILDINFO\" (\"SUBSCRIBED\"))"]
     );
     // §6.3.9: patterns that are not accepted match nothing, and the others what they match.
-    let long = "x".repeat(3_000);
     assert_eq!(
-        client.ok(&format!("LIST \"\" ({long} {{2+}}\r\n\u{e9} Tofu)")).await,
+        client.ok("LIST \"\" ({2+}\r\n\u{e9} Tofu)").await,
         ["* LIST (\\HasNoChildren) \"/\" \"Tofu\""]
     );
+    // What is only too long must not seem to match nothing.
+    let long = "x".repeat(1_500);
+    for too_long in [format!("LIST \"\" ({long} {long}y Tofu)"), format!("LSUB {long} {long}")] {
+        assert!(client.fails(&too_long).await.starts_with("NO [LIMIT]"));
+    }
     assert_eq!(client.ok(&format!("LSUB \"\" {long}")).await, Vec::<String>::new());
 }
 
@@ -538,6 +542,31 @@ async fn nobody_goes_on_in_an_inbox_that_was_renamed() {
     // Any other mailbox stays what it is under another name.
     client.ok("RENAME old older").await;
     assert_eq!(client.ok("FETCH 3 UID").await, ["* 3 FETCH (UID 3)"]);
+}
+
+/// Reading a large mailbox takes long, and its name may be given away meanwhile.
+#[test]
+fn nobody_begins_in_an_inbox_that_was_renamed_while_it_was_read() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    runtime.unwrap().block_on(async {
+        let server = Server::start().await;
+        three_messages(&server).await.logout().await;
+        let server = server.reopened().await;
+        let (mut client, mut other) = (server.login().await, server.login().await);
+        // Whoever reads a mailbox waits for this.
+        let (go_on, waiting) = std::sync::mpsc::channel();
+        let before = tokio::task::spawn_blocking(move || waiting.recv());
+        client.send("s SELECT INBOX\r\n").await;
+        other.ok("RENAME INBOX old").await;
+        assert_eq!(client.unread(), b"");
+        go_on.send(()).unwrap();
+        before.await.unwrap().unwrap();
+        let (told, tagged) = client.responses("s").await;
+        assert!(tagged.starts_with("OK [READ-WRITE]"), "{tagged}");
+        assert!(told.contains(&"* 0 EXISTS".to_owned()), "{told:?}");
+        other.append("INBOX", "new").await;
+        assert!(client.ok("NOOP").await.contains(&"* 1 EXISTS".to_owned()));
+    });
 }
 
 /// A message may be as large as any: that the command before it is wrong is said before it comes, and ends nothing.

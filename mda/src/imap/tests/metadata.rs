@@ -9,7 +9,8 @@ async fn what_is_set_is_got_and_what_is_taken_away_is_gone() {
     client
         .ok("SETMETADATA INBOX (/Shared/comment \"all\" /private/comment {2+}\r\nme /private/a/b {1+}\r\nx)")
         .await;
-    let told = client.ok("GETMETADATA INBOX (/shared/comment /private/comment /private/none)").await;
+    let told =
+        client.ok("GETMETADATA INBOX (/shared/comment /private/comment /private/none /private/none)").await;
     assert_eq!(
         told,
         ["* METADATA \"INBOX\" (/shared/comment \"all\" /private/comment \"me\" /private/none NIL)"]
