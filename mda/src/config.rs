@@ -384,6 +384,9 @@ pub struct Limits {
     /// Connections of one network (an IPv4 /24 or an IPv6 /64) on which nobody has logged in yet, to IMAP and to POP3 each;
     /// those of this machine are not counted. 0 for any number. Default: 256.
     pub strangers_per_network: usize,
+    /// Memory for the searches whose results IMAP clients follow (UPDATE), of all sessions together; 8MiB of it in one
+    /// session. What goes beyond is followed no more, and the client is told so. Default: 256MiB.
+    pub imap_contexts: ByteSize,
     /// Errors of one session before it is ended. Default: 20.
     pub session_errors: u32,
     /// How long a client may take to log in. Default: 1m.
@@ -405,6 +408,7 @@ impl Default for Limits {
             imap_connections: 8192,
             pop3_connections: 1024,
             strangers_per_network: 256,
+            imap_contexts: ByteSize::mib(256),
             session_errors: 20,
             login_timeout: HumanDuration::from_mins(1),
             imap_idle_timeout: HumanDuration::from_mins(30),

@@ -19,6 +19,8 @@ pub struct Metrics {
     pub deliveries_open: Gauge,
     /// Logins, by protocol and outcome.
     pub logins: Family<LoginLabels, Counter>,
+    /// Octets that searches take whose results IMAP clients follow.
+    pub imap_context_octets: Gauge,
     /// Requests that the mail store failed at.
     pub store_errors: Counter,
     /// Messages that their mailboxes no longer kept.
@@ -44,6 +46,11 @@ impl Metrics {
         );
         registry.register("deliveries_open", "Deliveries that stream now", metrics.deliveries_open.clone());
         registry.register("logins", "Logins, by protocol and outcome", metrics.logins.clone());
+        registry.register(
+            "imap_context_octets",
+            "Octets that searches take whose results IMAP clients follow",
+            metrics.imap_context_octets.clone(),
+        );
         registry.register(
             "store_errors",
             "Requests that the mail store failed at",

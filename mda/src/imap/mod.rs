@@ -38,7 +38,7 @@ use crate::strangers::Strangers;
 
 use deflate::Deflaters;
 use parse::FrameLimits;
-use session::Session;
+use session::{Budget, Session};
 use wire::{Patience, Wire};
 
 pub(crate) use session::can_be_hidden;
@@ -99,6 +99,8 @@ struct Shared<S> {
     /// In KiB, see [`LOOK_INTO`].
     look_into: Arc<Semaphore>,
     deflaters: Arc<Deflaters>,
+    /// What clients follow the results of.
+    contexts: Arc<Budget>,
     strangers: Strangers,
 }
 
@@ -107,7 +109,9 @@ impl<S: MailStore> Imap<S> {
     pub fn new(store: S, authenticator: Authenticator, options: Options) -> Self {
         let look_into = Arc::new(Semaphore::new(LOOK_INTO / 1024));
         let (deflaters, strangers) = (Arc::default(), Strangers::new(&options.limits));
-        let shared = Shared { store, authenticator, options, look_into, deflaters, strangers };
+        let contexts =
+            Budget::new(*options.limits.imap_contexts, options.metrics.imap_context_octets.clone());
+        let shared = Shared { store, authenticator, options, look_into, deflaters, contexts, strangers };
         Self { shared: Arc::new(shared) }
     }
 

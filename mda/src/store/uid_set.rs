@@ -79,6 +79,11 @@ impl UidSet {
         }
     }
 
+    /// Octets that it takes, roughly.
+    pub(crate) fn octets(&self) -> usize {
+        self.ranges.capacity() * size_of::<RangeInclusive<Uid>>()
+    }
+
     /// How many UIDs it holds.
     pub fn len(&self) -> u64 {
         self.ranges.iter().map(|range| u64::from(range.end() - range.start()) + 1).sum()

@@ -78,6 +78,36 @@ impl FetchItem {
                 | Self::Binary { peek: false, .. }
         )
     }
+
+    /// Octets that it takes, roughly.
+    pub fn octets(&self) -> usize {
+        let behind = match self {
+            Self::Section { section, .. } => {
+                let names = match &section.text {
+                    Some(SectionText::Fields { names, .. }) => &names[..],
+                    _ => &[],
+                };
+                // With what the shared octets of each name take beside them.
+                let names = names.iter().map(|name| name.len() + 3 * size_of::<Bytes>());
+                section.part.capacity() * size_of::<u32>() + names.sum::<usize>()
+            }
+            Self::Binary { part, .. } | Self::BinarySize(part) => part.capacity() * size_of::<u32>(),
+            _ => 0,
+        };
+        size_of::<Self>() + behind
+    }
+
+    /// Lets go of the command that it is part of, so as not to keep all of that in memory.
+    pub fn detach(&mut self) {
+        if let Self::Section {
+            section: Section { text: Some(SectionText::Fields { names, .. }), .. }, ..
+        } = self
+        {
+            for name in names {
+                *name = Bytes::copy_from_slice(name);
+            }
+        }
+    }
 }
 
 /// `section-spec`: of which part, and what of it.

@@ -2,14 +2,15 @@
 //! do no more.
 //!
 //! A context keeps what it asks and what matched when the client was told last. When the client has heard what happened
-//! in the mailbox, only the messages that came or changed are asked again. What is gone is told before the EXPUNGE that
-//! ends its number, all else behind the EXISTS and FETCH that it comes from.
+//! in the mailbox, only the messages that came or changed are asked again, by all contexts at once. What is gone is told
+//! before the EXPUNGE that ends its number, all else behind the EXISTS and FETCH that it comes from.
 
+mod budget;
 mod results;
 
 use std::sync::Arc;
 
-use super::search::Sought;
+use super::search::{Asking, Sought};
 use super::{Failure, Outcome, Selected, Session, bad};
 use crate::imap::parse::{
     FetchItem, FetchModifiers, MessageSet, ReturnOptions, Search, SearchKey, SequenceSet, SetEnd,
@@ -17,6 +18,8 @@ use crate::imap::parse::{
 use crate::imap::wire::Ended;
 use crate::store::{Difference, Index, MailStore, MailboxName, Uid, UidSet};
 
+pub(in crate::imap) use budget::Budget;
+pub(super) use budget::Share;
 use results::Places;
 pub(super) use results::{Results, runs};
 
@@ -24,9 +27,12 @@ pub(super) use results::{Results, runs};
 const CONTEXTS: usize = 16;
 /// Octets that the contexts of one session keep, in what they ask and in their results.
 const OCTETS: usize = 8 << 20;
-/// Messages that are read to bring one context up to date in one go. Those that are asked for no words of their text,
-/// and for no rare header fields, need not be read.
-const READ: usize = 1_000;
+/// What a piece of memory takes beside its content, roughly.
+pub(super) const ALLOCATION: usize = 16;
+
+const TOO_MANY: &str = "there are too many results to keep them";
+const NO_ROOM: &str = "the server follows too many results for its clients now";
+const TOO_MUCH: &str = "too much would have to be read to tell what matches";
 
 /// The contexts of a selected mailbox.
 #[derive(Default)]
@@ -45,6 +51,8 @@ pub(super) struct Context {
     pub(super) results: Results,
     /// What is fetched of messages that come and match (RFC 5465 §7).
     pub(super) fetched: Vec<FetchItem>,
+    /// What it takes of the memory for all contexts.
+    pub(super) share: Share,
 }
 
 /// By what the client knows which search it is told of.
@@ -57,7 +65,7 @@ pub(super) struct Correlator {
 
 impl Contexts {
     fn octets(&self) -> usize {
-        self.list.iter().map(Context::octets).sum()
+        self.list.iter().map(|context| context.share.octets()).sum()
     }
 
     /// Goes on to a later index; gives the one before if it is another.
@@ -75,24 +83,39 @@ impl Contexts {
 }
 
 impl Context {
+    /// Octets that it takes, roughly.
     fn octets(&self) -> usize {
-        self.sought.octets() + self.results.octets()
+        let fetched: usize = self.fetched.iter().map(FetchItem::octets).sum();
+        size_of::<Self>() + self.correlator.tag.len() + self.sought.octets() + self.results.octets() + fetched
+    }
+
+    /// What it takes now is counted. False: there is no room for it.
+    fn is_counted(&mut self) -> bool {
+        let octets = self.octets();
+        self.share.resize(octets)
     }
 }
 
 impl<S: MailStore> Session<S> {
     /// A tag whose search is followed still must not be used for another such (RFC 5267 §4.3).
     pub(super) fn check_context_tag(&self, tag: &str, returns: Option<ReturnOptions>) -> Result<(), Failure> {
-        let updates = returns.is_some_and(|returns| returns.update);
+        if !returns.is_some_and(|returns| returns.update) {
+            return Ok(());
+        }
+        // It could not be told from the end of the code in NOUPDATE.
+        if tag.contains(']') {
+            return Err(bad("a search is not followed by a tag with ]: take another tag"));
+        }
         let contexts = self.selected.as_ref().map_or(&[][..], |selected| &selected.contexts.list);
-        if updates && contexts.iter().any(|context| context.correlator.tag == tag) {
+        if contexts.iter().any(|context| context.correlator.tag == tag) {
             return Err(bad("a search by this tag is followed: cancel it, or take another tag"));
         }
         Ok(())
     }
 
-    /// Why the results of a search cannot be followed, whatever they are.
+    /// Why the results of a search cannot be followed, whatever they are, if they are to be.
     pub(super) fn why_not_followed(&self, search: &Search) -> Option<&'static str> {
+        search.returns.filter(|returns| returns.update)?;
         let Selected { view, contexts, .. } = self.selected.as_ref()?;
         if contexts.list.len() >= CONTEXTS {
             return Some("too many searches are followed: cancel one");
@@ -107,12 +130,12 @@ impl<S: MailStore> Session<S> {
 
     /// Tells what becomes of the results from now on, or why not (RFC 5267 §4.3.1). They are those of the mailbox as the
     /// client knows it.
-    pub(super) fn follow_results(&mut self, context: Context, refused: Option<&'static str>) {
+    pub(super) fn follow_results(&mut self, mut context: Context, refused: Option<&'static str>) {
         let Some(Selected { contexts, view, .. }) = &mut self.selected else { return };
+        context.fetched.iter_mut().for_each(FetchItem::detach);
         let refused = match refused {
-            None if contexts.octets() + context.octets() > OCTETS => {
-                Some("there are too many results to keep them")
-            }
+            None if contexts.octets() + context.octets() > OCTETS => Some(TOO_MANY),
+            None if !context.is_counted() => Some(NO_ROOM),
             refused => refused,
         };
         match refused {
@@ -179,14 +202,29 @@ impl<S: MailStore> Session<S> {
             let index = Arc::clone(view.index());
             let Some(told) = contexts.advance(&index) else { return Ok(()) };
             let difference = index.since(&told);
+            let before = std::mem::take(&mut contexts.list);
+            let mut asking: Vec<Asking> =
+                before.iter().map(|context| Asking::new(Arc::clone(&context.sought))).collect();
+            let asked = self.ask_for_all(&index, &difference, &mut asking).await;
             let mut list = Vec::new();
-            for mut context in std::mem::take(&mut contexts.list) {
-                match self.bring_up_to_date(&mut context, &index, &difference).await {
+            for (mut context, asking) in before.into_iter().zip(asking) {
+                let updated = match &asked {
+                    Ok(()) => self.bring_up_to_date(&mut context, asking, &difference).await,
+                    Err(Failure::Ended(_)) => break,
+                    Err(failure) => {
+                        self.give_up(&context, failure);
+                        continue;
+                    }
+                };
+                match updated {
                     Ok(()) => list.push(context),
                     Err(Failure::Ended(ended)) => return Err(ended),
                     Err(failure) => self.give_up(&context, &failure),
                 }
                 self.wire.relieve().await?;
+            }
+            if let Err(Failure::Ended(ended)) = asked {
+                return Err(ended);
             }
             self.put_back(list);
             self.shed();
@@ -202,13 +240,15 @@ impl<S: MailStore> Session<S> {
         }
     }
 
-    /// Results that have become too many are followed no more, the newest search first.
+    /// Where results have become too many, the search with the most is followed no more.
     fn shed(&mut self) {
         while let Some(Selected { contexts, .. }) = &mut self.selected
             && contexts.octets() > OCTETS
-            && let Some(Context { correlator, .. }) = contexts.list.pop()
+            && let Some(largest) = contexts.list.iter().max_by_key(|context| context.share.octets())
         {
-            self.tell_no_update(&correlator.tag, "there are too many results to keep them");
+            let tag = largest.correlator.tag.clone();
+            contexts.end(&tag);
+            self.tell_no_update(&tag, TOO_MANY);
         }
     }
 
@@ -224,21 +264,20 @@ impl<S: MailStore> Session<S> {
     async fn bring_up_to_date(
         &mut self,
         context: &mut Context,
-        index: &Index,
+        asking: Asking,
         difference: &Difference,
     ) -> Result<(), Failure> {
-        let sought = Arc::clone(&context.sought);
-        let changed = if sought.asks_flags() { &difference.changed[..] } else { &[] };
-        let asked: Vec<Uid> = changed.iter().chain(&difference.new).copied().collect();
-        if sought.must_read(index, &asked, READ) {
-            let why = "too many messages would have to be read to tell what matches";
-            return Err(Failure::Refused(Outcome::no("LIMIT", why)));
+        if asking.is_given_up {
+            return Err(Failure::Refused(Outcome::no("LIMIT", TOO_MUCH)));
         }
-        let matching: UidSet = self.find_among(index, &sought, &asked).await?.into_iter().collect();
-        let unmatched = changed.iter().copied().filter(|uid| !matching.contains(*uid));
-        let left: UidSet = difference.gone.iter().copied().chain(unmatched).collect();
+        let changed = if context.sought.asks_flags() { &difference.changed[..] } else { &[] };
+        let matching: UidSet = asking.matching.into_iter().collect();
+        let members = context.results.members();
+        let unmatched = changed.iter().filter(|uid| !matching.contains(**uid));
+        let left = difference.gone.iter().chain(unmatched).copied().filter(|uid| members.contains(*uid));
+        let left: UidSet = left.collect();
+        let came: Vec<Uid> = matching.iter().filter(|uid| !members.contains(*uid)).collect();
         let left = context.results.remove(&left);
-        let came: Vec<Uid> = matching.without(context.results.members()).iter().collect();
         let new = came.iter().copied().filter(|uid| difference.new.binary_search(uid).is_ok());
         let new: Vec<Uid> = if context.fetched.is_empty() { Vec::new() } else { new.collect() };
         let came = match context.results.criteria() {
@@ -258,7 +297,7 @@ impl<S: MailStore> Session<S> {
             }
         }
         self.tell_update(context, &left, &came);
-        Ok(())
+        if context.is_counted() { Ok(()) } else { Err(Failure::Refused(Outcome::no("LIMIT", NO_ROOM))) }
     }
 
     /// ADDTO and REMOVEFROM, the latter first: so places are those of what is left (RFC 5267 §4.3.2).

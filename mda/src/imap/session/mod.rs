@@ -46,6 +46,7 @@ use crate::store::{AccountId, Index, MailStore, MailboxName, Personal, StoreErro
 
 pub(crate) use capability::can_be_hidden;
 use capability::{Client, Hidden};
+pub(super) use context::Budget;
 use context::Contexts;
 use enable::{Enabled, Extension};
 use notify::Notifying;
@@ -345,7 +346,10 @@ impl<S: MailStore> Session<S> {
         if news || owed {
             self.follow(may_expunge, NO_UIDS).await?;
         }
-        self.tell_contexts().await
+        self.tell_contexts().await?;
+        // What was fetched for contexts may have shown that more messages are gone.
+        let owes = self.selected.as_ref().is_some_and(|selected| selected.view.owes_expunge());
+        if may_expunge && owes { self.follow(may_expunge, NO_UIDS).await } else { Ok(()) }
     }
 
     /// Whether something happened in the selected mailbox. It may be gone, or be shared no more.

@@ -227,7 +227,8 @@ impl<S: MailStore> Session<S> {
             let correlator = command.correlator(mailbox);
             let (sought, results) = (sought.to_be_followed(), Results::found(&found));
             let fetched = command.search.fetched.clone();
-            self.follow_results(Context { correlator, uid: true, sought, results, fetched }, refused);
+            let share = self.shared.contexts.share();
+            self.follow_results(Context { correlator, uid: true, sought, results, fetched, share }, refused);
         }
         Ok(())
     }

@@ -397,18 +397,20 @@ impl<S: MailStore> Session<S> {
     /// News of the selected mailbox; of new messages besides what the client wants to know at once, whichever command
     /// it was that found them.
     async fn tell_of_selected(&mut self, tidings: Tidings, items: &[FetchItem]) -> Result<(), Ended> {
-        self.tell_news(tidings).await?;
-        if items.is_empty() {
-            return Ok(());
-        }
-        while let Some(new) = self.selected.as_mut().and_then(Selected::take_unfetched) {
+        loop {
+            self.tell_news(tidings).await?;
+            if items.is_empty() {
+                return Ok(());
+            }
+            let new = self.selected.as_mut().and_then(Selected::take_unfetched);
+            let Some(new) = new else { return Ok(()) };
             let new = MessageSet::Numbers(SequenceSet(vec![new]));
             let fetched = Box::pin(self.fetch(true, &new, items.to_vec(), FetchModifiers::default())).await;
             if let Err(Failure::Ended(ended)) = fetched {
                 return Err(ended);
             }
+            // What it found in the mailbox besides is to be told as well.
         }
-        Ok(())
     }
 
     fn note_untold(&self, failure: &Failure) {

@@ -1,5 +1,6 @@
 //! SEARCH and UID SEARCH (RFC 9051 §6.4.4).
 
+mod several;
 mod test;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::outline::Outline;
 use crate::store::{AccountId, EmailId, Index, MailStore, ModSeq, Row, StoreError, Uid, UidSet};
 use crate::text::DecodedText;
 
+pub(super) use several::Asking;
 use test::Candidate;
 pub(super) use test::Test;
 
@@ -59,7 +61,8 @@ impl<S: MailStore> Session<S> {
         self.tell_found(tag, uid, &numbers, returns, modseq);
         if let Some(results) = results {
             let (correlator, sought) = (Correlator::of(tag), sought.to_be_followed());
-            self.follow_results(Context { correlator, uid, sought, results, fetched }, refused);
+            let share = self.shared.contexts.share();
+            self.follow_results(Context { correlator, uid, sought, results, fetched, share }, refused);
         }
         Ok(Outcome::ok("SEARCH completed"))
     }
@@ -133,24 +136,6 @@ impl<S: MailStore> Session<S> {
                 self.wire.flush_unless_over().await?;
             }
         }
-    }
-
-    /// Those of some messages that match, ascending.
-    pub(super) async fn find_among(
-        &self,
-        index: &Index,
-        sought: &Sought,
-        uids: &[Uid],
-    ) -> Result<Vec<Uid>, Failure> {
-        let (mut found, mut read) = (Vec::new(), Vec::new());
-        for some in uids.chunks(sought.at_once()) {
-            self.wire.check_over()?;
-            let rows: Vec<Row> =
-                some.iter().filter_map(|uid| index.get(*uid)).map(|entry| index.row(entry)).collect();
-            sought.let_others().await;
-            found.extend(self.matching(sought, &rows, &mut read).await?);
-        }
-        Ok(found)
     }
 
     /// Those that match, ascending. Reads of the messages only what the question needs: nothing, their outlines, their
@@ -403,15 +388,6 @@ impl Sought {
     /// What a message answers depends on what may change in it.
     pub(super) fn asks_flags(&self) -> bool {
         self.test.asks_flags()
-    }
-
-    /// More than so many of these messages would have to be read.
-    pub(super) fn must_read(&self, index: &Index, uids: &[Uid], at_most: usize) -> bool {
-        let is_open = |uid: &&Uid| {
-            let row = index.get(**uid).map(|entry| index.row(entry));
-            row.is_some_and(|row| self.answer(&self.candidate(&row)).is_none())
-        };
-        self.test.reads() && uids.iter().filter(is_open).nth(at_most).is_some()
     }
 
     /// Messages that are asked before others get their turn.

@@ -10,7 +10,7 @@ use message::header;
 use message::subject::BaseSubject;
 use message::words;
 
-use super::context::{Context, Correlator, Results, runs};
+use super::context::{ALLOCATION, Context, Correlator, Results, runs};
 use super::search::OUTLINES;
 use super::{Done, Failure, NO_UIDS, Outcome, Session, bad};
 use crate::imap::parse::{ReturnOptions, Sort, SortCriterion, SortKey};
@@ -70,7 +70,8 @@ impl<S: MailStore> Session<S> {
         if returns.is_some_and(|returns| returns.update) {
             let (correlator, results) = (Correlator::of(tag), Results::sorted(in_order, criteria));
             let sought = sought.to_be_followed();
-            self.follow_results(Context { correlator, uid, sought, results, fetched }, refused);
+            let share = self.shared.contexts.share();
+            self.follow_results(Context { correlator, uid, sought, results, fetched, share }, refused);
         }
         Ok(Outcome::ok("SORT completed"))
     }
@@ -87,6 +88,7 @@ impl<S: MailStore> Session<S> {
             let rows = self.rows_of(batch)?;
             if by_row {
                 sortable.extend(rows.iter().map(|row| Sortable::new(row, b"", criteria)));
+                tokio::task::consume_budget().await;
                 continue;
             }
             let visit = |row: &Row, fields: &[u8]| sortable.push(Sortable::new(row, fields, criteria));
@@ -152,9 +154,9 @@ impl Sortable {
     pub(super) fn octets(&self) -> usize {
         let texts = self.values.iter().map(|value| match value {
             Value::Number(_) => 0,
-            Value::Text(text) => text.len(),
+            Value::Text(text) => text.capacity() + ALLOCATION,
         });
-        size_of::<Self>() + size_of_val(&self.values[..]) + texts.sum::<usize>()
+        size_of::<Self>() + self.values.capacity() * size_of::<Value>() + ALLOCATION + texts.sum::<usize>()
     }
 
     fn new(row: &Row, fields: &[u8], criteria: &[SortCriterion]) -> Self {

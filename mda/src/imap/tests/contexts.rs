@@ -1,8 +1,10 @@
 //! Searches whose results are followed (CONTEXT=SEARCH, CONTEXT=SORT).
 
+use service::config::ByteSize;
 use tokio::io::DuplexStream;
 
 use super::client::{Client, Server};
+use crate::metrics::Metrics;
 
 /// INBOX with so many messages, and two clients of it.
 async fn two_clients(messages: usize) -> (Server, Client<DuplexStream>, Client<DuplexStream>) {
@@ -181,4 +183,142 @@ async fn a_part_of_the_results_comes_with_contexts_too() {
     let told = client.ok("UID SEARCH RETURN (PARTIAL 1:5) ALL").await;
     assert_eq!(told, ["* ESEARCH (TAG \"p\") UID PARTIAL (1:5 1)"]);
     assert!(client.fails("UID SEARCH RETURN (PARTIAL -1:-5) ALL").await.starts_with("BAD unknown"));
+}
+
+#[tokio::test]
+async fn what_all_sessions_follow_has_a_bound_and_is_given_back() {
+    let metrics = Metrics::default();
+    let shown = metrics.imap_context_octets.clone();
+    let server = Server::with(|options| {
+        options.limits.imap_contexts = ByteSize::kib(32);
+        options.metrics = metrics;
+    })
+    .await;
+    let (mut client, mut other) = (server.inbox().await, server.inbox().await);
+    follow(&mut client, "a", "SEARCH RETURN (UPDATE) UNSEEN").await;
+    let long = format!("UID SEARCH RETURN (UPDATE COUNT) NOT TEXT {}", "x".repeat(25_000));
+    assert_eq!(follow(&mut other, "b", &long).await.len(), 1);
+    let told = follow(&mut client, "c", &long).await;
+    assert!(told.len() == 2 && told[1].starts_with("* NO [NOUPDATE \"c\"] the server follows"), "{told:?}");
+    // What grows beyond it ends as well.
+    let sorted = follow(&mut client, "s", "UID SORT RETURN (UPDATE COUNT) (SUBJECT) UTF-8 ALL").await;
+    assert_eq!(sorted.len(), 1, "{sorted:?}");
+    other.append("INBOX", &format!("Subject: {}\r\n\r\n", "y".repeat(1_000))).await;
+    for _ in 0..3 {
+        other.ok("COPY 1:* INBOX").await;
+        other.ok("NOOP").await;
+    }
+    let told = client.ok("NOOP").await;
+    assert!(told.last().unwrap().starts_with("* NO [NOUPDATE \"s\"] "), "{told:?}");
+    assert!(told.contains(&"* ESEARCH (TAG \"a\") ADDTO (0 1:8)".to_owned()), "{told:?}");
+    assert!(shown.get() > 25_000, "{}", shown.get());
+    other.ok("CANCELUPDATE \"b\"").await;
+    assert_eq!(follow(&mut client, "c", &long).await.len(), 1);
+    client.logout().await;
+    other.logout().await;
+    assert_eq!(shown.get(), 0);
+}
+
+#[tokio::test]
+async fn one_session_has_a_bound_of_its_own_and_what_is_to_be_fetched_counts() {
+    let (_server, mut client, _other) = two_clients(1).await;
+    let fields = format!("BODY.PEEK[HEADER.FIELDS ({})]", ["a"; 256].join(" "));
+    let items = vec![fields; 450].join(" ");
+    let told = follow(&mut client, "a", &format!("SEARCH RETURN (UPDATE ({items}) COUNT) ALL")).await;
+    assert!(told[1].ends_with("there are too many results to keep them"), "{told:?}");
+}
+
+#[tokio::test]
+async fn no_more_is_read_for_one_change_than_its_bound() {
+    let (_server, mut client, mut other) = two_clients(0).await;
+    other.append("INBOX", &format!("Subject: x\r\n\r\n{}needle", "y".repeat(9 << 20))).await;
+    client.ok("NOOP").await;
+    follow(&mut client, "t", "UID SEARCH RETURN (UPDATE) TEXT needle").await;
+    follow(&mut client, "b", "UID SEARCH RETURN (UPDATE) BODY needle").await;
+    follow(&mut client, "f", "UID SEARCH RETURN (UPDATE) UNSEEN").await;
+    // Read once for both.
+    other.ok("UID COPY 1 INBOX").await;
+    let told = client.ok("NOOP").await;
+    for tag in ["t", "b", "f"] {
+        assert!(told.contains(&format!("* ESEARCH (TAG \"{tag}\") UID ADDTO (0 2)")), "{told:?}");
+    }
+    other.ok("UID COPY 1:2 INBOX").await;
+    let told = client.ok("NOOP").await;
+    assert!(told.contains(&"* ESEARCH (TAG \"b\") UID ADDTO (0 3:4)".to_owned()), "{told:?}");
+    other.ok("UID COPY 1:3 INBOX").await;
+    let told = client.ok("NOOP").await;
+    for tag in ["t", "b"] {
+        let refused = format!("* NO [NOUPDATE \"{tag}\"] too much would have to be read");
+        assert!(told.iter().any(|line| line.starts_with(&refused)), "{told:?}");
+    }
+    assert!(told.contains(&"* ESEARCH (TAG \"f\") UID ADDTO (0 5:7)".to_owned()), "{told:?}");
+    other.append("INBOX", "a needle").await;
+    assert_eq!(client.ok("NOOP").await.last().unwrap(), "* ESEARCH (TAG \"f\") UID ADDTO (0 8)");
+}
+
+#[tokio::test]
+async fn what_a_notified_client_is_fetched_is_told_to_contexts_at_once() {
+    let (_server, mut client, mut other) = two_clients(0).await;
+    follow(&mut client, "u", "UID SEARCH RETURN (UPDATE) UNSEEN").await;
+    client.ok("NOTIFY SET (selected (MessageNew (UID BODY[TEXT]) MessageExpunge FlagChange))").await;
+    other.append("INBOX", "one\r\n\r\nbody").await;
+    let mut heard = Vec::new();
+    while !heard.iter().any(|line: &String| line.contains("REMOVEFROM")) {
+        heard.push(client.line().await);
+    }
+    let at = |what: &str| heard.iter().position(|line| line.contains(what)).unwrap();
+    assert!(at("ADDTO (0 1)") < at("BODY[TEXT]") && at("BODY[TEXT]") < at("REMOVEFROM (0 1)"), "{heard:?}");
+    other.ok("STORE 1 -FLAGS (\\Seen)").await;
+    assert!(client.line().await.contains(" FETCH "));
+    assert_eq!(client.line().await, "* ESEARCH (TAG \"u\") UID ADDTO (0 1)");
+    // Who wants to hear nothing of the selected mailbox hears of its results with the next command.
+    client.ok("NOTIFY NONE").await;
+    other.append("INBOX", "two").await;
+    client.ok("NOOP").await;
+}
+
+#[tokio::test]
+async fn ones_own_expunge_and_move_are_told_before_the_numbers_go() {
+    let (_server, mut client, _other) = two_clients(4).await;
+    follow(&mut client, "n", "SEARCH RETURN (UPDATE) ALL").await;
+    follow(&mut client, "s", "UID SORT RETURN (UPDATE) (REVERSE SUBJECT) UTF-8 ALL").await;
+    client.ok("STORE 2:3 +FLAGS.SILENT (\\Deleted)").await;
+    assert_eq!(
+        client.ok("EXPUNGE").await,
+        [
+            "* ESEARCH (TAG \"n\") REMOVEFROM (0 2:3)",
+            "* ESEARCH (TAG \"s\") UID REMOVEFROM (2 3,2)",
+            "* 3 EXPUNGE",
+            "* 2 EXPUNGE"
+        ]
+    );
+    let told = client.ok("MOVE 2 Trash").await;
+    let told: Vec<&String> = told.iter().filter(|line| !line.contains("COPYUID")).collect();
+    assert_eq!(
+        told,
+        [
+            "* ESEARCH (TAG \"n\") REMOVEFROM (0 2)",
+            "* ESEARCH (TAG \"s\") UID REMOVEFROM (1 4)",
+            "* 2 EXPUNGE"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn who_speaks_of_no_numbers_hears_of_none() {
+    let (_server, mut client, mut other) = two_clients(2).await;
+    follow(&mut client, "n", "SEARCH RETURN (UPDATE) SEEN").await;
+    client.ok("ENABLE UIDONLY").await;
+    other.ok("STORE 2 +FLAGS (\\Seen)").await;
+    let told = client.ok("NOOP").await;
+    assert_eq!(told.last().unwrap(), "* ESEARCH (TAG \"n\") UID ADDTO (0 2)");
+}
+
+#[tokio::test]
+async fn a_tag_that_would_hide_the_end_of_a_code_is_not_followed() {
+    let (_server, mut client, _other) = two_clients(1).await;
+    client.tagged_as("a]1");
+    assert!(client.fails("SEARCH RETURN (UPDATE) ALL").await.starts_with("BAD"));
+    client.tagged_as("a]1");
+    client.ok("SEARCH RETURN (ALL) ALL").await;
 }

@@ -21,6 +21,8 @@ pub(in crate::imap::session) struct Results {
 struct Order {
     criteria: Vec<SortCriterion>,
     sorted: Vec<Sortable>,
+    /// That it takes, roughly.
+    octets: usize,
 }
 
 impl Results {
@@ -32,7 +34,8 @@ impl Results {
     /// In another order, in which they are.
     pub(in crate::imap::session) fn sorted(sorted: Vec<Sortable>, criteria: Vec<SortCriterion>) -> Self {
         let members = sorted.iter().map(Sortable::uid).collect();
-        Self { members, order: Some(Order { criteria, sorted }) }
+        let octets = sorted.iter().map(Sortable::octets).sum();
+        Self { members, order: Some(Order { criteria, sorted, octets }) }
     }
 
     pub(super) fn members(&self) -> &UidSet {
@@ -45,8 +48,7 @@ impl Results {
 
     /// Octets that they take, roughly.
     pub(super) fn octets(&self) -> usize {
-        let sorted = self.order.as_ref().map_or(&[][..], |order| &order.sorted);
-        size_of_val(self.members.ranges()) + sorted.iter().map(Sortable::octets).sum::<usize>()
+        self.members.octets() + self.order.as_ref().map_or(0, |order| order.octets)
     }
 
     /// Messages match no more, or are gone. Of the places the last is first.
@@ -56,12 +58,16 @@ impl Results {
             return Places::new();
         }
         self.members = self.members.without(&left);
-        let Some(Order { sorted, .. }) = &mut self.order else { return vec![(0, left.iter().collect())] };
+        let Some(Order { sorted, octets, .. }) = &mut self.order else {
+            return vec![(0, left.iter().collect())];
+        };
         let mut places = Places::new();
-        for (place, sortable) in (1..).zip(&*sorted).collect::<Vec<_>>().into_iter().rev() {
+        for (at, sortable) in sorted.iter().enumerate().rev() {
             if !left.contains(sortable.uid()) {
                 continue;
             }
+            let place = at + 1;
+            *octets -= sortable.octets();
             match places.last_mut() {
                 Some((first, uids)) if *first == place + 1 => {
                     *first = place;
@@ -88,23 +94,30 @@ impl Results {
 
     /// The same in the order of the results, whatever order they are given in.
     pub(super) fn add_sorted(&mut self, mut came: Vec<Sortable>) -> Places {
+        if came.is_empty() {
+            return Places::new();
+        }
         self.take_in(&came.iter().map(Sortable::uid).collect::<Vec<_>>());
-        let Some(Order { criteria, sorted }) = &mut self.order else { return Places::new() };
+        let Some(Order { criteria, sorted, octets }) = &mut self.order else { return Places::new() };
+        *octets += came.iter().map(Sortable::octets).sum::<usize>();
         came.sort_by(|one, other| one.compare(other, criteria));
+        let is_before = |one: &Sortable, other: &Sortable| one.compare(other, criteria).is_lt();
+        let ats: Vec<usize> =
+            came.iter().map(|new| sorted.partition_point(|before| is_before(before, new))).collect();
         let mut places = Places::new();
-        let mut before = std::mem::take(sorted).into_iter().peekable();
-        for sortable in came {
-            while let Some(first) = before.next_if(|before| before.compare(&sortable, criteria).is_lt()) {
-                sorted.push(first);
-            }
-            let (place, uid) = (sorted.len() + 1, sortable.uid());
+        let mut all = Vec::with_capacity(sorted.len() + came.len());
+        let mut before = std::mem::take(sorted).into_iter();
+        for (passed, (at, sortable)) in ats.into_iter().zip(came).enumerate() {
+            all.extend(before.by_ref().take(at + passed - all.len()));
+            let (place, uid) = (all.len() + 1, sortable.uid());
             match places.last_mut() {
                 Some((first, uids)) if *first + uids.len() == place => uids.push(uid),
                 _ => places.push((place, vec![uid])),
             }
-            sorted.push(sortable);
+            all.push(sortable);
         }
-        sorted.extend(before);
+        all.extend(before);
+        *sorted = all;
         places
     }
 

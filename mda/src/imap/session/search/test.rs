@@ -12,6 +12,7 @@ use message::header;
 
 use crate::fulltext::Hits;
 use crate::imap::parse::{MessageSet, SearchKey};
+use crate::imap::session::context::ALLOCATION;
 use crate::imap::session::{Failure, bad};
 use crate::outline::Outline;
 use crate::store::{EmailId, ModSeq, Row, SystemFlag, Uid, UidSet};
@@ -119,7 +120,9 @@ impl Test {
             SearchKey::Larger(size) => Self::Larger(size),
             SearchKey::Smaller(size) => Self::Smaller(size),
             SearchKey::Header(name, words) => {
-                Self::Header { in_outline: Outline::knows(&name), name, needle: needle(&words)? }
+                let in_outline = Outline::knows(&name);
+                // It may be kept, and must not keep all of the command.
+                Self::Header { in_outline, name: Bytes::copy_from_slice(&name), needle: needle(&words)? }
             }
             SearchKey::Body(words) => Self::Body(needle(&words)?),
             SearchKey::Text(words) => Self::Text(needle(&words)?),
@@ -152,13 +155,6 @@ impl Test {
         self.any(&|test| matches!(test, Self::Flag(_) | Self::Keyword(_) | Self::ModSeq(_)))
     }
 
-    /// More than its outline may be read of a message.
-    pub(super) fn reads(&self) -> bool {
-        self.any(&|test| {
-            matches!(test, Self::Body(_) | Self::Text(_) | Self::Header { in_outline: false, .. })
-        })
-    }
-
     fn any(&self, holds: &impl Fn(&Self) -> bool) -> bool {
         match self {
             Self::All(tests) => tests.iter().any(|test| test.any(holds)),
@@ -170,17 +166,24 @@ impl Test {
 
     /// Octets that it takes, roughly.
     pub(super) fn octets(&self) -> usize {
-        let more = match self {
-            Self::All(tests) => tests.iter().map(Self::octets).sum(),
-            Self::Either(tests) => tests.0.octets() + tests.1.octets(),
-            Self::Not(test) => test.octets(),
-            Self::Uids(uids) => size_of_val(uids.ranges()),
-            Self::Keyword(keyword) => keyword.len(),
-            Self::Header { name, needle, .. } => name.len() + needle.words().len(),
-            Self::Body(needle) | Self::Text(needle) => needle.words().len(),
+        size_of::<Self>() + self.octets_behind()
+    }
+
+    /// Those that it takes elsewhere.
+    fn octets_behind(&self) -> usize {
+        match self {
+            Self::All(tests) => {
+                let behind = tests.iter().map(Self::octets_behind).sum::<usize>();
+                tests.capacity() * size_of::<Self>() + ALLOCATION + behind
+            }
+            Self::Either(tests) => tests.0.octets() + tests.1.octets() + ALLOCATION,
+            Self::Not(test) => test.octets() + ALLOCATION,
+            Self::Uids(uids) => uids.octets() + ALLOCATION,
+            Self::Keyword(keyword) => keyword.capacity() + ALLOCATION,
+            Self::Header { name, needle, .. } => name.len() + needle.words().len() + 3 * ALLOCATION,
+            Self::Body(needle) | Self::Text(needle) => needle.words().len() + ALLOCATION,
             _ => 0,
-        };
-        size_of::<Self>() + more
+        }
     }
 
     /// Adds the words that are sought in the text of messages.
