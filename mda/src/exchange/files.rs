@@ -35,7 +35,9 @@ pub struct Summary {
     pub failed: u64,
     /// The first of these, with the reason, in plain words.
     pub failures: Vec<String>,
-    /// What may not have been read as it was meant, in plain words. It is no failure.
+    /// What may not have been read as it was meant. It is no failure.
+    pub doubted: u64,
+    /// The first of these, in plain words.
     pub doubts: Vec<String>,
     /// Keywords of messages that the format had no room for.
     pub keywords_left_out: u64,
@@ -56,6 +58,7 @@ impl Summary {
     }
 
     fn doubt(&mut self, what: &str) {
+        self.doubted += 1;
         if self.doubts.len() < TOLD {
             self.doubts.push(mailfiles::shown(what));
         }
@@ -65,7 +68,7 @@ impl Summary {
 /// Without what failed.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { messages, octets, mailboxes, duplicates, keywords_left_out, .. } = *self;
+        let Self { messages, octets, mailboxes, duplicates, keywords_left_out, doubted, .. } = *self;
         write!(f, "{messages} message{} of {octets} octet{}", plural(messages), plural(octets))?;
         if mailboxes > 0 {
             write!(f, " in {mailboxes} mailbox{}", if mailboxes == 1 { "" } else { "es" })?;
@@ -76,6 +79,9 @@ impl fmt::Display for Summary {
         if keywords_left_out > 0 {
             let s = plural(keywords_left_out);
             write!(f, ", {keywords_left_out} keyword{s} for which there was no letter left out,")?;
+        }
+        if doubted > 0 {
+            write!(f, ", {doubted} place{} doubtful,", plural(doubted))?;
         }
         if self.failed > 0 {
             write!(f, ", {} failed,", self.failed)?;

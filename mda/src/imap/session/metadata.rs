@@ -56,7 +56,11 @@ impl<S: MailStore> Session<S> {
             let text = "private entries can be set at your own mailboxes only";
             return Err(Failure::Refused(Outcome::no("METADATA NOPRIVATE", text)));
         }
-        if annotated.is_some() && change.entries.iter().any(|(entry, _)| entry == SPECIAL_USE) {
+        // A value from before it was shown here may be taken away.
+        let is_left = annotated.as_ref().is_some_and(|mailbox| mailbox.special_use.is_none());
+        let is_use =
+            |(entry, value): &(String, Option<Bytes>)| entry == SPECIAL_USE && (value.is_some() || !is_left);
+        if annotated.is_some() && change.entries.iter().any(is_use) {
             let text = "a special use is given when the mailbox is made";
             return Err(Failure::Refused(Outcome::no("CANNOT", text)));
         }

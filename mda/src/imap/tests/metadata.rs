@@ -1,6 +1,7 @@
 //! Annotations of mailboxes and of the server.
 
-use super::client::Server;
+use super::client::{Server, USER};
+use crate::store::{Annotation, MailStore as _, MailboxName};
 
 #[tokio::test]
 async fn what_is_set_is_got_and_what_is_taken_away_is_gone() {
@@ -135,6 +136,16 @@ async fn what_a_mailbox_is_for_is_an_annotation_that_nobody_sets() {
     assert_eq!(told, ["* METADATA \"Sent\" (/private/specialuse \"\\\\Sent\")"]);
     let told = client.ok("GETMETADATA INBOX /private/specialuse").await;
     assert_eq!(told, ["* METADATA \"INBOX\" (/private/specialuse NIL)"]);
-    let refused = client.fails("SETMETADATA INBOX (/private/specialuse \"\\\\Junk\")").await;
-    assert!(refused.starts_with("NO [CANNOT]"), "{refused}");
+    for refused in ["INBOX (/private/specialuse \"\\\\Junk\")", "Sent (/private/specialuse NIL)"] {
+        let refused = client.fails(&format!("SETMETADATA {refused}")).await;
+        assert!(refused.starts_with("NO [CANNOT]"), "{refused}");
+    }
+    // One that was set before that counts, and can be taken away.
+    let store = &server.store.store;
+    let account = store.account_by_address(USER).unwrap().unwrap().id;
+    let inbox = store.mailbox(account, &MailboxName::parse("INBOX").unwrap()).unwrap().unwrap().id;
+    let set = Annotation { entry: "/private/specialuse".into(), value: Some("\\Junk".into()) };
+    store.annotate(account, Some(inbox), vec![set]).await.unwrap();
+    client.ok("SETMETADATA INBOX (/private/specialuse NIL)").await;
+    assert!(store.annotations(account, Some(inbox)).unwrap().is_empty());
 }

@@ -55,6 +55,9 @@ impl Believed {
             (_, "ESEARCH") => {
                 let Some((_, followed)) = &mut self.followed else { return };
                 for uid in results(rest, "REMOVEFROM (0 ") {
+                    let is_there =
+                        self.messages.iter().any(|message| message.uid.is_none_or(|known| known == uid));
+                    assert!(is_there, "it was gone before: {line}");
                     assert!(followed.remove(&uid), "{uid} was none: {line}");
                 }
                 for uid in results(rest, "ADDTO (0 ").into_iter().chain(results(rest, "ALL ")) {
