@@ -26,6 +26,8 @@ use crate::{
 const BATCHES_TO_APPLY: usize = 4;
 /// The most entries that the committer applies itself: those that come meanwhile wait for it to be written.
 const FEW: usize = 4;
+/// The most octets of meta of an entry that it applies itself.
+const SHORT: usize = 16 << 10;
 
 /// What the committer hands on.
 #[derive(Debug)]
@@ -81,15 +83,17 @@ pub(crate) fn new<F: Follower>(follower: F) -> (Applying<F::Output>, Thread<F::O
 }
 
 impl<T> Applying<T> {
-    /// Has a batch applied: here and now if it is small, nothing before it waits, and the committer has nothing else to
+    /// Has a batch applied: here and now if it is small and quick, nothing before it waits, and the committer has nothing else to
     /// do (`idle`).
     pub(crate) fn batch(&self, entries: Vec<DurableEntry<T>>, idle: bool, queue: &Queue<T>) {
-        let batch = Durable::Batch(entries);
-        if idle && batch.is_small() && self.given.load(Ordering::Acquire) == 0 {
-            self.applier.lock().step(batch, queue);
-        } else {
-            self.give(batch, queue);
+        if idle && is_small(&entries) && self.given.load(Ordering::Acquire) == 0 {
+            let mut applier = self.applier.lock();
+            if entries.iter().all(|durable| applier.is_quick(&durable.entry)) {
+                applier.step(Durable::Batch(entries), queue);
+                return;
+            }
         }
+        self.give(Durable::Batch(entries), queue);
     }
 
     /// Has the thread reach a barrier: what a follower makes durable may take long.
@@ -106,10 +110,8 @@ impl<T> Applying<T> {
     }
 }
 
-impl<T> Durable<T> {
-    fn is_small(&self) -> bool {
-        matches!(self, Self::Batch(entries) if entries.len() <= FEW)
-    }
+fn is_small<T>(entries: &[DurableEntry<T>]) -> bool {
+    entries.len() <= FEW && entries.iter().all(|durable| durable.entry.meta.len() <= SHORT)
 }
 
 impl<T> Thread<T> {
@@ -125,6 +127,8 @@ impl<T> Thread<T> {
 /// An applier of any follower.
 trait Steps<T>: Send {
     fn step(&mut self, step: Durable<T>, queue: &Queue<T>);
+
+    fn is_quick(&self, entry: &Entry) -> bool;
 }
 
 struct Applier<F> {
@@ -138,6 +142,10 @@ impl<F: Follower> Steps<F::Output> for Applier<F> {
             Durable::Batch(entries) => self.batch(entries, queue),
             Durable::Barrier(barrier) => self.barrier(barrier, queue),
         }
+    }
+
+    fn is_quick(&self, entry: &Entry) -> bool {
+        self.follower.is_quick(entry)
     }
 }
 

@@ -33,6 +33,12 @@ pub trait Follower: Send + 'static {
     /// again although its effect is there already.
     fn apply(&mut self, entry: &Entry) -> Result<Self::Output, FollowerError>;
 
+    /// Whether applying the entry is little work. What is not is never done by the thread that makes entries durable: it
+    /// would hold up all that come after it.
+    fn is_quick(&self, _entry: &Entry) -> bool {
+        true
+    }
+
     /// Called after the last entry of each batch, before any of its appends resolves: the place to commit what
     /// `apply` has gathered in one transaction.
     fn settle(&mut self) -> Result<(), FollowerError> {

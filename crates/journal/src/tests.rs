@@ -91,6 +91,9 @@ struct Follow {
     gate: Arc<Mutex<()>>,
 }
 
+/// The kind of entries that take long to apply.
+const LONG: u8 = 77;
+
 #[derive(Default)]
 struct FollowState {
     seen: Vec<Entry>,
@@ -130,6 +133,10 @@ impl Follower for Follow {
         state.seen.push(entry.clone());
         state.threads.push(std::thread::current().name().map(str::to_owned));
         Ok(state.seen.len() as u64)
+    }
+
+    fn is_quick(&self, entry: &Entry) -> bool {
+        entry.kind != LONG
     }
 
     fn settle(&mut self) -> Result<(), FollowerError> {

@@ -11,7 +11,7 @@ use super::damage::DamageMark;
 use super::failure::Failure;
 use super::index::Indexes;
 use super::news::News;
-use super::state::{Changed, State};
+use super::state::{Changed, State, decode};
 use super::table::Table;
 
 /// Applies the journal's entries to the rows, a batch of entries in one atomic step, and tells the watchers once it is
@@ -85,6 +85,10 @@ impl Follower for Applier {
         }
         let applied = self.state.lock().apply(entry);
         applied.map_err(|error| self.report(error))
+    }
+
+    fn is_quick(&self, entry: &Entry) -> bool {
+        decode(entry).is_ok_and(|change| change.is_quick())
     }
 
     fn settle(&mut self) -> Result<(), FollowerError> {

@@ -354,6 +354,19 @@ pub(super) struct Expunged {
     pub uids: Vec<Uids>,
 }
 
+impl Change {
+    /// Whether applying it is little work: it names few messages, and removes nothing that may have had many.
+    pub(super) fn is_quick(&self) -> bool {
+        const FEW: u64 = 200;
+        let ranges = self.flagged.iter().flat_map(|flagged| &flagged.uids);
+        let ranges = ranges.chain(self.expunged.iter().flat_map(|expunged| &expunged.uids));
+        let named: u64 = ranges.map(|uids| u64::from(uids.last.saturating_sub(uids.first)) + 1).sum();
+        let seen = self.seen.iter().map(|seen| seen.runs.len()).sum::<usize>();
+        let listed = self.placed.len() + self.delivered.len() + self.outlines.len() + seen;
+        named + listed as u64 <= FEW && self.removed_accounts.is_empty() && self.removed_mailboxes.is_empty()
+    }
+}
+
 /// A range of UIDs, both ends in it.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub(super) struct Uids {
