@@ -10,7 +10,7 @@ mod quiet;
 mod tests;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fulltext::{Error, Part, TextIndex};
@@ -27,6 +27,8 @@ pub(crate) const MAX_LEARNED: u64 = 1 << 20;
 const WORTH_LEARNING: usize = 200;
 /// Messages that may be gone before an index is begun anew.
 const GONE: u64 = 2_000;
+/// Ends the name of a removed account's index while it is removed.
+const GONE_FOR_GOOD: &str = "gone";
 /// Indexes that are kept open.
 const MAX_OPEN: usize = 64;
 /// Searches' findings that wait to be taken in; more are left to the next search.
@@ -48,8 +50,8 @@ struct Inner {
     quiet: Quiet,
 }
 
-/// An account's index, once it was opened. It is locked while it is opened or thrown away, and not by those who search in
-/// it or take messages in: a search finds what was committed before it began.
+/// An account's index, once it was opened. It is locked while it is opened or thrown away, never by a thread of the least
+/// priority, and not by those who search in it or take messages in: a search finds what was committed before it began.
 type Slot = Arc<Mutex<Option<Arc<TextIndex>>>>;
 
 /// What an index says of some words.
@@ -107,7 +109,7 @@ impl FullText {
         let _ = tokio::task::spawn_blocking(move || inner.forget(account)).await;
     }
 
-    /// Somebody uses the server: what is taken in in the background waits.
+    /// An IMAP client asks for something: what is taken in in the background waits.
     pub(crate) fn stand_back(&self) {
         if let Some(inner) = &self.inner {
             inner.quiet.used();
@@ -136,6 +138,9 @@ impl Inner {
         let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name();
+            if entry.path().extension().is_some_and(|extension| extension == GONE_FOR_GOOD) {
+                remove(&entry.path());
+            }
             let number = name.to_str().and_then(|name| name.strip_prefix('A'));
             let Some(number) = number.and_then(|number| u64::from_str_radix(number, 16).ok()) else {
                 continue;
@@ -150,11 +155,15 @@ impl Inner {
         let slot = self.slot(account);
         let mut slot = slot.lock();
         drop(slot.take());
-        match std::fs::remove_dir_all(self.place(account)) {
+        // Out of the way of whoever writes to it: otherwise new files could come while it is emptied.
+        let place = self.place(account);
+        let gone = place.with_extension(GONE_FOR_GOOD);
+        remove(&gone);
+        match std::fs::rename(&place, &gone) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 tracing::warn!(%account, %error, "the search index of a removed account is left");
             }
-            _ => {}
+            _ => remove(&gone),
         }
     }
 
@@ -171,7 +180,7 @@ impl Inner {
         if !self.place(account).exists() {
             return Ok(Hits::default());
         }
-        let index = self.opened(account, &mut self.slot(account).lock())?;
+        let index = self.open(account)?;
         let mut hits = Hits { known: index.known()?, by_words: HashMap::new() };
         for words in words {
             let head = index.candidates(Part::Head, &words)?;
@@ -179,6 +188,12 @@ impl Inner {
             hits.by_words.insert(words, Found { head, body });
         }
         Ok(hits)
+    }
+
+    fn open(&self, account: AccountId) -> Result<Arc<TextIndex>, Error> {
+        let slot = self.slot(account);
+        let mut slot = slot.lock();
+        self.opened(account, &mut slot)
     }
 
     fn opened(&self, account: AccountId, slot: &mut Option<Arc<TextIndex>>) -> Result<Arc<TextIndex>, Error> {
@@ -194,18 +209,13 @@ impl Inner {
         Ok(Arc::clone(slot.insert(Arc::new(index))))
     }
 
-    /// The messages that are not in the index yet. One that is mostly of messages that are gone is begun anew.
-    fn unknown(&self, account: AccountId, emails: &[EmailId], messages: u64) -> Result<Vec<EmailId>, Error> {
+    /// Throws away what the account's index knows.
+    fn begin_anew(&self, account: AccountId) -> Result<(), Error> {
         let slot = self.slot(account);
         let mut slot = slot.lock();
-        let known = self.opened(account, &mut slot)?.known()?;
-        if known.len() as u64 > 2 * messages + GONE {
-            *slot = None;
-            *slot = Some(Arc::new(TextIndex::anew(&self.place(account))?));
-            return Ok(emails.to_vec());
-        }
-        let is_new = |email: &&EmailId| known.binary_search(&email.0).is_err();
-        Ok(emails.iter().filter(is_new).copied().collect())
+        *slot = None;
+        *slot = Some(Arc::new(TextIndex::anew(&self.place(account))?));
+        Ok(())
     }
 
     /// The account's index, to add to; `None` if the account was removed meanwhile.
@@ -213,6 +223,15 @@ impl Inner {
         let slot = self.slot(account);
         let mut slot = slot.lock();
         if self.place(account).exists() { self.opened(account, &mut slot).map(Some) } else { Ok(None) }
+    }
+}
+
+fn remove(folder: &Path) {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(folder = %folder.display(), %error, "what a removed account's mail said is left");
+        }
+        _ => {}
     }
 }
 

@@ -1,11 +1,13 @@
 //! Takes messages in, behind all else that the server does.
 //!
-//! It begins once nobody has used the server for a moment, goes on in steps of a few messages, and waits again before
+//! It begins once no IMAP client has used the server for a moment, goes on in steps of a few messages, and waits again before
 //! each if somebody does; but never for ever. What takes time is done on a thread that gets less of the processors than
 //! all others.
 
 use std::io;
+use std::iter::Peekable;
 use std::path::Path;
+use std::slice::Chunks;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
@@ -15,9 +17,10 @@ use fulltext::{Error, TextIndex};
 use message::mime::Structure;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-use super::Inner;
+use super::{GONE, Inner};
 use crate::store::{AccountId, EmailId, MailStore, StoreError};
 use crate::text::DecodedText;
 
@@ -65,38 +68,90 @@ pub(super) async fn learn(
     finding: Finding,
     store: &impl MailStore,
 ) -> Result<(), Broken> {
+    let account = finding.account;
+    let learned = learn_unless_gone(inner, finding, store).await;
+    // However it ended, nobody writes to the index any more. Whoever removed the account before may have met files that
+    // were being written; whoever removes it from here on finds its folder.
+    if matches!(store.account(account), Err(StoreError::NoSuchAccount))
+        && let Some(handle) = inner.upgrade()
+    {
+        return Ok(spawn_blocking(move || handle.forget(account)).await?);
+    }
+    learned
+}
+
+async fn learn_unless_gone(
+    inner: &Weak<Inner>,
+    finding: Finding,
+    store: &impl MailStore,
+) -> Result<(), Broken> {
     let Finding { account, emails, came } = finding;
     let latest = came + PATIENCE;
     let Some(handle) = when_quiet(inner, latest).await else { return Ok(()) };
     let messages = store.usage(account)?.messages;
-    let unknown = behind(move || handle.unknown(account, &emails, messages))?.await??;
-    let mut left = unknown.chunks(AT_ONCE).peekable();
+    // Not behind all else: a search of the account waits until its index is open.
+    let index = spawn_blocking(move || handle.open(account)).await??;
+    let unknown = behind(move || unknown(&index, &emails, messages))?.await??;
+    if unknown.is_stale {
+        let Some(handle) = inner.upgrade() else { return Ok(()) };
+        spawn_blocking(move || handle.begin_anew(account)).await??;
+    }
+    let mut left = unknown.emails.chunks(AT_ONCE).peekable();
     while left.peek().is_some() {
         let Some(handle) = when_quiet(inner, latest).await else { return Ok(()) };
-        if matches!(store.account(account), Err(StoreError::NoSuchAccount)) {
-            // Whoever removes it from here on finds its folder.
-            return Ok(behind(move || handle.forget(account))?.await?);
-        }
-        let taking = Taking::begin(handle, account)?;
-        let mut octets = 0;
-        while octets < BATCH
-            && let Some(few) = left.next()
-        {
-            if when_quiet(inner, latest).await.is_none() {
-                return Ok(());
-            }
-            let few = read(store, few).await?;
-            octets += few.iter().map(|(_, octets)| octets.len()).sum::<usize>();
-            if !taking.step(few).await {
-                break;
-            }
-        }
-        if taking.end().await? == Taken::Gone {
+        store.account(account)?;
+        let Some(taking) = Taking::begin(handle, account).await? else { return Ok(()) };
+        let fed = feed(inner, latest, &taking, &mut left, store).await;
+        // In any case: until then the thread writes.
+        let taken = taking.end().await?;
+        fed?;
+        if taken == Taken::Gone {
             return Ok(());
         }
     }
-    tracing::debug!(%account, messages = unknown.len(), "a search index was taken further");
+    tracing::debug!(%account, messages = unknown.emails.len(), "a search index was taken further");
     Ok(())
+}
+
+/// Messages that are taken in together, some at a time.
+type Few<'a> = Peekable<Chunks<'a, EmailId>>;
+
+/// Gives a batch of messages to a thread.
+async fn feed(
+    inner: &Weak<Inner>,
+    latest: Instant,
+    taking: &Taking,
+    left: &mut Few<'_>,
+    store: &impl MailStore,
+) -> Result<(), Broken> {
+    let mut octets = 0;
+    while octets < BATCH
+        && let Some(few) = left.next()
+    {
+        if when_quiet(inner, latest).await.is_none() {
+            return Ok(());
+        }
+        let few = read(store, few).await?;
+        octets += few.iter().map(|(_, octets)| octets.len()).sum::<usize>();
+        if !taking.step(few).await {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Messages that are not in an index yet.
+struct Unknown {
+    emails: Vec<EmailId>,
+    /// The index is mostly of messages that are gone, and has to be begun anew.
+    is_stale: bool,
+}
+
+fn unknown(index: &TextIndex, emails: &[EmailId], messages: u64) -> Result<Unknown, Error> {
+    let known = index.known()?;
+    let is_stale = known.len() as u64 > 2 * messages + GONE;
+    let is_new = |email: &&EmailId| is_stale || known.binary_search(&email.0).is_err();
+    Ok(Unknown { emails: emails.iter().filter(is_new).copied().collect(), is_stale })
 }
 
 /// Waits until nobody uses the server, or for so long; `None` if the last handle has gone.
@@ -141,15 +196,14 @@ pub(super) struct Taking {
 type Step = (Vec<(EmailId, Bytes)>, oneshot::Sender<()>);
 
 impl Taking {
-    pub(super) fn begin(inner: Arc<Inner>, account: AccountId) -> io::Result<Self> {
+    /// `None` if the account was removed.
+    pub(super) async fn begin(inner: Arc<Inner>, account: AccountId) -> Result<Option<Self>, Broken> {
+        let place = inner.place(account);
+        // Not behind all else, see above. The last handle may go while the thread waits.
+        let Some(index) = spawn_blocking(move || inner.to_add_to(account)).await?? else { return Ok(None) };
         let (steps, given) = mpsc::channel(1);
-        let ended = behind(move || {
-            let (index, place) = (inner.to_add_to(account)?, inner.place(account));
-            // The last handle may go while this waits.
-            drop(inner);
-            index.map_or(Ok(Taken::Gone), |index| take_in(&index, &place, given))
-        })?;
-        Ok(Self { steps, ended })
+        let ended = behind(move || take_in(&index, &place, given))?;
+        Ok(Some(Self { steps, ended }))
     }
 
     /// False if there is no use in going on.

@@ -128,10 +128,11 @@ async fn the_index_of_a_removed_account_goes() {
     let email = bed.append("Subject: a\r\n\r\nThe words of somebody\r\n").await;
     bed.learn(&[email]).await;
     let place = bed.full_text.inner.as_ref().unwrap().place(bed.account);
-    let other = place.with_file_name("A7fff");
+    let (other, half_removed) = (place.with_file_name("A7fff"), place.with_extension(GONE_FOR_GOOD));
     std::fs::create_dir(&other).unwrap();
+    std::fs::create_dir(&half_removed).unwrap();
     bed.full_text.inner.as_ref().unwrap().forget_removed(&bed.store.store);
-    assert!(place.exists() && !other.exists());
+    assert!(place.exists() && !other.exists() && !half_removed.exists());
     bed.full_text.forget(bed.account).await;
     assert!(!place.exists());
     assert!(!bed.hits("words").await.knows(email));
@@ -142,13 +143,10 @@ async fn what_an_account_that_was_removed_meanwhile_said_is_not_taken_in() {
     let bed = Bed::new().await;
     let email = bed.append("Subject: a\r\n\r\nthe quarterly report\r\n").await;
     let inner = bed.full_text.inner.as_ref().unwrap();
-    inner.unknown(bed.account, &[email], 1).unwrap();
+    bed.learn(&[email]).await;
     assert!(inner.place(bed.account).exists());
     bed.full_text.forget(bed.account).await;
-    let octets = b"Subject: a\r\n\r\nthe quarterly report\r\n";
-    let taking = Taking::begin(Arc::clone(inner), bed.account).unwrap();
-    assert!(!taking.step(vec![(email, Bytes::from_static(octets))]).await);
-    assert_eq!(taking.end().await.unwrap(), Taken::Gone);
+    assert!(Taking::begin(Arc::clone(inner), bed.account).await.unwrap().is_none());
     assert!(!inner.place(bed.account).exists());
 }
 
@@ -158,12 +156,25 @@ async fn the_removal_of_an_account_ends_what_was_begun() {
     let email = bed.append("Subject: a\r\n\r\nthe quarterly report\r\n").await;
     bed.learn(&[email]).await;
     let inner = bed.full_text.inner.as_ref().unwrap();
-    let taking = Taking::begin(Arc::clone(inner), bed.account).unwrap();
+    let taking = Taking::begin(Arc::clone(inner), bed.account).await.unwrap().unwrap();
     assert!(taking.step(vec![(EmailId(email.0 + 1), Bytes::from_static(b"\r\nmore\r\n"))]).await);
     bed.full_text.forget(bed.account).await;
     assert!(!taking.step(vec![(EmailId(email.0 + 2), Bytes::from_static(b"\r\nmore\r\n"))]).await);
     assert_eq!(taking.end().await.unwrap(), Taken::Gone);
     assert!(!inner.place(bed.account).exists());
+}
+
+#[tokio::test]
+async fn what_is_left_of_the_index_of_a_removed_account_goes_when_nobody_writes_to_it_any_more() {
+    let bed = Bed::new().await;
+    let email = bed.append("Subject: a\r\n\r\nthe quarterly report\r\n").await;
+    bed.learn(&[email]).await;
+    // As if its folder could not be removed.
+    bed.store.store.remove_account(bed.account).await.unwrap();
+    let place = bed.full_text.inner.as_ref().unwrap().place(bed.account);
+    assert!(place.exists());
+    bed.learn(&[email]).await;
+    assert!(!place.exists());
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,7 +219,7 @@ async fn a_search_finds_what_was_taken_in_while_more_is() {
     let known = bed.append("Subject: a\r\n\r\nthe quarterly report\r\n").await;
     bed.learn(&[known]).await;
     let inner = bed.full_text.inner.as_ref().unwrap();
-    let index = inner.opened(bed.account, &mut inner.slot(bed.account).lock()).unwrap();
+    let index = inner.open(bed.account).unwrap();
     let writer = index.writer().unwrap();
     writer.add(known.0 + 1, "", "a report").unwrap();
     assert!(bed.hits("quarterly").await.knows(known));
