@@ -126,8 +126,10 @@ pub(super) fn copy_beside(from: &Path, to: &Path) -> Result<()> {
         Err(error) => return Err(failed("cannot read", &path)(error)),
     };
     let (path, new) = (to.join(BESIDE), to.join(format!("{BESIDE}{UNFINISHED}")));
+    // What a crash has left may be readable by others.
+    remove(&new)?;
     let write = || {
-        let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+        let mut file = File::options().create_new(true).write(true).mode(0o600).open(&new)?;
         file.write_all(&octets)?;
         file.sync_all()?;
         fs::rename(&new, &path)

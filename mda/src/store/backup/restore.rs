@@ -64,6 +64,7 @@ pub fn restore(
     }
     sync_folder(&segments)?;
     copy_beside(from, &new)?;
+    sync_folder(&new)?;
     let config = StoreConfig { dir: new.clone(), ..config };
     let opened = LocalStore::rebuild(config.clone(), move |records| tell("records replayed", records))?;
     let (store, _) = LocalStore::open(config)?;

@@ -61,12 +61,15 @@ async fn the_key_that_salts_are_made_of_goes_with_the_store() {
     backed_up(&bed.store, folder.path()).await;
     assert!(!restored(folder.path()).dir.path().join("mail/decoy.key").exists(), "there was none");
     std::fs::write(bed.dir.path().join("decoy.key"), [7; 32]).unwrap();
+    // Left by a backup that broke off, to be read by everybody.
+    std::fs::write(folder.path().join("decoy.key.new"), "").unwrap();
     backed_up(&bed.store, folder.path()).await;
     let restored = restored(folder.path());
-    let key = restored.dir.path().join("mail/decoy.key");
-    assert_eq!(std::fs::read(&key).unwrap(), [7; 32]);
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).unwrap().permissions());
-    assert_eq!(mode & 0o777, 0o600);
+    for key in [folder.path().join("decoy.key"), restored.dir.path().join("mail/decoy.key")] {
+        assert_eq!(std::fs::read(&key).unwrap(), [7; 32]);
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+    }
 }
 
 #[tokio::test]
