@@ -340,16 +340,19 @@ impl<S: MailStore> Session<S> {
     /// Brings the client's view of the selected mailbox up to date.
     async fn tell_news(&mut self, tidings: Tidings) -> Result<(), Ended> {
         let may_expunge = tidings == Tidings::All;
-        let news = self.has_news()?;
-        let view = self.selected.as_ref().map(|selected| &selected.view);
-        let owed = view.is_some_and(|view| may_expunge && view.owes_expunge() || view.withholds());
-        if news || owed {
-            self.follow(may_expunge, NO_UIDS).await?;
+        loop {
+            let news = self.has_news()?;
+            let view = self.selected.as_ref().map(|selected| &selected.view);
+            let owed = view.is_some_and(|view| may_expunge && view.owes_expunge() || view.withholds());
+            if news || owed {
+                self.follow(may_expunge, NO_UIDS).await?;
+            }
+            self.tell_contexts().await?;
+            // What was fetched for contexts may have shown that more messages are gone.
+            if !(may_expunge && self.selected.as_ref().is_some_and(|selected| selected.view.owes_expunge())) {
+                return Ok(());
+            }
         }
-        self.tell_contexts().await?;
-        // What was fetched for contexts may have shown that more messages are gone.
-        let owes = self.selected.as_ref().is_some_and(|selected| selected.view.owes_expunge());
-        if may_expunge && owes { self.follow(may_expunge, NO_UIDS).await } else { Ok(()) }
     }
 
     /// Whether something happened in the selected mailbox. It may be gone, or be shared no more.
