@@ -90,23 +90,20 @@ impl LocalStore {
             return Ok(());
         }
         let payers = BTreeSet::from([user.0, owner]);
+        let mut counted = Counted { store: self, payers: &payers, stands: false };
         for payer in &payers {
             let pays = |state: &&AnnotationState| *payer == if state.account == 0 { owner } else { user.0 };
             let existing = existing.iter().filter(pays).collect();
             let new = change.annotations.iter().filter(pays).collect();
-            if let Err(error) = self.count_as_noted(*payer, existing, new).await {
-                self.count_noted_anew(&payers);
-                return Err(error);
-            }
+            self.count_as_noted(*payer, existing, new).await?;
         }
-        let done = match self.propose_annotations(&gate, owner, annotated, change) {
-            Ok(append) => append.await.map_err(StoreError::from),
-            Err(error) => Err(error),
-        };
-        if done.is_err() {
-            self.count_noted_anew(&payers);
-        }
-        done.map(drop)
+        let append = self.propose_annotations(&gate, owner, annotated, change)?;
+        // From here on it is noted, whether or not anybody still waits.
+        counted.stands = true;
+        let done = append.await;
+        counted.stands = done.is_ok();
+        done?;
+        Ok(())
     }
 
     /// Modseqs are taken in the order of the records, and only for what goes with the mailbox, not with somebody else: no
@@ -272,6 +269,21 @@ impl LocalStore {
         };
         self.propose(&Change { rights: vec![state], ..Change::default() }).await?;
         Ok(())
+    }
+}
+
+/// What was counted before it was noted. Dropped before that, it is counted anew: who wanted it may have gone.
+struct Counted<'a> {
+    store: &'a LocalStore,
+    payers: &'a BTreeSet<u64>,
+    stands: bool,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if !self.stands {
+            self.store.count_noted_anew(self.payers);
+        }
     }
 }
 
