@@ -74,7 +74,7 @@ impl fmt::Display for Summary {
             write!(f, " in {mailboxes} mailbox{}", if mailboxes == 1 { "" } else { "es" })?;
         }
         if duplicates > 0 {
-            write!(f, ", {duplicates} imported before left out,")?;
+            write!(f, ", {duplicates} that were imported before left out,")?;
         }
         if keywords_left_out > 0 {
             let s = plural(keywords_left_out);

@@ -42,7 +42,13 @@ impl Asking {
 
     /// True: more of the message must be known.
     fn ask(&mut self, uid: Uid, candidate: &Candidate<'_>) -> bool {
-        match self.sought.answer(candidate) {
+        let answer = self.sought.answer(candidate);
+        self.take(uid, answer)
+    }
+
+    /// The same of an answer.
+    fn take(&mut self, uid: Uid, answer: Option<bool>) -> bool {
+        match answer {
             Some(true) => self.matching.push(uid),
             Some(false) => {}
             None => return true,
@@ -140,9 +146,16 @@ impl<S: MailStore> Session<S> {
             return Ok(());
         }
         content.load_header().await?;
-        let header = content.header();
-        let known = Candidate { row: &row, hits: None, fields: None, header: Some(&header), text: None };
-        by.retain(|at| asking[*at].ask(row.uid, &known));
+        let (header, uid) = (content.header(), row.uid);
+        let soughts = soughts_of(asking, &by);
+        let (row, header, answers) = aside(move || {
+            let known = Candidate { row: &row, hits: None, fields: None, header: Some(&header), text: None };
+            let answers: Vec<_> = soughts.iter().map(|sought| sought.answer(&known)).collect();
+            (row, header, answers)
+        })
+        .await?;
+        let mut answers = answers.into_iter();
+        by.retain(|at| asking[*at].take(uid, answers.next().flatten()));
         if by.is_empty() {
             return Ok(());
         }
@@ -151,25 +164,30 @@ impl<S: MailStore> Session<S> {
             return Ok(());
         }
         let whole = content.whole().await?;
-        let soughts: Vec<Arc<Sought>> = by.iter().map(|at| Arc::clone(&asking[*at].sought)).collect();
-        let uid = row.uid;
-        // Decoding may take long.
-        let answers = tokio::task::spawn_blocking(move || {
+        let soughts = soughts_of(asking, &by);
+        let answers = aside(move || {
             let structure = outline.structure().unwrap_or_else(|| Structure::parse(&whole.octets));
             let text = DecodedText::new(&whole.octets, &structure);
             let known =
                 Candidate { row: &row, hits: None, fields: None, header: Some(&header), text: Some(&text) };
-            soughts.iter().map(|sought| sought.answer(&known).unwrap_or(false)).collect::<Vec<bool>>()
-        });
-        let answers = answers.await.map_err(|error| StoreError::Io {
-            what: "a message was not searched".into(),
-            reason: error.to_string(),
-        })?;
-        for (at, matches) in by.into_iter().zip(answers) {
-            if matches {
-                asking[at].matching.push(uid);
-            }
+            soughts.iter().map(|sought| sought.answer(&known)).collect::<Vec<_>>()
+        })
+        .await?;
+        for (at, answer) in by.into_iter().zip(answers) {
+            asking[at].take(uid, answer);
         }
         Ok(())
     }
+}
+
+fn soughts_of(asking: &[Asking], by: &[usize]) -> Vec<Arc<Sought>> {
+    by.iter().map(|at| Arc::clone(&asking[*at].sought)).collect()
+}
+
+/// Asks on a thread that may block: a header may be large, decoding takes long, and a thousand things may be asked of each.
+async fn aside<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(ask).await.map_err(|error| StoreError::Io {
+        what: "a message was not searched".into(),
+        reason: error.to_string(),
+    })
 }
