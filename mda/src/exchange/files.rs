@@ -73,18 +73,22 @@ impl fmt::Display for Summary {
         if mailboxes > 0 {
             write!(f, " in {mailboxes} mailbox{}", if mailboxes == 1 { "" } else { "es" })?;
         }
+        let mut left_out = Vec::new();
         if duplicates > 0 {
-            write!(f, ", {duplicates} that were imported before left out,")?;
+            left_out.push(format!("{duplicates} that were imported before left out"));
         }
         if keywords_left_out > 0 {
             let s = plural(keywords_left_out);
-            write!(f, ", {keywords_left_out} keyword{s} for which there was no letter left out,")?;
+            left_out.push(format!("{keywords_left_out} keyword{s} for which there was no letter left out"));
         }
         if doubted > 0 {
-            write!(f, ", {doubted} place{} doubtful,", plural(doubted))?;
+            left_out.push(format!("{doubted} place{} doubtful", plural(doubted)));
         }
         if self.failed > 0 {
-            write!(f, ", {} failed,", self.failed)?;
+            left_out.push(format!("{} failed", self.failed));
+        }
+        if !left_out.is_empty() {
+            write!(f, ", {},", left_out.join(", "))?;
         }
         Ok(())
     }

@@ -379,3 +379,14 @@ async fn who_does_not_go_on_is_not_waited_for() {
     }
     assert!(matches!(taken[..], [Some(Part::Mailbox(_))]), "{taken:?}");
 }
+
+#[test]
+fn a_summary_reads_as_a_sentence() {
+    let summary = Summary { messages: 1, octets: 64, ..Summary::default() };
+    assert_eq!(format!("{summary} imported"), "1 message of 64 octets imported");
+    let summary = Summary { mailboxes: 2, duplicates: 3, failed: 1, ..summary };
+    assert_eq!(
+        format!("{summary} imported"),
+        "1 message of 64 octets in 2 mailboxes, 3 that were imported before left out, 1 failed, imported"
+    );
+}
