@@ -154,7 +154,7 @@ fn unknown(index: &TextIndex, emails: &[EmailId], messages: u64) -> Result<Unkno
     Ok(Unknown { emails: emails.iter().filter(is_new).copied().collect(), is_stale })
 }
 
-/// Waits until nobody uses the server, or for so long; `None` if the last handle has gone.
+/// Waits until no IMAP client uses the server, or for so long; `None` if the last handle has gone.
 async fn when_quiet(inner: &Weak<Inner>, latest: Instant) -> Option<Arc<Inner>> {
     loop {
         let inner = inner.upgrade()?;

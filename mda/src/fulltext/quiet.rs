@@ -1,4 +1,4 @@
-//! Whether somebody uses the server.
+//! Whether IMAP clients use the server. POP3, deliveries, imports and exports do not count.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
