@@ -22,7 +22,7 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// MTA nodes; 0 means one.
     pub mta_nodes: u16,
-    /// Variables that override the services' configuration.
+    /// Variables of all processes: they override the services' configuration.
     pub environment: Vec<(&'static str, String)>,
 }
 
@@ -40,7 +40,7 @@ pub struct Pipeline {
 pub type Service = &'static str;
 
 impl Pipeline {
-    /// Starts one. `binary` is the command: `env!("CARGO_BIN_EXE_waypost-under-test")`.
+    /// Starts one. `binary` is the command, such as `env!("CARGO_BIN_EXE_waypost-under-test")`.
     ///
     /// # Panics
     /// If it does not come up.
@@ -99,10 +99,16 @@ impl Pipeline {
     /// `waypost up` with all that it is started with.
     fn command(&self) -> Command {
         let log = File::create(self.path("up.log")).expect("a log");
-        let mut command = Command::new(&self.binary);
+        let mut command = self.program();
         command.args(["up", "--dir"]).arg(self.data()).args(&self.arguments);
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
+        command.stdout(log.try_clone().expect("a log")).stderr(log);
+        command
+    }
+
+    /// The command, with nothing to do yet.
+    fn program(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
         command
     }
 
@@ -187,8 +193,8 @@ impl Pipeline {
     /// # Panics
     /// If it cannot be started.
     pub fn waypost<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Output {
-        let mut command = Command::new(&self.binary);
-        command.args(arguments).arg("--dir").arg(self.data()).stdin(Stdio::null());
+        let mut command = self.program();
+        command.args(arguments).arg("--dir").arg(self.data());
         command.output().expect("waypost starts")
     }
 

@@ -1,0 +1,118 @@
+//! The program's command line.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+
+use crate::results::Results;
+use crate::{Form, SCENARIOS, Scenario, report, run, scenario, table};
+
+/// The variable that makes this program the operator's command.
+pub const AS_WAYPOST: &str = "FAULTS_AS_WAYPOST";
+
+/// Where results are kept from one run to the next, unless another file is named.
+const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reliability.json");
+
+/// Kills, starves and damages Waypost while mail goes through it, and counts what was acknowledged, delivered,
+/// duplicated and lost. Ends with 1 if anything was.
+#[derive(Debug, Parser)]
+#[command(name = "faults")]
+struct CommandLine {
+    /// Run the long forms
+    #[arg(long)]
+    long: bool,
+    /// Run only these scenarios
+    #[arg(long, num_args = 1.., value_name = "NAME", value_parser = named)]
+    only: Vec<&'static Scenario>,
+    /// Run so many rounds of each
+    #[arg(long, value_name = "N")]
+    rounds: Option<u32>,
+    /// What the choices come from; processes take their own time all the same
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Say which scenarios there are, and run none
+    #[arg(long)]
+    list: bool,
+    /// Keep the results in this file, beside those of other runs that it holds
+    #[arg(long, value_name = "FILE", default_value = RESULTS, hide_default_value = true)]
+    json: PathBuf,
+    /// Write a report of all results in that file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Run nothing: write the report of what is there
+    #[arg(long, requires = "report", conflicts_with_all = ["long", "only", "rounds"])]
+    report_only: bool,
+}
+
+fn named(name: &str) -> Result<&'static Scenario, String> {
+    scenario(name).ok_or_else(|| "there is no such scenario; --list says which there are".to_owned())
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    match follow(&CommandLine::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("faults: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what the command line says. Says whether all was as it was promised.
+fn follow(line: &CommandLine) -> anyhow::Result<bool> {
+    if line.list {
+        list();
+        return Ok(true);
+    }
+    // Before anything runs for hours: what cannot be read would not be written either.
+    let mut results = Results::read(&line.json)?;
+    let mut is_right = true;
+    if !line.report_only {
+        is_right = run_all(line, &mut results)?;
+    }
+    if let Some(path) = &line.report {
+        report::write(&results, path)?;
+    }
+    Ok(is_right)
+}
+
+fn list() {
+    let width = SCENARIOS.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    for scenario in SCENARIOS {
+        println!("{:<width$}  {}", scenario.name, scenario.proves);
+    }
+}
+
+fn run_all(line: &CommandLine, results: &mut Results) -> anyhow::Result<bool> {
+    let program = env::current_exe().context("cannot find this program")?;
+    let seed = line.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+    let form = Form { is_long: line.long, rounds: line.rounds, seed, program };
+    let chosen: Vec<&'static Scenario> =
+        if line.only.is_empty() { SCENARIOS.to_vec() } else { line.only.clone() };
+    let mut runs = Vec::new();
+    for (number, scenario) in chosen.iter().enumerate() {
+        eprintln!("[{}/{}] {}: {}", number + 1, chosen.len(), scenario.name, scenario.proves);
+        let run = run(scenario, &form);
+        for wrong in &run.outcome.wrong {
+            eprintln!("  wrong: {wrong}");
+        }
+        eprintln!("  {:.0} s", run.seconds);
+        results.add(run.clone());
+        // After each, so that one that is stopped takes no other's result with it.
+        results.write(&line.json)?;
+        runs.push(run);
+    }
+    table::print(&runs);
+    for run in &runs {
+        for figure in &run.outcome.figures {
+            println!("{}: {}: {}", run.scenario, figure.label, figure.value);
+        }
+    }
+    println!("seed {seed}");
+    Ok(runs.iter().all(|run| run.outcome.is_right()))
+}

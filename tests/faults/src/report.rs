@@ -1,0 +1,108 @@
+//! `docs/reliability.md`: what is promised, how that is tested, and the last figures.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::results::{Results, Run};
+use crate::table::{HEADER, cells};
+use crate::{Promise, SCENARIOS, Scenario};
+
+const ABOUT: &str = "# Reliability
+
+This page is written by `cargo run --release -p faults -- --report docs/reliability.md`, from the results of the runs that
+`docs/reliability.json` keeps. What any of them found can be found again:
+
+```sh
+cargo run --release -p faults -- --list                         # which scenarios there are
+cargo run --release -p faults -- --long                         # the long form of all, for hours
+cargo run --release -p faults -- --only kill-any --rounds 100   # one of them
+```
+
+The services are real processes, started by `waypost up`; so are their files, sockets and certificates. Mail comes in over
+SMTP and submission, several clients at once, each message with a token of its own; when all is over every mailbox is read
+back over IMAP, and every octet of every message compared. The program ends with an error if anything that was
+acknowledged is missing, or there twice. The short forms are ordinary tests (`cargo test --workspace`).
+";
+
+const PROMISES: [(Promise, &str); 4] = [
+    (
+        Promise::Kept,
+        "**A 250 is a promise.** What was acknowledged is on stable storage, and survives `kill -9` and power loss",
+    ),
+    (Promise::Once, "**Delivered once.** A retry after a lost reply adds nothing to a mailbox"),
+    (
+        Promise::NothingSilent,
+        "**Nothing silent.** What cannot be read or stored is told of and counted, and never stops the mail behind it",
+    ),
+    (
+        Promise::Bounded,
+        "**Nothing unbounded.** At a limit there is a temporary error: never a stall, a crash, or memory without end",
+    ),
+];
+
+/// Writes the report of what there is.
+pub(crate) fn write(results: &Results, path: &Path) -> anyhow::Result<()> {
+    fs::write(path, text(results)).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn text(results: &Results) -> String {
+    let known: Vec<(&Scenario, &Run)> =
+        SCENARIOS.iter().filter_map(|scenario| Some((*scenario, results.best(scenario.name)?))).collect();
+    [ABOUT.to_owned(), promises(), figures(&known), details(&known)].join("\n")
+}
+
+fn promises() -> String {
+    let mut text = "## What is promised\n\n| promise | tested by |\n|---|---|\n".to_owned();
+    for (promise, said) in PROMISES {
+        let tests = SCENARIOS.iter().filter(|scenario| scenario.promises.contains(&promise));
+        let tests: Vec<String> = tests.map(|scenario| format!("[{0}](#{0})", scenario.name)).collect();
+        text += &row([said.to_owned(), tests.join(", ")]);
+    }
+    text
+}
+
+fn figures(known: &[(&Scenario, &Run)]) -> String {
+    let mut text = "## The last figures\n\nMessages are counted for *acknowledged*, *refused for now* and *no answer*; copies, one for each recipient, for\n\
+         *delivered*, *duplicated* and *lost*.\n\n"
+        .to_owned();
+    text += &row(HEADER);
+    text += &row(HEADER.map(|name| if ["scenario", "form"].contains(&name) { "---" } else { "---:" }));
+    for (_, run) in known {
+        text += &row(cells(run));
+    }
+    text
+}
+
+fn details(known: &[(&Scenario, &Run)]) -> String {
+    let mut text = "## The scenarios\n".to_owned();
+    for (scenario, run) in known {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n### {}\n\n{}. {}\n\n", scenario.name, scenario.proves, scenario.how);
+        for figure in &run.outcome.figures {
+            let _ = writeln!(text, "- {}: {}", figure.label, figure.value);
+        }
+        for wrong in &run.outcome.wrong {
+            let _ = writeln!(text, "- **wrong**: {}", wrong.lines().next().unwrap_or_default());
+        }
+        let origin = &run.origin;
+        let _ = writeln!(
+            text,
+            "- {} form, {:.0} s, seed {}, {}, commit {}, {}",
+            run.form(),
+            run.seconds,
+            run.seed,
+            origin.date,
+            origin.commit,
+            origin.machine
+        );
+    }
+    text
+}
+
+fn row<const COLUMNS: usize>(cells: [impl AsRef<str>; COLUMNS]) -> String {
+    let cells = cells.map(|cell| cell.as_ref().to_owned());
+    format!("| {} |\n", cells.join(" | "))
+}

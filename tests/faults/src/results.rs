@@ -1,0 +1,106 @@
+//! Results of several runs, kept in a file of JSON: of each scenario the newest of each form.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::Outcome;
+use crate::origin::Origin;
+
+/// A scenario's run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Whether it was the long form.
+    pub is_long: bool,
+    /// What its choices came from.
+    pub seed: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// When, where and of what it was made.
+    pub origin: Origin,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+impl Run {
+    /// The name of its form.
+    pub(crate) fn form(&self) -> &'static str {
+        if self.is_long { "long" } else { "short" }
+    }
+}
+
+/// Runs, one of a scenario and form.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Results {
+    runs: Vec<Run>,
+}
+
+impl Results {
+    /// Those that a file holds; none if there is no file.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        match fs::read(path) {
+            Ok(text) => {
+                serde_json::from_slice(&text).with_context(|| format!("cannot understand {}", path.display()))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Writes all of them.
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Adds a run in place of an older one of its scenario and form.
+    pub(crate) fn add(&mut self, run: Run) {
+        self.runs.retain(|known| (&known.scenario, known.is_long) != (&run.scenario, run.is_long));
+        self.runs.push(run);
+    }
+
+    /// The run that says most of a scenario: the long form's if there is one.
+    pub(crate) fn best(&self, scenario: &str) -> Option<&Run> {
+        self.runs.iter().filter(|run| run.scenario == scenario).max_by_key(|run| run.is_long)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(scenario: &str, is_long: bool, rounds: u64) -> Run {
+        let outcome = Outcome { rounds, ..Outcome::default() };
+        Run { scenario: scenario.into(), is_long, seed: 1, seconds: 2.5, origin: Origin::default(), outcome }
+    }
+
+    #[test]
+    fn the_newest_run_of_the_longest_form_counts() {
+        let mut results = Results::default();
+        for run in
+            [run("a", false, 1), run("a", true, 2), run("a", true, 3), run("a", false, 4), run("b", false, 5)]
+        {
+            results.add(run);
+        }
+        assert_eq!(results.best("a").map(|run| run.outcome.rounds), Some(3));
+        assert_eq!(results.best("b").map(|run| run.outcome.rounds), Some(5));
+        assert_eq!(results.best("c"), None);
+    }
+
+    #[test]
+    fn a_file_keeps_them() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("results.json");
+        assert_eq!(Results::read(&file)?, Results::default());
+        let mut results = Results::default();
+        results.add(run("a", true, 1));
+        results.write(&file)?;
+        assert_eq!(Results::read(&file)?, results);
+        Ok(())
+    }
+}

@@ -1,0 +1,21 @@
+//! The scenarios, one file a kind of fault.
+
+mod inboxes;
+mod kill_any;
+mod kill_mta;
+mod trial;
+
+use crate::Scenario;
+
+/// All of them.
+pub const SCENARIOS: &[&Scenario] = &[
+    &kill_any::AT_RANDOM_MOMENTS,
+    &kill_any::ALL_AT_ONCE,
+    &kill_mta::WHILE_RELAYING,
+    &kill_mta::WITH_REPLIES_CUT_OFF,
+];
+
+/// The one with this name.
+pub fn scenario(name: &str) -> Option<&'static Scenario> {
+    SCENARIOS.iter().find(|scenario| scenario.name == name).copied()
+}

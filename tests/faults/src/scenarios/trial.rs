@@ -1,0 +1,110 @@
+//! A pipeline under load of mail for its mailboxes, watched by a reader.
+
+use std::net::TcpStream;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use pipeline_tests::load::{Door, Load, Mix};
+use pipeline_tests::{Options, Pipeline, Tally, eventually};
+
+use super::inboxes::Inboxes;
+use crate::{Form, Outcome};
+
+/// Messages that each door takes between two faults, at least: each round shows that the last one did no lasting harm.
+const BETWEEN_FAULTS: u64 = 10;
+/// A fault comes at a moment within this time.
+const MOMENTS: Duration = Duration::from_secs(1);
+
+/// The clients of a trial.
+const MIX: Mix = Mix { smtp: 3, submissions: 3, reports: true, remote: false };
+
+/// See above.
+pub(crate) struct Trial {
+    pipeline: Pipeline,
+    load: Load,
+    inboxes: Inboxes,
+    outcome: Outcome,
+}
+
+impl Trial {
+    /// Starts the pipeline, with small segments, so that some are begun and given back all the time and a fault can meet
+    /// that too.
+    pub(crate) fn begin(form: &Form) -> Self {
+        let environment = ["WAYPOST_MTA__SPOOL__SEGMENT_SIZE", "WAYPOST_MDA__STORE__SEGMENT_SIZE"];
+        let environment = environment.map(|name| (name, "1MiB".to_owned())).to_vec();
+        let pipeline = form.pipeline(Options { environment, ..Options::default() });
+        let load = Load::start(&pipeline, MIX);
+        Self { pipeline, load, inboxes: Inboxes::default(), outcome: Outcome::default() }
+    }
+
+    pub(crate) fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    pub(crate) fn pipeline_mut(&mut self) -> &mut Pipeline {
+        &mut self.pipeline
+    }
+
+    /// A fault was brought about.
+    pub(crate) fn count_round(&mut self) {
+        self.outcome.rounds += 1;
+    }
+
+    /// Sees that everything works, and comes back at some moment.
+    pub(crate) fn go_on(&mut self) {
+        for door in [Door::Smtp, Door::Submissions] {
+            let before = self.load.acknowledged(door);
+            eventually("mail to be taken", || {
+                (self.load.acknowledged(door) >= before + BETWEEN_FAULTS).then_some(())
+            });
+        }
+        self.inboxes.look(&self.pipeline);
+        assert_no_errors(&self.pipeline);
+        // No wait for anything: this is what makes the moment random.
+        thread::sleep(MOMENTS.mul_f32(fastrand::f32()));
+    }
+
+    /// Holds what was promised against what is there.
+    pub(crate) fn end(mut self) -> Outcome {
+        self.go_on();
+        let Self { pipeline, load, mut inboxes, mut outcome } = self;
+        let clients = load.stop();
+        wait_until_all_serve(&pipeline);
+        let tally = Tally::when_settled(&pipeline);
+        outcome.add_load(&clients);
+        outcome.add_verdict(&tally.verdict(&clients.sent));
+        inboxes.look(&pipeline);
+        assert!(inboxes.holds(&tally), "what was seen is there no more, or something was never seen");
+        assert_no_errors(&pipeline);
+        outcome.figure("repeated hand-overs that the MDA recognised", repeats_recognised(&pipeline));
+        outcome
+    }
+}
+
+/// Waits until each service listens for mail and its readers.
+pub(crate) fn wait_until_all_serve(pipeline: &Pipeline) {
+    for (service, listener) in
+        [("msa", "submission"), ("msa", "submissions"), ("mta", "smtp"), ("mda", "imap"), ("mda", "pop3")]
+    {
+        let address = pipeline.address(service, listener);
+        eventually("all services to listen", || TcpStream::connect(address).ok());
+    }
+}
+
+/// A service that has died is nothing that the others should call an error, let alone break over.
+pub(crate) fn assert_no_errors(pipeline: &Pipeline) {
+    let found =
+        Command::new("grep").args(["-raE", "(^| )ERROR |panicked"]).arg(pipeline.data().join("log")).output();
+    let found = found.expect("grep starts").stdout;
+    assert!(found.is_empty(), "{}", String::from_utf8_lossy(&found));
+}
+
+/// How often the MDA was handed what it had: after a lost reply. Of its last logs, for they are rotated.
+fn repeats_recognised(pipeline: &Pipeline) -> String {
+    let counted = Command::new("grep")
+        .args(["-ac", "duplicate=true"])
+        .arg(pipeline.data().join("log/mda.log"))
+        .output();
+    String::from_utf8_lossy(&counted.expect("grep starts").stdout).trim().to_owned()
+}
