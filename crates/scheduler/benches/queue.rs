@@ -1,14 +1,13 @@
-//! What the order of the queue costs: time per message and memory per unit, by how many are queued.
-#![allow(
-    missing_docs,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a bench prints, and may fail loudly"
-)]
+//! What the order of the queue costs for each message in CPU time, by how many are queued.
+//!
+//! `cargo bench -p scheduler`
+
+#![allow(clippy::expect_used, reason = "a benchmark stops at the first failure")]
 
 use std::collections::HashMap;
-use std::time::Instant;
 
+use cpu_time::CpuTime;
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use message::MessageId;
 use scheduler::{
     Config, Feedback, NewUnit, OutageConfig, Recipients, Scheduler, SiteId, SiteLimits, SiteName,
@@ -16,57 +15,74 @@ use scheduler::{
 
 const SITES: usize = 1_000;
 const ACCOUNTS: usize = 100;
-const CYCLES: usize = 200_000;
+/// Messages of a queue that is filled or emptied as a whole.
+const FILLED: usize = 10_000;
 
 fn main() {
-    println!("nanoseconds for each message, and octets for each that is queued:");
-    println!(
-        "{:>9}  {:>12}  {:>12}  {:>12}  {:>10}  {:>10}",
-        "queued", "fill", "cycle", "release", "withdraw", "bytes"
-    );
-    for queued in [1_000, 100_000, 1_000_000] {
-        measure(queued);
-    }
+    let mut criterion = cpu_time::criterion();
+    cycles(&mut criterion);
+    wholes(&mut criterion);
+    criterion.final_summary();
 }
 
-fn measure(queued: usize) {
-    let before = resident();
-    let mut queue = Queue::new();
-    // Half of them in line, half waiting for their time, as after an hour of a busy node.
-    let start = Instant::now();
-    let waiting: Vec<MessageId> = (0..queued / 2).map(|n| queue.schedule(n)).collect();
-    (0..queued / 2).for_each(|n| queue.push(n));
-    let fill = per(start, queued);
-    let bytes =
-        resident().saturating_sub(before) as f64 / queued as f64 - size_of::<MessageId>() as f64 / 2.0;
-
-    let start = Instant::now();
-    for n in 0..CYCLES {
-        queue.cycle(n);
+/// One message comes in and another goes out.
+fn cycles(criterion: &mut Criterion<CpuTime>) {
+    let mut group = criterion.benchmark_group("cycle");
+    group.throughput(Throughput::Elements(1));
+    for queued in [1_000, 100_000, 1_000_000] {
+        // Half of them in line, half waiting for their time, as after an hour of a busy node.
+        let mut queue = Queue::new();
+        (0..queued / 2).for_each(|_| _ = queue.schedule());
+        (0..queued / 2).for_each(|_| queue.push());
+        group.bench_function(BenchmarkId::from_parameter(queued), |bencher| bencher.iter(|| queue.cycle()));
     }
-    let cycle = per(start, CYCLES);
+    group.finish();
+}
 
-    let chosen = waiting.len().min(100_000);
-    let start = Instant::now();
-    for &message in &waiting[..chosen] {
-        queue.scheduler.withdraw(message, |_| true);
-    }
-    let withdraw = per(start, chosen);
-
-    let left = waiting.len() - chosen;
-    let start = Instant::now();
-    while queue.scheduler.advance(u64::MAX / 2, 1_000) {}
-    let release = if left == 0 { 0.0 } else { per(start, queued - chosen) };
-    println!(
-        "{queued:>9}  {fill:>9.0} ns  {cycle:>9.0} ns  {release:>9.0} ns  {withdraw:>7.0} ns  {bytes:>10.0}"
-    );
+/// Many messages come, become due, or are taken away.
+fn wholes(criterion: &mut Criterion<CpuTime>) {
+    let mut group = criterion.benchmark_group("10,000 messages");
+    group.throughput(Throughput::Elements(FILLED as u64)).sample_size(50);
+    group.bench_function("come", |bencher| {
+        let fill = |mut queue: Queue| {
+            (0..FILLED / 2).for_each(|_| _ = queue.schedule());
+            (0..FILLED / 2).for_each(|_| queue.push());
+            queue
+        };
+        bencher.iter_batched(Queue::new, fill, BatchSize::LargeInput);
+    });
+    let waiting = || {
+        let mut queue = Queue::new();
+        let messages: Vec<MessageId> = (0..FILLED).map(|_| queue.schedule()).collect();
+        (queue, messages)
+    };
+    group.bench_function("become due", |bencher| {
+        let advance = |(mut queue, _): (Queue, Vec<MessageId>)| {
+            while queue.scheduler.advance(u64::MAX / 2, 1_000) {}
+            queue
+        };
+        bencher.iter_batched(waiting, advance, BatchSize::LargeInput);
+    });
+    group.bench_function("are taken away", |bencher| {
+        let withdraw = |(mut queue, messages): (Queue, Vec<MessageId>)| {
+            for message in messages {
+                queue.scheduler.withdraw(message, |_| true);
+            }
+            queue
+        };
+        bencher.iter_batched(waiting, withdraw, BatchSize::LargeInput);
+    });
+    group.finish();
 }
 
 struct Queue {
     scheduler: Scheduler,
     sites: Vec<SiteId>,
     accounts: Vec<String>,
+    random: fastrand::Rng,
     now: u64,
+    /// Messages that came so far.
+    came: usize,
 }
 
 impl Queue {
@@ -78,51 +94,53 @@ impl Queue {
         let sites =
             (0..SITES).map(|n| scheduler.site(&SiteName::new(format!("mx.site{n}.test")), limits)).collect();
         let accounts = (0..ACCOUNTS).map(|n| format!("account{n}@example.test")).collect();
-        Self { scheduler, sites, accounts, now: 1_000_000 }
+        Self { scheduler, sites, accounts, random: fastrand::Rng::with_seed(5), now: 1_000_000, came: 0 }
     }
 
-    fn unit(accounts: &[String], n: usize) -> NewUnit<'_> {
-        NewUnit {
-            message: MessageId::new(),
-            recipients: Recipients::new(vec![0]),
-            account: &accounts[n % ACCOUNTS],
-            domain: "",
-            priority: 0,
-            deadline: 432_000_000,
-            tag: 0,
-        }
+    /// The next message's number and id.
+    fn next(&mut self) -> (usize, MessageId) {
+        self.came += 1;
+        (self.came, message_id(self.came as u64, self.random.u64(..)))
     }
 
-    fn push(&mut self, n: usize) {
-        let site = self.sites[n * 7 % SITES];
-        self.scheduler.push(Self::unit(&self.accounts, n), site, self.now);
+    fn push(&mut self) {
+        let (number, message) = self.next();
+        let unit = unit(&self.accounts[number % ACCOUNTS], message);
+        self.scheduler.push(unit, self.sites[number * 7 % SITES], self.now);
     }
 
-    fn schedule(&mut self, n: usize) -> MessageId {
-        let unit = Self::unit(&self.accounts, n);
-        let message = unit.message;
-        let due = self.now + 1_000 + fastrand::u64(0..14_400_000);
-        self.scheduler.schedule(unit, due, Some(self.sites[n * 7 % SITES]));
+    fn schedule(&mut self) -> MessageId {
+        let (number, message) = self.next();
+        let due = self.now + 1_000 + self.random.u64(0..14_400_000);
+        let unit = unit(&self.accounts[number % ACCOUNTS], message);
+        self.scheduler.schedule(unit, due, Some(self.sites[number * 7 % SITES]));
         message
     }
 
     /// One message comes in, one goes out, and its result is learned.
-    fn cycle(&mut self, n: usize) {
-        self.push(n);
-        let started = self.scheduler.start(self.now).unwrap();
+    fn cycle(&mut self) {
+        self.push();
+        let started = self.scheduler.start(self.now).expect("a message in line");
         self.scheduler.learn(started.site, Feedback::Taken, started.at, self.now, 0.5);
         self.scheduler.finish(started.id);
         self.scheduler.end(started.site, self.now);
     }
 }
 
-/// Nanoseconds for each.
-fn per(start: Instant, count: usize) -> f64 {
-    start.elapsed().as_nanos() as f64 / count.max(1) as f64
+fn unit(account: &str, message: MessageId) -> NewUnit<'_> {
+    NewUnit {
+        message,
+        recipients: Recipients::new(vec![0]),
+        account,
+        domain: "",
+        priority: 0,
+        deadline: 432_000_000,
+        tag: 0,
+    }
 }
 
-/// Octets of memory that this process has in use.
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
+/// As `MessageId::new` makes them, of a time and chance.
+fn message_id(time: u64, chance: u64) -> MessageId {
+    let id = u128::from(time) << 80 | 0x7 << 76 | 0b10 << 62 | u128::from(chance >> 2);
+    MessageId::from_bytes(id.to_be_bytes()).expect("a UUID of version 7")
 }

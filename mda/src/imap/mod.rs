@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
 use crate::config::{HideConfig, Limits, PlaintextAuth};
-use crate::fulltext::FullText;
+pub use crate::fulltext::FullText;
 use crate::metrics::Metrics;
 use crate::store::MailStore;
 use crate::strangers::Strangers;
