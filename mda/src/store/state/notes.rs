@@ -92,7 +92,8 @@ impl State {
     }
 
     pub(super) fn remove_notes_of_mailbox(&mut self, mailbox: u64) -> Result<()> {
-        let noted = self.pending.rows::<AnnotationState>(prefixed(&keys::annotations(mailbox)), usize::MAX)?;
+        let noted =
+            self.pending.rows::<AnnotationState>(prefixed(&keys::annotations(mailbox)), usize::MAX)?;
         for (key, annotation) in noted {
             self.delete_state(key, &annotation);
             self.pending.delete(keys::noted_at(annotation.value.account, mailbox));
