@@ -1,7 +1,6 @@
 //! The segment that is being written.
 
 use std::{
-    fs,
     hash::{BuildHasher, Hasher, RandomState},
     io::{self, IoSlice},
     sync::Arc,
@@ -10,7 +9,7 @@ use std::{
 use crate::{
     config::Config,
     error::Error,
-    file::{SegmentFile, sync_directory},
+    file::{self, SegmentFile, sync_names},
     format::{Encode, Place, SEAL_BYTES, SEGMENT_HEADER, SegmentHeader, Type},
     position::SegmentId,
     segments::{Segment, Segments},
@@ -47,12 +46,12 @@ impl Active {
             file.write_at(&mut [IoSlice::new(&header)], 0)?;
             let allocated = if reserve > 0 && file.preallocate(reserve) { reserve } else { 0 };
             file.sync_all()?;
-            sync_directory(&config.dir)?;
+            sync_names(config)?;
             Ok((Arc::new(file), allocated))
         };
         let (file, allocated) = make().map_err(|error: io::Error| {
             // Whatever stays is recognised as an empty segment at the next open.
-            let _ = fs::remove_file(&path);
+            let _ = file::remove(&path, config);
             Error::io("create", &path)(error)
         })?;
         let end = SEGMENT_HEADER;

@@ -29,8 +29,9 @@ pub struct Config {
     pub max_open_segments: usize,
     /// What to do about damage outside the torn tail that a crash leaves. Default [`OnCorruption::Refuse`].
     pub on_corruption: OnCorruption,
-    #[cfg(test)]
-    pub(crate) faults: crate::faults::Faults,
+    /// What goes wrong with the files.
+    #[cfg(any(test, feature = "faults"))]
+    pub faults: crate::faults::Faults,
 }
 
 /// What [`Journal::open`](crate::Journal::open) does when a record that was once durable cannot be read back.
@@ -58,7 +59,7 @@ impl Config {
             relaxed_sync_after: Duration::from_secs(1),
             max_open_segments: 256,
             on_corruption: OnCorruption::Refuse,
-            #[cfg(test)]
+            #[cfg(any(test, feature = "faults"))]
             faults: crate::faults::Faults::default(),
         }
     }

@@ -1,23 +1,44 @@
-//! Faults that tests inject under the segment files.
+//! Faults that tests inject under the segment files, and a recording of what was done to them.
+
+mod recording;
 
 use std::{
     fs::File,
     io::{self, IoSlice},
     os::unix::fs::FileExt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use parking_lot::{Mutex, MutexGuard};
 
+pub use recording::{Image, Loss, Recording};
+
 const UNLIMITED: u64 = u64::MAX;
 
 /// Shared by all files of a journal; all off by default.
 #[derive(Clone, Debug)]
-pub(crate) struct Faults {
+pub struct Faults {
     inner: Arc<Inner>,
+}
+
+/// What is done to a file or its folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A part of a file is read.
+    Read,
+    /// Bytes are written to a file.
+    Write,
+    /// A file is cut.
+    Cut,
+    /// What was written to a file is made durable.
+    Sync,
+    /// A file is made or removed.
+    Name,
+    /// Which files there are is made durable.
+    SyncNames,
 }
 
 #[derive(Debug)]
@@ -25,11 +46,14 @@ struct Inner {
     /// Bytes that may still be written before the disk is full.
     budget: AtomicU64,
     fail_syncs: AtomicBool,
+    /// Which access fails, after how many that do not.
+    failing: Mutex<Option<(Access, u64)>>,
     /// Held by a test to keep syncs from completing.
     gate: Mutex<()>,
     syncs: AtomicU64,
     /// What `statvfs` is replaced with, unless it is unlimited.
     free: AtomicU64,
+    recording: OnceLock<Recording>,
 }
 
 impl Default for Faults {
@@ -38,37 +62,77 @@ impl Default for Faults {
             inner: Arc::new(Inner {
                 budget: AtomicU64::new(UNLIMITED),
                 fail_syncs: AtomicBool::new(false),
-                gate: Mutex::new(()),
+                failing: Mutex::default(),
+                gate: Mutex::default(),
                 syncs: AtomicU64::new(0),
                 free: AtomicU64::new(UNLIMITED),
+                recording: OnceLock::new(),
             }),
         }
     }
 }
 
 impl Faults {
-    pub(crate) fn limit_writes(&self, bytes: Option<u64>) {
+    /// No faults, and all that is done is noted in a recording.
+    pub fn noted_in(recording: Recording) -> Self {
+        let faults = Self::default();
+        let _ = faults.inner.recording.set(recording);
+        faults
+    }
+
+    /// After so many accesses of this kind one more fails.
+    pub fn fail_after(&self, access: Access, count: u64) {
+        *self.inner.failing.lock() = Some((access, count));
+    }
+
+    /// Whether the access that was to fail has failed.
+    pub fn has_failed(&self) -> bool {
+        self.inner.failing.lock().is_none()
+    }
+
+    /// Bytes that may still be written before the disk is full.
+    pub fn limit_writes(&self, bytes: Option<u64>) {
         self.inner.budget.store(bytes.unwrap_or(UNLIMITED), Ordering::SeqCst);
     }
 
-    pub(crate) fn fail_syncs(&self, fail: bool) {
+    /// Whether all syncs fail.
+    pub fn fail_syncs(&self, fail: bool) {
         self.inner.fail_syncs.store(fail, Ordering::SeqCst);
     }
 
-    pub(crate) fn hold_syncs(&self) -> MutexGuard<'_, ()> {
+    /// Keeps syncs from completing for as long as it is held.
+    pub fn hold_syncs(&self) -> MutexGuard<'_, ()> {
         self.inner.gate.lock()
     }
 
-    pub(crate) fn syncs(&self) -> u64 {
+    /// Syncs of files so far.
+    pub fn syncs(&self) -> u64 {
         self.inner.syncs.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn set_free(&self, bytes: u64) {
+    /// Replaces what the file system says of its free space.
+    pub fn set_free(&self, bytes: u64) {
         self.inner.free.store(bytes, Ordering::SeqCst);
     }
 
     pub(crate) fn free(&self) -> Option<u64> {
         Some(self.inner.free.load(Ordering::SeqCst)).filter(|&free| free != UNLIMITED)
+    }
+
+    /// To be called before each access.
+    pub(crate) fn before(&self, access: Access) -> io::Result<()> {
+        let mut failing = self.inner.failing.lock();
+        match &mut *failing {
+            Some((kind, 0)) if *kind == access => {
+                *failing = None;
+                Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()))
+            }
+            Some((kind, left)) if *kind == access => {
+                *left -= 1;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes what the budget allows and then fails, as a full disk does.
@@ -78,6 +142,7 @@ impl Faults {
         slices: &[IoSlice<'_>],
         mut offset: u64,
     ) -> io::Result<()> {
+        self.before(Access::Write)?;
         let budget = self.inner.budget.load(Ordering::SeqCst);
         let wanted = slices.iter().map(|slice| slice.len() as u64).sum::<u64>();
         if wanted <= budget {
@@ -97,12 +162,26 @@ impl Faults {
         Err(io::ErrorKind::StorageFull.into())
     }
 
-    pub(crate) fn before_sync(&self) -> io::Result<()> {
+    /// Gives how many steps the sync that follows covers.
+    pub(crate) fn before_sync(&self) -> io::Result<usize> {
         drop(self.inner.gate.lock());
         self.inner.syncs.fetch_add(1, Ordering::SeqCst);
+        self.before(Access::Sync)?;
         if self.inner.fail_syncs.load(Ordering::SeqCst) {
             return Err(io::Error::other("injected sync failure"));
         }
-        Ok(())
+        Ok(self.steps())
+    }
+
+    /// Steps that were noted so far.
+    pub(crate) fn steps(&self) -> usize {
+        self.inner.recording.get().map_or(0, Recording::len)
+    }
+
+    /// Notes what was done, if there is a recording.
+    pub(crate) fn note(&self, note: impl FnOnce(&Recording)) {
+        if let Some(recording) = self.inner.recording.get() {
+            note(recording);
+        }
     }
 }

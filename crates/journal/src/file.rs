@@ -1,13 +1,16 @@
 //! One segment file: whole reads and writes at an offset, and what syncs them.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, IoSlice},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
 use rustix::fs::FallocateFlags;
+
+#[cfg(any(test, feature = "faults"))]
+use crate::faults::Access;
 
 /// The most slices one `pwritev` takes (Linux: `IOV_MAX`).
 const MAX_SLICES: usize = 1024;
@@ -16,13 +19,17 @@ const MAX_SLICES: usize = 1024;
 pub(crate) struct SegmentFile {
     file: File,
     path: PathBuf,
-    #[cfg(test)]
+    #[cfg(any(test, feature = "faults"))]
     faults: crate::faults::Faults,
 }
 
 impl SegmentFile {
     pub(crate) fn create(path: &Path, config: &crate::Config) -> io::Result<Self> {
+        #[cfg(any(test, feature = "faults"))]
+        config.faults.before(Access::Name)?;
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        #[cfg(any(test, feature = "faults"))]
+        config.faults.note(|recording| recording.created(path));
         Ok(Self::new(file, path, config))
     }
 
@@ -31,12 +38,15 @@ impl SegmentFile {
         Ok(Self::new(file, path, config))
     }
 
-    #[cfg_attr(not(test), expect(unused_variables, reason = "only tests configure faults"))]
+    #[cfg_attr(
+        not(any(test, feature = "faults")),
+        expect(unused_variables, reason = "only tests configure faults")
+    )]
     fn new(file: File, path: &Path, config: &crate::Config) -> Self {
         Self {
             file,
             path: path.to_owned(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "faults"))]
             faults: config.faults.clone(),
         }
     }
@@ -51,6 +61,8 @@ impl SegmentFile {
 
     /// Fills `buffer` as far as the file reaches.
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        #[cfg(any(test, feature = "faults"))]
+        self.faults.before(Access::Read)?;
         let mut filled = 0;
         while filled < buffer.len() {
             match self.file.read_at(&mut buffer[filled..], offset + filled as u64) {
@@ -65,6 +77,8 @@ impl SegmentFile {
 
     /// Up to `length` bytes at `offset`, fewer only at the end of the file.
     pub(crate) fn read(&self, length: usize, offset: u64) -> io::Result<Vec<u8>> {
+        #[cfg(any(test, feature = "faults"))]
+        self.faults.before(Access::Read)?;
         let mut bytes = Vec::with_capacity(length);
         while bytes.len() < length {
             let at = offset + bytes.len() as u64;
@@ -82,12 +96,14 @@ impl SegmentFile {
     /// Writes all of `slices`, one after the other. After an error any part of them may be there.
     pub(crate) fn write_at(&self, mut slices: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
         while !slices.is_empty() {
-            #[cfg(test)]
+            #[cfg(any(test, feature = "faults"))]
             self.faults.before_write(&self.file, slices, offset)?;
             let count = slices.len().min(MAX_SLICES);
             match rustix::io::pwritev(&self.file, &slices[..count], offset) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
+                    #[cfg(any(test, feature = "faults"))]
+                    self.faults.note(|recording| recording.written_of(&self.path, offset, slices, written));
                     offset += written as u64;
                     IoSlice::advance_slices(&mut slices, written);
                 }
@@ -100,27 +116,69 @@ impl SegmentFile {
 
     /// Makes the data, and the length if it is needed to read the data, durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        #[cfg(test)]
-        self.faults.before_sync()?;
-        self.file.sync_data()
+        #[cfg(any(test, feature = "faults"))]
+        let covered = self.faults.before_sync()?;
+        self.file.sync_data()?;
+        #[cfg(any(test, feature = "faults"))]
+        self.faults.note(|recording| recording.synced(&self.path, covered, false));
+        Ok(())
     }
 
     /// Makes data and all metadata durable.
     pub(crate) fn sync_all(&self) -> io::Result<()> {
-        #[cfg(test)]
-        self.faults.before_sync()?;
-        self.file.sync_all()
+        #[cfg(any(test, feature = "faults"))]
+        let covered = self.faults.before_sync()?;
+        self.file.sync_all()?;
+        #[cfg(any(test, feature = "faults"))]
+        self.faults.note(|recording| recording.synced(&self.path, covered, true));
+        Ok(())
     }
 
     pub(crate) fn truncate(&self, length: u64) -> io::Result<()> {
-        self.file.set_len(length)
+        #[cfg(any(test, feature = "faults"))]
+        self.faults.before(Access::Cut)?;
+        self.file.set_len(length)?;
+        #[cfg(any(test, feature = "faults"))]
+        self.faults.note(|recording| recording.cut(&self.path, length));
+        Ok(())
     }
 
     /// Reserves space up to `length`, so that a sync has no new length to write. Returns whether it could; it
     /// is only faster, so the file system may refuse.
     pub(crate) fn preallocate(&self, length: u64) -> bool {
-        rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, length).is_ok()
+        let reserved = rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, length).is_ok();
+        #[cfg(any(test, feature = "faults"))]
+        if reserved {
+            self.faults.note(|recording| recording.reserved(&self.path, length));
+        }
+        reserved
     }
+}
+
+/// Removes a segment's file. That it is gone is not durable yet.
+#[cfg_attr(
+    not(any(test, feature = "faults")),
+    expect(unused_variables, reason = "only tests configure faults")
+)]
+pub(crate) fn remove(path: &Path, config: &crate::Config) -> io::Result<()> {
+    #[cfg(any(test, feature = "faults"))]
+    config.faults.before(Access::Name)?;
+    fs::remove_file(path)?;
+    #[cfg(any(test, feature = "faults"))]
+    config.faults.note(|recording| recording.removed(path));
+    Ok(())
+}
+
+/// Makes durable which segments there are.
+pub(crate) fn sync_names(config: &crate::Config) -> io::Result<()> {
+    #[cfg(any(test, feature = "faults"))]
+    let covered = config.faults.steps();
+    #[cfg(any(test, feature = "faults"))]
+    config.faults.before(Access::SyncNames)?;
+    sync_directory(&config.dir)?;
+    #[cfg(any(test, feature = "faults"))]
+    config.faults.note(|recording| recording.names_synced(covered));
+    Ok(())
 }
 
 /// Makes the directory's entries durable: new names, and names that are gone.

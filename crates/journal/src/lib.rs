@@ -48,8 +48,9 @@ mod body_writer;
 mod committer;
 mod config;
 mod error;
-#[cfg(test)]
-mod faults;
+#[cfg(any(test, feature = "faults"))]
+#[doc(hidden)]
+pub mod faults;
 mod file;
 mod follower;
 mod format;

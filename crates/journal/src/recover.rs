@@ -7,7 +7,7 @@ use crate::{
     applier::guarded,
     config::{Config, OnCorruption},
     error::Error,
-    file::{SegmentFile, sync_directory},
+    file::{self, SegmentFile, sync_names},
     follower::Follower,
     format::{BadSegmentHeader, SEAL_BYTES, SEGMENT_HEADER, SegmentHeader, VERSION},
     liveness::Liveness,
@@ -85,8 +85,8 @@ fn register(config: &Config, segments: &Segments, report: &mut Recovery) -> Resu
         highest = Some(id);
     }
     for path in unfinished {
-        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-        sync_directory(&config.dir).map_err(Error::io("sync", &config.dir))?;
+        file::remove(&path, config).map_err(Error::io("remove", &path))?;
+        sync_names(config).map_err(Error::io("sync", &config.dir))?;
     }
     let newest = readable.last().map(|(id, ..)| *id);
     let mut last_sequence = 0;

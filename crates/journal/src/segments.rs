@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
     path::PathBuf,
     sync::Arc,
 };
@@ -12,7 +11,7 @@ use parking_lot::Mutex;
 use crate::{
     config::Config,
     error::Error,
-    file::{SegmentFile, sync_directory},
+    file::{self, SegmentFile, sync_names},
     position::{Position, SegmentId},
 };
 
@@ -139,11 +138,11 @@ impl Segments {
     pub(crate) fn remove(&self, id: SegmentId) -> Result<(), Error> {
         let path = self.path(id);
         self.update(id, |segment| segment.leaving = true);
-        fs::remove_file(&path).map_err(|error| {
+        file::remove(&path, &self.config).map_err(|error| {
             self.update(id, |segment| segment.leaving = false);
             Error::io("remove", &path)(error)
         })?;
-        sync_directory(&self.config.dir).map_err(Error::io("sync", &self.config.dir))?;
+        sync_names(&self.config).map_err(Error::io("sync", &self.config.dir))?;
         let mut state = self.state.lock();
         state.known.remove(&id);
         state.open.remove(&id);

@@ -18,7 +18,7 @@ pub(crate) struct Space {
     looked: Option<Instant>,
     /// Bytes free at the last look, less what was admitted since.
     left: u64,
-    #[cfg(test)]
+    #[cfg(any(test, feature = "faults"))]
     faults: crate::faults::Faults,
 }
 
@@ -29,7 +29,7 @@ impl Space {
             min_free: config.min_free_bytes,
             looked: None,
             left: 0,
-            #[cfg(test)]
+            #[cfg(any(test, feature = "faults"))]
             faults: config.faults.clone(),
         }
     }
@@ -94,7 +94,7 @@ impl Space {
     /// What unprivileged processes may use. A file system that does not say is taken to have room: a full disk
     /// shows in the write, too.
     fn free(&self) -> u64 {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "faults"))]
         if let Some(free) = self.faults.free() {
             return free;
         }

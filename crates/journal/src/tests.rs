@@ -7,6 +7,7 @@ mod corruption;
 mod crashes;
 mod holding;
 mod opening;
+mod power;
 mod reclaiming;
 mod resources;
 
@@ -22,7 +23,7 @@ use parking_lot::Mutex;
 
 use crate::{
     Appended, BodyRef, Config, Entry, Error, Follower, FollowerError, Journal, Liveness, Position, Record,
-    Recovery, SegmentId,
+    Recovery, SegmentId, faults::Faults,
 };
 
 /// A directory of its own, and a configuration with small segments.
@@ -64,22 +65,23 @@ impl Bench {
         self.path().join(format!("{segment}.seg"))
     }
 
+    /// Where there is a file system in memory, the many syncs of a sweep over crashes cost nothing.
+    fn in_memory(config: &Config) -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let config = Config { dir: dir.path().to_owned(), faults: Faults::default(), ..config.clone() };
+        Self { dir, config }
+    }
+
     /// What a power loss, or kill -9, at this moment leaves: a copy of the files, without the lock.
     fn crash(&self) -> Self {
-        // Where there is a file system in memory, the many syncs of a sweep over crashes cost nothing.
-        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let crashed = Self::in_memory(&self.config);
         for file in fs::read_dir(self.path()).unwrap() {
             let file = file.unwrap();
             if file.file_name() != "LOCK" {
-                fs::copy(file.path(), dir.path().join(file.file_name())).unwrap();
+                fs::copy(file.path(), crashed.path().join(file.file_name())).unwrap();
             }
         }
-        let config = Config {
-            dir: dir.path().to_owned(),
-            faults: crate::faults::Faults::default(),
-            ..self.config.clone()
-        };
-        Self { dir, config }
+        crashed
     }
 }
 

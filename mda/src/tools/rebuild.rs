@@ -1,7 +1,6 @@
 //! `mda rebuild`.
 
 use service::cli::AnyError;
-use service::count::counted;
 use service::progress::Progress;
 
 use super::{Outcome, StoreArguments, existing, say};
@@ -28,8 +27,7 @@ pub(super) fn run(config: &Config) -> Result<Outcome, AnyError> {
     let opened = LocalStore::rebuild(config.store_config(), move |records| {
         progress.tell("journal records", records);
     })?;
-    let records = counted(opened.replayed, "journal record");
-    say(format_args!("rebuilt {} from {records}", config.data_dir.display()));
+    say(format_args!("rebuilt {} from {} journal records", config.data_dir.display(), opened.replayed));
     for damaged in &opened.damaged {
         say(format_args!("lost: {damaged}"));
     }

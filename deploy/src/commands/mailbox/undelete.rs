@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use proto::mda::{ExpungedFilter, ExpungedMessage, ListExpungedRequest, UndeleteRequest};
 use serde::Serialize;
 use service::config::HumanDuration;
-use service::count::counted;
 
 use super::mailboxes;
 use crate::console::{Console, Table};
@@ -70,8 +69,7 @@ pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
         let what = format!("cannot bring messages of {account} back");
         let request = UndeleteRequest { account, filter, into: into.unwrap_or_default() };
         let restored = mailboxes.undelete(request).await.map_err(|error| status(what, &error))?;
-        let messages = restored.into_inner().messages;
-        console.note(format_args!("{} brought back", counted(messages, "message")));
+        console.note(format_args!("{} messages are back", restored.into_inner().messages));
         return Ok(());
     }
     let what = format!("cannot list the expunged messages of {account}");

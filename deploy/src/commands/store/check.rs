@@ -2,7 +2,6 @@
 
 use proto::mda::{CheckReport, CheckRequest, check_response::Response};
 use serde::Serialize;
-use service::count::counted;
 use service::progress::Progress;
 
 use super::store;
@@ -88,12 +87,11 @@ fn print(report: &CheckReport, console: Console) {
     for unchecked in unchecked {
         console.warn(format_args!("not verified: {unchecked}"));
     }
-    let (accounts, mailboxes) = (counted(*accounts, "account"), counted(*mailboxes, "mailbox"));
-    let (messages, records) = (counted(*messages, "message"), counted(*records, "journal record"));
-    console.print(format_args!("{accounts}, {mailboxes}, {messages}, {records}"));
+    console.print(format_args!(
+        "{accounts} accounts, {mailboxes} mailboxes, {messages} messages, {records} journal records"
+    ));
     if *bodies > 0 {
-        let (bodies, octets) = (counted(*bodies, "body"), counted(*octets, "octet"));
-        console.print(format_args!("{bodies} of {octets} read"));
+        console.print(format_args!("{bodies} bodies of {octets} octets read"));
     }
     if *found == 0 {
         console.print("nothing is wrong");
