@@ -1,10 +1,10 @@
 //! What serves the clients: the store in this process, or the whole service in one of its own.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use service::config::ByteSize;
@@ -83,6 +83,8 @@ pub(super) struct Process {
     child: Child,
     address: SocketAddr,
     folder: Option<TempDir>,
+    /// Kept open: the test harness says there that it has been running for long, and ends if nobody would read it.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Process {
@@ -94,12 +96,12 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = lines.map_while(Result::ok).find_map(|line| {
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let address = output.by_ref().lines().map_while(Result::ok).find_map(|line| {
             let (_, address) = line.split_once(SERVES)?;
             address.parse().ok()
         });
-        Self { child, address: address.expect("it serves"), folder: Some(folder) }
+        Self { child, address: address.expect("it serves"), folder: Some(folder), _output: output }
     }
 
     /// Kills it with SIGKILL, if it lives.
