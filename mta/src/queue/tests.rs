@@ -95,6 +95,28 @@ pub(super) fn parts(folder: &std::path::Path, spool: Faulty) -> Parts {
     }
 }
 
+impl Faulty {
+    /// Records what `record` says, unless a fault comes before it.
+    fn recorded(
+        &self,
+        record: impl FnOnce(&JournalSpool) -> BoxFuture<'static, Result<(), SpoolError>>,
+    ) -> BoxFuture<'static, Result<(), SpoolError>> {
+        if self.is_full.load(Ordering::SeqCst) {
+            self.refusals.send_modify(|refusals| *refusals += 1);
+            let full = SpoolError::Full(journal::Error::DiskFull { free: 0, min_free: 1 });
+            return std::future::ready(Err(full)).boxed();
+        }
+        if self.is_confused {
+            return std::future::ready(Err(SpoolError::NotUnderstood)).boxed();
+        }
+        let bug_in = self.bug_in.load(Ordering::SeqCst);
+        self.bug_in.store(bug_in.saturating_sub(1), Ordering::SeqCst);
+        assert_ne!(bug_in, 1, "the bug");
+        let (written, writes) = (record(&self.spool), self.writes.clone());
+        written.inspect(move |_| writes.send_modify(|writes| *writes += 1)).boxed()
+    }
+}
+
 impl Spool for Faulty {
     fn get(&self, id: MessageId) -> Option<Arc<Message>> {
         self.looks.send_modify(|looks| *looks += 1);
@@ -110,24 +132,20 @@ impl Spool for Faulty {
         self.spool.accept(message, body)
     }
 
+    fn begin(
+        &self,
+        id: MessageId,
+        recipients: Vec<(u32, RecipientStatus)>,
+    ) -> BoxFuture<'static, Result<(), SpoolError>> {
+        self.recorded(|spool| spool.begin(id, recipients))
+    }
+
     fn progress(
         &self,
         id: MessageId,
         recipients: Vec<(u32, RecipientStatus)>,
     ) -> BoxFuture<'static, Result<(), SpoolError>> {
-        if self.is_full.load(Ordering::SeqCst) {
-            self.refusals.send_modify(|refusals| *refusals += 1);
-            let full = SpoolError::Full(journal::Error::DiskFull { free: 0, min_free: 1 });
-            return std::future::ready(Err(full)).boxed();
-        }
-        if self.is_confused {
-            return std::future::ready(Err(SpoolError::NotUnderstood)).boxed();
-        }
-        let bug_in = self.bug_in.load(Ordering::SeqCst);
-        self.bug_in.store(bug_in.saturating_sub(1), Ordering::SeqCst);
-        assert_ne!(bug_in, 1, "the bug");
-        let (written, writes) = (self.spool.progress(id, recipients), self.writes.clone());
-        written.inspect(move |_| writes.send_modify(|writes| *writes += 1)).boxed()
+        self.recorded(|spool| spool.progress(id, recipients))
     }
 
     fn steer(

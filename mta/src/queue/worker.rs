@@ -132,8 +132,8 @@ impl Queue {
         }
     }
 
-    /// Writes down what the attempt before came to, together with the beginning of the next, which one sync serves; then
-    /// makes that one.
+    /// Makes an attempt, and meanwhile writes down what the one before came to. Should the node die now, there are no more
+    /// than these two whose outcome it may have learned in vain.
     async fn step(
         self: &Arc<Self>,
         line: &SiteName,
@@ -141,11 +141,14 @@ impl Queue {
         ended: Option<Ended>,
         unit: Started,
     ) -> Option<Ended> {
+        let hand = Hand::new(self, unit.clone());
+        let attempt = Box::pin(async {
+            let begun = self.begin(line, hand).await?;
+            Some(self.attempt(line, session, begun).await)
+        });
         // Each is guarded by itself: what one is at when it panics is not what the other is at.
-        let begin = self.begin(line, Hand::new(self, unit.clone()));
-        let ((), begun) = tokio::join!(self.write(ended), self.guarded(&unit, begin));
-        let attempt = Box::pin(self.attempt(line, session, begun.flatten()?));
-        self.guarded(&unit, attempt).await
+        let ((), ended) = tokio::join!(self.write(ended), self.guarded(&unit, attempt));
+        ended.flatten()
     }
 
     /// Makes an attempt.
@@ -194,8 +197,8 @@ impl Queue {
         }
     }
 
-    /// Puts the beginning of an attempt on stable storage before the remote is dialled, with the time of the next
-    /// attempt: whatever becomes of this node, the remote is not tried more often than the time table says. `None` if
+    /// Has the spool know of an attempt before the remote is dialled, with the time of the next one: whatever becomes of
+    /// this node, the remote is not tried more often than [`Spool::begin`](crate::spool::Spool::begin) says. `None` if
     /// nothing is to be tried now.
     async fn begin(&self, line: &SiteName, hand: Hand) -> Option<Begun> {
         let (message, recipients) = self.open(&hand.unit).await?;
@@ -219,7 +222,7 @@ impl Queue {
             return None;
         }
         let begun = self.beginnings(&message, &recipients);
-        if let Err(error) = self.parts.spool.progress(message.id, begun.clone()).await {
+        if let Err(error) = self.parts.spool.begin(message.id, begun.clone()).await {
             tracing::warn!(id = %message.id, %error, "an attempt could not be recorded and is put off");
             self.stall_or_expire(&message, recipients, tag, &Stalled(error.to_string())).await;
             return None;

@@ -99,7 +99,8 @@ impl IndexFollower {
             return Some(Applied::Message(Accepted::Known));
         }
         let account = state.accounts.intern(std::str::from_utf8(&accepted.envelope.as_ref()?.account).ok()?);
-        let message = Arc::new(Message::new(id, &accepted, account, statuses, place)?);
+        let is_new_here = state.orphans.is_none();
+        let message = Arc::new(Message::new(id, &accepted, account, statuses, place, is_new_here)?);
         self.liveness.note_live(entry.position, &entry.body);
         state.messages.insert(id, Arc::clone(&message));
         Some(Applied::Message(Accepted::New(message)))

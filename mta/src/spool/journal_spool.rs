@@ -11,7 +11,6 @@ use message::MessageId;
 use prometheus_client::registry::Registry;
 use prost::Message as _;
 use proto::mail::Envelope;
-use proto::mta::RecipientState;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
@@ -129,6 +128,25 @@ impl Spool for JournalSpool {
         .boxed()
     }
 
+    fn begin(
+        &self,
+        id: MessageId,
+        recipients: Vec<(u32, Status)>,
+    ) -> BoxFuture<'static, Result<(), SpoolError>> {
+        let Some(message) = self.index.get(id) else {
+            return std::future::ready(Err(SpoolError::Gone(id))).boxed();
+        };
+        if message.is_new_here && recipients.iter().all(|(_, status)| status.attempts == 1) {
+            // The only state that applying the log does not give. A restart forgets it, and the attempt with it: its
+            // outcome, if there is one, is a record that says all of this again.
+            for (index, status) in recipients {
+                message.merge(index, status);
+            }
+            return std::future::ready(Ok(())).boxed();
+        }
+        self.record(&message, &recipients).boxed()
+    }
+
     fn progress(
         &self,
         id: MessageId,
@@ -137,12 +155,8 @@ impl Spool for JournalSpool {
         let Some(message) = self.index.get(id) else {
             return std::future::ready(Err(SpoolError::Gone(id))).boxed();
         };
-        if !recipients.iter().all(|(_, status)| status.state == RecipientState::InFlight) {
-            self.fresh.remove(id);
-        }
-        let statuses = recipients.iter().map(|(index, status)| (*index, status));
-        let mut progress = Progress::new(id, message.hand_overs, statuses);
-        self.append_bookkeeping(record::PROGRESS, progress.meta()).map(|done| done.map(drop)).boxed()
+        self.fresh.remove(id);
+        self.record(&message, &recipients).boxed()
     }
 
     fn steer(
@@ -158,9 +172,7 @@ impl Spool for JournalSpool {
             .iter()
             .filter_map(|(index, change)| Some((*index, message.status(*index)?.changed(change, revision))))
             .collect();
-        let statuses = changed.iter().map(|(index, status)| (*index, status));
-        let mut progress = Progress::new(id, message.hand_overs, statuses);
-        self.append_bookkeeping(record::PROGRESS, progress.meta()).map(|done| done.map(drop)).boxed()
+        self.record(&message, &changed).boxed()
     }
 
     fn suspensions(&self) -> Arc<[Suspension]> {
@@ -250,6 +262,17 @@ impl JournalSpool {
             }
         });
         reading.map(|read| read.unwrap_or(Err(SpoolError::Failed(journal::Error::Closed))))
+    }
+
+    /// Records statuses of a message's recipients.
+    fn record(
+        &self,
+        message: &Message,
+        recipients: &[(u32, Status)],
+    ) -> impl Future<Output = Result<(), SpoolError>> + Send + 'static {
+        let statuses = recipients.iter().map(|(index, status)| (*index, status));
+        let mut progress = Progress::new(message.id, message.hand_overs, statuses);
+        self.append_bookkeeping(record::PROGRESS, progress.meta()).map(|done| done.map(drop))
     }
 
     /// Appends a record that a full disk must not hold up.

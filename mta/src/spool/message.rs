@@ -29,6 +29,8 @@ pub(crate) struct Message {
     pub(crate) priority: i8,
     /// Its reverse-path is `<>`: nobody is told what becomes of it.
     pub(crate) reverse_path_is_null: bool,
+    /// It has come since this node started; else it was found in the log then.
+    pub(super) is_new_here: bool,
     /// In the envelope's order.
     recipients: Box<[Recipient]>,
     /// Where it stands in the journal; changes when its segment is reclaimed.
@@ -80,6 +82,7 @@ impl Message {
         account: Arc<str>,
         statuses: Vec<Status>,
         place: Place,
+        is_new_here: bool,
     ) -> Option<Self> {
         let envelope = accepted.envelope.as_ref()?;
         let deadlines = accepted.deadlines.iter().copied().chain(repeat(accepted.expires_at));
@@ -96,6 +99,7 @@ impl Message {
             hand_overs: accepted.hand_overs,
             priority: envelope.priority.clamp(-9, 9) as i8,
             reverse_path_is_null: envelope.reverse_path.is_empty(),
+            is_new_here,
             recipients: recipients.collect::<Option<_>>()?,
             place: Mutex::new(place),
         })

@@ -49,6 +49,18 @@ pub(crate) trait Spool: Send + Sync + 'static {
     /// Takes a message. If the id is known already, nothing is added: a retry after a lost reply.
     fn accept(&self, message: NewMessage, body: Bytes) -> BoxFuture<'static, Result<Accepted, SpoolError>>;
 
+    /// Records that attempts begin for recipients of a message, each with its index in the envelope.
+    ///
+    /// Of a message that has come since this node started, the record of its acceptance is also that of each recipient's
+    /// first attempt, which begins without one of its own: whoever reads it at a start knows that the attempt may have
+    /// been made. It is that one that is made again then, with a record, so that no crash, however often it comes, makes
+    /// this node try more than once beyond what the time table says.
+    fn begin(
+        &self,
+        id: MessageId,
+        recipients: Vec<(u32, Status)>,
+    ) -> BoxFuture<'static, Result<(), SpoolError>>;
+
     /// Records how far recipients of a message have come, each with its index in the envelope. When none is left that
     /// something could still happen to, the message leaves the spool.
     fn progress(

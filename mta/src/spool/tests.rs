@@ -74,6 +74,35 @@ async fn a_message_is_there_with_its_body_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_first_attempt_begins_without_a_record_of_its_own_once_and_not_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let message = new_message(1);
+    let begun = |attempts| Status { state: RecipientState::InFlight, attempts, ..Status::default() };
+    let found = |spool: &JournalSpool| {
+        let status = spool.get(message.id).unwrap().status(0).unwrap();
+        (status.state, status.attempts)
+    };
+
+    let spool = open(dir.path());
+    accept(&spool, &message, &Bytes::from_static(b"x")).await;
+    spool.begin(message.id, vec![(0, begun(1))]).await.unwrap();
+    assert_eq!(found(&spool), (RecipientState::InFlight, 1));
+    drop(spool);
+
+    // The one that may have been made is made again, and this time recorded: what crashes this node whenever it is
+    // tried is not tried at every start.
+    let spool = open(dir.path());
+    assert_eq!(found(&spool), (RecipientState::Queued, 0));
+    spool.begin(message.id, vec![(0, begun(1))]).await.unwrap();
+    drop(spool);
+    let spool = open(dir.path());
+    assert_eq!(found(&spool), (RecipientState::InFlight, 1));
+    spool.begin(message.id, vec![(0, begun(2))]).await.unwrap();
+    drop(spool);
+    assert_eq!(found(&open(dir.path())), (RecipientState::InFlight, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_recipient_keeps_its_deadline_wherever_its_record_goes() {
     let dir = tempfile::tempdir().unwrap();
     let deadlines = Deadlines::new(vec![3_000, 1_000, 2_000]);
