@@ -1,7 +1,7 @@
 //! Applies what is durable to the follower, and then completes the appends.
 //!
-//! A thread of its own does it, so that the next batch is synced meanwhile. While nothing else is to be written the
-//! committer does it itself: that spares two threads the waking for each append of a lone writer.
+//! A thread of its own does it, so that the next batch is synced meanwhile. While nothing else is to be written, or if the
+//! follower is so quick that it makes no difference, the committer does it itself: that spares two threads the waking.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -26,6 +26,8 @@ use crate::{
 const BATCHES_TO_APPLY: usize = 4;
 /// The most entries that the committer applies itself: those that come meanwhile wait for it to be written.
 const FEW: usize = 4;
+/// The same for a follower that is always quick.
+const MANY: usize = 128;
 /// The most octets of meta of an entry that it applies itself.
 const SHORT: usize = 16 << 10;
 
@@ -64,6 +66,8 @@ pub(crate) struct Applying<T> {
     /// thread is idle and stays so.
     given: Arc<AtomicUsize>,
     thread: mpsc::SyncSender<Durable<T>>,
+    /// What the follower says of itself.
+    is_always_quick: bool,
 }
 
 /// The thread's end.
@@ -75,18 +79,22 @@ pub(crate) struct Thread<T> {
 
 /// Both ends for a follower.
 pub(crate) fn new<F: Follower>(follower: F) -> (Applying<F::Output>, Thread<F::Output>) {
+    let is_always_quick = follower.is_always_quick();
     let applier: Arc<Mutex<dyn Steps<F::Output>>> = Arc::new(Mutex::new(Applier { follower, failed: None }));
     let given = Arc::<AtomicUsize>::default();
     let (thread, steps) = mpsc::sync_channel(BATCHES_TO_APPLY);
-    let applying = Applying { applier: Arc::clone(&applier), given: Arc::clone(&given), thread };
+    let applying =
+        Applying { applier: Arc::clone(&applier), given: Arc::clone(&given), thread, is_always_quick };
     (applying, Thread { applier, given, steps })
 }
 
 impl<T> Applying<T> {
     /// Has a batch applied: here and now if it is small and quick, nothing before it waits, and the committer has nothing else to
-    /// do (`idle`).
+    /// do (`idle`), or as good as nothing is to be done here.
     pub(crate) fn batch(&self, entries: Vec<DurableEntry<T>>, idle: bool, queue: &Queue<T>) {
-        if idle && is_small(&entries) && self.given.load(Ordering::Acquire) == 0 {
+        let most = if self.is_always_quick { MANY } else { FEW };
+        let may_be_here = (idle || self.is_always_quick) && is_small(&entries, most);
+        if may_be_here && self.given.load(Ordering::Acquire) == 0 {
             let mut applier = self.applier.lock();
             if entries.iter().all(|durable| applier.is_quick(&durable.entry)) {
                 applier.step(Durable::Batch(entries), queue);
@@ -110,8 +118,8 @@ impl<T> Applying<T> {
     }
 }
 
-fn is_small<T>(entries: &[DurableEntry<T>]) -> bool {
-    entries.len() <= FEW && entries.iter().all(|durable| durable.entry.meta.len() <= SHORT)
+fn is_small<T>(entries: &[DurableEntry<T>], most: usize) -> bool {
+    entries.len() <= most && entries.iter().all(|durable| durable.entry.meta.len() <= SHORT)
 }
 
 impl<T> Thread<T> {

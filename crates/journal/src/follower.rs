@@ -10,7 +10,7 @@ pub type FollowerError = Box<dyn std::error::Error + Send + Sync>;
 /// All calls come one after the other: `begin` and the replay on the thread that opens the journal, everything
 /// later on threads of the journal's own. Entries come in log order, each only after it is durable, and each
 /// append resolves only after its entry was applied (and [settled](Follower::settle)). While the follower
-/// applies one batch the next is being synced, if one waits.
+/// applies one batch the next is being synced, if one waits, unless applying is [little work](Follower::is_always_quick).
 ///
 /// An error, or a panic, stops the journal for good ([`Error::Follower`](crate::Error::Follower)): the entry was
 /// promised, so it cannot be skipped. Only opening the journal anew goes on, by replaying it.
@@ -37,6 +37,12 @@ pub trait Follower: Send + 'static {
     /// would hold up all that come after it.
     fn is_quick(&self, _entry: &Entry) -> bool {
         true
+    }
+
+    /// Whether applying an entry is a matter of microseconds, whichever it is. Then the thread that makes entries durable
+    /// applies them itself also while others wait for it: that takes less time than to wake another thread.
+    fn is_always_quick(&self) -> bool {
+        false
     }
 
     /// Called after the last entry of each batch, before any of its appends resolves: the place to commit what

@@ -91,6 +91,7 @@ struct Follow {
     state: Arc<Mutex<FollowState>>,
     /// Held by a test to keep entries from being applied.
     gate: Arc<Mutex<()>>,
+    is_always_quick: bool,
 }
 
 /// The kind of entries that take long to apply.
@@ -139,6 +140,10 @@ impl Follower for Follow {
 
     fn is_quick(&self, entry: &Entry) -> bool {
         entry.kind != LONG
+    }
+
+    fn is_always_quick(&self) -> bool {
+        self.is_always_quick
     }
 
     fn settle(&mut self) -> Result<(), FollowerError> {

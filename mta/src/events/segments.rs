@@ -108,6 +108,10 @@ impl Follower for LogFollower {
         self.newest.send_replace(self.last);
         Ok(())
     }
+
+    fn is_always_quick(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -58,6 +58,10 @@ impl Follower for IndexFollower {
         };
         Ok(applied.unwrap_or_else(|| self.quarantine(entry)))
     }
+
+    fn is_always_quick(&self) -> bool {
+        true
+    }
 }
 
 impl IndexFollower {

@@ -45,6 +45,15 @@ fn what_is_long_is_applied_by_the_thread_so_that_what_comes_next_is_synced_meanw
 }
 
 #[test]
+fn a_follower_that_is_always_quick_is_not_worth_another_thread_for_a_batch() {
+    let bench = Bench::new();
+    let follow = Follow { is_always_quick: true, ..Follow::default() };
+    let (journal, _) = Journal::open(bench.config.clone(), follow.clone()).unwrap();
+    append_together(&bench, &journal, 50, "together");
+    assert_eq!(follow.threads(), [COMMITTER; 50]);
+}
+
+#[test]
 fn order_holds_whoever_applies() {
     let bench = Bench::new();
     let (journal, follow, _) = bench.open();
