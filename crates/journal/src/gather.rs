@@ -7,8 +7,10 @@
 
 use std::time::{Duration, Instant};
 
-/// The share of a sync's time that may be waited for writers to come back.
-const SHARE: u32 = 4;
+/// So many times as long as a sync takes may be waited for writers to come back. A writer that is back at once waits for
+/// the others; but where many are at work, processors are what they wait for, and what a sync costs of these is the same
+/// however much it makes durable: so it should be much.
+const TIMES: u32 = 4;
 /// The most that is waited, however slow the disk.
 const LONGEST: Duration = Duration::from_millis(1);
 /// The most batches without another try.
@@ -29,7 +31,7 @@ impl Gather {
     /// Notes a sync that took `time` and let `released` appends go.
     pub(crate) fn synced(&mut self, released: usize, time: Duration) {
         self.released = released;
-        self.allowance = (time / SHARE).min(LONGEST);
+        self.allowance = (time * TIMES).min(LONGEST);
     }
 
     /// How many appends to wait for now, and until when; `None`: not at all.
