@@ -89,7 +89,11 @@ impl Reply {
             enhanced.encode(output);
             output.put_u8(b' ');
         }
-        output.extend(line.bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }));
+        let text = output.len();
+        output.put_slice(line.as_bytes());
+        for control in output[text..].iter_mut().filter(|byte| byte.is_ascii_control()) {
+            *control = b' ';
+        }
         output.put_slice(b"\r\n");
     }
 

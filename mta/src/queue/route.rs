@@ -181,8 +181,8 @@ impl Queue {
             .await;
         }
         for index in aliases {
-            match self.redistribute(message, index).await {
-                Ok(outcome) => self.settle(message, "", vec![outcome]).await,
+            match Box::pin(self.redistribute(message, index)).await {
+                Ok(outcome) => Box::pin(self.settle(message, "", vec![outcome])).await,
                 Err(stalled) => {
                     self.stall_or_expire(message, vec![index], Tag::of(&hand.unit), &stalled).await;
                 }
@@ -298,7 +298,8 @@ impl Queue {
             let attempts = message.status(index).map_or(0, |status| status.attempts);
             Outcome::local(index, attempts + 1, verdict.clone())
         };
-        self.settle(message, "", recipients.into_iter().map(outcome).collect()).await;
+        // Rare: whoever may come to it is small without it.
+        Box::pin(self.settle(message, "", recipients.into_iter().map(outcome).collect())).await;
     }
 
     /// The unit's message, and those of its recipients that are to be tried. What is kept back has come to the end of its
@@ -339,7 +340,7 @@ impl Queue {
             let attempts = message.status(index).map_or(0, |status| status.attempts);
             Outcome::local(index, attempts, Verdict::Deferred(reply.clone()))
         };
-        self.settle(message, "", over.into_iter().map(outcome).collect()).await;
+        Box::pin(self.settle(message, "", over.into_iter().map(outcome).collect())).await;
     }
 }
 

@@ -100,7 +100,7 @@ impl Queue {
             }
             Err(error) => {
                 tracing::error!(id = %message.id, %error, "the outcome of an attempt could not be written yet");
-                self.late.add(settlement).await;
+                Box::pin(self.late.add(settlement)).await;
             }
         }
     }
@@ -169,7 +169,7 @@ impl Queue {
         if reported.is_empty() {
             return None;
         }
-        let report = report::compose(&self.parts, message, &reported).await?;
+        let report = Box::pin(report::compose(&self.parts, message, &reported)).await?;
         for one in settled {
             one.status.delay_reported |= one.action == Some(message::dsn::Action::Delayed);
         }

@@ -28,7 +28,10 @@ pub use listener::{BUSY_REPLY, Port};
 
 /// Octets that one read of commands asks for: what a connection holds that waits.
 const COMMAND_READ_SIZE: usize = 4 * 1024;
-/// Octets that one read of a message asks for. With the piece that the handler has, this is what a connection holds.
+/// Octets that the first read of a message asks for: most messages are no larger, and a buffer that holds as much is
+/// quickly had.
+const FIRST_READ_SIZE: usize = 12 * 1024;
+/// Octets that further reads of a message ask for. With the piece that the handler has, this is what a connection holds.
 const MESSAGE_READ_SIZE: usize = 32 * 1024;
 /// Octets that are read in passing from a client that was refused, so that the refusal reaches it.
 const LINGER_OCTETS: usize = 256 * 1024;
@@ -136,9 +139,9 @@ where
     H: Handler,
 {
     let end = Instant::now() + options.timeouts.session;
-    let idle = std::pin::pin!(sleep_until(end));
+    let timer = std::pin::pin!(sleep_until(end));
     let shutdown = std::pin::pin!(shutdown.cancelled());
-    let clock = Clock { timeouts: options.timeouts, end, is_over: false, idle, shutdown };
+    let clock = Clock { timeouts: options.timeouts, end, is_over: false, idle_until: end, timer, shutdown };
     let context = Context::new(peer, local);
     let implicit = matches!(security, Security::Implicit(_));
     let mut session = Session::new(options.session.clone(), implicit);
@@ -150,7 +153,9 @@ where
     } else {
         options.arrival.greeting_delay
     };
-    let mut driver = Driver { session, handler, context, clock, delay, told: Tally::default(), end: None };
+    let told = Tally::default();
+    let mut driver =
+        Driver { session, handler, context, clock, delay, told, read_size: COMMAND_READ_SIZE, end: None };
 
     if !implicit && driver.run(&mut stream).await == Next::Close {
         return driver.close(&mut stream).await;
@@ -177,6 +182,8 @@ struct Driver<'a, 't, H> {
     delay: Duration,
     /// What the handler knows that the client has used up.
     told: Tally,
+    /// Octets that the next read asks for, if it is for what the last one was for.
+    read_size: usize,
     /// Why the connection ends, if not by the session's own doing.
     end: Option<End>,
 }
@@ -187,7 +194,10 @@ struct Clock<'a, 't> {
     /// When the session's time is up.
     end: Instant,
     is_over: bool,
-    idle: Pin<&'a mut Sleep>,
+    /// Until when this wait may last.
+    idle_until: Instant,
+    /// Goes off then or before.
+    timer: Pin<&'a mut Sleep>,
     shutdown: Pin<&'a mut WaitForCancellationFuture<'t>>,
 }
 
@@ -321,21 +331,27 @@ impl<H: Handler> Driver<'_, '_, H> {
         let reading_message = self.session.is_reading_message();
         self.clock.restart(reading_message);
         let is_idle = self.session.is_idle();
+        self.read_size = match self.read_size {
+            _ if !reading_message => COMMAND_READ_SIZE,
+            COMMAND_READ_SIZE => FIRST_READ_SIZE,
+            _ => MESSAGE_READ_SIZE,
+        };
         let input = self.session.input();
-        input.reserve(if reading_message { MESSAGE_READ_SIZE } else { COMMAND_READ_SIZE });
+        input.reserve(self.read_size);
+        let Clock { is_over, idle_until, timer, shutdown, .. } = &mut self.clock;
         tokio::select! {
             // The order matters for a client that has always more to say.
             biased;
-            () = self.clock.shutdown.as_mut(), if is_idle => {
+            () = shutdown.as_mut(), if is_idle => {
                 self.session.close(&STOPPING);
                 self.end = Some(End::ShutDown);
             }
-            read = stream.read_buf(input), if !self.clock.is_over => match read {
+            read = stream.read_buf(input), if !*is_over => match read {
                 Ok(0) => self.lost(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}
                 Err(error) => self.lost(error),
             },
-            () = self.clock.idle.as_mut() => {
+            () = pass(timer.as_mut(), *idle_until) => {
                 self.session.close(&TIMED_OUT);
                 self.end = Some(End::TimedOut);
             }
@@ -413,8 +429,15 @@ impl<H: Handler> Driver<'_, '_, H> {
         }
         let closing = async {
             self.write(stream).await?;
-            stream.shutdown().await?;
-            if matches!(end, End::Quit) { Ok(()) } else { linger(stream).await }
+            if !matches!(end, End::Quit) {
+                stream.shutdown().await?;
+                linger(stream).await
+            } else if self.session.is_tls() {
+                stream.shutdown().await
+            } else {
+                // To close it, which comes next, says as much.
+                Ok(())
+            }
         };
         // Nobody is left to tell if this fails.
         let _ = timeout(LINGER, closing).await;
@@ -423,12 +446,27 @@ impl<H: Handler> Driver<'_, '_, H> {
 }
 
 impl Clock<'_, '_> {
-    /// Starts to wait for the client anew.
+    /// Starts to wait for the client anew. To set a timer costs more than to look, when it goes off, whether it is time:
+    /// so it is only set to go off earlier.
     fn restart(&mut self, reading_message: bool) {
         let patience = if reading_message { self.timeouts.data } else { self.timeouts.command };
         let now = Instant::now();
         self.is_over = now >= self.end;
-        self.idle.as_mut().reset(self.end.min(now + patience));
+        self.idle_until = self.end.min(now + patience);
+        if self.idle_until < self.timer.deadline() {
+            self.timer.as_mut().reset(self.idle_until);
+        }
+    }
+}
+
+/// Waits until `then` with a timer that may go off before.
+async fn pass(mut timer: Pin<&mut Sleep>, then: Instant) {
+    loop {
+        timer.as_mut().await;
+        if Instant::now() >= then {
+            return;
+        }
+        timer.as_mut().reset(then);
     }
 }
 
