@@ -1,4 +1,3 @@
-//! The harness of the scenarios: a pipeline of real processes, and the programs that people use with it.
 
 // All of it runs in tests, which fail by panicking and tell why on standard error.
 #![allow(clippy::expect_used, clippy::print_stderr)]
@@ -15,6 +14,7 @@ mod peer;
 mod pipeline;
 mod policy_host;
 mod ports;
+mod proxy;
 mod remote;
 mod session;
 mod tally;
@@ -32,6 +32,7 @@ pub use peer::{Program, program, python};
 pub use pipeline::{Options, Pipeline, Service};
 pub use policy_host::PolicyHost;
 pub use ports::free_port;
+pub use proxy::{Network, Proxy, Way};
 pub use remote::Remote;
 pub use session::{Failure, Session};
 pub use tally::Tally;

@@ -28,6 +28,7 @@ short_forms! {
     no_acknowledged_message_is_lost_when_all_services_are_killed_at_once: "kill-all",
     relayed_mail_survives_a_killed_mta: "kill-mta",
     relayed_mail_survives_a_killed_mta_where_the_last_reply_is_cut_off_too: "kill-mta-cut",
+    no_acknowledged_message_is_lost_whatever_the_network_does: "network",
 }
 
 fn run_short_form(name: &str) {

@@ -3,6 +3,7 @@
 mod inboxes;
 mod kill_any;
 mod kill_mta;
+mod network;
 mod trial;
 
 use crate::Scenario;
@@ -13,6 +14,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &kill_any::ALL_AT_ONCE,
     &kill_mta::WHILE_RELAYING,
     &kill_mta::WITH_REPLIES_CUT_OFF,
+    &network::BETWEEN_SERVICES,
 ];
 
 /// The one with this name.

@@ -31,9 +31,15 @@ impl Trial {
     /// Starts the pipeline, with small segments, so that some are begun and given back all the time and a fault can meet
     /// that too.
     pub(crate) fn begin(form: &Form) -> Self {
+        Self::begin_with(form, |_| {})
+    }
+
+    /// Starts the pipeline likewise, and has it prepared before mail comes.
+    pub(crate) fn begin_with(form: &Form, prepare: impl FnOnce(&mut Pipeline)) -> Self {
         let environment = ["WAYPOST_MTA__SPOOL__SEGMENT_SIZE", "WAYPOST_MDA__STORE__SEGMENT_SIZE"];
         let environment = environment.map(|name| (name, "1MiB".to_owned())).to_vec();
-        let pipeline = form.pipeline(Options { environment, ..Options::default() });
+        let mut pipeline = form.pipeline(Options { environment, ..Options::default() });
+        prepare(&mut pipeline);
         let load = Load::start(&pipeline, MIX);
         Self { pipeline, load, inboxes: Inboxes::default(), outcome: Outcome::default() }
     }
@@ -53,16 +59,21 @@ impl Trial {
 
     /// Sees that everything works, and comes back at some moment.
     pub(crate) fn go_on(&mut self) {
+        self.wait_until_mail_flows();
+        self.inboxes.look(&self.pipeline);
+        assert_no_errors(&self.pipeline);
+        // No wait for anything: this is what makes the moment random.
+        thread::sleep(MOMENTS.mul_f32(fastrand::f32()));
+    }
+
+    /// Waits until each door has taken some more mail.
+    pub(crate) fn wait_until_mail_flows(&self) {
         for door in [Door::Smtp, Door::Submissions] {
             let before = self.load.acknowledged(door);
             eventually("mail to be taken", || {
                 (self.load.acknowledged(door) >= before + BETWEEN_FAULTS).then_some(())
             });
         }
-        self.inboxes.look(&self.pipeline);
-        assert_no_errors(&self.pipeline);
-        // No wait for anything: this is what makes the moment random.
-        thread::sleep(MOMENTS.mul_f32(fastrand::f32()));
     }
 
     /// Holds what was promised against what is there.
