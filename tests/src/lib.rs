@@ -1,3 +1,4 @@
+//! The harness of the scenarios: a pipeline of real processes, and the programs that people use with it.
 
 // All of it runs in tests, which fail by panicking and tell why on standard error.
 #![allow(clippy::expect_used, clippy::print_stderr)]
@@ -14,6 +15,8 @@ mod peer;
 mod pipeline;
 mod policy_host;
 mod ports;
+mod process;
+mod provoke;
 mod proxy;
 mod remote;
 mod session;
@@ -32,6 +35,8 @@ pub use peer::{Program, program, python};
 pub use pipeline::{Options, Pipeline, Service};
 pub use policy_host::PolicyHost;
 pub use ports::free_port;
+pub use process::{Usage, usage};
+pub use provoke::{Ended, Leave, client_hello, provoke};
 pub use proxy::{Network, Proxy, Way};
 pub use remote::Remote;
 pub use session::{Failure, Session};
@@ -39,3 +44,4 @@ pub use tally::Tally;
 pub use verdict::Verdict;
 pub use wait::{eventually, eventually_within};
 pub use wall_clock::WallClock;
+pub use wire::Tls;

@@ -10,7 +10,8 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::eventually;
+use crate::wire::{grpc, trust};
+use crate::{Tls, eventually};
 
 /// Ports that `up` uses for each service without an offset, in the order of their listeners.
 const PORTS: [u16; 13] = [25, 110, 143, 465, 587, 993, 995, 7025, 7143, 7587, 8025, 8143, 8587];
@@ -148,6 +149,17 @@ impl Pipeline {
     /// The authority that signed the servers' certificates.
     pub fn ca(&self) -> String {
         self.data().join("tls/ca.pem").display().to_string()
+    }
+
+    /// TLS as a mail program speaks it.
+    pub fn tls(&self) -> Tls {
+        trust(&self.data().join("tls/ca.pem"))
+    }
+
+    /// TLS as a role speaks it over gRPC, such as `operator`.
+    pub fn tls_as(&self, role: &str) -> Tls {
+        let file = |name: &str| self.data().join("tls").join(name);
+        grpc(&file("ca.pem"), &file(&format!("{role}.pem")), &file(&format!("{role}.key")))
     }
 
     /// Where a service listens, such as `address("mta", "smtp")`.

@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::client::WantsClientCert;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, ConfigBuilder, RootCertStore, StreamOwned};
 
 /// How long a server may be silent: far longer than any of ours may be, so that a timeout is a fault.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -56,20 +57,38 @@ impl Wire {
     }
 }
 
+/// How a client speaks TLS.
+pub type Tls = Arc<ClientConfig>;
+
 /// TLS that trusts the authority in a file.
 ///
 /// # Panics
 /// If the file holds none.
-pub(crate) fn trust(ca: &Path) -> Arc<ClientConfig> {
+pub(crate) fn trust(ca: &Path) -> Tls {
+    Arc::new(trusting(ca).with_no_client_auth())
+}
+
+/// TLS for gRPC, with a role's certificate of a pipeline.
+///
+/// # Panics
+/// If there is none.
+pub(crate) fn grpc(ca: &Path, certificate: &Path, key: &Path) -> Tls {
+    let chain = CertificateDer::pem_file_iter(certificate).expect("a certificate");
+    let chain = chain.map(|certificate| certificate.expect("a certificate")).collect();
+    let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+    let mut config = trusting(ca).with_client_auth_cert(chain, key).expect("a key that fits");
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Arc::new(config)
+}
+
+fn trusting(ca: &Path) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let mut roots = RootCertStore::empty();
     let certificates = CertificateDer::pem_reader_iter(File::open(ca).expect("the authority"));
     for certificate in certificates {
         roots.add(certificate.expect("a certificate")).expect("an authority");
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("TLS 1.3")
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    Arc::new(config)
 }

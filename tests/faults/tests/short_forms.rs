@@ -29,6 +29,7 @@ short_forms! {
     relayed_mail_survives_a_killed_mta: "kill-mta",
     relayed_mail_survives_a_killed_mta_where_the_last_reply_is_cut_off_too: "kill-mta-cut",
     no_acknowledged_message_is_lost_whatever_the_network_does: "network",
+    whatever_is_sent_to_a_listener_comes_to_an_end: "hostile",
 }
 
 fn run_short_form(name: &str) {

@@ -1,10 +1,13 @@
 //! The scenarios, one file a kind of fault.
 
+mod guests;
+mod hostile;
 mod inboxes;
 mod kill_any;
 mod kill_mta;
 mod network;
 mod trial;
+mod watch;
 
 use crate::Scenario;
 
@@ -15,6 +18,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &kill_mta::WHILE_RELAYING,
     &kill_mta::WITH_REPLIES_CUT_OFF,
     &network::BETWEEN_SERVICES,
+    &hostile::AT_EVERY_LISTENER,
 ];
 
 /// The one with this name.

@@ -1,0 +1,57 @@
+//! What the services use of the machine, before and after.
+
+use pipeline_tests::{Pipeline, Usage, eventually, usage};
+
+use super::kill_any::SERVICES;
+use crate::Outcome;
+
+/// The services' processes and what they used.
+pub(crate) struct Watch([(u32, Usage); 3]);
+
+impl Watch {
+    /// Looks at them now.
+    ///
+    /// # Panics
+    /// If one is not there.
+    pub(crate) fn begin(pipeline: &Pipeline) -> Self {
+        Self(SERVICES.map(|service| {
+            let pid = pipeline.pid(service).expect("a process");
+            (pid, usage(pid).expect("its usage"))
+        }))
+    }
+
+    /// Tells what they use now, and that it is wrong if one of them was started again or holds so much more memory or
+    /// so many more descriptors than at the beginning.
+    ///
+    /// # Panics
+    /// If descriptors are not given back.
+    pub(crate) fn end(&self, pipeline: &Pipeline, memory: u64, descriptors: usize, outcome: &mut Outcome) {
+        for (service, (old, before)) in SERVICES.into_iter().zip(self.0) {
+            if pipeline.pid(service) != Some(old) {
+                outcome.wrong.push(format!("{service} was started again"));
+                continue;
+            }
+            let after = eventually("descriptors to be given back", || {
+                let after = usage(old).ok()?;
+                (after.descriptors <= before.descriptors + descriptors).then_some(after)
+            });
+            let mebibytes = |octets: u64| octets.div_ceil(1 << 20);
+            outcome.figure(
+                format!("{service}: memory before, after, at most"),
+                format!(
+                    "{}, {}, {} MiB",
+                    mebibytes(before.memory),
+                    mebibytes(after.memory),
+                    mebibytes(after.most_memory)
+                ),
+            );
+            outcome.figure(
+                format!("{service}: descriptors before, after"),
+                format!("{}, {}", before.descriptors, after.descriptors),
+            );
+            if after.memory > before.memory + memory {
+                outcome.wrong.push(format!("{service} holds {} MiB", mebibytes(after.memory)));
+            }
+        }
+    }
+}
