@@ -34,6 +34,9 @@ pub struct StoreConfig {
     pub retention: Vec<(SpecialUse, Duration)>,
     /// The most mailboxes of one account. Default 10,000.
     pub max_mailboxes: usize,
+    /// What goes wrong with the journal's files.
+    #[cfg(test)]
+    pub(crate) journal_faults: journal::faults::Faults,
 }
 
 impl StoreConfig {
@@ -53,6 +56,8 @@ impl StoreConfig {
             keep_expunged: Duration::from_hours(7 * 24),
             retention: Vec::new(),
             max_mailboxes: 10_000,
+            #[cfg(test)]
+            journal_faults: journal::faults::Faults::default(),
         }
     }
 }

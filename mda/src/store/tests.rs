@@ -13,6 +13,7 @@ mod messages;
 mod model;
 mod notes;
 pub(crate) mod outlines;
+mod power;
 mod quotas;
 mod reclaim;
 mod seen;

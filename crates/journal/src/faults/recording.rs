@@ -120,6 +120,11 @@ impl Recording {
         marks.filter_map(|step| if let Step::Mark(mark) = step { Some(*mark) } else { None }).collect()
     }
 
+    /// Whether a file was removed in one of these steps.
+    pub fn removes(&self, steps: std::ops::Range<usize>) -> bool {
+        self.log.lock().steps[steps].iter().any(|step| matches!(step, Step::Removed { .. }))
+    }
+
     /// What a disk could hold when the power is lost after so many steps.
     pub fn lost_after(&self, steps: usize, loss: &mut Loss) -> Image {
         Image::of(&self.log.lock().steps[..steps], loss)

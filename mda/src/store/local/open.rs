@@ -162,6 +162,8 @@ fn open_once(
         min_free_bytes: config.min_free_bytes,
         // One damaged stretch must not keep everybody from their mail.
         on_corruption: OnCorruption::Quarantine,
+        #[cfg(test)]
+        faults: config.journal_faults.clone(),
         ..journal::Config::new(config.dir.join("journal"))
     };
     let (journal, recovery) = Journal::open(journal_config, applier).map_err(replay_error)?;
