@@ -40,28 +40,23 @@ impl Active {
     ) -> Result<Self, Error> {
         let path = segments.path(id);
         let salt = random_salt();
-        let make = || {
-            let file = SegmentFile::create(&path, config)?;
-            let header = SegmentHeader { segment: id, salt }.encode();
-            file.write_at(&mut [IoSlice::new(&header)], 0)?;
-            let allocated = if reserve > 0 && file.preallocate(reserve) { reserve } else { 0 };
-            file.sync_all()?;
-            sync_names(config)?;
-            Ok((Arc::new(file), allocated))
-        };
-        let (file, allocated) = make().map_err(|error: io::Error| {
-            // Whatever stays is recognised as an empty segment at the next open.
-            let _ = file::remove(&path, config);
-            Error::io("create", &path)(error)
+        let file = SegmentFile::create(&path, config).map_err(Error::io("create", &path))?;
+        let header = SegmentHeader { segment: id, salt }.encode();
+        let allocated = begin(&file, &header, config, reserve).or_else(|error| {
+            // It must not come back, in a power loss, beside the segment that is made instead.
+            let removed = file::remove(&path, config).and_then(|()| sync_names(config));
+            removed.map_err(|error| Error::SyncFailed(Arc::new(error)))?;
+            Err(Error::io("create", &path)(error))
         })?;
+        let file = Arc::new(file);
         let end = SEGMENT_HEADER;
         let known = Segment { sealed: false, ..Segment::sealed(id, salt, end) };
         segments.insert_open(id, known, Arc::clone(&file));
         Ok(Self { id, file, salt, end, synced: end, reach: id, allocated })
     }
 
-    /// Writes records at the end. After a failure the file is cut back, so that no part of what was refused can
-    /// be taken for a record later; if that fails too, nothing is known any more.
+    /// Writes records at the end. After a failure the file is cut back for good, so that no part of what was refused
+    /// can be taken for a record later, also after a power loss; if that fails too, nothing is known any more.
     pub(crate) fn write(&mut self, slices: &mut [IoSlice<'_>], length: u32) -> Result<(), Error> {
         let end = u64::from(self.end);
         let Err(error) = self.file.write_at(slices, end) else {
@@ -69,7 +64,8 @@ impl Active {
             return Ok(());
         };
         self.allocated = 0;
-        self.file.truncate(end).map_err(|error| Error::SyncFailed(Arc::new(error)))?;
+        let cut = self.file.truncate(end).and_then(|()| self.file.sync_all());
+        cut.map_err(|error| Error::SyncFailed(Arc::new(error)))?;
         Err(Error::io("write", self.file.path())(error))
     }
 
@@ -115,6 +111,15 @@ impl Active {
         });
         Ok(())
     }
+}
+
+/// Makes a new file's header and its name durable. Gives how many bytes are reserved for it.
+fn begin(file: &SegmentFile, header: &[u8], config: &Config, reserve: u64) -> io::Result<u64> {
+    file.write_at(&mut [IoSlice::new(header)], 0)?;
+    let allocated = if reserve > 0 && file.preallocate(reserve) { reserve } else { 0 };
+    file.sync_all()?;
+    sync_names(config)?;
+    Ok(allocated)
 }
 
 /// Unknown to whoever sends mail, so that a body cannot be made to look like records.

@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io::{self, IoSlice},
     os::unix::fs::FileExt,
+    path::Path,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -135,31 +136,45 @@ impl Faults {
         }
     }
 
-    /// Writes what the budget allows and then fails, as a full disk does.
+    /// Writes what the budget allows and then fails, as a full disk does; or half of it, as a broken one may.
     pub(crate) fn before_write(
         &self,
         file: &File,
+        path: &Path,
         slices: &[IoSlice<'_>],
-        mut offset: u64,
+        offset: u64,
     ) -> io::Result<()> {
-        self.before(Access::Write)?;
-        let budget = self.inner.budget.load(Ordering::SeqCst);
         let wanted = slices.iter().map(|slice| slice.len() as u64).sum::<u64>();
+        if let Err(error) = self.before(Access::Write) {
+            self.write_part(file, path, slices, offset, wanted / 2)?;
+            return Err(error);
+        }
+        let budget = self.inner.budget.load(Ordering::SeqCst);
         if wanted <= budget {
             if budget != UNLIMITED {
                 self.inner.budget.fetch_sub(wanted, Ordering::SeqCst);
             }
             return Ok(());
         }
-        let mut left = budget as usize;
-        for slice in slices {
-            let part = &slice[..left.min(slice.len())];
-            file.write_all_at(part, offset)?;
-            offset += part.len() as u64;
-            left -= part.len();
-        }
+        self.write_part(file, path, slices, offset, budget)?;
         self.inner.budget.store(0, Ordering::SeqCst);
         Err(io::ErrorKind::StorageFull.into())
+    }
+
+    /// Writes the first so many bytes.
+    fn write_part(
+        &self,
+        file: &File,
+        path: &Path,
+        slices: &[IoSlice<'_>],
+        offset: u64,
+        length: u64,
+    ) -> io::Result<()> {
+        let mut bytes = slices.iter().flat_map(|slice| slice.iter().copied()).collect::<Vec<u8>>();
+        bytes.truncate(length as usize);
+        file.write_all_at(&bytes, offset)?;
+        self.note(|recording| recording.written(path, offset, &bytes));
+        Ok(())
     }
 
     /// Gives how many steps the sync that follows covers.

@@ -97,7 +97,7 @@ impl SegmentFile {
     pub(crate) fn write_at(&self, mut slices: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
         while !slices.is_empty() {
             #[cfg(any(test, feature = "faults"))]
-            self.faults.before_write(&self.file, slices, offset)?;
+            self.faults.before_write(&self.file, &self.path, slices, offset)?;
             let count = slices.len().min(MAX_SLICES);
             match rustix::io::pwritev(&self.file, &slices[..count], offset) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

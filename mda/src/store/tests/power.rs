@@ -104,7 +104,11 @@ impl Story {
         tokio::task::spawn_blocking(move || store.reclaim_segment(segment).unwrap()).await.unwrap();
     }
 
+    /// Copies the rows, which may be in memory for the most part.
     fn copy(&mut self) {
+        if self.random.bool() {
+            self.bed.store.table().flush().unwrap();
+        }
         let (dir, begun) = (TempDir::new().unwrap(), self.recording.len());
         copy_dir(self.bed.dir.path(), dir.path());
         std::fs::remove_dir_all(dir.path().join("journal")).unwrap();
