@@ -5,7 +5,8 @@ use std::net::TcpStream;
 
 use crate::{Pipeline, Service};
 
-/// The value of a metric, all its labels together. 0 if it was never counted.
+/// The value of a metric, all its labels together; of one with certain labels if `name` has them too, such as
+/// `waypost_mda_deliveries_total{outcome="delivered"}`. 0 if it was never counted.
 ///
 /// # Errors
 /// If the service does not answer.

@@ -25,6 +25,10 @@ pub struct Options {
     pub mta_nodes: u16,
     /// Variables of all processes: they override the services' configuration.
     pub environment: Vec<(&'static str, String)>,
+    /// Where the pipeline's own folder is made; without one, where temporary files are.
+    pub within: Option<PathBuf>,
+    /// What another pipeline has kept ([`Pipeline::data`]), to begin with a copy of.
+    pub kept: Option<PathBuf>,
 }
 
 /// A running pipeline with the accounts alice@ and bob@example.test, both with the password `secret`. Dropping it stops
@@ -46,7 +50,15 @@ impl Pipeline {
     /// # Panics
     /// If it does not come up.
     pub fn start(binary: &str, options: &Options) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
+        let dir = match &options.within {
+            Some(folder) => TempDir::with_prefix_in("waypost-", folder),
+            None => tempfile::tempdir(),
+        };
+        let dir = dir.expect("a temporary folder");
+        if let Some(kept) = &options.kept {
+            let copied = Command::new("cp").arg("-a").arg(kept).arg(dir.path().join("data")).status();
+            assert!(copied.is_ok_and(|status| status.success()), "{} is copied", kept.display());
+        }
         let mut arguments =
             vec!["--port-offset".to_owned(), free_offset(options.mta_nodes.max(1)).to_string()];
         for account in ["alice@example.test=secret", "bob@example.test=secret"] {

@@ -4,39 +4,25 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod cases;
+mod cli;
+mod cost;
+mod machine;
+mod report;
+mod run;
+mod system;
 
 use std::env;
-use std::path::PathBuf;
+use std::fs;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use anyhow::Context as _;
+use clap::Parser as _;
 
-/// In the environment of a process that is to be the operator's command: Waypost is built into this program, so that what
-/// is measured is always of the same commit as what measures.
-const AS_WAYPOST: &str = "BENCH_AS_WAYPOST";
-
-#[derive(Debug, Parser)]
-#[command(name = "bench", about = "Measures Waypost beside Postfix and Dovecot, on this machine's loopback")]
-struct CommandLine {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// How fast this disk takes messages at all: written and synced in groups, without a mail system
-    Raw {
-        /// A folder on the disk
-        #[arg(long, value_name = "DIR", default_value = "target")]
-        dir: PathBuf,
-        /// Octets of a message
-        #[arg(long, value_name = "OCTETS", default_value_t = 4096)]
-        size: usize,
-    },
-}
+use crate::cli::{Command, CommandLine, Report};
+use crate::report::Line;
 
 fn main() -> ExitCode {
-    if env::var_os(AS_WAYPOST).is_some() {
+    if env::var_os(system::AS_WAYPOST).is_some() {
         return waypost::main();
     }
     match run(&CommandLine::parse().command) {
@@ -50,6 +36,14 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> anyhow::Result<()> {
     match command {
+        Command::List => {
+            for case in cases::all() {
+                println!("{:<12}  {}", case.name(), case.about());
+            }
+            Ok(())
+        }
+        Command::Run(arguments) => run::run(arguments),
+        Command::Report(arguments) => tell(arguments),
         Command::Raw { dir, size } => {
             for group in [1, 4, 16, 64] {
                 let rate = cases::raw::rate(dir, *size, group)?;
@@ -58,4 +52,19 @@ fn run(command: &Command) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+/// The tables of figures that are kept.
+fn tell(arguments: &Report) -> anyhow::Result<()> {
+    let mut lines = Vec::new();
+    for file in &arguments.files {
+        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        for (number, line) in text.lines().enumerate() {
+            let line: Line = serde_json::from_str(line)
+                .with_context(|| format!("{}: line {} is no figure", file.display(), number + 1))?;
+            lines.push(line);
+        }
+    }
+    report::print(&lines);
+    Ok(())
 }

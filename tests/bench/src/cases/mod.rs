@@ -1,3 +1,55 @@
 //! What is measured.
 
+mod greetings;
 pub(crate) mod raw;
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use crate::report::{Figures, Point};
+use crate::system::System;
+
+/// All cases, in the order in which they run and are told of.
+pub(crate) fn all() -> Vec<Box<dyn Case>> {
+    vec![Box::new(greetings::Greetings)]
+}
+
+/// A load that is put on each of the systems in turns.
+pub(crate) trait Case {
+    /// How it is called on the command line and in tables.
+    fn name(&self) -> &'static str;
+
+    /// What is done and counted, in one line.
+    fn about(&self) -> &'static str;
+
+    /// The points at which it is measured, in this order, all over one system that was just started.
+    fn points(&self, extent: Extent) -> Vec<Point>;
+
+    /// Measures one point: warms up, puts the load on with a [`Meter`](crate::cost::Meter) running, and looks whether all is
+    /// there that has to be. Ends within `bed.limit`, and fails if not all was done by then. Where one load has several
+    /// steps, each has figures of its own.
+    fn run(&self, bed: &Bed<'_>, point: &Point) -> anyhow::Result<Vec<Figures>>;
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Little of everything, in seconds: whether it works.
+    Quick,
+    /// What the figures are told of.
+    Whole,
+}
+
+/// What a case runs on.
+pub(crate) struct Bed<'a> {
+    /// The system, which nothing else uses.
+    pub(crate) system: &'a dyn System,
+    /// Where it sends mail for relay.test: bound, and nobody accepts yet.
+    pub(crate) sink: &'a TcpListener,
+    /// Accounts that there are, from number 0 on.
+    pub(crate) accounts: u32,
+    /// How much is measured.
+    pub(crate) extent: Extent,
+    /// How long a point may take.
+    pub(crate) limit: Duration,
+}

@@ -1,0 +1,233 @@
+//! The figures, and the lines of JSON that keep them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cost::Cost;
+
+/// One line of a file of figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Line {
+    /// What all that follows was measured on.
+    Machine(Machine),
+    /// Some figures.
+    Measured(Measured),
+    /// A point of which there are none.
+    Failed(Failed),
+}
+
+/// A machine, and what ran on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    /// When the run began (RFC 3339, UTC).
+    pub(crate) date: String,
+    /// The commit of Waypost, and of this program.
+    pub(crate) commit: String,
+    /// Whether it is built with optimisation.
+    pub(crate) optimised: bool,
+    /// The CPU's model.
+    pub(crate) cpu: String,
+    /// Cores.
+    pub(crate) cores: usize,
+    /// Octets of memory.
+    pub(crate) memory: u64,
+    /// The kernel's name and release.
+    pub(crate) kernel: String,
+    /// The disk with the mail, its file system and how that is mounted.
+    pub(crate) disk: String,
+    /// The versions of the programs that are measured beside Waypost.
+    pub(crate) peers: Vec<String>,
+}
+
+/// One step of a case at one point, measured over one system in one round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    /// The case's name.
+    pub(crate) case: String,
+    /// Where on the case's scales.
+    pub(crate) point: Point,
+    /// The system's name.
+    pub(crate) system: String,
+    /// The round, from 1 on.
+    pub(crate) round: u32,
+    /// What it came to.
+    #[serde(flatten)]
+    pub(crate) figures: Figures,
+}
+
+/// A point of which there are no figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Failed {
+    /// The case's name.
+    pub(crate) case: String,
+    /// Where on the case's scales; none if the system could not be started.
+    pub(crate) point: Option<Point>,
+    /// The system's name.
+    pub(crate) system: String,
+    /// The round, from 1 on.
+    pub(crate) round: u32,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+/// Where on a case's scales something is measured: numbers by their names, such as `size` in octets, or `sessions`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Point(BTreeMap<String, u64>);
+
+impl Point {
+    /// With a number more.
+    pub(crate) fn with(mut self, name: &str, value: u64) -> Self {
+        self.0.insert(name.to_owned(), value);
+        self
+    }
+
+    /// One of its numbers; 0 if it has none of that name.
+    pub(crate) fn value(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
+    /// All of its numbers.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(name, &value)| (name.as_str(), value))
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (name, value)) in self.values().enumerate() {
+            let comma = if number == 0 { "" } else { ", " };
+            write!(f, "{comma}{name} {}", super::text::shown(name, value))?;
+        }
+        Ok(())
+    }
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Figures {
+    /// Which step of the case, if it has several: `append`, `fetch` …
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) step: String,
+    /// How often it was done: what costs are told of.
+    pub(crate) operations: u64,
+    /// How fast. Systems are compared by the first one.
+    #[serde(default)]
+    pub(crate) rates: Vec<Rate>,
+    /// How long single ones took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) latency: Option<Percentiles>,
+    /// What that cost.
+    pub(crate) cost: Cost,
+}
+
+impl Figures {
+    /// Of so many operations.
+    pub(crate) fn new(operations: u64, cost: Cost) -> Self {
+        Self { operations, cost, ..Self::default() }
+    }
+
+    /// Of a step of the case.
+    pub(crate) fn step(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.step);
+        self
+    }
+
+    /// With a rate more: `count` of `what` in so long.
+    pub(crate) fn rate(mut self, what: &str, count: u64, time: Duration) -> Self {
+        self.rates.push(Rate { what: what.to_owned(), per_second: count as f64 / time.as_secs_f64() });
+        self
+    }
+
+    /// With how long single operations took.
+    pub(crate) fn latency(mut self, latencies: &[Duration]) -> Self {
+        self.latency = Percentiles::of(latencies);
+        self
+    }
+}
+
+/// How much of something was done in a second.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Rate {
+    /// Of what: `accepted`, `delivered` …
+    pub(crate) what: String,
+    /// How many a second.
+    pub(crate) per_second: f64,
+}
+
+/// How long operations took, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Percentiles {
+    /// Half took no longer.
+    pub(crate) p50: f64,
+    /// 99 of 100 took no longer.
+    pub(crate) p99: f64,
+    /// 999 of 1,000 took no longer.
+    pub(crate) p999: f64,
+    /// The longest.
+    pub(crate) max: f64,
+}
+
+impl Percentiles {
+    /// `None` of no operation.
+    pub(crate) fn of(latencies: &[Duration]) -> Option<Self> {
+        let mut sorted = latencies.to_vec();
+        sorted.sort_unstable();
+        let longest = sorted.last()?;
+        let milliseconds = |time: &Duration| time.as_secs_f64() * 1e3;
+        // The smallest that so many of 1,000 do not exceed.
+        let at = |per_mille: usize| milliseconds(&sorted[(sorted.len() * per_mille).div_ceil(1000) - 1]);
+        Some(Self { p50: at(500), p99: at(990), p999: at(999), max: milliseconds(longest) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured() -> Measured {
+        let cost = Cost { seconds: 2.0, cpu: BTreeMap::from([("mta".to_owned(), 0.5)]), ..Cost::default() };
+        let figures = Figures::new(100, cost)
+            .step("append")
+            .rate("accepted", 100, Duration::from_secs(2))
+            .latency(&[Duration::from_millis(3)]);
+        let point = Point::default().with("size", 4096).with("sessions", 32);
+        Measured { case: "inbound".into(), point, system: "Waypost".into(), round: 2, figures }
+    }
+
+    #[test]
+    fn a_line_reads_back_as_it_was_written() {
+        let failed = Failed {
+            case: "relay".into(),
+            point: None,
+            system: "Waypost".into(),
+            round: 1,
+            reason: "no".into(),
+        };
+        let lines = [Line::Machine(Machine::default()), Line::Measured(measured()), Line::Failed(failed)];
+        for line in lines {
+            let text = serde_json::to_string(&line).unwrap();
+            assert!(!text.contains('\n'), "{text}");
+            assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
+        }
+    }
+
+    #[test]
+    fn percentiles_are_of_what_was_measured() {
+        let latencies: Vec<Duration> = (1..=1000).rev().map(Duration::from_millis).collect();
+        let all = Percentiles::of(&latencies).unwrap();
+        assert_eq!((all.p50, all.p99, all.p999, all.max), (500.0, 990.0, 999.0, 1000.0));
+        let one = Percentiles::of(&latencies[..1]).unwrap();
+        assert_eq!((one.p50, one.p999), (1000.0, 1000.0));
+        assert_eq!(Percentiles::of(&[]), None);
+    }
+
+    #[test]
+    fn a_point_is_told_in_words() {
+        assert_eq!(measured().point.to_string(), "sessions 32, size 4 KiB");
+    }
+}

@@ -1,0 +1,159 @@
+//! Measures the cases over the systems, in turns.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+
+use crate::cases::{self, Bed, Case, Extent};
+use crate::cli::Run;
+use crate::machine;
+use crate::report::{Failed, Figures, Line, Measured, Point, print};
+use crate::system::{self, Kind, Place, Template};
+
+/// How long a point may take.
+const LIMIT: Duration = Duration::from_mins(5);
+
+/// Does it. The error is that there is no result at all.
+pub(crate) fn run(arguments: &Run) -> anyhow::Result<()> {
+    let cases = chosen(&arguments.only)?;
+    let extent = if arguments.quick { Extent::Quick } else { Extent::Whole };
+    let dir = TempDir::with_prefix_in("bench-", system::checked(&arguments.dir)?)
+        .context("cannot make a folder")?;
+    fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let sink = TcpListener::bind(("127.0.0.1", 0)).context("cannot listen")?;
+    let accounts = arguments.accounts.unwrap_or(if arguments.quick { 20 } else { 1_000 });
+    let place = Place { dir: dir.path().to_owned(), sink: sink.local_addr()?, accounts };
+    let mut template = Template::new(arguments.waypost.as_ref())?;
+
+    let mut record = Record::begin(&arguments.out)?;
+    record.add(Line::Machine(machine::describe(dir.path(), &arguments.systems)))?;
+    if arguments.systems.contains(&Kind::Waypost) {
+        eprintln!("makes {accounts} accounts");
+        template.make_accounts(&place)?;
+    }
+    let rounds = if arguments.quick { 1 } else { arguments.rounds };
+    for round in 1..=rounds {
+        for case in &cases {
+            for &kind in &arguments.systems {
+                let turn = Turn { case: case.as_ref(), kind, round, rounds };
+                let bed = |system| Bed { system, sink: &sink, accounts, extent, limit: LIMIT };
+                match kind.start(&place, &template) {
+                    Ok(system) => turn.take(&bed(system.as_ref()), &mut record)?,
+                    Err(error) => turn.failed(None, &error, &mut record)?,
+                }
+            }
+        }
+    }
+    print(&record.lines);
+    eprintln!("the figures are in {}", record.path.display());
+    let failures = record.lines.iter().filter(|line| matches!(line, Line::Failed(_))).count();
+    if failures > 0 {
+        bail!("{failures} points could not be measured");
+    }
+    Ok(())
+}
+
+/// The cases of these names; without any, all.
+fn chosen(names: &[String]) -> anyhow::Result<Vec<Box<dyn Case>>> {
+    let mut all = cases::all();
+    if let Some(unknown) = names.iter().find(|name| !all.iter().any(|case| case.name() == *name)) {
+        let known: Vec<_> = all.iter().map(|case| case.name()).collect();
+        bail!("there is no case {unknown}; there are {}", known.join(", "));
+    }
+    all.retain(|case| names.is_empty() || names.iter().any(|name| name == case.name()));
+    Ok(all)
+}
+
+/// One case over one system in one round.
+struct Turn<'a> {
+    case: &'a dyn Case,
+    kind: Kind,
+    round: u32,
+    rounds: u32,
+}
+
+impl Turn<'_> {
+    /// Measures all points. What fails is told and does not keep the others.
+    fn take(&self, bed: &Bed<'_>, record: &mut Record) -> anyhow::Result<()> {
+        for point in self.case.points(bed.extent) {
+            let began = Instant::now();
+            match self.case.run(bed, &point) {
+                Ok(all) => {
+                    for figures in all {
+                        self.tell(&point, &figures, began);
+                        record.add(Line::Measured(Measured {
+                            case: self.case.name().to_owned(),
+                            point: point.clone(),
+                            system: bed.system.name().to_owned(),
+                            round: self.round,
+                            figures,
+                        }))?;
+                    }
+                }
+                Err(error) => {
+                    let logs = format!("its files were in {}", bed.system.folder().display());
+                    self.failed(Some(point), &error.context(logs), record)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, point: &Point, figures: &Figures, began: Instant) {
+        let rates: Vec<String> =
+            figures.rates.iter().map(|rate| format!("{:.0} {}/s", rate.per_second, rate.what)).collect();
+        let step = if figures.step.is_empty() { String::new() } else { format!(" {}", figures.step) };
+        eprintln!(
+            "{}/{} {}{step} {point}, {}: {} ({:.1} s)",
+            self.round,
+            self.rounds,
+            self.case.name(),
+            self.kind.name(),
+            rates.join(", "),
+            began.elapsed().as_secs_f64()
+        );
+    }
+
+    fn failed(&self, point: Option<Point>, error: &anyhow::Error, record: &mut Record) -> anyhow::Result<()> {
+        let at = point.as_ref().map(|point| format!(" {point}")).unwrap_or_default();
+        eprintln!("{}/{} {}{at}, {}: {error:#}", self.round, self.rounds, self.case.name(), self.kind.name());
+        record.add(Line::Failed(Failed {
+            case: self.case.name().to_owned(),
+            point,
+            system: self.kind.name().to_owned(),
+            round: self.round,
+            reason: format!("{error:#}"),
+        }))
+    }
+}
+
+/// The file of figures. Each line is in it as soon as there is one, so that a run which is broken off keeps what it had.
+struct Record {
+    path: PathBuf,
+    file: BufWriter<File>,
+    lines: Vec<Line>,
+}
+
+impl Record {
+    fn begin(folder: &Path) -> anyhow::Result<Self> {
+        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        let path = folder.join(format!("{now}.jsonl"));
+        let failed = || format!("cannot write {}", path.display());
+        fs::create_dir_all(folder).with_context(failed)?;
+        let file = BufWriter::new(File::create(&path).with_context(failed)?);
+        Ok(Self { path, file, lines: Vec::new() })
+    }
+
+    fn add(&mut self, line: Line) -> anyhow::Result<()> {
+        let failed = || format!("cannot write {}", self.path.display());
+        serde_json::to_writer(&mut self.file, &line).with_context(failed)?;
+        self.file.write_all(b"\n").and_then(|()| self.file.flush()).with_context(failed)?;
+        self.lines.push(line);
+        Ok(())
+    }
+}

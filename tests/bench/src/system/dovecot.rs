@@ -1,0 +1,190 @@
+//! Dovecot, as Debian builds it: mailboxes, IMAP and POP3; Postfix hands it mail by LMTP.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context as _, ensure};
+use pipeline_tests::{Program, free_port};
+
+use super::PASSWORD;
+use super::certificate::Files;
+use super::postfix_dovecot::{make_folder, wait_until, write};
+use super::required;
+use crate::cost::Group;
+
+/// Who owns the mailboxes; no user of the machine has to have this number.
+const OWNER: u32 = 5000;
+
+/// A running Dovecot. Dropping it stops it.
+pub(crate) struct Dovecot {
+    doveadm: Program,
+    dir: PathBuf,
+    pub(super) imap: SocketAddr,
+    pub(super) imaps: SocketAddr,
+    pub(super) pop3: SocketAddr,
+}
+
+impl Dovecot {
+    /// Starts it with mailboxes in the format `store`.
+    pub(super) fn start(
+        dir: &Path,
+        store: &str,
+        certificate: &Files,
+        accounts: &[String],
+        group: &mut Group,
+    ) -> anyhow::Result<Self> {
+        let (dovecot, doveadm) = (required("dovecot")?, required("doveadm")?);
+        for folder in [dir, &dir.join("run")] {
+            make_folder(folder)?;
+        }
+        let mail = dir.join("mail");
+        make_folder(&mail)?;
+        chown(&mail, Some(OWNER), Some(OWNER)).context("cannot give the mailboxes to their owner")?;
+        let users = accounts.iter().fold(String::new(), |mut users, address| {
+            let _ = writeln!(users, "{address}:{{PLAIN}}{PASSWORD}::::::");
+            users
+        });
+        write(&dir.join("users"), &users)?;
+        let [imap, imaps, pop3] = [(); 3].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
+        write(&dir.join("dovecot.conf"), &configuration(dir, store, certificate, [imap, imaps, pop3]))?;
+
+        let this = Self { doveadm, dir: dir.to_owned(), imap, imaps, pop3 };
+        let said =
+            File::create(this.log()).with_context(|| format!("cannot write {}", this.log().display()))?;
+        let mut command = group.command("dovecot", &dovecot.command());
+        // It becomes a daemon by itself; its processes must not keep our output open.
+        command.arg("-c").arg(this.configuration());
+        let status = command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said).status();
+        let has_started = status.context("cannot start dovecot")?.success();
+        ensure!(has_started, "dovecot does not start; {} tells why", this.log().display());
+        wait_until("Dovecot to serve", &this.log(), || {
+            this.master().is_some() && [imap, pop3].iter().all(|door| TcpStream::connect(door).is_ok())
+        })?;
+        group.adopt("dovecot", this.master().context("dovecot has no process")?)?;
+        Ok(this)
+    }
+
+    /// Where mail is handed over.
+    pub(super) fn lmtp(&self) -> PathBuf {
+        self.dir.join("run/lmtp")
+    }
+
+    /// Where passwords are checked.
+    pub(super) fn auth(&self) -> PathBuf {
+        self.dir.join("run/auth-postfix")
+    }
+
+    /// Where the mailboxes are.
+    pub(super) fn mail(&self) -> PathBuf {
+        self.dir.join("mail")
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.dir.join("dovecot.conf")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.join("dovecot.log")
+    }
+
+    fn master(&self) -> Option<u32> {
+        fs::read_to_string(self.dir.join("run/master.pid")).ok()?.trim().parse().ok()
+    }
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        let Some(master) = self.master() else { return };
+        let mut command = self.doveadm.command();
+        command.arg("-c").arg(self.configuration()).arg("stop");
+        // It may have ended by itself.
+        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let process = PathBuf::from(format!("/proc/{master}"));
+        let _ = wait_until("Dovecot to stop", &self.log(), || !process.exists());
+    }
+}
+
+/// With Debian's defaults, among them `mail_fsync = optimized`: a message is synced before LMTP answers.
+fn configuration(dir: &Path, store: &str, certificate: &Files, doors: [SocketAddr; 3]) -> String {
+    let [imap, imaps, pop3] = doors.map(|door| door.port());
+    let (chain, key) = (certificate.chain.display(), certificate.key.display());
+    let dir = dir.display();
+    format!(
+        "protocols = imap pop3 lmtp
+base_dir = {dir}/run
+state_dir = {dir}/run
+log_path = {dir}/dovecot.log
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <{chain}
+ssl_key = <{key}
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u {dir}/users
+}}
+userdb {{
+  driver = static
+  args = uid={OWNER} gid={OWNER} home={dir}/mail/%n allow_all_users=no
+}}
+first_valid_uid = {OWNER}
+mail_location = {store}:~/{store}
+namespace inbox {{
+  inbox = yes
+}}
+recipient_delimiter = +
+# Throughput: as many clients as come, and processes that are used again in place of one for each connection.
+mail_max_userip_connections = 100000
+default_client_limit = 20000
+default_process_limit = 5000
+service imap-login {{
+  service_count = 0
+  process_min_avail = 2
+  process_limit = 2
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = {imaps}
+  }}
+}}
+service pop3-login {{
+  service_count = 0
+  process_min_avail = 2
+  process_limit = 2
+  inet_listener pop3 {{
+    port = {pop3}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+service imap {{
+  service_count = 200
+  process_limit = 4096
+}}
+service pop3 {{
+  service_count = 200
+  process_limit = 4096
+}}
+service lmtp {{
+  process_min_avail = 4
+  unix_listener lmtp {{
+    mode = 0600
+    user = postfix
+  }}
+}}
+service auth {{
+  unix_listener auth-postfix {{
+    mode = 0660
+    user = postfix
+  }}
+}}
+"
+    )
+}

@@ -1,0 +1,138 @@
+//! Postfix, and Dovecot behind it: what most who run their own mail have today.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use tempfile::TempDir;
+
+use super::certificate::Files;
+use super::dovecot::Dovecot;
+use super::postfix::Postfix;
+use super::{Doors, Kind, Place, System, account};
+use crate::cost::Group;
+
+/// How long either may take to serve, and to stop.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Both of them, running.
+pub(crate) struct PostfixDovecot {
+    kind: Kind,
+    doors: Doors,
+    // In the order in which they are stopped: who hands mail on before who gets it.
+    postfix: Postfix,
+    dovecot: Dovecot,
+    group: Group,
+    dir: TempDir,
+}
+
+impl PostfixDovecot {
+    /// Starts them.
+    pub(crate) fn start(kind: Kind, place: &Place) -> anyhow::Result<Self> {
+        let store = if kind == Kind::Maildir { "maildir" } else { "sdbox" };
+        let dir = TempDir::with_prefix_in("peers-", &place.dir)
+            .with_context(|| format!("cannot make a folder in {}", place.dir.display()))?;
+        // Their processes run as several users.
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).context("cannot open the folder")?;
+        let certificate = Files::make(dir.path())?;
+        let accounts: Vec<String> = (0..place.accounts).map(account).collect();
+        let mut group = Group::new(store);
+        let dovecot =
+            Dovecot::start(&dir.path().join("dovecot"), store, &certificate, &accounts, &mut group)?;
+        let postfix = Postfix::start(
+            &dir.path().join("postfix"),
+            &dovecot,
+            &certificate,
+            &accounts,
+            place.sink,
+            &mut group,
+        )?;
+        let doors = Doors {
+            smtp: postfix.smtp,
+            submissions: postfix.submissions,
+            imap: dovecot.imap,
+            imaps: dovecot.imaps,
+            pop3: dovecot.pop3,
+            ca: certificate.ca,
+        };
+        Ok(Self { kind, doors, postfix, dovecot, group, dir })
+    }
+}
+
+impl System for PostfixDovecot {
+    fn name(&self) -> &str {
+        self.kind.name()
+    }
+
+    fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    fn group(&self) -> &Group {
+        &self.group
+    }
+
+    fn delivered(&self) -> anyhow::Result<u64> {
+        self.postfix.delivered()
+    }
+
+    fn stored(&self) -> anyhow::Result<u64> {
+        messages_below(&self.dovecot.mail(), self.kind)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+}
+
+/// The files that are messages: `u.*` of sdbox, everything in `new` and `cur` of Maildir.
+fn messages_below(folder: &Path, kind: Kind) -> anyhow::Result<u64> {
+    let is_maildir = kind == Kind::Maildir;
+    let holds_messages = !is_maildir || folder.ends_with("new") || folder.ends_with("cur");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            count += messages_below(&entry.path(), kind)?;
+        } else if holds_messages && (is_maildir || entry.file_name().as_encoded_bytes().starts_with(b"u.")) {
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// Asks until it is so; `what` says what was waited for, and `log` where to read why it is not.
+pub(super) fn wait_until(what: &str, log: &Path, mut is_so: impl FnMut() -> bool) -> anyhow::Result<()> {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        if Instant::now() > end {
+            bail!("waited {} s for {what}; {} may tell why", PATIENCE.as_secs(), log.display());
+        }
+        // Only how often to ask; nothing depends on its length.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Makes a folder that all may look into.
+pub(super) fn make_folder(path: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
+    fs::set_permissions(path, Permissions::from_mode(0o755))
+        .with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// Writes a file.
+pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Fails without the rights that both begin with.
+pub(super) fn ensure_root() -> anyhow::Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "Postfix and Dovecot begin as root: run this as root, or Waypost alone with --systems waypost"
+    );
+    Ok(())
+}
