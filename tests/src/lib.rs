@@ -44,4 +44,4 @@ pub use tally::Tally;
 pub use verdict::Verdict;
 pub use wait::{eventually, eventually_within};
 pub use wall_clock::WallClock;
-pub use wire::Tls;
+pub use wire::{Tls, trust};

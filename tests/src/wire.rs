@@ -64,7 +64,7 @@ pub type Tls = Arc<ClientConfig>;
 ///
 /// # Panics
 /// If the file holds none.
-pub(crate) fn trust(ca: &Path) -> Tls {
+pub fn trust(ca: &Path) -> Tls {
     Arc::new(trusting(ca).with_no_client_auth())
 }
 

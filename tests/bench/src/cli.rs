@@ -34,7 +34,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Cases to measure [default: all]
+    /// Cases to measure [default: all but growth]
     #[arg(long, value_name = "CASE", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     /// How often each is measured over each system, in turns

@@ -6,6 +6,7 @@
 mod cases;
 mod cli;
 mod cost;
+mod load;
 mod machine;
 mod report;
 mod run;

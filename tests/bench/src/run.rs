@@ -58,14 +58,17 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The cases of these names; without any, all.
+/// The cases of these names; without any, all that need not be asked for.
 fn chosen(names: &[String]) -> anyhow::Result<Vec<Box<dyn Case>>> {
     let mut all = cases::all();
     if let Some(unknown) = names.iter().find(|name| !all.iter().any(|case| case.name() == *name)) {
         let known: Vec<_> = all.iter().map(|case| case.name()).collect();
         bail!("there is no case {unknown}; there are {}", known.join(", "));
     }
-    all.retain(|case| names.is_empty() || names.iter().any(|name| name == case.name()));
+    all.retain(|case| match names {
+        [] => !case.is_asked_for_only(),
+        names => names.iter().any(|name| name == case.name()),
+    });
     Ok(all)
 }
 

@@ -1,7 +1,15 @@
 //! What is measured.
 
-mod greetings;
+mod generator;
+mod growth;
+mod imap;
+mod inbound;
+mod latency;
+mod mail;
+mod pop3;
 pub(crate) mod raw;
+mod relay;
+mod submission;
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -11,7 +19,23 @@ use crate::system::System;
 
 /// All cases, in the order in which they run and are told of.
 pub(crate) fn all() -> Vec<Box<dyn Case>> {
-    vec![Box::new(greetings::Greetings)]
+    vec![
+        Box::new(generator::Generator),
+        Box::new(submission::Submission),
+        Box::new(latency::Latency),
+        Box::new(inbound::Inbound),
+        Box::new(relay::Relay),
+        Box::new(imap::Login),
+        Box::new(imap::Appending),
+        Box::new(imap::Mailbox),
+        Box::new(imap::Resynchronisation),
+        Box::new(imap::Idling),
+        Box::new(pop3::Retrieval),
+        Box::new(growth::Size),
+        Box::new(growth::Sessions),
+        Box::new(growth::Queue),
+        Box::new(growth::MailboxSize),
+    ]
 }
 
 /// A load that is put on each of the systems in turns.
@@ -21,6 +45,11 @@ pub(crate) trait Case {
 
     /// What is done and counted, in one line.
     fn about(&self) -> &'static str;
+
+    /// Whether it takes so long that it is measured only if it is asked for by name.
+    fn is_asked_for_only(&self) -> bool {
+        false
+    }
 
     /// The points at which it is measured, in this order, all over one system that was just started.
     fn points(&self, extent: Extent) -> Vec<Point>;

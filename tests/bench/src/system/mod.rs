@@ -27,11 +27,6 @@ pub(crate) fn account(number: u32) -> String {
     format!("u{number:04}@example.test")
 }
 
-/// A recipient whose mail goes to the sink.
-pub(crate) fn elsewhere(number: u32) -> String {
-    format!("u{number:04}@relay.test")
-}
-
 /// A running mail system. It keeps mail of the accounts, sends mail for relay.test to the sink, and trusts all of this
 /// machine. Dropping it stops it.
 pub(crate) trait System {
