@@ -72,6 +72,14 @@ pub struct Outcome {
     pub broken: Vec<Failure>,
 }
 
+impl Outcome {
+    /// Adds what others went through.
+    pub fn add(&mut self, other: Self) {
+        self.sent.extend(other.sent);
+        self.broken.extend(other.broken);
+    }
+}
+
 /// What a load is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Mix {
@@ -85,6 +93,9 @@ pub struct Mix {
     pub remote: bool,
 }
 
+/// Loads that this process has started: no two may have a token in common.
+static LOADS: AtomicU64 = AtomicU64::new(0);
+
 /// Clients that send until they are told to stop.
 pub struct Load {
     shared: Arc<Shared>,
@@ -92,7 +103,10 @@ pub struct Load {
 }
 
 struct Shared {
+    /// Which load of this process it is.
+    number: u64,
     mix: Mix,
+    longest_pause: Duration,
     smtp: SocketAddr,
     submissions: SocketAddr,
     tls: Arc<ClientConfig>,
@@ -104,8 +118,19 @@ struct Shared {
 impl Load {
     /// Starts the clients.
     pub fn start(pipeline: &Pipeline, mix: Mix) -> Self {
+        Self::with_pauses(pipeline, mix, LONGEST_PAUSE)
+    }
+
+    /// Starts clients that never pause.
+    pub fn flood(pipeline: &Pipeline, mix: Mix) -> Self {
+        Self::with_pauses(pipeline, mix, Duration::ZERO)
+    }
+
+    fn with_pauses(pipeline: &Pipeline, mix: Mix, longest_pause: Duration) -> Self {
         let shared = Arc::new(Shared {
+            number: LOADS.fetch_add(1, Ordering::Relaxed),
             mix,
+            longest_pause,
             smtp: pipeline.address("mta", "smtp"),
             submissions: pipeline.address("msa", "submissions"),
             tls: trust(Path::new(&pipeline.ca())),
@@ -141,8 +166,7 @@ impl Load {
         let mut all = Outcome::default();
         for client in self.clients {
             let outcome = client.join().expect("a client");
-            all.sent.extend(outcome.sent);
-            all.broken.extend(outcome.broken);
+            all.add(outcome);
         }
         all
     }
@@ -153,9 +177,13 @@ impl Load {
 /// # Panics
 /// If the load made no such token.
 pub fn body(token: &str) -> String {
+    lines(token).collect()
+}
+
+/// The lines of that body.
+pub(crate) fn lines(token: &str) -> impl Iterator<Item = String> {
     let lines: u32 = token.rsplit('-').next().and_then(|lines| lines.parse().ok()).expect("a token");
-    let lines: Vec<String> = (0..lines).map(|line| format!("{token} {line:06} {:.>60}\r\n", "")).collect();
-    lines.concat()
+    (0..lines).map(move |line| format!("{token} {line:06} {:.>60}\r\n", ""))
 }
 
 struct Client {
@@ -171,7 +199,7 @@ impl Client {
             if let Err(failure) = self.session() {
                 self.outcome.broken.push(failure);
             }
-            pause();
+            self.pause();
         }
         self.outcome
     }
@@ -208,7 +236,7 @@ impl Client {
             if was_refused {
                 session.reset()?;
             }
-            pause();
+            self.pause();
         }
         session.quit()
     }
@@ -217,7 +245,8 @@ impl Client {
     /// one recipient.
     fn message(&self) -> Sent {
         let lines = if fastrand::u8(..100) == 0 { 4_000 } else { fastrand::u32(1..40) };
-        let token = format!("load-{}-{}-{lines}", self.number, self.outcome.sent.len());
+        let (load, count) = (self.shared.number, self.outcome.sent.len());
+        let token = format!("load-{load}-{}-{count}-{lines}", self.number);
         let recipients = match fastrand::u8(..10) {
             0 if self.shared.mix.remote && self.door == Door::Submissions => [RECIPIENTS, REMOTE].concat(),
             other @ 1..8 if self.shared.mix.remote && self.door == Door::Submissions => {
@@ -235,8 +264,8 @@ impl Client {
     fn is_stopped(&self) -> bool {
         self.shared.stop.load(Ordering::Relaxed)
     }
-}
 
-fn pause() {
-    thread::sleep(LONGEST_PAUSE.mul_f32(fastrand::f32()));
+    fn pause(&self) {
+        thread::sleep(self.shared.longest_pause.mul_f32(fastrand::f32()));
+    }
 }

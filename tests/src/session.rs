@@ -16,6 +16,9 @@ const CREDENTIALS: &str = "AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=";
 /// The sender of all mail; the one who logs in.
 const SENDER: &str = "alice@example.test";
 
+/// Octets of a message that are sent at once.
+const PIECE: usize = 256 << 10;
+
 /// Why something did not work.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -80,9 +83,15 @@ impl Session {
     pub fn send_content(&mut self, message: &Sent) -> Result<(), Failure> {
         let Sent { token, recipients, .. } = message;
         let to = recipients.join(", ");
-        let body = load::body(token);
-        self.0
-            .send(format!("From: {SENDER}\r\nTo: {to}\r\nSubject: {token}\r\n\r\n{body}.\r\n").as_bytes())?;
+        let mut octets = format!("From: {SENDER}\r\nTo: {to}\r\nSubject: {token}\r\n\r\n");
+        for line in load::lines(token) {
+            octets += &line;
+            if octets.len() > PIECE {
+                self.0.send(octets.as_bytes())?;
+                octets.clear();
+            }
+        }
+        self.0.send((octets + ".\r\n").as_bytes())?;
         self.reply(250)
     }
 

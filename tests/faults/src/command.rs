@@ -3,9 +3,11 @@
 use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
+use jiff::SignedDuration;
 
 use crate::results::Results;
 use crate::{Form, SCENARIOS, Scenario, report, run, scenario, table};
@@ -30,6 +32,9 @@ struct CommandLine {
     /// Run so many rounds of each
     #[arg(long, value_name = "N")]
     rounds: Option<u32>,
+    /// Have scenarios that are bounded by time go on so long, such as `8h`
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    duration: Option<Duration>,
     /// What the choices come from; processes take their own time all the same
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -43,12 +48,16 @@ struct CommandLine {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Run nothing: write the report of what is there
-    #[arg(long, requires = "report", conflicts_with_all = ["long", "only", "rounds"])]
+    #[arg(long, requires = "report", conflicts_with_all = ["long", "only", "rounds", "duration"])]
     report_only: bool,
 }
 
 fn named(name: &str) -> Result<&'static Scenario, String> {
     scenario(name).ok_or_else(|| "there is no such scenario; --list says which there are".to_owned())
+}
+
+fn time(text: &str) -> anyhow::Result<Duration> {
+    Ok(text.parse::<SignedDuration>()?.try_into()?)
 }
 
 /// The program.
@@ -91,7 +100,7 @@ fn list() {
 fn run_all(line: &CommandLine, results: &mut Results) -> anyhow::Result<bool> {
     let program = env::current_exe().context("cannot find this program")?;
     let seed = line.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-    let form = Form { is_long: line.long, rounds: line.rounds, seed, program };
+    let form = Form { is_long: line.long, rounds: line.rounds, duration: line.duration, seed, program };
     let chosen: Vec<&'static Scenario> =
         if line.only.is_empty() { SCENARIOS.to_vec() } else { line.only.clone() };
     let mut runs = Vec::new();

@@ -1,6 +1,7 @@
 //! What a scenario is, and in which form it runs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pipeline_tests::{Options, Pipeline};
 
@@ -41,6 +42,8 @@ pub struct Form {
     pub is_long: bool,
     /// How many rounds, if not as many as the form has by itself.
     pub rounds: Option<u32>,
+    /// How long a scenario goes on that is bounded by time, if not as long as the form has it.
+    pub duration: Option<Duration>,
     /// What the scenario's choices come from. Processes take their own time, so no two runs are the same.
     pub seed: u64,
     /// The program `faults`, which is also the `waypost` that is tested.

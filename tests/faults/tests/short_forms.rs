@@ -30,6 +30,7 @@ short_forms! {
     relayed_mail_survives_a_killed_mta_where_the_last_reply_is_cut_off_too: "kill-mta-cut",
     no_acknowledged_message_is_lost_whatever_the_network_does: "network",
     whatever_is_sent_to_a_listener_comes_to_an_end: "hostile",
+    overload_ends_in_temporary_errors_and_leaves_nothing_slow_or_large: "overload",
 }
 
 fn run_short_form(name: &str) {
@@ -37,6 +38,7 @@ fn run_short_form(name: &str) {
     let form = Form {
         is_long: false,
         rounds: None,
+        duration: None,
         seed: fastrand::u64(..),
         program: env!("CARGO_BIN_EXE_faults").into(),
     };

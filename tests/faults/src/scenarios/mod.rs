@@ -6,6 +6,7 @@ mod inboxes;
 mod kill_any;
 mod kill_mta;
 mod network;
+mod overload;
 mod trial;
 mod watch;
 
@@ -19,6 +20,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &kill_mta::WITH_REPLIES_CUT_OFF,
     &network::BETWEEN_SERVICES,
     &hostile::AT_EVERY_LISTENER,
+    &overload::TEN_TIMES,
 ];
 
 /// The one with this name.

@@ -20,6 +20,17 @@ impl Watch {
         }))
     }
 
+    /// Tells that it is wrong if one of them ever held more memory than this.
+    pub(crate) fn at_most(&self, memory: u64, outcome: &mut Outcome) {
+        for (service, (pid, _)) in SERVICES.into_iter().zip(self.0) {
+            // One that is gone is told of at the end.
+            let most = usage(pid).map_or(0, |usage| usage.most_memory);
+            if most > memory {
+                outcome.wrong.push(format!("{service} held {} MiB", most >> 20));
+            }
+        }
+    }
+
     /// Tells what they use now, and that it is wrong if one of them was started again or holds so much more memory or
     /// so many more descriptors than at the beginning.
     ///
