@@ -6,6 +6,7 @@ mod backups;
 mod check;
 pub(crate) mod crash;
 mod deliveries;
+mod flips;
 mod index;
 mod kept;
 mod mailboxes;
