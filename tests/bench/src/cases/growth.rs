@@ -1,9 +1,9 @@
 //! What becomes of the rates as things grow: messages, sessions, the queue, a mailbox.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use super::imap::{Often, Steps, fetched};
-use super::mail::{deliver, inbound, lasting, point, warm_up};
+use super::mail::{deliver, inbound, into_mailboxes, lasting, point, warm_up};
 use super::{Bed, Case, Extent};
 use crate::load::{Amount, Append, Door, Imap, Manner, Plan, Sink, To, block_on, message};
 use crate::report::{Figures, Point};
@@ -34,8 +34,7 @@ impl Case for Size {
     }
 
     fn run(&self, bed: &Bed<'_>, point: &Point) -> anyhow::Result<Vec<Figures>> {
-        warm_up(bed)?;
-        Ok(vec![deliver(bed, &inbound(bed, point))?.0])
+        into_mailboxes(bed, &inbound(bed, point))
     }
 }
 
@@ -64,8 +63,7 @@ impl Case for Sessions {
     }
 
     fn run(&self, bed: &Bed<'_>, point: &Point) -> anyhow::Result<Vec<Figures>> {
-        warm_up(bed)?;
-        Ok(vec![deliver(bed, &inbound(bed, point))?.0])
+        into_mailboxes(bed, &inbound(bed, point))
     }
 }
 
@@ -99,19 +97,20 @@ impl Case for Queue {
     }
 
     fn run(&self, bed: &Bed<'_>, point: &Point) -> anyhow::Result<Vec<Figures>> {
-        warm_up(bed)?;
         let queued = point.value("queued");
         // The points before this one left theirs.
         let before = Self::lengths(bed.extent).iter().rev().find(|&&length| length < queued).unwrap_or(&0);
         let amount = Amount { lasting: bed.limit, most: queued - before };
         let fill = Plan { to: To::Elsewhere, amount, ..inbound(bed, point) };
-        let sent = block_on(bed.limit, async {
+        block_on(bed.limit, async {
+            warm_up(bed).await?;
+            // It goes on to put off what the system tries meanwhile.
             let sink = Sink::open(bed.sink, Manner::PutsOff)?;
-            let sent = fill.prepare().await?.run().await?;
-            Ok((sent, sink.messages()))
-        });
-        sent.context("while the queue was filled")?;
-        Ok(vec![deliver(bed, &inbound(bed, point))?.0])
+            fill.prepare().await?.run().await.context("while the queue was filled")?;
+            let (figures, _) = deliver(bed, &inbound(bed, point)).await?;
+            ensure!(queued == 0 || sink.messages() > 0, "nothing was put off");
+            Ok(vec![figures])
+        })
     }
 }
 
@@ -148,7 +147,10 @@ impl Case for MailboxSize {
         let owner = self.points(bed.extent).iter().position(|point| point == at).unwrap_or(0) as u32;
         let door = Door::clear(bed.system.doors().imap);
         let append = Append::new("INBOX", &message(1, Some(4 << 10)));
-        let mut figures = block_on(bed.limit, async {
+        let amount = Amount { lasting: lasting(bed.extent) / 2, most: u64::MAX };
+        let to = To::Accounts { first: owner, count: 1 };
+        let mail = Plan { to, amount, ..inbound(bed, &point(4 << 10, 8, 100)) };
+        block_on(bed.limit, async {
             let mut imap = Imap::log_in(&door, &account(owner)).await?;
             imap.fill("INBOX", messages, Some(1 << 10)).await?;
             let mut steps = Steps::new(bed, imap);
@@ -167,12 +169,10 @@ impl Case for MailboxSize {
                     Ok(0)
                 })
                 .await?;
-            Ok(steps.figures())
-        })?;
-        let amount = Amount { lasting: lasting(bed.extent) / 2, most: u64::MAX };
-        let to = To::Accounts { first: owner, count: 1 };
-        let (delivered, _) = deliver(bed, &Plan { to, amount, ..inbound(bed, &point(4 << 10, 8, 100)) })?;
-        figures.push(delivered.step("deliver"));
-        Ok(figures)
+            let mut figures = steps.figures();
+            let (delivered, _) = deliver(bed, &mail).await?;
+            figures.push(delivered.step("deliver"));
+            Ok(figures)
+        })
     }
 }

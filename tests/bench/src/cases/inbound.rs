@@ -1,6 +1,6 @@
 //! Mail from other systems into mailboxes.
 
-use super::mail::{deliver, inbound, point, warm_up};
+use super::mail::{inbound, into_mailboxes, point};
 use super::{Bed, Case, Extent};
 use crate::report::{Figures, Point};
 
@@ -25,8 +25,6 @@ impl Case for Inbound {
     }
 
     fn run(&self, bed: &Bed<'_>, point: &Point) -> anyhow::Result<Vec<Figures>> {
-        warm_up(bed)?;
-        let (figures, _) = deliver(bed, &inbound(bed, point))?;
-        Ok(vec![figures])
+        into_mailboxes(bed, &inbound(bed, point))
     }
 }

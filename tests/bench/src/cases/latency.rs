@@ -2,7 +2,7 @@
 
 use super::mail::{deliver, lasting, point, submission, warm_up};
 use super::{Bed, Case, Extent};
-use crate::load::{Amount, Plan};
+use crate::load::{Amount, Plan, block_on};
 use crate::report::{Figures, Point};
 
 /// Submissions that are due at a steady pace over sessions that are open: each counts from when it was due, so that one that
@@ -28,22 +28,24 @@ impl Case for Latency {
     }
 
     fn run(&self, bed: &Bed<'_>, at: &Point) -> anyhow::Result<Vec<Figures>> {
-        warm_up(bed)?;
         let plan = submission(bed, &point(SIZE, SESSIONS, u64::MAX));
-        let pace = match at.value("due a second") {
-            0 => most(bed, &plan)? * at.value("percent of most") as f64 / 100.0,
-            given => given as f64,
-        };
         let amount = Amount { lasting: 2 * lasting(bed.extent), ..plan.amount };
-        let (figures, sent) = deliver(bed, &Plan { pace: Some(pace), amount, ..plan })?;
-        let own = Figures::new(sent.operations, figures.cost.clone());
-        let own = own.rate("due", sent.operations, sent.took).latency(&sent.late);
-        Ok(vec![figures, own.step("the generator's own lateness")])
+        block_on(bed.limit, async {
+            warm_up(bed).await?;
+            let pace = match at.value("due a second") {
+                0 => most(bed, &plan).await? * at.value("percent of most") as f64 / 100.0,
+                given => given as f64,
+            };
+            let (figures, sent) = deliver(bed, &Plan { pace: Some(pace), amount, ..plan }).await?;
+            let own = Figures::new(sent.operations, figures.cost.clone());
+            let own = own.rate("due", sent.operations, sent.took).latency(&sent.late);
+            Ok(vec![figures, own.step("the generator's own lateness")])
+        })
     }
 }
 
 /// Messages a second that the system takes and delivers, measured just now.
-fn most(bed: &Bed<'_>, plan: &Plan) -> anyhow::Result<f64> {
-    let (figures, _) = deliver(bed, plan)?;
+async fn most(bed: &Bed<'_>, plan: &Plan) -> anyhow::Result<f64> {
+    let (figures, _) = deliver(bed, plan).await?;
     Ok(figures.rates[0].per_second)
 }

@@ -54,37 +54,44 @@ pub(super) fn lasting(extent: Extent) -> Duration {
     }
 }
 
+/// A load of mail for accounts, over a system that has been warmed up.
+pub(super) fn into_mailboxes(bed: &Bed<'_>, plan: &Plan) -> anyhow::Result<Vec<Figures>> {
+    block_on(bed.limit, async {
+        warm_up(bed).await?;
+        let (figures, _) = deliver(bed, plan).await?;
+        Ok(vec![figures])
+    })
+}
+
 /// A first small message to every account, so that no mailbox has to be made while something is measured. What was
 /// delivered before stays as it is if there was anything.
-pub(super) fn warm_up(bed: &Bed<'_>) -> anyhow::Result<()> {
+pub(super) async fn warm_up(bed: &Bed<'_>) -> anyhow::Result<()> {
     if bed.system.delivered()? >= u64::from(bed.accounts) {
         return Ok(());
     }
     let amount = Amount { lasting: bed.limit, most: bed.accounts.into() };
     let plan = Plan { amount, ..inbound(bed, &point(1 << 10, WARMING as u64, 100)) };
-    deliver(bed, &plan).context("while it was warmed up")?;
+    deliver(bed, &plan).await.context("while it was warmed up")?;
     Ok(())
 }
 
 /// Puts a load of mail for accounts on the system, and waits until all is in the mailboxes.
-pub(super) fn deliver(bed: &Bed<'_>, plan: &Plan) -> anyhow::Result<(Figures, Outcome)> {
-    block_on(bed.limit, async {
-        let ready = plan.prepare().await?;
-        let before = bed.system.delivered()?;
-        let (meter, began) = (Meter::start(bed.system), Instant::now());
-        let sent = ready.run().await?;
-        delivered(bed.system, before + sent.operations).await?;
-        let all = began.elapsed();
-        sleep(SETTLE).await;
-        let cost = meter.stop();
-        let more = bed.system.delivered()? - before - sent.operations;
-        ensure!(more == 0, "{more} messages more were delivered than were sent");
-        let figures = Figures::new(sent.operations, cost)
-            .rate("delivered", sent.operations, all)
-            .rate("accepted", sent.operations, sent.took)
-            .latency(&sent.latencies);
-        Ok((figures, sent))
-    })
+pub(super) async fn deliver(bed: &Bed<'_>, plan: &Plan) -> anyhow::Result<(Figures, Outcome)> {
+    let ready = plan.prepare().await?;
+    let before = bed.system.delivered()?;
+    let (meter, began) = (Meter::start(bed.system), Instant::now());
+    let sent = ready.run().await?;
+    delivered(bed.system, before + sent.operations).await?;
+    let all = began.elapsed();
+    sleep(SETTLE).await;
+    let cost = meter.stop();
+    let more = bed.system.delivered()? - before - sent.operations;
+    ensure!(more == 0, "{more} messages more were delivered than were sent");
+    let figures = Figures::new(sent.operations, cost)
+        .rate("delivered", sent.operations, all)
+        .rate("accepted", sent.operations, sent.took)
+        .latency(&sent.latencies);
+    Ok((figures, sent))
 }
 
 /// Puts a load of mail for people elsewhere on the system, and waits until all has reached the sink.

@@ -1,12 +1,13 @@
 //! Mailboxes read over POP3.
 
+use anyhow::ensure;
+
 use super::mail::lasting;
 use super::{Bed, Case, Extent};
 use crate::cost::Meter;
 use crate::load::{Amount, Door, Imap, Pop3, block_on, message, run};
 use crate::report::{Figures, Point};
 use crate::system::account;
-use anyhow::ensure;
 
 /// Clients that read all messages of their own mailboxes, over and over, one after the other.
 pub(crate) struct Retrieval;
@@ -35,10 +36,15 @@ impl Case for Retrieval {
         let messages = point.value("messages");
         let lengths: Vec<u64> = (0..messages).map(|number| message(number, None).len() as u64).collect();
         let doors = bed.system.doors();
+        let count = point.value("clients") as u32;
+        ensure!(
+            count <= bed.accounts,
+            "only one client at a time may read a mailbox: {count} accounts are needed"
+        );
         block_on(bed.limit, async {
             let mut clients = Vec::new();
-            for number in 0..point.value("clients") as u32 {
-                let account = account(number % bed.accounts);
+            for number in 0..count {
+                let account = account(number);
                 let mut imap = Imap::log_in(&Door::clear(doors.imap), &account).await?;
                 let [there] = imap.numbers("STATUS INBOX (MESSAGES)", ["MESSAGES"]).await?;
                 if there == 0 {

@@ -1,6 +1,6 @@
 //! Mail of people who log in under TLS.
 
-use super::mail::{deliver, point, submission, warm_up};
+use super::mail::{into_mailboxes, point, submission};
 use super::{Bed, Case, Extent};
 use crate::report::{Figures, Point};
 
@@ -21,8 +21,6 @@ impl Case for Submission {
     }
 
     fn run(&self, bed: &Bed<'_>, point: &Point) -> anyhow::Result<Vec<Figures>> {
-        warm_up(bed)?;
-        let (figures, _) = deliver(bed, &submission(bed, point))?;
-        Ok(vec![figures])
+        into_mailboxes(bed, &submission(bed, point))
     }
 }

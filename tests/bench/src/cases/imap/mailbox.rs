@@ -22,7 +22,7 @@ impl Case for Mailbox {
     }
 
     fn about(&self) -> &'static str {
-        "SELECT, FETCH, SEARCH and STORE in a mailbox of many messages of usual sizes, half as many read in full"
+        "SELECT, FETCH, SEARCH and STORE (which Dovecot does not sync) in a mailbox of usual messages, half as many read in full"
     }
 
     fn points(&self, extent: Extent) -> Vec<Point> {
