@@ -33,7 +33,8 @@ pub struct GrpcConfig {
     pub max_connections: usize,
     /// Calls at once in one connection. Default: 1,000.
     pub max_concurrent_streams: u32,
-    /// A connection that has not completed its TLS handshake by then is closed. Default: 10s.
+    /// A connection that has not completed its TLS handshake by then is closed; one on which HTTP/2 has not begun so long
+    /// after that, too. Default: 10s.
     pub handshake_timeout: HumanDuration,
     /// How long running calls may take to end once the service drains. Default: 20s.
     pub drain_timeout: HumanDuration,

@@ -3,12 +3,14 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    time::{Sleep, sleep},
 };
 use tonic::transport::server::Connected;
 
@@ -25,10 +27,32 @@ pub(super) enum Wire {
 /// A connection and who is at its other end.
 #[derive(Debug)]
 pub(super) struct PeerStream<G> {
-    pub(super) wire: Wire,
-    pub(super) peer: Peer,
+    wire: Wire,
+    peer: Peer,
+    /// What has to come first; none once it has.
+    preface: Option<Preface>,
     /// Held as long as the connection lives.
-    pub(super) _guard: G,
+    _guard: G,
+}
+
+/// The octets with which HTTP/2 begins (RFC 9113 §3.4). Until they have come nobody probes the connection, so that a peer
+/// that never sends them would hold it for ever.
+#[derive(Debug)]
+struct Preface {
+    /// How many are missing.
+    missing: usize,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl<G> PeerStream<G> {
+    /// A connection whose peer has so long to begin.
+    pub(super) fn new(wire: Wire, peer: Peer, patience: Duration, guard: G) -> Self {
+        let preface = Preface {
+            missing: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len(),
+            deadline: Box::pin(sleep(patience)),
+        };
+        Self { wire, peer, preface: Some(preface), _guard: guard }
+    }
 }
 
 impl<G> Connected for PeerStream<G> {
@@ -91,7 +115,19 @@ impl<G: Unpin> AsyncRead for PeerStream<G> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().wire).poll_read(cx, buffer)
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.wire).poll_read(cx, buffer);
+        let Some(preface) = &mut this.preface else { return read };
+        if read.is_pending() {
+            ready!(preface.deadline.as_mut().poll(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        preface.missing = preface.missing.saturating_sub(buffer.filled().len() - before);
+        if preface.missing == 0 {
+            this.preface = None;
+        }
+        read
     }
 }
 

@@ -42,11 +42,11 @@ pub(super) async fn accept_peers(
                 plaintext_role: config.plaintext_role,
                 timeout: *config.handshake_timeout,
             };
-            let accepted = accepted.clone();
+            let (accepted, patience) = (accepted.clone(), handshake.timeout);
             tokio::spawn(async move {
                 if let Some((wire, peer)) = handshake.shake(stream, address).await {
                     // Fails only once the server has stopped.
-                    let _ = accepted.send(Ok(PeerStream { wire, peer, _guard: permit })).await;
+                    let _ = accepted.send(Ok(PeerStream::new(wire, peer, patience, permit))).await;
                 }
             });
         }

@@ -6,8 +6,11 @@ use rustls::{
     ClientConfig,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
-use tokio::{io::AsyncReadExt, net::TcpStream};
-use tokio_rustls::TlsConnector;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::Code;
 
 use super::node::{Running, TARGET, channels, config, enqueue};
@@ -21,13 +24,23 @@ use crate::{
     tls::{PeerIdentity, Role},
 };
 
-/// What a client meets that trusts `authority` and shows this certificate, if any.
+/// What a client first reads that trusts `authority` and shows this certificate, if any.
 async fn meet(
     node: &Running,
     authority: &Authority,
     shown: Option<(&Authority, &[String])>,
     version: &'static rustls::SupportedProtocolVersion,
 ) -> std::io::Result<usize> {
+    // In TLS 1.3 the client has finished before the server looks at its certificate: the verdict is read.
+    connect(node, authority, shown, version).await?.read(&mut [0; 64]).await
+}
+
+async fn connect(
+    node: &Running,
+    authority: &Authority,
+    shown: Option<(&Authority, &[String])>,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let builder =
         ClientConfig::builder_with_protocol_versions(&[version]).with_root_certificates(authority.roots());
     let mut config = match shown {
@@ -41,9 +54,7 @@ async fn meet(
     config.alpn_protocols = vec![b"h2".to_vec()];
     let stream = TcpStream::connect(node.address).await?;
     let name = ServerName::try_from("localhost").unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    // In TLS 1.3 the client has finished before the server looks at its certificate: the verdict is read.
-    stream.read(&mut [0; 64]).await
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 #[tokio::test]
@@ -61,6 +72,30 @@ async fn only_certificates_of_the_authority_that_name_a_role_are_let_in() {
     assert!(refused.to_string().contains("alert"), "{refused}");
     let roleless = meet(&node, &authority, Some((&authority, &[])), tls13).await;
     assert!(matches!(roleless, Err(_) | Ok(0)), "{roleless:?}");
+    node.kill().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_never_begins_to_speak_is_sent_away() {
+    let authority = Authority::new();
+    let impatient = GrpcConfig {
+        handshake_timeout: HumanDuration::from_millis(300),
+        ..config("127.0.0.1:0".parse().unwrap())
+    };
+    let access = Access::new([(super::node::ENQUEUE, &[Role::Msa][..])]);
+    let node = Running::start_with(&impatient, "a", Some(authority.identity(Role::Mta)), access);
+    let shown = (&authority, &[Role::Msa.uri()][..]);
+    for begun in ["", "PRI * HTTP"] {
+        let mut peer = connect(&node, &authority, Some(shown), &rustls::version::TLS13).await.unwrap();
+        peer.write_all(begun.as_bytes()).await.unwrap();
+        // How it is told does not matter, if it is.
+        let _ = peer.read_to_end(&mut Vec::new()).await;
+    }
+
+    let channels = channels(&authority, Role::Msa, &[node.address.to_string()]);
+    let channel = channels.pick().await.unwrap();
+    tokio::time::sleep(*impatient.handshake_timeout * 2).await;
+    enqueue(channel).await.unwrap();
     node.kill().await;
 }
 
