@@ -87,18 +87,18 @@ async fn a_first_attempt_begins_without_a_record_of_its_own_once_and_not_after_a
     accept(&spool, &message, &Bytes::from_static(b"x")).await;
     spool.begin(message.id, vec![(0, begun(1))]).await.unwrap();
     assert_eq!(found(&spool), (RecipientState::InFlight, 1));
-    drop(spool);
+    spool.close().unwrap();
 
     // The one that may have been made is made again, and this time recorded: what crashes this node whenever it is
     // tried is not tried at every start.
     let spool = open(dir.path());
     assert_eq!(found(&spool), (RecipientState::Queued, 0));
     spool.begin(message.id, vec![(0, begun(1))]).await.unwrap();
-    drop(spool);
+    spool.close().unwrap();
     let spool = open(dir.path());
     assert_eq!(found(&spool), (RecipientState::InFlight, 1));
     spool.begin(message.id, vec![(0, begun(2))]).await.unwrap();
-    drop(spool);
+    spool.close().unwrap();
     assert_eq!(found(&open(dir.path())), (RecipientState::InFlight, 2));
 }
 
