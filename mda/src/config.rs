@@ -157,6 +157,7 @@ impl Config {
             outline_bytes: *self.store.outline_cache_size,
             segment_bytes: *self.store.segment_size,
             min_free_bytes: *self.store.min_free_space,
+            reclaim_every: *self.store.reclaim_every,
             reclaim_rate: *self.store.reclaim_rate,
             quota_grace_bytes: *self.store.quota_grace,
             keep_expunged: *self.store.keep_expunged,
@@ -296,6 +297,8 @@ pub struct StoreConfig {
     /// How much getting back the space of dead messages may copy in a second, so that deliveries and clients keep the
     /// disk. 0B for as much as the disk gives. Default: 32MiB.
     pub reclaim_rate: ByteSize,
+    /// How often the space of dead messages is looked for. Default: 1m.
+    pub reclaim_every: HumanDuration,
     /// How long expunged messages, and those of deleted mailboxes, can be brought back (`waypost mailbox undelete`). They
     /// take space as long, but count in no quota. 0s for not at all. Default: 7d.
     pub keep_expunged: HumanDuration,
@@ -316,6 +319,7 @@ impl Default for StoreConfig {
             index_cache_size: ByteSize::mib(256),
             outline_cache_size: ByteSize::mib(128),
             reclaim_rate: ByteSize::mib(32),
+            reclaim_every: HumanDuration::from_mins(1),
             quota_grace: ByteSize::mib(10),
             keep_expunged: HumanDuration::from_mins(7 * 24 * 60),
             retention: RetentionConfig::default(),

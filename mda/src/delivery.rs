@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use failpoint::{Point, hit};
 use proto::{
     mail::Reply,
     mda::{DeliverReceipt, DeliverRequest, Placement, RecipientResult, delivery_server::Delivery},
@@ -105,6 +106,7 @@ impl<S: MailStore> DeliveryService<S> {
             }
             Err(BodyError::Store(error)) => self.store_failed(&error, &mut outcomes),
         }
+        hit(Point::MdaReceiptBefore);
         Ok(self.receipt(&envelope, outcomes))
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use failpoint::{Point, hit};
 use message::completion::Completion;
 use message::date::DateTime;
 use message::{Address, MessageId, ReversePath};
@@ -179,7 +180,10 @@ impl Submission {
             if let Some(rest) = draft.finish(&completion)? {
                 hand_over.write(rest).await?;
             }
-            hand_over.finish().await
+            hit(Point::MsaHandOverBefore);
+            let receipt = hand_over.finish().await?;
+            hit(Point::MsaHandOverAfter);
+            Ok(receipt)
         };
         match finished.await {
             Ok(receipt) => {

@@ -1,21 +1,16 @@
 //! What is done now and then, off everyone's way: giving disk space back.
 
-use std::time::Duration;
-
 use service::drain::Shutdown;
 use tokio::task::spawn_blocking;
 
 use crate::events::Events;
 use crate::spool::JournalSpool;
 
-/// How often.
-const INTERVAL: Duration = Duration::from_secs(15);
-
 /// Reclaims the space of messages that have left and of old events, until the shutdown starts.
 pub(crate) async fn keep_house(spool: JournalSpool, events: Events, shutdown: Shutdown) {
     loop {
         tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
+            () = tokio::time::sleep(spool.reclaim_every()) => {}
             () = shutdown.started() => return,
         }
         let (spool, events) = (spool.clone(), events.clone());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use failpoint::{Point, hit};
 use message::received::{HopCounter, MAX_HOPS};
 use message::urgency::KindReader;
 use message::{Address, MessageId};
@@ -160,8 +161,10 @@ impl Intake {
                     if envelope.recipients.len() > 1 {
                         self.has_room(body.len() + envelope.encoded_len())?;
                     }
+                    hit(Point::MtaStraightBefore);
                     match self.mda.deliver_straight(&envelope, &body, STRAIGHT_WITHIN).await {
                         Straight::Delivered(outcomes) => {
+                            hit(Point::MtaStraightAfter);
                             self.tell_received(id, &envelope, incoming.size, Way::Direct);
                             self.tell_delivered(id, &envelope, &outcomes);
                             return Ok(());
@@ -237,8 +240,10 @@ impl Intake {
         delivered: &[Outcome],
         taken: Result<impl Future<Output = Result<Accepted, SpoolError>>, Reply>,
     ) -> Result<(), Reply> {
+        hit(Point::MtaSpoolBefore);
         match taken?.await {
             Ok(Accepted::New(message)) => {
+                hit(Point::MtaSpoolAfter);
                 self.tell_received(message.id, envelope, size, Way::Spool);
                 self.tell_delivered(message.id, envelope, delivered);
                 self.events.record(message.id, EventKind::Queued, Details::default());

@@ -5,7 +5,8 @@ use std::process::Command;
 use serde_json::Value;
 
 const SERVICES: [&str; 3] = ["msa", "mta", "mda"];
-const LIBRARIES: [&str; 10] = [
+const LIBRARIES: [&str; 11] = [
+    "failpoint",
     "fulltext",
     "journal",
     "mailfiles",
@@ -65,6 +66,19 @@ fn there_is_one_provider_of_cryptography() {
             .expect("cargo starts");
         assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
     }
+}
+
+/// What is shipped is built without the packages that turn them on.
+#[test]
+fn nothing_is_left_of_the_failpoints_in_what_is_shipped() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "-p", "waypost", "-e", "normal", "--offline", "-f", "{p} [{f}]", "--prefix", "none"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo starts");
+    let tree = String::from_utf8_lossy(&output.stdout);
+    let failpoint = tree.lines().find(|line| line.starts_with("failpoint "));
+    assert!(failpoint.is_some_and(|line| line.contains("[]")), "{failpoint:?}");
 }
 
 /// The workspace's packages with what they depend on, tests' dependencies left out.

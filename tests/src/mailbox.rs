@@ -1,4 +1,4 @@
-//! Reading a mailbox over IMAP.
+//! Reading a mailbox over IMAP, and wearing one out.
 
 use std::io;
 use std::path::Path;
@@ -31,9 +31,7 @@ pub fn read_inbox(
     part: &str,
     mut visit: impl FnMut(Stored),
 ) -> io::Result<u32> {
-    let mut wire = Wire::connect(pipeline.address("mda", "imaps"), Some(&trust(Path::new(&pipeline.ca()))))?;
-    wire.line()?;
-    command(&mut wire, &format!("LOGIN {account} secret"), |_, _| Ok(()))?;
+    let mut wire = log_in(pipeline, account)?;
     let mut uid_validity = None;
     command(&mut wire, "EXAMINE INBOX", |_, line| {
         if let Some(value) = number_behind(line, "UIDVALIDITY ") {
@@ -49,6 +47,34 @@ pub fn read_inbox(
         wire.line().map(drop)
     })?;
     Ok(uid_validity.expect("UIDVALIDITY"))
+}
+
+/// Puts `messages` of `octets` each into a mailbox of their own and expunges them again, so that the store has dead space
+/// to give back.
+///
+/// # Errors
+/// If the MDA goes away, or refuses.
+pub fn churn(pipeline: &Pipeline, account: &str, messages: usize, octets: usize) -> io::Result<()> {
+    let mut wire = log_in(pipeline, account)?;
+    let quiet = |_: &mut Wire, _: &str| Ok(());
+    // It may be there from before.
+    let _ = command(&mut wire, "CREATE Churn", quiet);
+    let line = format!("{:.>78}\r\n", "");
+    let message = format!("Subject: churn\r\n\r\n{}", line.repeat(octets / line.len()));
+    for _ in 0..messages {
+        command(&mut wire, &format!("APPEND Churn {{{}+}}\r\n{message}", message.len()), quiet)?;
+    }
+    command(&mut wire, "SELECT Churn", quiet)?;
+    command(&mut wire, "STORE 1:* +FLAGS.SILENT (\\Deleted)", quiet)?;
+    command(&mut wire, "EXPUNGE", quiet)
+}
+
+fn log_in(pipeline: &Pipeline, account: &str) -> io::Result<Wire> {
+    let tls = trust(Path::new(&pipeline.ca()));
+    let mut wire = Wire::connect(pipeline.address("mda", "imaps"), Some(&tls))?;
+    wire.line()?;
+    command(&mut wire, &format!("LOGIN {account} secret"), |_, _| Ok(()))?;
+    Ok(wire)
 }
 
 /// Sends a command and shows every untagged response, until the command is done.

@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use failpoint::{Point, hit};
+
 use crate::{
     config::Config,
     error::Error,
@@ -40,6 +42,7 @@ impl Active {
     ) -> Result<Self, Error> {
         let path = segments.path(id);
         let salt = random_salt();
+        hit(Point::JournalCreateBefore);
         let file = SegmentFile::create(&path, config).map_err(Error::io("create", &path))?;
         let header = SegmentHeader { segment: id, salt }.encode();
         let allocated = begin(&file, &header, config, reserve).or_else(|error| {
@@ -72,7 +75,9 @@ impl Active {
     /// Makes everything written durable.
     pub(crate) fn sync(&mut self) -> Result<(), Error> {
         if self.synced < self.end {
+            hit(Point::JournalSyncBefore);
             self.file.sync().map_err(|error| Error::SyncFailed(Arc::new(error)))?;
+            hit(Point::JournalSyncAfter);
             self.synced = self.end;
         }
         Ok(())
@@ -81,6 +86,7 @@ impl Active {
     /// Ends the segment: writes the seal behind everything and gives back what was reserved. Everything in it
     /// is durable then.
     pub(crate) fn seal(&mut self, segments: &Segments, sequence: u64) -> Result<(), Error> {
+        hit(Point::JournalSealBefore);
         let seal = Encode {
             kind: 0,
             kind_of: Type::Seal,
@@ -97,7 +103,10 @@ impl Active {
         );
         self.write(&mut [IoSlice::new(&bytes)], SEAL_BYTES as u32)?;
         self.sync()?;
-        self.cut(segments)
+        hit(Point::JournalSealSynced);
+        self.cut(segments)?;
+        hit(Point::JournalSealAfter);
+        Ok(())
     }
 
     /// Gives back what is reserved behind the seal.
@@ -118,7 +127,9 @@ fn begin(file: &SegmentFile, header: &[u8], config: &Config, reserve: u64) -> io
     file.write_at(&mut [IoSlice::new(header)], 0)?;
     let allocated = if reserve > 0 && file.preallocate(reserve) { reserve } else { 0 };
     file.sync_all()?;
+    hit(Point::JournalCreateNamed);
     sync_names(config)?;
+    hit(Point::JournalCreateAfter);
     Ok(allocated)
 }
 

@@ -6,6 +6,8 @@ use std::{
     time::Instant,
 };
 
+use failpoint::{Point, hit};
+
 use crate::{
     active::Active,
     applier::{Applying, DurableEntry},
@@ -124,7 +126,9 @@ impl<T> Committer<T> {
         fill(&mut batch, &mut self.pending, self.config.segment_bytes, active.end);
         self.next_sequence = batch.next_sequence();
         let length = batch.length();
+        hit(Point::JournalWriteBefore);
         let written = active.write(&mut batch.slices(), length);
+        hit(Point::JournalWriteAfter);
         let preallocated = active.allocated.saturating_sub(u64::from(active.end));
         self.queue.preallocated.store(preallocated, Ordering::Relaxed);
         self.queue.done(batch.weight);

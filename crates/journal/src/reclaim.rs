@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use failpoint::{Point, hit};
 
 use crate::{
     append::Append,
@@ -96,7 +97,9 @@ pub(crate) fn reclaim<T: Send + 'static>(
     // The owner can decide only about what it knows of.
     shared.barrier(false)?;
     let known = removable(shared, id)?;
+    hit(Point::JournalCopyBefore);
     let copied = copy_living(shared, id, known, &mut decide);
+    hit(Point::JournalCopyAfter);
     if let Err(Error::Corrupt { .. }) = &copied {
         // Removing it would make the damage final. A later segment whose damage was met holds it back by itself; else
         // it is a body that is damaged, of a record that is to be kept.

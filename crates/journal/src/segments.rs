@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use failpoint::{Point, hit};
 use parking_lot::Mutex;
 
 use crate::{
@@ -138,11 +139,14 @@ impl Segments {
     pub(crate) fn remove(&self, id: SegmentId) -> Result<(), Error> {
         let path = self.path(id);
         self.update(id, |segment| segment.leaving = true);
+        hit(Point::JournalRemoveBefore);
         file::remove(&path, &self.config).map_err(|error| {
             self.update(id, |segment| segment.leaving = false);
             Error::io("remove", &path)(error)
         })?;
+        hit(Point::JournalRemoveUnlinked);
         sync_names(&self.config).map_err(Error::io("sync", &self.config.dir))?;
+        hit(Point::JournalRemoveAfter);
         let mut state = self.state.lock();
         state.known.remove(&id);
         state.open.remove(&id);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use failpoint::{Point, hit};
 use journal::{Entry, Follower, FollowerError, Liveness, Position};
 use parking_lot::Mutex;
 
@@ -97,6 +98,9 @@ impl Follower for Applier {
     }
 
     fn checkpoint(&mut self) -> Result<(), FollowerError> {
-        self.table.flush().map_err(|error| self.report(error))
+        hit(Point::MdaCheckpointBefore);
+        self.table.flush().map_err(|error| self.report(error))?;
+        hit(Point::MdaCheckpointAfter);
+        Ok(())
     }
 }

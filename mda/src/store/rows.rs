@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use failpoint::{Point, hit};
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use sled::IVec;
 
@@ -375,8 +376,12 @@ impl Shared {
         let _turn = self.turn();
         #[cfg(test)]
         drop(self.stalling.lock());
+        hit(Point::MdaRowsBefore);
         self.tree.apply_batch(batch)?;
-        self.tree.flush().map(drop)
+        hit(Point::MdaRowsGiven);
+        self.tree.flush()?;
+        hit(Point::MdaRowsAfter);
+        Ok(())
     }
 
     /// Makes durable what sled was given.

@@ -15,6 +15,7 @@ mod seen;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use failpoint::{Point, hit};
 use journal::{Entry, Liveness, Position, SegmentId};
 use prost::Message;
 
@@ -169,7 +170,9 @@ impl State {
             let octets = self.needed.get(&segment).copied().unwrap_or(0).max(0);
             self.pending.put(keys::segment(segment.0), at, &Number { value: octets.cast_unsigned() });
         }
+        hit(Point::MdaApplyBefore);
         self.pending.commit()?;
+        hit(Point::MdaApplyAfter);
         self.commits += 1;
         Ok(std::mem::take(&mut self.news))
     }

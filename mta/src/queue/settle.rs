@@ -8,6 +8,7 @@ mod tests;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use failpoint::{Point, hit};
 use proto::mail::Reply;
 use proto::mta::{EventKind, RecipientState};
 
@@ -196,6 +197,11 @@ impl Queue {
         let Settlement { message, settled, report, .. } = settlement;
         let statuses: Vec<(u32, Status)> =
             settled.iter().map(|one| (one.outcome.index, one.status.clone())).collect();
+        let (before, after) = match report {
+            None => (Point::MtaResultBefore, Point::MtaResultAfter),
+            Some(_) => (Point::MtaReportBefore, Point::MtaReportAfter),
+        };
+        hit(before);
         let written = match report {
             None => self.parts.spool.progress(message.id, statuses).await.map(|()| None),
             Some((report, body)) => {
@@ -206,6 +212,7 @@ impl Queue {
                 })
             }
         };
+        hit(after);
         match written {
             Err(SpoolError::Gone(_)) => Ok(None),
             written => written,

@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use failpoint::{Point, hit};
 use futures_util::FutureExt as _;
 use message::Address;
 use proto::mta::{EventKind, RecipientState};
@@ -102,8 +103,10 @@ impl Queue {
 
     async fn hand_over(&self, hand: &Hand) {
         let Some((message, recipients)) = self.open(&hand.unit).await else { return };
+        hit(Point::MtaHandOverBefore);
         match self.parts.hops.mda.deliver_spooled(&self.parts.spool, &message, &recipients).await {
             Ok(outcomes) => {
+                hit(Point::MtaHandOverAfter);
                 let taken = outcomes.iter().any(|outcome| matches!(outcome.verdict, Verdict::Delivered(_)));
                 self.learn(&hand.unit, if taken { Feedback::Taken } else { Feedback::Refused });
                 self.settle(&message, MDA, outcomes).await;
@@ -165,6 +168,7 @@ impl Queue {
             .remote
             .send(&site, &domain, &mut connection, &self.parts.spool, &message, &recipients)
             .await;
+        hit(Point::MtaAttemptMade);
         let Attempt { outcomes, feedback, reused } = attempt;
         let messages = if reused { messages + 1 } else { 1 };
         let spent = connection.and_then(|connection| {
@@ -222,11 +226,13 @@ impl Queue {
             return None;
         }
         let begun = self.beginnings(&message, &recipients);
+        hit(Point::MtaAttemptBefore);
         if let Err(error) = self.parts.spool.begin(message.id, begun.clone()).await {
             tracing::warn!(id = %message.id, %error, "an attempt could not be recorded and is put off");
             self.stall_or_expire(&message, recipients, tag, &Stalled(error.to_string())).await;
             return None;
         }
+        hit(Point::MtaAttemptRecorded);
         let name = site.name.as_str();
         for (index, status) in &begun {
             let (recipient, attempt) = (message.address(*index), status.attempts);

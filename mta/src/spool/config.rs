@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use service::config::ByteSize;
+use service::config::{ByteSize, HumanDuration};
 
 /// Where and how the spool is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct SpoolConfig {
     pub min_free: ByteSize,
     /// Size of a segment file, the unit in which space is given back. Default 128 MiB.
     pub segment_size: ByteSize,
+    /// How often space is given back: that of messages that have left, and of old events. Default 15s.
+    pub reclaim_every: HumanDuration,
 }
 
 impl Default for SpoolConfig {
@@ -24,6 +26,7 @@ impl Default for SpoolConfig {
             dir: "/var/lib/waypost/mta/spool".into(),
             min_free: ByteSize::mib(256),
             segment_size: ByteSize::mib(128),
+            reclaim_every: HumanDuration::from_secs(15),
         }
     }
 }

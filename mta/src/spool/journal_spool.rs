@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -31,6 +32,7 @@ pub(crate) struct JournalSpool {
     fresh: Arc<Fresh>,
     pub(super) stop: Stop,
     set_aside: SetAside,
+    reclaim_every: Duration,
 }
 
 /// Whether the journal has stopped for good.
@@ -52,6 +54,7 @@ impl JournalSpool {
     /// Opens the spool and reads what waits in it. Blocks for as long as that takes.
     pub(crate) fn open(config: &SpoolConfig) -> Result<(Self, Recovery), journal::Error> {
         let index = Arc::new(Index::default());
+        let reclaim_every = *config.reclaim_every;
         let config = journal::Config {
             min_free_bytes: *config.min_free,
             segment_bytes: *config.segment_size,
@@ -64,7 +67,10 @@ impl JournalSpool {
         let (journal, recovery) = Journal::open(config, follower)?;
         index.recovered();
         set_aside.inc_by(recovery.quarantined.len() as u64);
-        Ok((Self { journal, index, fresh: Arc::default(), stop: Stop::default(), set_aside }, recovery))
+        Ok((
+            Self { journal, index, fresh: Arc::default(), stop: Stop::default(), set_aside, reclaim_every },
+            recovery,
+        ))
     }
 
     /// Registers what is counted.
@@ -74,6 +80,11 @@ impl JournalSpool {
             "Parts of the spool that cannot be read or understood, and are left for people to look at",
             self.set_aside.clone(),
         );
+    }
+
+    /// How often to reclaim space.
+    pub(crate) fn reclaim_every(&self) -> Duration {
+        self.reclaim_every
     }
 
     /// Resolves when the journal has stopped: what its disk holds is unknown, and nothing more can be promised until it

@@ -11,7 +11,12 @@ mod handing_over;
 mod steering;
 
 fn open(dir: &Path) -> JournalSpool {
-    let config = SpoolConfig { dir: dir.into(), min_free: ByteSize(0), segment_size: ByteSize::kib(64) };
+    let config = SpoolConfig {
+        dir: dir.into(),
+        min_free: ByteSize(0),
+        segment_size: ByteSize::kib(64),
+        ..SpoolConfig::default()
+    };
     JournalSpool::open(&config).unwrap().0
 }
 
@@ -195,7 +200,12 @@ async fn messages_leave_a_full_disk_and_give_it_back() {
     spool.close().unwrap();
 
     let min_free = ByteSize(more_than_is_free());
-    let config = SpoolConfig { dir: dir.path().into(), min_free, segment_size: ByteSize::kib(64) };
+    let config = SpoolConfig {
+        dir: dir.path().into(),
+        min_free,
+        segment_size: ByteSize::kib(64),
+        ..SpoolConfig::default()
+    };
     let spool = JournalSpool::open(&config).unwrap().0;
     let refused = spool.accept(new_message(1), body.clone()).await;
     assert!(matches!(refused, Err(SpoolError::Full(_))), "{refused:?}");

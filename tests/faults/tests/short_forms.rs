@@ -31,6 +31,7 @@ short_forms! {
     no_acknowledged_message_is_lost_whatever_the_network_does: "network",
     whatever_is_sent_to_a_listener_comes_to_an_end: "hostile",
     overload_ends_in_temporary_errors_and_leaves_nothing_slow_or_large: "overload",
+    no_acknowledged_message_is_lost_when_a_service_dies_at_any_durable_step: "failpoints",
 }
 
 fn run_short_form(name: &str) {

@@ -28,7 +28,7 @@ pub(crate) const SERVICES: [Service; 3] = ["msa", "mta", "mda"];
 
 fn at_random_moments(form: &Form) -> Outcome {
     let mut trial = Trial::begin(form);
-    for _ in 0..form.rounds(6, 1_000) {
+    for _ in 0..form.rounds(6, 400) {
         trial.go_on();
         kill_some(trial.pipeline());
         trial.count_round();
@@ -38,7 +38,7 @@ fn at_random_moments(form: &Form) -> Outcome {
 
 fn all_at_once(form: &Form) -> Outcome {
     let mut trial = Trial::begin(form);
-    for _ in 0..form.rounds(3, 200) {
+    for _ in 0..form.rounds(3, 100) {
         trial.go_on();
         trial.pipeline_mut().crash();
         trial.pipeline_mut().up();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use pipeline_tests::load::{Door, Load, Mix};
 use pipeline_tests::{Options, Remote, Tally, eventually};
 
+use super::trial::REPEATED;
 use crate::{Form, Outcome, Promise, Scenario};
 
 pub(crate) const WHILE_RELAYING: Scenario = Scenario {
@@ -55,7 +56,7 @@ fn kill_under_load(form: &Form, remote: &Remote) -> Outcome {
     let pipeline = form.pipeline(Options { environment: relaying_to(remote), ..Options::default() });
     let load = Load::start(&pipeline, Mix { smtp: 1, submissions: 5, reports: false, remote: true });
     let mut outcome = Outcome::default();
-    for _ in 0..form.rounds(5, 400) {
+    for _ in 0..form.rounds(5, 100) {
         let before = load.acknowledged(Door::Submissions);
         eventually("mail to be taken", || {
             (load.acknowledged(Door::Submissions) >= before + BETWEEN_KILLS).then_some(())
@@ -74,6 +75,6 @@ fn kill_under_load(form: &Form, remote: &Remote) -> Outcome {
     let there = remote.verdict(&clients.sent);
     outcome.add_verdict(&there);
     outcome.figure("replies that the other system cut off", remote.cut_off());
-    outcome.figure("copies that came to it again, each after a reply that was cut off", there.repeated);
+    outcome.figure(REPEATED, there.repeated);
     outcome
 }

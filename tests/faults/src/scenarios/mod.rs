@@ -1,5 +1,6 @@
 //! The scenarios, one file a kind of fault.
 
+mod failpoints;
 mod guests;
 mod hostile;
 mod inboxes;
@@ -21,6 +22,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &network::BETWEEN_SERVICES,
     &hostile::AT_EVERY_LISTENER,
     &overload::TEN_TIMES,
+    &failpoints::AT_NAMED_POINTS,
 ];
 
 /// The one with this name.

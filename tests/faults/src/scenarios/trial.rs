@@ -1,4 +1,4 @@
-//! A pipeline under load of mail for its mailboxes, watched by a reader.
+//! A pipeline under load, watched by a reader.
 
 use std::net::TcpStream;
 use std::process::Command;
@@ -6,42 +6,51 @@ use std::thread;
 use std::time::Duration;
 
 use pipeline_tests::load::{Door, Load, Mix};
-use pipeline_tests::{Options, Pipeline, Tally, eventually};
+use pipeline_tests::{Options, Pipeline, Remote, Tally, eventually};
 
 use super::inboxes::Inboxes;
 use crate::{Form, Outcome};
 
 /// Messages that each door takes between two faults, at least: each round shows that the last one did no lasting harm.
 const BETWEEN_FAULTS: u64 = 10;
+/// What the other mail system got again, as SMTP cannot prevent.
+pub(crate) const REPEATED: &str =
+    "copies that came again to the other mail system, each after a reply that was cut off";
 /// A fault comes at a moment within this time.
 const MOMENTS: Duration = Duration::from_secs(1);
 
-/// The clients of a trial.
-const MIX: Mix = Mix { smtp: 3, submissions: 3, reports: true, remote: false };
+/// So that segments are begun and given back all the time, and a fault can meet that too.
+pub(crate) const SMALL_SEGMENTS: [(&str, &str); 2] =
+    [("WAYPOST_MTA__SPOOL__SEGMENT_SIZE", "1MiB"), ("WAYPOST_MDA__STORE__SEGMENT_SIZE", "1MiB")];
 
 /// See above.
 pub(crate) struct Trial {
     pipeline: Pipeline,
     load: Load,
     inboxes: Inboxes,
+    /// Where mail for others goes, if there is any.
+    remote: Option<Remote>,
     outcome: Outcome,
 }
 
 impl Trial {
-    /// Starts the pipeline, with small segments, so that some are begun and given back all the time and a fault can meet
-    /// that too.
+    /// Starts one with mail for its mailboxes.
     pub(crate) fn begin(form: &Form) -> Self {
         Self::begin_with(form, |_| {})
     }
 
-    /// Starts the pipeline likewise, and has it prepared before mail comes.
+    /// Starts one likewise, and has the pipeline prepared before mail comes.
     pub(crate) fn begin_with(form: &Form, prepare: impl FnOnce(&mut Pipeline)) -> Self {
-        let environment = ["WAYPOST_MTA__SPOOL__SEGMENT_SIZE", "WAYPOST_MDA__STORE__SEGMENT_SIZE"];
-        let environment = environment.map(|name| (name, "1MiB".to_owned())).to_vec();
+        let environment = SMALL_SEGMENTS.map(|(name, value)| (name, value.to_owned())).to_vec();
         let mut pipeline = form.pipeline(Options { environment, ..Options::default() });
         prepare(&mut pipeline);
-        let load = Load::start(&pipeline, MIX);
-        Self { pipeline, load, inboxes: Inboxes::default(), outcome: Outcome::default() }
+        Self::of(pipeline, Mix { smtp: 3, submissions: 3, reports: true, remote: false }, None)
+    }
+
+    /// Puts this load on a pipeline; `remote` gets what is for others.
+    pub(crate) fn of(pipeline: Pipeline, mix: Mix, remote: Option<Remote>) -> Self {
+        let load = Load::start(&pipeline, mix);
+        Self { pipeline, load, inboxes: Inboxes::default(), remote, outcome: Outcome::default() }
     }
 
     pub(crate) fn pipeline(&self) -> &Pipeline {
@@ -79,12 +88,17 @@ impl Trial {
     /// Holds what was promised against what is there.
     pub(crate) fn end(mut self) -> Outcome {
         self.go_on();
-        let Self { pipeline, load, mut inboxes, mut outcome } = self;
+        let Self { pipeline, load, mut inboxes, remote, mut outcome } = self;
         let clients = load.stop();
         wait_until_all_serve(&pipeline);
         let tally = Tally::when_settled(&pipeline);
         outcome.add_load(&clients);
         outcome.add_verdict(&tally.verdict(&clients.sent));
+        if let Some(remote) = remote {
+            let there = remote.verdict(&clients.sent);
+            outcome.add_verdict(&there);
+            outcome.figure(REPEATED, there.repeated);
+        }
         inboxes.look(&pipeline);
         assert!(inboxes.holds(&tally), "what was seen is there no more, or something was never seen");
         assert_no_errors(&pipeline);
