@@ -233,6 +233,17 @@ impl Pipeline {
         out.trim().to_owned()
     }
 
+    /// Runs a service's own program for work on what it keeps, such as `tool("mda", &["check"])`, while it is down.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn tool(&self, service: Service, arguments: &[&str]) -> Output {
+        let mut command = self.program();
+        command.args(["service", service]).args(arguments).arg("--config");
+        command.arg(self.data().join(format!("config/{service}.toml")));
+        command.output().expect("waypost starts")
+    }
+
     /// What `up` has printed, and the services' logs.
     pub fn printed(&self) -> String {
         let mut text = fs::read_to_string(self.path("up.log")).unwrap_or_default();

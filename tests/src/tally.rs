@@ -1,6 +1,7 @@
 //! What came of a load: every message in the inboxes, held against what was sent.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
 
 use crate::load::{self, Fate, RECIPIENTS, Sent};
 use crate::{Pipeline, Stored, Verdict, eventually, read_inbox};
@@ -34,6 +35,44 @@ impl Tally {
             read.expect("the inbox");
         }
         tally
+    }
+
+    /// Reads what can be read of the inboxes of a store that is damaged; says how often the server told that a message
+    /// could not be.
+    ///
+    /// # Panics
+    /// If a message is there that is not as it was, or the server is not there for far too long.
+    pub fn where_damaged(pipeline: &Pipeline) -> (Self, u64) {
+        let mut tally = Self::default();
+        let mut refusals = 0;
+        for account in RECIPIENTS {
+            let mut next = 1;
+            eventually("the inbox to be read to its end", || {
+                let first = next;
+                let read = read_inbox(pipeline, account, first, "BODY.PEEK[]", |stored| {
+                    if stored.uid >= first {
+                        next = stored.uid + 1;
+                        tally.add(account, &stored);
+                    }
+                });
+                match read {
+                    Ok(_) => Some(()),
+                    // All others are told before; this is the end.
+                    Err(error) if error.to_string().contains("[CORRUPTION]") => {
+                        refusals += 1;
+                        Some(())
+                    }
+                    // It broke off within a large one.
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                        refusals += 1;
+                        next += 1;
+                        None
+                    }
+                    Err(_) => None,
+                }
+            });
+        }
+        (tally, refusals)
     }
 
     /// Each message that was acknowledged is there once for each of its recipients, and no message is there twice or

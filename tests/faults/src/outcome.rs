@@ -72,6 +72,19 @@ impl Outcome {
         self.wrong.extend_from_slice(verdict.wrong());
     }
 
+    /// Adds what another trial of the same scenario came to; figures are the last one's.
+    pub fn add(&mut self, other: Self) {
+        self.rounds += other.rounds;
+        self.acknowledged += other.acknowledged;
+        self.refused_for_now += other.refused_for_now;
+        self.unknown += other.unknown;
+        self.delivered += other.delivered;
+        self.duplicated += other.duplicated;
+        self.lost += other.lost;
+        self.figures = other.figures;
+        self.wrong.extend(other.wrong);
+    }
+
     /// Adds a figure.
     pub fn figure(&mut self, label: impl Into<String>, value: impl fmt::Display) {
         self.figures.push(Figure { label: label.into(), value: value.to_string() });

@@ -32,6 +32,8 @@ short_forms! {
     whatever_is_sent_to_a_listener_comes_to_an_end: "hostile",
     overload_ends_in_temporary_errors_and_leaves_nothing_slow_or_large: "overload",
     no_acknowledged_message_is_lost_when_a_service_dies_at_any_durable_step: "failpoints",
+    mail_survives_a_disk_that_is_full_at_any_write: "disk-full",
+    flipped_bits_are_told_and_the_rest_is_served: "bit-flips",
 }
 
 fn run_short_form(name: &str) {

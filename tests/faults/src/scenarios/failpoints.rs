@@ -54,7 +54,7 @@ fn at_named_points(form: &Form) -> Outcome {
     let mut trial = Trial::of(pipeline, mix, Some(remote));
     let mut deaths = Deaths::default();
     let mut left = Vec::new();
-    for _ in 0..form.rounds(5, 300) {
+    for _ in 0..form.rounds(3, 300) {
         trial.go_on();
         wear_out(trial.pipeline());
         let round = draw(&mut left);

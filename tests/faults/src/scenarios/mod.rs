@@ -1,5 +1,7 @@
 //! The scenarios, one file a kind of fault.
 
+mod bit_flips;
+mod disk_full;
 mod failpoints;
 mod guests;
 mod hostile;
@@ -23,6 +25,8 @@ pub const SCENARIOS: &[&Scenario] = &[
     &hostile::AT_EVERY_LISTENER,
     &overload::TEN_TIMES,
     &failpoints::AT_NAMED_POINTS,
+    &disk_full::AT_EVERY_WRITE,
+    &bit_flips::IN_A_STOPPED_STORE,
 ];
 
 /// The one with this name.
