@@ -14,6 +14,7 @@ use super::deflate::{Compression, Deflaters};
 use super::parse::{Event, FrameLimits, Framer};
 use super::response::Responses;
 use crate::auth::Tls;
+use crate::store::StoreError;
 
 /// Octets of responses that may wait in memory before they are written.
 const HIGH_WATER: usize = 128 * 1024;
@@ -51,6 +52,9 @@ pub(super) enum Ended {
     /// Half of a response is out, and the rest cannot follow.
     #[error("a response broke off: {0}")]
     BrokenOff(String),
+    /// Half of a response is out, and the store does not give the rest.
+    #[error("a message cannot be read to its end: {0}")]
+    Unread(StoreError),
     /// The network failed, or TLS.
     #[error(transparent)]
     Io(#[from] io::Error),

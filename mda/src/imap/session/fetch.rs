@@ -280,7 +280,7 @@ impl<S: MailStore> Session<S> {
     async fn send_octets(&mut self, content: &Content<S>, range: Range<u64>) -> Result<(), Failure> {
         let mut at = range.start;
         while at < range.end {
-            let piece = content.piece(at..range.end).await.map_err(|error| broken_off(&error))?;
+            let piece = content.piece(at..range.end).await.map_err(broken_off)?;
             at += piece.len() as u64;
             self.wire.responses.text_piece(piece);
             self.wire.relieve().await?;
@@ -319,9 +319,8 @@ pub(super) async fn load<S: MailStore>(
 }
 
 /// The store failed when a part of the response was out.
-fn broken_off(error: &StoreError) -> Failure {
-    tracing::error!(%error, "a message cannot be read to its end");
-    Failure::Ended(Ended::BrokenOff(error.to_string()))
+fn broken_off(error: StoreError) -> Failure {
+    Failure::Ended(Ended::Unread(error))
 }
 
 fn fetch_outcome(tally: Tally, uid: bool) -> Done {

@@ -152,11 +152,15 @@ impl<S: MailStore> Session<S> {
             Ended::Silent => Some("you were silent for too long"),
             Ended::Shutdown => Some("the server is shutting down"),
             Ended::Bye(words) => Some(*words),
-            Ended::Closed | Ended::Stuck | Ended::BrokenOff(_) | Ended::Io(_) => None,
+            Ended::Closed | Ended::Stuck | Ended::BrokenOff(_) | Ended::Unread(_) | Ended::Io(_) => None,
         };
         match ended {
             // Nothing more may be said: the client would take it for the rest of the response.
             Ended::BrokenOff(_) => {}
+            Ended::Unread(error) => {
+                tracing::error!(peer = %self.peer, %error, "a message cannot be read to its end");
+                self.shared.options.metrics.store_errors.inc();
+            }
             _ => self.wire.close(words).await,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::client::{Client, Server, USER};
 use crate::imap::Stream;
+use crate::metrics::Metrics;
 use crate::store::{MailStore as _, MailboxName};
 
 const MESSAGE: &str = "Subject: Hello\r\n\r\nHow are you?\r\n";
@@ -425,6 +426,25 @@ async fn flags_are_told_of_messages_that_cannot_be_read_too() {
     other.ok("STORE 1 +FLAGS (\\Flagged)").await;
     let (told, _) = client.command("FETCH 1 (UID FLAGS MODSEQ BODY.PEEK[])").await;
     assert!(told.iter().any(|line| line.contains("\\Flagged")), "{told:?}");
+    // The same once more makes it good.
+    server.store.damage_body("uhe end of it");
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_to_its_end_is_counted() {
+    let metrics = Metrics::default();
+    let counted = metrics.store_errors.clone();
+    let server = Server::with(|options| options.metrics = metrics).await;
+    let mut client = server.inbox().await;
+    // So long that its beginning is out when its end is read.
+    client
+        .append("INBOX", &format!("Subject: one\r\n\r\n{}the end of it\r\n", "and on\r\n".repeat(200_000)))
+        .await;
+    server.store.damage_body("the end of it");
+    client.send("a FETCH 1 BODY.PEEK[]\r\n").await;
+    let told = client.rest().await;
+    assert!(told.starts_with("* 1 FETCH (") && !told.contains("the end"), "{} octets", told.len());
+    assert_eq!(counted.get(), 1);
     // The same once more makes it good.
     server.store.damage_body("uhe end of it");
 }

@@ -282,7 +282,7 @@ pub(in crate::imap::session) async fn section_value<S: MailStore>(
     let range = range.start as u64..range.end as u64;
     Ok(match &section.text {
         Some(SectionText::Fields { names, not }) => {
-            let block = content.block(range).await.map_err(|error| broken_off(&error))?;
+            let block = content.block(range).await.map_err(broken_off)?;
             Value::Made(fields(&block, names, *not))
         }
         _ => Value::Range(range),
@@ -370,7 +370,7 @@ impl<'a, S: MailStore> Decoding<'a, S> {
                 octets
             }));
         }
-        let piece = self.content.piece(self.left.clone()).await.map_err(|error| broken_off(&error))?;
+        let piece = self.content.piece(self.left.clone()).await.map_err(broken_off)?;
         self.left.start += piece.len() as u64;
         if let Some(decoder) = &mut self.decoder {
             decoder.push(&piece, &mut octets);
