@@ -19,7 +19,7 @@ pub(crate) enum Command {
     List,
     /// Measure, print tables, and keep the figures as lines of JSON
     Run(Run),
-    /// Print the tables of figures that are kept
+    /// Print the tables of figures that are kept, or write the documentation that shows them
     Report(Report),
     /// How fast this disk takes messages at all: written and synced in groups, without a mail system
     Raw {
@@ -65,4 +65,7 @@ pub(crate) struct Report {
     /// Files of figures, as `run` keeps them
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// Write performance.md and performance/ into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) docs: Option<PathBuf>,
 }

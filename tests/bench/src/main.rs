@@ -38,6 +38,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::List => {
+            println!("{:<12}  {}", cases::disk::NAME, cases::disk::ABOUT);
             for case in cases::all() {
                 println!("{:<12}  {}", case.name(), case.about());
             }
@@ -66,6 +67,9 @@ fn tell(arguments: &Report) -> anyhow::Result<()> {
             lines.push(line);
         }
     }
-    report::print(&lines);
+    match &arguments.docs {
+        None => report::print(&lines),
+        Some(docs) => report::write(&lines, docs)?,
+    }
     Ok(())
 }

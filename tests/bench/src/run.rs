@@ -2,17 +2,18 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
+use std::iter;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
-use crate::cases::{self, Bed, Case, Extent};
+use crate::cases::{self, Bed, Case, Extent, disk};
 use crate::cli::Run;
 use crate::machine;
-use crate::report::{Failed, Figures, Line, Measured, Point, print};
+use crate::report::{Failed, Line, Measured, Point, print, rate_of};
 use crate::system::{self, Kind, Place, Template};
 
 /// How long a point may take.
@@ -37,7 +38,14 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<()> {
         template.make_accounts(&place)?;
     }
     let rounds = if arguments.quick { 1 } else { arguments.rounds };
+    let has_disk = wants(&arguments.only, disk::NAME);
     for round in 1..=rounds {
+        if has_disk {
+            for measured in disk::measure(dir.path(), extent, round)? {
+                tell((round, rounds), &measured);
+                record.add(Line::Measured(measured))?;
+            }
+        }
         for case in &cases {
             for &kind in &arguments.systems {
                 let turn = Turn { case: case.as_ref(), kind, round, rounds };
@@ -58,18 +66,28 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether what has this name is to be measured: without any names, everything is.
+fn wants(names: &[String], name: &str) -> bool {
+    names.is_empty() || names.iter().any(|wanted| wanted == name)
+}
+
 /// The cases of these names; without any, all that need not be asked for.
 fn chosen(names: &[String]) -> anyhow::Result<Vec<Box<dyn Case>>> {
     let mut all = cases::all();
-    if let Some(unknown) = names.iter().find(|name| !all.iter().any(|case| case.name() == *name)) {
-        let known: Vec<_> = all.iter().map(|case| case.name()).collect();
+    let known: Vec<_> = iter::once(disk::NAME).chain(all.iter().map(|case| case.name())).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("there is no case {unknown}; there are {}", known.join(", "));
     }
-    all.retain(|case| match names {
-        [] => !case.is_asked_for_only(),
-        names => names.iter().any(|name| name == case.name()),
-    });
+    all.retain(|case| wants(names, case.name()) && !(names.is_empty() && case.is_asked_for_only()));
     Ok(all)
+}
+
+/// Tells of figures as soon as they are there.
+fn tell((round, rounds): (u32, u32), measured: &Measured) {
+    let Measured { case, point, system, figures, .. } = measured;
+    let rates: Vec<String> = figures.rates.iter().map(rate_of).collect();
+    let step = if figures.step.is_empty() { String::new() } else { format!(" {}", figures.step) };
+    eprintln!("{round}/{rounds} {case}{step} {point}, {system}: {}", rates.join(", "));
 }
 
 /// One case over one system in one round.
@@ -84,18 +102,18 @@ impl Turn<'_> {
     /// Measures all points. What fails is told and does not keep the others.
     fn take(&self, bed: &Bed<'_>, record: &mut Record) -> anyhow::Result<()> {
         for point in self.case.points(bed.extent) {
-            let began = Instant::now();
             match self.case.run(bed, &point) {
                 Ok(all) => {
                     for figures in all {
-                        self.tell(&point, &figures, began);
-                        record.add(Line::Measured(Measured {
+                        let measured = Measured {
                             case: self.case.name().to_owned(),
                             point: point.clone(),
                             system: bed.system.name().to_owned(),
                             round: self.round,
                             figures,
-                        }))?;
+                        };
+                        tell((self.round, self.rounds), &measured);
+                        record.add(Line::Measured(measured))?;
                     }
                 }
                 Err(error) => {
@@ -105,21 +123,6 @@ impl Turn<'_> {
             }
         }
         Ok(())
-    }
-
-    fn tell(&self, point: &Point, figures: &Figures, began: Instant) {
-        let rates: Vec<String> =
-            figures.rates.iter().map(|rate| format!("{:.0} {}/s", rate.per_second, rate.what)).collect();
-        let step = if figures.step.is_empty() { String::new() } else { format!(" {}", figures.step) };
-        eprintln!(
-            "{}/{} {}{step} {point}, {}: {} ({:.1} s)",
-            self.round,
-            self.rounds,
-            self.case.name(),
-            self.kind.name(),
-            rates.join(", "),
-            began.elapsed().as_secs_f64()
-        );
     }
 
     fn failed(&self, point: Option<Point>, error: &anyhow::Error, record: &mut Record) -> anyhow::Result<()> {

@@ -78,7 +78,7 @@ pub(super) async fn warm_up(bed: &Bed<'_>) -> anyhow::Result<()> {
 /// Puts a load of mail for accounts on the system, and waits until all is in the mailboxes.
 pub(super) async fn deliver(bed: &Bed<'_>, plan: &Plan) -> anyhow::Result<(Figures, Outcome)> {
     let ready = plan.prepare().await?;
-    let before = bed.system.delivered()?;
+    let (before, stored) = (bed.system.delivered()?, bed.system.stored()?);
     let (meter, began) = (Meter::start(bed.system), Instant::now());
     let sent = ready.run().await?;
     delivered(bed.system, before + sent.operations).await?;
@@ -87,6 +87,8 @@ pub(super) async fn deliver(bed: &Bed<'_>, plan: &Plan) -> anyhow::Result<(Figur
     let cost = meter.stop();
     let more = bed.system.delivered()? - before - sent.operations;
     ensure!(more == 0, "{more} messages more were delivered than were sent");
+    let (new, of) = (bed.system.stored()? - stored, sent.operations);
+    ensure!(new == of, "{new} messages lie in the mailboxes of {of} that were sent");
     let figures = Figures::new(sent.operations, cost)
         .rate("delivered", sent.operations, all)
         .rate("accepted", sent.operations, sent.took)

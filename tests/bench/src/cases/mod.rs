@@ -1,5 +1,6 @@
 //! What is measured.
 
+pub(crate) mod disk;
 mod generator;
 mod growth;
 mod imap;
@@ -36,6 +37,14 @@ pub(crate) fn all() -> Vec<Box<dyn Case>> {
         Box::new(growth::Queue),
         Box::new(growth::MailboxSize),
     ]
+}
+
+/// What the case of a name is about.
+pub(crate) fn about(name: &str) -> Option<&'static str> {
+    if name == disk::NAME {
+        return Some(disk::ABOUT);
+    }
+    all().iter().find(|case| case.name() == name).map(|case| case.about())
 }
 
 /// A load that is put on each of the systems in turns.

@@ -101,7 +101,7 @@ impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, (name, value)) in self.values().enumerate() {
             let comma = if number == 0 { "" } else { ", " };
-            write!(f, "{comma}{name} {}", super::text::shown(name, value))?;
+            write!(f, "{comma}{name} {}", super::words::value(name, value))?;
         }
         Ok(())
     }
@@ -138,8 +138,13 @@ impl Figures {
     }
 
     /// With a rate more: `count` of `what` in so long.
-    pub(crate) fn rate(mut self, what: &str, count: u64, time: Duration) -> Self {
-        self.rates.push(Rate { what: what.to_owned(), per_second: count as f64 / time.as_secs_f64() });
+    pub(crate) fn rate(self, what: &str, count: u64, time: Duration) -> Self {
+        self.rate_of(what, count as f64 / time.as_secs_f64())
+    }
+
+    /// With a rate more: so many of `what` in a second.
+    pub(crate) fn rate_of(mut self, what: &str, per_second: f64) -> Self {
+        self.rates.push(Rate { what: what.to_owned(), per_second });
         self
     }
 

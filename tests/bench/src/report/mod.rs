@@ -1,9 +1,17 @@
 //! What was measured, and how it is told.
 
+mod goals;
+mod markdown;
 mod measured;
+mod plots;
+mod results;
 mod stats;
+mod svg;
 mod table;
-mod text;
+mod tables;
+mod words;
 
+pub(crate) use self::markdown::write;
 pub(crate) use self::measured::{Failed, Figures, Line, Machine, Measured, Point};
-pub(crate) use self::text::print;
+pub(crate) use self::tables::print;
+pub(crate) use self::words::rate_of;

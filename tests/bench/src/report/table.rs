@@ -38,7 +38,7 @@ impl Table {
 
     /// As Markdown.
     pub(crate) fn markdown(&self) -> String {
-        let line = |row: &[String]| format!("| {} |\n", row.join(" | ").replace("  ", " "));
+        let line = |row: &[String]| format!("| {} |\n", row.join(" | "));
         let rule = (0..self.headline.len()).map(|column| if column < self.words { "---" } else { "---:" });
         let rule: Vec<String> = rule.map(str::to_owned).collect();
         [line(&self.headline), line(&rule)].into_iter().chain(self.rows.iter().map(|row| line(row))).collect()

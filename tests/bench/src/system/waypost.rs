@@ -1,7 +1,7 @@
 //! Waypost, all of it on this machine, as `waypost up` runs it.
 
-use std::env;
 use std::path::PathBuf;
+use std::{env, fs};
 
 use anyhow::{Context as _, anyhow};
 use pipeline_tests::{Options, Pipeline, metric};
@@ -13,6 +13,9 @@ use crate::cost::Group;
 /// In the environment of a process that is to be the operator's command: Waypost is built into this program, so that what
 /// is measured is always of the same commit as what measures.
 pub(crate) const AS_WAYPOST: &str = "BENCH_AS_WAYPOST";
+
+/// Accounts that one start makes, so that it is over in seconds.
+const ACCOUNTS_AT_ONCE: usize = 200;
 
 /// How Waypost is started.
 #[derive(Clone, Debug)]
@@ -35,15 +38,21 @@ impl Template {
 
     /// Makes the accounts once, for all that are started from now on.
     pub(crate) fn make_accounts(&mut self, place: &Place) -> anyhow::Result<()> {
-        let kept = place.dir.join("accounts");
-        let mut options = options(place);
-        for number in 0..place.accounts {
-            options.arguments.extend(["--account".to_owned(), format!("{}={PASSWORD}", account(number))]);
+        for first in (0..place.accounts).step_by(ACCOUNTS_AT_ONCE) {
+            let before = self.kept.take();
+            let mut options = Options { kept: before.clone(), ..options(place) };
+            for number in (first..place.accounts).take(ACCOUNTS_AT_ONCE) {
+                options.arguments.extend(["--account".to_owned(), format!("{}={PASSWORD}", account(number))]);
+            }
+            let mut pipeline = Pipeline::start(&self.binary, &options);
+            pipeline.down();
+            let kept = place.dir.join(format!("accounts-{first}"));
+            fs::rename(pipeline.data(), &kept).context("cannot keep the accounts")?;
+            if let Some(before) = before {
+                fs::remove_dir_all(&before).with_context(|| format!("cannot remove {}", before.display()))?;
+            }
+            self.kept = Some(kept);
         }
-        let mut pipeline = Pipeline::start(&self.binary, &options);
-        pipeline.down();
-        std::fs::rename(pipeline.data(), &kept).context("cannot keep the accounts")?;
-        self.kept = Some(kept);
         Ok(())
     }
 

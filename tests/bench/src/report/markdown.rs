@@ -1,0 +1,171 @@
+//! `docs/performance.md`, with its charts and the figures that both are made of.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::goals::verdicts;
+use super::plots::{Plot, plots};
+use super::results::Results;
+use super::tables::{of_case, of_goals};
+use super::words::octets;
+use super::{Line, Machine};
+
+const METHOD: &str = "# Performance
+
+This page is written by `bench report` from [the figures](performance/figures.jsonl), and those by `bench run`:
+
+```sh
+tests/install-peers                                  # as root: Postfix and Dovecot, from Debian's packages
+cargo run --release -p bench -- run                  # as root, for Postfix and Dovecot change users
+cargo run --release -p bench -- run --only growth-size,growth-sessions,growth-queue,growth-mailbox
+cargo run --release -p bench -- report target/bench/*.jsonl --docs docs
+```
+
+## Method
+
+- Waypost is what `waypost up` runs: three processes that talk gRPC over mutual TLS. It is built into the program that
+  measures, so that both are of one commit. Postfix and Dovecot are Debian's, in front of sdbox or of Maildir mailboxes,
+  set up for throughput (more processes, which are used again; no pause for mail that arrives; no limits for clients) and
+  durable as they come: everybody syncs a message before its acknowledgement, and nothing lies in memory alone.
+- Everything is on loopback, in a folder of its own on one disk. The systems take turns, case by case, each started anew
+  without any mail; one runs at a time. The figures are medians of the rounds, with the least and the most of them.
+- The load generator is one thread of Rust. Its CPU time is told apart (*load's*): where it is near a second for each second,
+  the generator is the bound and not the system. It counts what is acknowledged, and looks into the mailboxes (or asks its own
+  sink) whether all of it arrived.
+- CPU seconds are of all processes of a system, by control groups, for 1,000 operations; MiB is the most memory that they had
+  at a time, pages that they share counted for each; flushes are those that the disk was asked for.
+- Dovecot's passwords are kept in clear, and Waypost's are hashed with the least costs, so that servers are compared and not
+  hashes.
+- A ratio in a row is how many times Waypost's figure is that row's.
+";
+
+/// Writes the page, its charts and its figures into a folder of documentation.
+pub(crate) fn write(lines: &[Line], docs: &Path) -> anyhow::Result<()> {
+    let results = Results::of(lines);
+    let plots = plots(&results);
+    let folder = docs.join("performance");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for plot in &plots {
+        put(&folder.join(&plot.file), &plot.svg)?;
+    }
+    let mut figures = String::new();
+    for line in lines {
+        figures.extend([&serde_json::to_string(line)?, "\n"]);
+    }
+    put(&folder.join("figures.jsonl"), &figures)?;
+    put(&docs.join("performance.md"), &page(&results, &plots))
+}
+
+fn put(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn page(results: &Results<'_>, plots: &[Plot]) -> String {
+    let mut page = METHOD.to_owned();
+    page.push_str("\n## Machine\n\n");
+    for machine in distinct(&results.machines) {
+        page += &of_machine(machine);
+    }
+    let verdicts = verdicts(results);
+    if !verdicts.is_empty() {
+        page.push_str("\n## Goals\n\nEach has to hold at every setting; the ratio is the worst one.\n\n");
+        page += &of_goals(&verdicts).markdown();
+    }
+    page.push_str("\n## Figures\n");
+    for case in &results.cases {
+        let about = crate::cases::about(case.name)
+            .map(|about| format!("\n{}.\n", capital(about)))
+            .unwrap_or_default();
+        let _ = write!(page, "\n### {}\n{about}\n{}", case.name, of_case(case).markdown());
+    }
+    if !plots.is_empty() {
+        page.push_str("\n## Growth\n");
+        for plot in plots {
+            let _ = write!(page, "\n![{}](performance/{})\n", plot.title, plot.file);
+        }
+    }
+    if !results.failed.is_empty() {
+        page.push_str("\n## Not measured\n\n");
+        for failed in &results.failed {
+            let at = failed.point.as_ref().map(|point| format!(" at {point}")).unwrap_or_default();
+            let _ = writeln!(
+                page,
+                "- {}{at}, {}, round {}: {}",
+                failed.case, failed.system, failed.round, failed.reason
+            );
+        }
+    }
+    page
+}
+
+/// Runs on the same machine, of the same commit, on the same day are told of once.
+fn distinct<'a>(machines: &[&'a Machine]) -> Vec<&'a Machine> {
+    let mut distinct: Vec<&Machine> = Vec::new();
+    for machine in machines {
+        let of_day = |machine: &Machine| Machine { date: day(machine).to_owned(), ..machine.clone() };
+        if !distinct.iter().any(|known| of_day(known) == of_day(machine)) {
+            distinct.push(machine);
+        }
+    }
+    distinct
+}
+
+fn day(machine: &Machine) -> &str {
+    machine.date.split('T').next().unwrap_or_default()
+}
+
+fn of_machine(machine: &Machine) -> String {
+    let Machine { commit, optimised, cpu, cores, memory, kernel, disk, peers, .. } = machine;
+    let build = if *optimised { "" } else { " (built without optimisation)" };
+    let peers = if peers.is_empty() { String::new() } else { format!(" {}.", peers.join(", ")) };
+    let memory = octets(memory.next_multiple_of(1 << 30));
+    format!(
+        "- {}: Waypost of commit {commit}{build}.{peers} {cores} cores ({cpu}), {memory} of memory, {kernel}; {disk}\n",
+        day(machine)
+    )
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::results::tests::line;
+    use super::*;
+
+    #[test]
+    fn the_page_shows_goals_figures_and_charts_that_are_there() {
+        let lines = [
+            Line::Machine(Machine { date: "2026-11-28T08:00:00Z".into(), ..Machine::default() }),
+            Line::Machine(Machine { date: "2026-11-28T09:00:00Z".into(), ..Machine::default() }),
+            line("inbound", "Waypost", 4096, 1000, 0.5),
+            line("inbound", "Postfix", 4096, 50, 10.0),
+            line("growth-size", "Waypost", 1024, 1000, 0.5),
+            line("growth-size", "Waypost", 4096, 900, 0.5),
+        ];
+        let docs = tempfile::tempdir().unwrap();
+        write(&lines, docs.path()).unwrap();
+        let read = |name: &str| fs::read_to_string(docs.path().join(name)).unwrap();
+        let page = read("performance.md");
+        for part in [
+            "2026-11-28: Waypost",
+            "rate at least 10.0 ×",
+            "### inbound\n\nMail to port 25",
+            "growth-size.svg",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert_eq!(page.matches("2026-11-28").count(), 1, "{page}");
+        assert!(read("performance/growth-size.svg").starts_with("<svg "));
+        let kept: Vec<Line> = read("performance/figures.jsonl")
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(kept, lines);
+    }
+}
