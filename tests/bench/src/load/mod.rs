@@ -54,6 +54,8 @@ pub(crate) fn block_on<T>(
     limit: Duration,
     load: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
+    // Both ends of a thousand sessions with the sink are here.
+    service::listen::raise_descriptor_limit()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let within = async { timeout(limit, load).await };
     let ended = LocalSet::new().block_on(&runtime, within);
