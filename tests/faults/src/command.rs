@@ -44,6 +44,9 @@ struct CommandLine {
     /// Keep the results in this file, beside those of other runs that it holds
     #[arg(long, value_name = "FILE", default_value = RESULTS, hide_default_value = true)]
     json: PathBuf,
+    /// Add the results that these files keep, of runs elsewhere
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    add: Vec<PathBuf>,
     /// Write a report of all results in that file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -80,6 +83,10 @@ fn follow(line: &CommandLine) -> anyhow::Result<bool> {
     }
     // Before anything runs for hours: what cannot be read would not be written either.
     let mut results = Results::read(&line.json)?;
+    for file in &line.add {
+        results.add_all(Results::read(file)?);
+        results.write(&line.json)?;
+    }
     let mut is_right = true;
     if !line.report_only {
         is_right = run_all(line, &mut results)?;

@@ -64,6 +64,11 @@ impl Results {
         self.runs.push(run);
     }
 
+    /// Adds all runs of others, each as [`Results::add`] does.
+    pub(crate) fn add_all(&mut self, others: Self) {
+        others.runs.into_iter().for_each(|run| self.add(run));
+    }
+
     /// The run that says most of a scenario: the long form's if there is one.
     pub(crate) fn best(&self, scenario: &str) -> Option<&Run> {
         self.runs.iter().filter(|run| run.scenario == scenario).max_by_key(|run| run.is_long)
