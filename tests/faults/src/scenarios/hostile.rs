@@ -72,7 +72,7 @@ fn at_every_listener(form: &Form) -> Outcome {
     let watch = Watch::begin(&pipeline);
     let guests = Guests::invite(&addresses, GUESTS, attacks::GREETING);
 
-    let rounds = form.rounds(240, 20_000);
+    let rounds = form.rounds(160, 20_000);
     attackers.attack(rounds);
 
     let mut outcome = Outcome { rounds: rounds.into(), ..Outcome::default() };

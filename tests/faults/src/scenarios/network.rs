@@ -25,9 +25,9 @@ fn between_services(form: &Form) -> Outcome {
     let mut links = Vec::new();
     let mut trial = Trial::begin_with(form, |pipeline| links = put_between(pipeline));
     // Long enough, in the long form, that probes of connections find that nobody answers, and calls end.
-    let longest = form.pick(Duration::from_secs(4), Duration::from_secs(20));
+    let longest = form.pick(Duration::from_secs(3), Duration::from_secs(20));
     let mut recoveries = Vec::new();
-    for _ in 0..form.rounds(5, 100) {
+    for _ in 0..form.rounds(4, 100) {
         trial.go_on();
         fastrand::shuffle(&mut links);
         let hit = if fastrand::u8(..4) == 0 { 2 } else { 1 };
