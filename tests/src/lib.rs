@@ -29,7 +29,7 @@ mod wire;
 pub use certificate::{Authority, Certificate};
 pub use disk::Disk;
 pub use dns::{Dns, Zone};
-pub use mailbox::{Stored, churn, read_inbox};
+pub use mailbox::{Stored, churn, read_by_pop3, read_inbox};
 pub use metrics::metric;
 pub use peer::{Program, program, python};
 pub use pipeline::{Options, Pipeline, Service};

@@ -1,10 +1,9 @@
 //! Reading a mailbox over IMAP, and wearing one out.
 
 use std::io;
-use std::path::Path;
 
 use crate::Pipeline;
-use crate::wire::{Wire, trust};
+use crate::wire::Wire;
 
 /// A message in an inbox, or the part of it that was asked for.
 #[derive(Debug)]
@@ -40,11 +39,10 @@ pub fn read_inbox(
         Ok(())
     })?;
     command(&mut wire, &format!("UID FETCH {first}:* (UID {part})"), |wire, line| {
-        let Some(uid) = number_behind(line, "UID ") else { return Ok(()) };
-        let length = number_behind(line, "{").unwrap_or_else(|| panic!("no literal: {line}"));
-        visit(Stored { uid, octets: wire.octets(length as usize)? });
-        // What closes the response.
-        wire.line().map(drop)
+        if let Some(stored) = stored(wire, line)? {
+            visit(stored);
+        }
+        Ok(())
     })?;
     Ok(uid_validity.expect("UIDVALIDITY"))
 }
@@ -70,8 +68,7 @@ pub fn churn(pipeline: &Pipeline, account: &str, messages: usize, octets: usize)
 }
 
 fn log_in(pipeline: &Pipeline, account: &str) -> io::Result<Wire> {
-    let tls = trust(Path::new(&pipeline.ca()));
-    let mut wire = Wire::connect(pipeline.address("mda", "imaps"), Some(&tls))?;
+    let mut wire = Wire::connect(pipeline.address("mda", "imaps"), Some(&pipeline.tls()))?;
     wire.line()?;
     command(&mut wire, &format!("LOGIN {account} secret"), |_, _| Ok(()))?;
     Ok(wire)
@@ -91,6 +88,67 @@ fn command(
         }
         untagged(wire, &line)?;
     }
+}
+
+/// Reads all that is in an account's inbox, and expunges it.
+///
+/// # Errors
+/// If the MDA goes away, or refuses.
+pub(crate) fn take_inbox(
+    pipeline: &Pipeline,
+    account: &str,
+    mut visit: impl FnMut(Stored),
+) -> io::Result<()> {
+    let mut wire = log_in(pipeline, account)?;
+    let quiet = |_: &mut Wire, _: &str| Ok(());
+    let mut last = None;
+    command(&mut wire, "SELECT INBOX", quiet)?;
+    command(&mut wire, "UID FETCH 1:* (UID BODY.PEEK[])", |wire, line| {
+        let Some(stored) = stored(wire, line)? else { return Ok(()) };
+        last = last.max(Some(stored.uid));
+        visit(stored);
+        Ok(())
+    })?;
+    let Some(last) = last else { return Ok(()) };
+    command(&mut wire, &format!("UID STORE 1:{last} +FLAGS.SILENT (\\Deleted)"), quiet)?;
+    command(&mut wire, &format!("UID EXPUNGE 1:{last}"), quiet)
+}
+
+/// Reads all that is in an account's inbox over POP3.
+///
+/// # Errors
+/// If the MDA goes away, or lets nobody log in.
+pub fn read_by_pop3(pipeline: &Pipeline, account: &str) -> io::Result<()> {
+    let mut wire = Wire::connect(pipeline.address("mda", "pop3s"), Some(&pipeline.tls()))?;
+    wire.line()?;
+    let mut ask = |command: &str| {
+        wire.send(format!("{command}\r\n").as_bytes())?;
+        let answer = wire.line()?;
+        // A message that somebody else has expunged is refused, for example.
+        let is_ok = answer.starts_with("+OK");
+        if is_ok && command.starts_with("RETR") {
+            while wire.line()? != "." {}
+        }
+        Ok::<_, io::Error>(is_ok.then_some(answer))
+    };
+    ask(&format!("USER {account}"))?;
+    ask("PASS secret")?.ok_or_else(|| io::Error::other("nobody may log in"))?;
+    let answer = ask("STAT")?.unwrap_or_default();
+    let count: u32 = answer.split(' ').nth(1).and_then(|count| count.parse().ok()).unwrap_or(0);
+    for number in 1..=count {
+        ask(&format!("RETR {number}"))?;
+    }
+    ask("QUIT").map(drop)
+}
+
+/// The message of a response to FETCH, if it holds one.
+fn stored(wire: &mut Wire, line: &str) -> io::Result<Option<Stored>> {
+    let Some(uid) = number_behind(line, "UID ") else { return Ok(None) };
+    let length = number_behind(line, "{").unwrap_or_else(|| panic!("no literal: {line}"));
+    let octets = wire.octets(length as usize)?;
+    // What closes the response.
+    wire.line()?;
+    Ok(Some(Stored { uid, octets }))
 }
 
 fn number_behind(line: &str, what: &str) -> Option<u32> {

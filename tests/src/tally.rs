@@ -1,9 +1,10 @@
 //! What came of a load: every message in the inboxes, held against what was sent.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 use crate::load::{self, Fate, RECIPIENTS, Sent};
+use crate::mailbox::take_inbox;
 use crate::{Pipeline, Stored, Verdict, eventually, read_inbox};
 
 /// All that is in the inboxes.
@@ -23,12 +24,7 @@ impl Tally {
     /// # Panics
     /// If a message is damaged, or is neither of the load nor a report.
     pub fn when_settled(pipeline: &Pipeline) -> Self {
-        eventually("the queue to be empty", || {
-            let list = pipeline.waypost(&["queue", "list", "--json"]);
-            // A node that does not answer is told of on standard error.
-            let is_empty = list.stdout.trim_ascii() == b"[]" && list.stderr.is_empty();
-            (list.status.success() && is_empty).then_some(())
-        });
+        wait_until_settled(pipeline);
         let mut tally = Self::default();
         for account in RECIPIENTS {
             let read = read_inbox(pipeline, account, 1, "BODY.PEEK[]", |stored| tally.add(account, &stored));
@@ -73,6 +69,28 @@ impl Tally {
             });
         }
         (tally, refusals)
+    }
+
+    /// Adds what is in an account's inbox, and expunges it.
+    ///
+    /// # Errors
+    /// If the MDA goes away, or refuses.
+    ///
+    /// # Panics
+    /// As [`Tally::when_settled`].
+    pub fn take(&mut self, pipeline: &Pipeline, account: &'static str) -> io::Result<()> {
+        take_inbox(pipeline, account, |stored| self.add(account, &stored))
+    }
+
+    /// Waits likewise, and takes what is left.
+    ///
+    /// # Panics
+    /// As [`Tally::when_settled`].
+    pub fn take_when_settled(&mut self, pipeline: &Pipeline) {
+        wait_until_settled(pipeline);
+        for account in RECIPIENTS {
+            self.take(pipeline, account).expect("the inbox");
+        }
     }
 
     /// Each message that was acknowledged is there once for each of its recipients, and no message is there twice or
@@ -129,4 +147,14 @@ impl Tally {
             *self.reports.entry((token.to_owned(), recipient.trim().to_owned())).or_default() += 1;
         }
     }
+}
+
+/// Waits until no MTA node has anything left to deliver.
+fn wait_until_settled(pipeline: &Pipeline) {
+    eventually("the queue to be empty", || {
+        let list = pipeline.waypost(&["queue", "list", "--json"]);
+        // A node that does not answer is told of on standard error.
+        let is_empty = list.stdout.trim_ascii() == b"[]" && list.stderr.is_empty();
+        (list.status.success() && is_empty).then_some(())
+    });
 }

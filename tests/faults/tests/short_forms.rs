@@ -34,6 +34,7 @@ short_forms! {
     no_acknowledged_message_is_lost_when_a_service_dies_at_any_durable_step: "failpoints",
     mail_survives_a_disk_that_is_full_at_any_write: "disk-full",
     flipped_bits_are_told_and_the_rest_is_served: "bit-flips",
+    ordinary_work_leaves_memory_disk_and_speed_as_they_were: "soak",
 }
 
 fn run_short_form(name: &str) {

@@ -10,6 +10,7 @@ mod kill_any;
 mod kill_mta;
 mod network;
 mod overload;
+mod soak;
 mod trial;
 mod watch;
 
@@ -27,6 +28,7 @@ pub const SCENARIOS: &[&Scenario] = &[
     &failpoints::AT_NAMED_POINTS,
     &disk_full::AT_EVERY_WRITE,
     &bit_flips::IN_A_STOPPED_STORE,
+    &soak::FOR_HOURS,
 ];
 
 /// The one with this name.
