@@ -18,6 +18,9 @@ use crate::{
 /// Bodies up to this size are copied next to their header: cheaper than a slice of their own.
 const COPIED_BODY: usize = 1 << 10;
 
+/// Octets of headers and metas that a batch has room for from the start: those of some records.
+const HEADERS: usize = 4 << 10;
+
 /// A batch under construction: headers, metas and small bodies in one buffer, large bodies where they are.
 #[derive(Debug)]
 pub(crate) struct Batch<T> {
@@ -52,7 +55,7 @@ impl<T> Batch<T> {
         Self {
             place,
             start: active.end,
-            buffer: Vec::new(),
+            buffer: Vec::with_capacity(HEADERS),
             mark: 0,
             parts: Vec::new(),
             entries: Vec::new(),

@@ -195,7 +195,8 @@ impl Queue {
         let mut is_more = scheduler.advance(now, AT_ONCE);
         for started in 0..=AT_ONCE {
             let Some(unit) = scheduler.start(now) else { break };
-            self.workers.spawn(Arc::clone(self).work(unit));
+            // A worker is large, and a task is moved some times before it runs.
+            self.workers.spawn(Box::pin(Arc::clone(self).work(unit)));
             is_more |= started == AT_ONCE;
         }
         while self.ending.load(Ordering::Relaxed) < ENDING

@@ -13,7 +13,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use message::Address;
+use message::{Address, Domain};
 use parking_lot::Mutex;
 use proto::mail::Reply;
 use scheduler::{Scheduler, Started};
@@ -150,35 +150,31 @@ impl Queue {
         message: &Arc<Message>,
         recipients: Vec<(u32, Resolution)>,
     ) {
-        let mut ways: BTreeMap<Way, Vec<u32>> = BTreeMap::new();
+        let mut ways: BTreeMap<Way, (Domain, Vec<u32>)> = BTreeMap::new();
         let (mut unknown, mut aliases) = (Vec::new(), Vec::new());
         for (index, resolution) in recipients {
             let override_route = message.status(index).and_then(|status| status.route().cloned());
             match (resolution, Address::parse(message.address(index))) {
                 (Resolution::Alias | Resolution::List, _) => aliases.push(index),
                 (Resolution::Mailbox | Resolution::FullMailbox | Resolution::Remote, Ok(address)) => {
-                    let is_mailbox = resolution.is_mailbox();
-                    let way = (address.domain().ascii().into(), is_mailbox, override_route);
-                    ways.entry(way).or_default().push(index);
+                    let (domain, is_mailbox) = (address.domain(), resolution.is_mailbox());
+                    let way = (domain.ascii().into(), is_mailbox, override_route);
+                    let (_, recipients) = ways.entry(way).or_insert_with(|| (domain.clone(), Vec::new()));
+                    recipients.push(index);
                 }
                 (Resolution::UnknownUser, _) | (_, Err(_)) => unknown.push(index),
             }
         }
-        for (way, recipients) in ways {
-            let route = match self.route_of(message, &way.0, way.1, way.2.as_deref()).await {
+        for ((name, is_mailbox, override_route), (domain, recipients)) in ways {
+            let route = match self.route_of(message, &domain, is_mailbox, override_route.as_deref()).await {
                 Ok(route) => route,
                 Err(stalled) => {
                     self.stall_or_expire(message, recipients, Tag::of(&hand.unit), &stalled).await;
                     continue;
                 }
             };
-            let (domain, is_mailbox, _) = way;
-            let hand = Arc::clone(hand);
-            self.send_off(
-                Piece { hand, message: Arc::clone(message), recipients, domain, is_mailbox },
-                route,
-            )
-            .await;
+            let (hand, message) = (Arc::clone(hand), Arc::clone(message));
+            self.send_off(Piece { hand, message, recipients, domain: name, is_mailbox }, route).await;
         }
         for index in aliases {
             match Box::pin(self.redistribute(message, index)).await {
@@ -195,7 +191,7 @@ impl Queue {
     pub(super) async fn route_of(
         &self,
         message: &Message,
-        domain: &str,
+        domain: &Domain,
         is_mailbox: bool,
         override_route: Option<&str>,
     ) -> Result<Route, Stalled> {
@@ -208,8 +204,7 @@ impl Queue {
         };
         let reverse_path = envelope.as_ref().map_or("", |envelope| &envelope.reverse_path);
         let sender = Sender { reverse_path, account: &message.account };
-        let domain = message::Domain::parse(domain).map_err(|error| Stalled(error.to_string()))?;
-        Ok(router.route(sender, &domain, is_mailbox, override_route))
+        Ok(router.route(sender, domain, is_mailbox, override_route))
     }
 
     async fn send_off(self: &Arc<Self>, piece: Piece, route: Route) {

@@ -253,7 +253,7 @@ impl Queue {
         let address = Address::parse(message.address(index)).map_err(|error| Stalled(error.to_string()))?;
         let domain = address.domain();
         let override_route = message.status(index).and_then(|status| status.route().cloned());
-        let route = self.route_of(message, domain.ascii(), tag.is_mailbox, override_route.as_deref()).await?;
+        let route = self.route_of(message, domain, tag.is_mailbox, override_route.as_deref()).await?;
         let site = self.parts.hops.remote.sites().resolve(&route).await;
         Ok(site.map(|site| (site, route.policy_domain(domain))))
     }

@@ -106,10 +106,6 @@ pub(super) async fn accept_all<F>(
         metrics.accepted.get_or_create(&label).inc();
         let open = metrics.open.get_or_create_owned(&label);
         open.inc();
-        // Replies are small and waited for.
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(listener = options.name, %peer, %error, "cannot disable Nagle's algorithm");
-        }
         let guard = OpenConnection { _permit: permit, open };
         // Sessions are large, and a task is moved some times before it runs.
         let connection = Box::pin(handle(stream, peer));
