@@ -16,8 +16,8 @@ use super::machine::ticks;
 /// Puts itself into the control group whose list of processes is `$0`, and becomes the command that follows.
 const ENTER: &str = r#"echo $$ > "$0" && exec "$@""#;
 
-/// How long processes that are ending may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long processes that are ending may take; some of Dovecot's outlive their master by many seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The processes.
 #[derive(Clone, Debug)]
