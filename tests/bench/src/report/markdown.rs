@@ -19,17 +19,18 @@ This page is written by `bench report` from [the figures](performance/figures.js
 
 ```sh
 tests/install-peers                                  # as root: Postfix and Dovecot, from Debian's packages
-cargo run --release -p bench -- run                  # as root, for Postfix and Dovecot change users
-cargo run --release -p bench -- run --only growth-size,growth-sessions,growth-queue,growth-mailbox
-cargo run --release -p bench -- report target/bench/*.jsonl --docs docs
+cargo run --profile dist -p bench -- run             # as root, for Postfix and Dovecot change users
+cargo run --profile dist -p bench -- run --only growth-size,growth-sessions,growth-queue,growth-mailbox
+cargo run --profile dist -p bench -- report target/bench/*.jsonl --docs docs
 ```
 
 ## Method
 
 - Waypost is what `waypost up` runs: three processes that talk gRPC over mutual TLS. It is built into the program that
-  measures, so that both are of one commit. Postfix and Dovecot are Debian's, in front of sdbox or of Maildir mailboxes,
-  set up for throughput (more processes, which are used again; no pause for mail that arrives; no limits for clients) and
-  durable as they come: everybody syncs a message before its acknowledgement, and nothing lies in memory alone.
+  measures, so that both are of one commit, and built with the profile that is shipped. Postfix and Dovecot are Debian's, in
+  front of sdbox or of Maildir mailboxes, set up for throughput (more processes, which are used again; no pause for mail that
+  arrives; no limits for clients) and durable as they come: everybody syncs a message before its acknowledgement, and nothing
+  lies in memory alone.
 - Everything is on loopback, in a folder of its own on one disk. The systems take turns, case by case, each started anew
   without any mail; one runs at a time. The figures are medians of the rounds, with the least and the most of them.
 - The load generator is one thread of Rust. Its CPU time is told apart (*load's*): where it is near a second for each second,
