@@ -274,7 +274,7 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
         let Begun { email, size, first } = match self.begin(message.uid, lines.is_none()).await {
             Ok(read) => read,
             Err(StoreError::NoSuchMailbox | StoreError::Expunged) => {
-                return Ok(Some(self.session.not_sent("the message was removed by another session")));
+                return Ok(Some(Session::not_sent("the message was removed by another session")));
             }
             Err(error) => {
                 self.store_failed("cannot read a message", &error);
@@ -282,11 +282,11 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
                     StoreError::CorruptBody { .. } => "[SYS/PERM] the message is damaged",
                     _ => "[SYS/TEMP] the message cannot be read now",
                 };
-                return Ok(Some(self.session.not_sent(reason)));
+                return Ok(Some(Session::not_sent(reason)));
             }
         };
         if !self.session.takes_utf8() && !has_ascii_header(&first) {
-            return Ok(Some(self.session.not_sent("[UTF8] the message needs the command UTF8")));
+            return Ok(Some(Session::not_sent("[UTF8] the message needs the command UTF8")));
         }
         self.out.extend_from_slice(format!("+OK {size} octets\r\n").as_bytes());
         let mut encoder = Encoder::new(lines);

@@ -181,9 +181,9 @@ impl Session {
         Action::Reply(format!("+ {}\r\n", auth::encode(challenge)))
     }
 
-    /// A message that was to be sent is gone, or cannot be read.
-    pub(crate) fn not_sent(&mut self, reason: &str) -> Action {
-        self.error(reason)
+    /// A message that was to be sent is gone, or cannot be read: no mistake of the client, who may ask for the others.
+    pub(crate) fn not_sent(reason: &str) -> Action {
+        Action::Reply(format!("-ERR {reason}\r\n"))
     }
 
     fn command(&mut self, command: Command) -> Action {
