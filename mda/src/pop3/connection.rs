@@ -297,7 +297,10 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
             let piece = self.server.store.read(email, at..at + PIECE).await;
             // Too late for an error: an end that is cut off is all that tells the client.
             let piece = piece.map_err(|error| {
-                self.store_failed("cannot read a message", &error);
+                // Another session may have removed it, and its space was given back: no fault of the store.
+                if !matches!(error, StoreError::Expunged) {
+                    self.store_failed("cannot read a message", &error);
+                }
                 io::Error::other(error)
             })?;
             if piece.is_empty() {

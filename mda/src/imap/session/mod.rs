@@ -155,8 +155,9 @@ impl<S: MailStore> Session<S> {
             Ended::Closed | Ended::Stuck | Ended::BrokenOff(_) | Ended::Unread(_) | Ended::Io(_) => None,
         };
         match ended {
-            // Nothing more may be said: the client would take it for the rest of the response.
-            Ended::BrokenOff(_) => {}
+            // Nothing more may be said: the client would take it for the rest of the response. Where a message was removed
+            // and its space given back meanwhile, that is no fault of the store either.
+            Ended::BrokenOff(_) | Ended::Unread(StoreError::Expunged) => {}
             Ended::Unread(error) => {
                 tracing::error!(peer = %self.peer, %error, "a message cannot be read to its end");
                 self.shared.options.metrics.store_errors.inc();
