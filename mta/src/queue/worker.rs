@@ -135,8 +135,8 @@ impl Queue {
         }
     }
 
-    /// Makes an attempt, and meanwhile writes down what the one before came to. Should the node die now, there are no more
-    /// than these two whose outcome it may have learned in vain.
+    /// Writes down what the attempt before came to, and then makes one: a remote that sees the session go on is never sent
+    /// again what it has taken, whenever this node dies.
     async fn step(
         self: &Arc<Self>,
         line: &SiteName,
@@ -150,8 +150,8 @@ impl Queue {
             Some(self.attempt(line, session, begun).await)
         });
         // Each is guarded by itself: what one is at when it panics is not what the other is at.
-        let ((), ended) = tokio::join!(self.write(ended), self.guarded(&unit, attempt));
-        ended.flatten()
+        self.write(ended).await;
+        self.guarded(&unit, attempt).await.flatten()
     }
 
     /// Makes an attempt.
