@@ -63,7 +63,9 @@ pub(crate) async fn export(
     only: Option<&MailboxName>,
     parts: &mpsc::Sender<Result<ExportResponse, Status>>,
 ) -> Result<(), Status> {
-    let mut mailboxes = mailboxes(store, account.id).await?;
+    let owner = account.id;
+    let mailboxes = aside(store, move |store| store.mailboxes(owner)).await;
+    let mut mailboxes = mailboxes.and_then(|read| read).map_err(|error| status(&error))?;
     if let Some(only) = only {
         mailboxes.retain(|mailbox| mailbox.name == *only);
         if mailboxes.is_empty() {
@@ -84,11 +86,17 @@ pub(crate) async fn export(
     Ok(())
 }
 
-/// Read on a thread that may block.
-async fn mailboxes(store: &impl MailStore, account: store::AccountId) -> Result<Vec<store::Mailbox>, Status> {
+/// Reads the store on a thread that may block.
+async fn aside<S: MailStore, T: Send + 'static>(
+    store: &S,
+    read: impl FnOnce(&S) -> T + Send + 'static,
+) -> store::Result<T> {
     let store = store.clone();
-    let read = tokio::task::spawn_blocking(move || store.mailboxes(account)).await;
-    read.map_err(|_| Status::unavailable("the mailboxes cannot be read"))?.map_err(|error| status(&error))
+    let read = tokio::task::spawn_blocking(move || read(&store)).await;
+    read.map_err(|error| StoreError::Io {
+        what: "what was read of the mail store broke off".to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 struct Export<'a, S> {

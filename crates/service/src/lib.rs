@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod count;
 pub mod directory;
 pub mod dns;
 pub mod drain;

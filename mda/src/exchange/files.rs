@@ -7,6 +7,7 @@ use mailfiles::{Error, Found, Meta, Reader, Writer};
 use proto::mda::export_response::Part as Exported;
 use proto::mda::import_request::Part;
 use proto::mda::{ExportResponse, ImportInto, ImportRequest, ImportResponse, ImportedEnd, ImportedMessage};
+use service::count::counted;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -69,20 +70,20 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { messages, octets, mailboxes, duplicates, keywords_left_out, doubted, .. } = *self;
-        write!(f, "{messages} message{} of {octets} octet{}", plural(messages), plural(octets))?;
+        write!(f, "{} of {}", counted(messages, "message"), counted(octets, "octet"))?;
         if mailboxes > 0 {
-            write!(f, " in {mailboxes} mailbox{}", if mailboxes == 1 { "" } else { "es" })?;
+            write!(f, " in {}", counted(mailboxes, "mailbox"))?;
         }
         let mut left_out = Vec::new();
         if duplicates > 0 {
             left_out.push(format!("{duplicates} that were imported before left out"));
         }
         if keywords_left_out > 0 {
-            let s = plural(keywords_left_out);
-            left_out.push(format!("{keywords_left_out} keyword{s} for which there was no letter left out"));
+            let keywords = counted(keywords_left_out, "keyword");
+            left_out.push(format!("{keywords} for which there was no letter left out"));
         }
         if doubted > 0 {
-            left_out.push(format!("{doubted} place{} doubtful", plural(doubted)));
+            left_out.push(format!("{} doubtful", counted(doubted, "place")));
         }
         if self.failed > 0 {
             left_out.push(format!("{} failed", self.failed));
@@ -92,10 +93,6 @@ impl fmt::Display for Summary {
         }
         Ok(())
     }
-}
-
-fn plural(number: u64) -> &'static str {
-    if number == 1 { "" } else { "s" }
 }
 
 /// Why an export broke off.
@@ -266,7 +263,8 @@ impl Export {
     fn end_mailbox(&mut self) {
         if self.left > 0 && !self.is_lost {
             let left = std::mem::take(&mut self.left);
-            self.summary.fail(format!("mailbox {}: {left} messages of it did not come", self.mailbox));
+            let left = counted(left.into(), "message");
+            self.summary.fail(format!("mailbox {}: {left} of it did not come", self.mailbox));
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::Status;
 
-use super::{PATIENCE, flags_of};
+use super::{PATIENCE, aside, flags_of};
 use crate::status::status;
 use crate::store::{
     self, BodySource, Delivery, DeliveryRecipient, Flags, MailStore, MailboxName, StagedBody, StoreError,
@@ -40,7 +40,8 @@ pub(crate) async fn import(
     let Some(Part::Into(into)) = next(&mut requests, PATIENCE).await? else {
         return Err(Status::invalid_argument("the first request does not say whose mail it is"));
     };
-    let account = super::account(store, &into.account)?;
+    let account = aside(store, move |store| super::account(store, &into.account)).await;
+    let account = account.map_err(|error| status(&error))??;
     tracing::info!(account = account.name, "an import begins");
     let mut import = Import { store, account, max_message, equals: Equals::default(), message: None };
     while let Some(part) = next(&mut requests, import.patience()).await? {
@@ -187,8 +188,8 @@ impl<S: MailStore> Import<'_, S> {
 
     /// Makes the mailbox unless it is there, which is looked at for each message: it may be deleted meanwhile.
     async fn make(&self, mailbox: &MailboxName) -> store::Result<()> {
-        let account = self.account.id;
-        if self.store.mailbox(account, mailbox)?.is_some() {
+        let (account, name) = (self.account.id, mailbox.clone());
+        if aside(self.store, move |store| store.mailbox(account, &name)).await??.is_some() {
             return Ok(());
         }
         match self.store.create_mailbox(account, mailbox.clone(), None).await {

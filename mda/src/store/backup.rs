@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use journal::{Held, HeldSegment};
 
 use self::files::{Folder, Source};
-use self::manifest::{Manifest, Saved};
+use self::manifest::{Manifest, Part, Saved};
 use super::local::LocalStore;
 use super::{Result, StoreError};
 
@@ -28,7 +28,7 @@ const SEGMENTS: &str = "journal";
 
 /// What lies in the store's folder and goes with it, if it is there: of this key the salts are made that mail programs
 /// know, and that tell of nobody whether he exists as long as they stay the same.
-const BESIDE: &str = "decoy.key";
+const KEY: &str = "decoy.key";
 
 /// What taking a backup did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,6 +89,7 @@ impl Backup<'_> {
             saved.insert(name, file);
             tell(self.report.octets)?;
         }
+        saved.extend(self.save_key()?);
         Ok(saved)
     }
 
@@ -112,12 +113,21 @@ impl Backup<'_> {
         }
         let crc = self.folder.put(&name, source, self.link && held.sealed)?;
         self.report.added += held.bytes;
-        Ok((name, Saved { segment: held.segment.to_string(), octets: held.bytes, crc }))
+        let part = Part::Segment(held.segment.to_string());
+        Ok((name, Saved { part, octets: held.bytes, crc }))
+    }
+
+    /// Sees to it that the key is in the folder, if there is one. Another one is another file.
+    fn save_key(&self) -> Result<Option<(String, Saved)>> {
+        let Some(key) = files::key_in(self.store.dir())? else { return Ok(None) };
+        let crc = crc32c::crc32c(&key);
+        let name = format!("{crc:08x}.key");
+        self.folder.put_secret(&name, &key)?;
+        Ok(Some((name, Saved { part: Part::Key, octets: key.len() as u64, crc })))
     }
 
     /// Puts the list into place, and removes what it does not name.
     fn finish(self, files: BTreeMap<String, Saved>) -> Result<BackupReport> {
-        files::copy_beside(self.store.dir(), self.folder.root())?;
         self.folder.sync()?;
         let manifest = Manifest { taken: Timestamp::now(), files };
         manifest.write(self.folder.root())?;

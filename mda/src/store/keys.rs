@@ -250,6 +250,19 @@ pub(super) fn annotations_of(mailbox: u64, account: u64) -> Vec<u8> {
     key(b'p', &[&mailbox.to_be_bytes(), &account.to_be_bytes()])
 }
 
+/// Account and mailbox, 0 for the server: where an account has annotations that it alone sees.
+pub(super) fn noted_at(account: u64, mailbox: u64) -> Vec<u8> {
+    key(b'i', &[&account.to_be_bytes(), &mailbox.to_be_bytes()])
+}
+
+/// Prefix of [`noted_at`] for one account.
+pub(super) fn noted(account: u64) -> Vec<u8> {
+    key(b'i', &[&account.to_be_bytes()])
+}
+
+/// Prefix of all [`noted_at`].
+pub(super) const NOTED: &[u8] = b"i";
+
 /// Mailbox and grantee → rights.
 pub(super) fn rights(mailbox: u64, account: u64, negative: bool) -> Vec<u8> {
     key(b'y', &[b"m", &mailbox.to_be_bytes(), &account.to_be_bytes(), &[u8::from(negative)]])

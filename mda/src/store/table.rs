@@ -243,6 +243,8 @@ impl Pending {
         pairs: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
     ) -> Result<Option<(sled::IVec, sled::IVec)>> {
         for pair in pairs {
+            #[cfg(test)]
+            self.table.count_read();
             let pair = pair.map_err(sled_error)?;
             if !self.writes.contains_key(&*pair.0) {
                 return Ok(Some(pair));

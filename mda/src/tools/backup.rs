@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use service::cli::AnyError;
+use service::count::counted;
 use service::progress::Progress;
 
 use super::{Outcome, StoreArguments, existing, say};
@@ -39,7 +40,8 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Any
     for damaged in &damaged {
         say(format_args!("damaged: {damaged}"));
     }
-    say(format_args!("{segments} segments of {octets} octets, {added} of them new"));
+    let (segments, octets) = (counted(segments, "segment"), counted(octets, "octet"));
+    say(format_args!("{segments} of {octets}, {added} of them new"));
     Ok(if damaged.is_empty() { Outcome::Well } else { Outcome::Wrong })
 }
 
@@ -60,8 +62,9 @@ pub(super) fn run_restore(arguments: &RestoreArguments) -> Result<Outcome, AnyEr
     let mut progress = Progress::begin();
     let tell = move |stage: &'static str, done| progress.tell(stage, done);
     let Restored { taken, octets, opened } = restore(&arguments.from, StoreConfig::new(&arguments.to), tell)?;
-    let to = arguments.to.display();
-    say(format_args!("{to} is as it was at {taken}: {octets} octets, {} journal records", opened.replayed));
+    let (to, octets) = (arguments.to.display(), counted(octets, "octet"));
+    let records = counted(opened.replayed, "journal record");
+    say(format_args!("{to} is as it was at {taken}: {octets}, {records}"));
     for damaged in &opened.damaged {
         say(format_args!("lost: {damaged}"));
     }

@@ -1,6 +1,7 @@
 //! `mda check`.
 
 use service::cli::AnyError;
+use service::count::counted;
 use service::progress::Progress;
 
 use super::{Outcome, StoreArguments, existing, say};
@@ -59,15 +60,18 @@ fn print(report: &CheckReport) {
     for unchecked in unchecked {
         say(format_args!("not verified: {unchecked}"));
     }
-    say(format_args!(
-        "{accounts} accounts, {mailboxes} mailboxes, {messages} messages, {records} journal records"
-    ));
+    let (accounts, mailboxes) = (counted(*accounts, "account"), counted(*mailboxes, "mailbox"));
+    let (messages, records) = (counted(*messages, "message"), counted(*records, "journal record"));
+    say(format_args!("{accounts}, {mailboxes}, {messages}, {records}"));
     if *bodies > 0 {
-        say(format_args!("{bodies} bodies of {octets} octets read"));
+        let (bodies, octets) = (counted(*bodies, "body"), counted(*octets, "octet"));
+        say(format_args!("{bodies} of {octets} read"));
     }
     say(match found {
         0 => "nothing is wrong".to_owned(),
-        1 => "1 problem: `mda rebuild` makes all rows anew from the journal".to_owned(),
-        _ => format!("{found} problems: `mda rebuild` makes all rows anew from the journal"),
+        _ => {
+            let problems = counted(*found, "problem");
+            format!("{problems}: `mda rebuild` makes all rows anew from the journal")
+        }
     });
 }

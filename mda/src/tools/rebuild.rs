@@ -1,6 +1,7 @@
 //! `mda rebuild`.
 
 use service::cli::AnyError;
+use service::count::counted;
 use service::progress::Progress;
 
 use super::{Outcome, StoreArguments, existing, say};
@@ -27,7 +28,8 @@ pub(super) fn run(config: &Config) -> Result<Outcome, AnyError> {
     let opened = LocalStore::rebuild(config.store_config(), move |records| {
         progress.tell("journal records", records);
     })?;
-    say(format_args!("rebuilt {} from {} journal records", config.data_dir.display(), opened.replayed));
+    let records = counted(opened.replayed, "journal record");
+    say(format_args!("rebuilt {} from {records}", config.data_dir.display()));
     for damaged in &opened.damaged {
         say(format_args!("lost: {damaged}"));
     }

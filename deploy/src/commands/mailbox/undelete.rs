@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use proto::mda::{ExpungedFilter, ExpungedMessage, ListExpungedRequest, UndeleteRequest};
 use serde::Serialize;
 use service::config::HumanDuration;
+use service::count::counted;
 
 use super::mailboxes;
 use crate::console::{Console, Table};
@@ -69,7 +70,8 @@ pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
         let what = format!("cannot bring messages of {account} back");
         let request = UndeleteRequest { account, filter, into: into.unwrap_or_default() };
         let restored = mailboxes.undelete(request).await.map_err(|error| status(what, &error))?;
-        console.note(format_args!("{} messages are back", restored.into_inner().messages));
+        let messages = restored.into_inner().messages;
+        console.note(format_args!("{} brought back", counted(messages, "message")));
         return Ok(());
     }
     let what = format!("cannot list the expunged messages of {account}");

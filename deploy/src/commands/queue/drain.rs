@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proto::mta::queue_client::QueueClient;
 use proto::mta::{DrainRequest, DrainResponse};
+use service::count::counted;
 use tonic::Status;
 
 use crate::console::Console;
@@ -56,7 +57,8 @@ pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     if live {
         console.note("");
     }
-    console.print(format_args!("{} is empty: {} messages were handed over", from.name, last.handed_over));
+    let handed_over = counted(last.handed_over, "message");
+    console.print(format_args!("{} is empty: {handed_over} handed over", from.name));
     Ok(())
 }
 

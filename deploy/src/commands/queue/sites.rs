@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use proto::mta::{Site, SitesRequest};
 use serde::Serialize;
+use service::count::counted;
 
 use super::nodes::{Choice, Nodes};
 use crate::console::{Console, Table};
@@ -94,10 +95,13 @@ impl Overview {
     pub(super) fn rest(&self) -> String {
         let unseen = self.total.saturating_sub(self.sites.len() as u64);
         match (unseen, self.unrouted) {
-            (0, 0) => format!("{} sites", self.total),
-            (0, unrouted) => format!("{} sites; {unrouted} recipients are at no site yet", self.total),
+            (0, 0) => counted(self.total, "site"),
+            (0, unrouted) => {
+                format!("{}; {} at no site yet", counted(self.total, "site"), counted(unrouted, "recipient"))
+            }
             (unseen, unrouted) => {
-                format!("{unseen} more sites (--limit); {unrouted} recipients are at no site yet")
+                let unrouted = counted(unrouted, "recipient");
+                format!("{} (--limit); {unrouted} at no site yet", counted(unseen, "more site"))
             }
         }
     }

@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use message::MessageId;
 use proto::mta::steer_request::Action;
 use proto::mta::{self, SteerRequest, SteerResponse};
+use service::count::counted;
 
 use super::filter::Conditions;
 use super::nodes::{Choice, Nodes};
@@ -297,9 +298,8 @@ async fn steer(nodes: &Nodes, request: &SteerRequest) -> Result<SteerResponse, F
     }))
 }
 
-fn count(counted: &SteerResponse) -> String {
-    let plural = |number: u64, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
-    format!("{} of {}", plural(counted.recipients, "recipient"), plural(counted.messages, "message"))
+fn count(found: &SteerResponse) -> String {
+    format!("{} of {}", counted(found.recipients, "recipient"), counted(found.messages, "message"))
 }
 
 /// Asks on the terminal. Where there is none, `--yes` must have been said.

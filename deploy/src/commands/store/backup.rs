@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use proto::mda::{BackupRequest, backup_response::Response};
+use service::count::counted;
 use service::progress::Progress;
 
 use super::store;
@@ -50,8 +51,8 @@ pub(super) async fn run(arguments: Arguments, console: Console) -> Result<(), Fa
     for damaged in &report.damaged {
         console.warn(format_args!("damaged in the store, and copied as it is: {damaged}"));
     }
-    let (segments, octets, added) = (report.segments, report.octets, report.added);
-    console.print(format_args!("{segments} segments of {octets} octets, {added} of them new"));
+    let (segments, octets) = (counted(report.segments, "segment"), counted(report.octets, "octet"));
+    console.print(format_args!("{segments} of {octets}, {} of them new", report.added));
     if report.damaged.is_empty() {
         return Ok(());
     }

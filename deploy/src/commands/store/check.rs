@@ -2,6 +2,7 @@
 
 use proto::mda::{CheckReport, CheckRequest, check_response::Response};
 use serde::Serialize;
+use service::count::counted;
 use service::progress::Progress;
 
 use super::store;
@@ -87,11 +88,12 @@ fn print(report: &CheckReport, console: Console) {
     for unchecked in unchecked {
         console.warn(format_args!("not verified: {unchecked}"));
     }
-    console.print(format_args!(
-        "{accounts} accounts, {mailboxes} mailboxes, {messages} messages, {records} journal records"
-    ));
+    let (accounts, mailboxes) = (counted(*accounts, "account"), counted(*mailboxes, "mailbox"));
+    let (messages, records) = (counted(*messages, "message"), counted(*records, "journal record"));
+    console.print(format_args!("{accounts}, {mailboxes}, {messages}, {records}"));
     if *bodies > 0 {
-        console.print(format_args!("{bodies} bodies of {octets} octets read"));
+        let (bodies, octets) = (counted(*bodies, "body"), counted(*octets, "octet"));
+        console.print(format_args!("{bodies} of {octets} read"));
     }
     if *found == 0 {
         console.print("nothing is wrong");

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{BESIDE, SEGMENTS, failed, sync_folder};
+use super::{KEY, SEGMENTS, failed, sync_folder};
 use crate::store::{Result, StoreError};
 
 /// Octets that are copied at once.
@@ -55,8 +55,9 @@ impl Folder {
         Ok(Self { root: root.to_owned(), segments })
     }
 
-    /// There is a whole backup now.
+    /// There is a whole backup now, and the key is in its list.
     pub(super) fn is_whole(&self) -> Result<()> {
+        remove(&self.root.join(KEY))?;
         remove(&self.root.join(BEGUN))
     }
 
@@ -99,6 +100,11 @@ impl Folder {
         Ok(crc)
     }
 
+    /// Puts a file there that nobody else may read, whole or not at all.
+    pub(super) fn put_secret(&self, name: &str, octets: &[u8]) -> Result<()> {
+        write_secret(&self.segments.join(name), octets)
+    }
+
     pub(super) fn sync(&self) -> Result<()> {
         sync_folder(&self.segments)?;
         sync_folder(&self.root)
@@ -117,24 +123,30 @@ impl Folder {
     }
 }
 
-/// Copies what goes with a store from one folder into another, whole or not at all, to be read by nobody else.
-pub(super) fn copy_beside(from: &Path, to: &Path) -> Result<()> {
-    let path = from.join(BESIDE);
-    let octets = match fs::read(&path) {
-        Ok(octets) => octets,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed("cannot read", &path)(error)),
-    };
-    let (path, new) = (to.join(BESIDE), to.join(format!("{BESIDE}{UNFINISHED}")));
+/// The key that goes with a store, of a folder that has it.
+pub(super) fn key_in(folder: &Path) -> Result<Option<Vec<u8>>> {
+    let path = folder.join(KEY);
+    match fs::read(&path) {
+        Ok(octets) => Ok(Some(octets)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("cannot read", &path)(error)),
+    }
+}
+
+/// Writes a file, whole or not at all, to be read by nobody else.
+pub(super) fn write_secret(path: &Path, octets: &[u8]) -> Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(UNFINISHED);
+    let new = PathBuf::from(new);
     // What a crash has left may be readable by others.
     remove(&new)?;
     let write = || {
         let mut file = File::options().create_new(true).write(true).mode(0o600).open(&new)?;
-        file.write_all(&octets)?;
+        file.write_all(octets)?;
         file.sync_all()?;
-        fs::rename(&new, &path)
+        fs::rename(&new, path)
     };
-    write().map_err(failed("cannot write", &path))
+    write().map_err(failed("cannot write", path))
 }
 
 /// Copies the octets of a file; gives their CRC32C.

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use super::{failed, sync_folder};
 use crate::store::{Result, StoreError};
 
-/// The version of the list that this program writes.
-const VERSION: u32 = 1;
+/// The version of the list that this program writes. The first named no key.
+const VERSION: u32 = 2;
 
 /// The list's file.
 const NAME: &str = "BACKUP";
@@ -20,9 +20,10 @@ const NAME: &str = "BACKUP";
 /// What a backup consists of. A line of text for each file, so that people can read it:
 ///
 /// ```text
-/// waypost mail store backup 1
+/// waypost mail store backup 2
 /// taken 2026-11-27T22:00:00Z
 /// 0000000000000001.seg segment 0000000000000001 octets 134217728 crc32c 1a2b3c4d
+/// 5e6f7a8b.key key octets 32 crc32c 5e6f7a8b
 /// end
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,14 +33,22 @@ pub(super) struct Manifest {
     pub(super) files: BTreeMap<String, Saved>,
 }
 
-/// A segment file in a backup.
+/// A file in a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Saved {
-    /// Which segment it is; restored it has the name `<segment>.seg`.
-    pub(super) segment: String,
+    pub(super) part: Part,
     pub(super) octets: u64,
     /// CRC32C of all of it.
     pub(super) crc: u32,
+}
+
+/// What a file is of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The segment of this number; restored it has the name `<segment>.seg`.
+    Segment(String),
+    /// The key that goes with the store.
+    Key,
 }
 
 impl Manifest {
@@ -51,6 +60,11 @@ impl Manifest {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("cannot read", &path)(error)),
         }
+    }
+
+    /// A list of the first version does not, whether or not a key lies beside it.
+    pub(super) fn names_a_key(&self) -> bool {
+        self.files.values().any(|saved| saved.part == Part::Key)
     }
 
     /// Replaces the one that is there, whole or not at all.
@@ -68,9 +82,13 @@ impl Manifest {
 
     fn text(&self) -> String {
         let mut text = format!("waypost mail store backup {VERSION}\ntaken {}\n", self.taken);
-        for (name, Saved { segment, octets, crc }) in &self.files {
+        for (name, Saved { part, octets, crc }) in &self.files {
+            let part = match part {
+                Part::Segment(segment) => format!("segment {segment}"),
+                Part::Key => "key".to_owned(),
+            };
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{name} segment {segment} octets {octets} crc32c {crc:08x}");
+            let _ = writeln!(text, "{name} {part} octets {octets} crc32c {crc:08x}");
         }
         text + "end\n"
     }
@@ -79,9 +97,9 @@ impl Manifest {
         let mut lines = text.lines();
         let version = lines.next().and_then(|line| line.strip_prefix("waypost mail store backup "));
         match version.and_then(|version| version.parse().ok()) {
-            Some(VERSION) => {}
-            Some(found) => return Err(StoreError::NewerFormat { found, known: VERSION }),
-            None => return Err(unreadable("its first line")),
+            Some(1..=VERSION) => {}
+            Some(found) if found > VERSION => return Err(StoreError::NewerFormat { found, known: VERSION }),
+            _ => return Err(unreadable("its first line")),
         }
         let taken = lines.next().and_then(|line| line.strip_prefix("taken "));
         let taken = taken.and_then(|time| time.parse().ok()).ok_or_else(|| unreadable("its time"))?;
@@ -99,14 +117,23 @@ impl Manifest {
 
 fn file(line: &str) -> Option<(String, Saved)> {
     let words: Vec<&str> = line.split(' ').collect();
-    let ["segment", segment, "octets", octets, "crc32c", crc] = words.get(1..)? else { return None };
+    let (part, rest) = match words.get(1..)? {
+        ["segment", segment, rest @ ..] if is_number(segment) => (Part::Segment((*segment).to_owned()), rest),
+        ["key", rest @ ..] => (Part::Key, rest),
+        _ => return None,
+    };
+    let ["octets", octets, "crc32c", crc] = rest else { return None };
     let is_plain =
         |text: &str| text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-.".contains(&octet));
     let name = words.first().copied().filter(|name| is_plain(name) && !name.starts_with('.'))?;
-    let segment = (*segment).to_owned();
-    let is_number = segment.len() == 16 && segment.bytes().all(|octet| octet.is_ascii_hexdigit());
-    let saved = Saved { segment, octets: octets.parse().ok()?, crc: u32::from_str_radix(crc, 16).ok()? };
-    is_number.then(|| (name.to_owned(), saved))
+    Some((
+        name.to_owned(),
+        Saved { part, octets: octets.parse().ok()?, crc: u32::from_str_radix(crc, 16).ok()? },
+    ))
+}
+
+fn is_number(segment: &str) -> bool {
+    segment.len() == 16 && segment.bytes().all(|octet| octet.is_ascii_hexdigit())
 }
 
 fn unreadable(what: &str) -> StoreError {
@@ -119,16 +146,18 @@ mod tests {
 
     #[test]
     fn a_list_is_read_as_it_was_written_and_never_in_part() {
-        let saved = Saved { segment: "000000000000000a".to_owned(), octets: 70, crc: 7 };
-        let files = BTreeMap::from([("000000000000000a-70.part".to_owned(), saved)]);
+        let segment = Saved { part: Part::Segment("000000000000000a".to_owned()), octets: 70, crc: 7 };
+        let key = Saved { part: Part::Key, octets: 32, crc: 8 };
+        let files = [("000000000000000a-70.part".to_owned(), segment), ("00000008.key".to_owned(), key)];
+        let files = BTreeMap::from(files);
         let manifest = Manifest { taken: Timestamp::UNIX_EPOCH, files };
         let text = manifest.text();
         assert_eq!(Manifest::parse(&text).unwrap(), manifest);
         for end in 0..text.len() - 1 {
             assert!(Manifest::parse(&text[..end]).is_err(), "{end}");
         }
-        let newer = text.replace("backup 1", "backup 2");
-        assert!(matches!(Manifest::parse(&newer), Err(StoreError::NewerFormat { found: 2, known: 1 })));
+        let newer = text.replace("backup 2", "backup 3");
+        assert!(matches!(Manifest::parse(&newer), Err(StoreError::NewerFormat { found: 3, known: 2 })));
         assert!(Manifest::parse(&text.replace("000000000000000a-", "../")).is_err());
     }
 }

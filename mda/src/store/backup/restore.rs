@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::files::{Source, copy, copy_beside};
-use super::manifest::Manifest;
-use super::{SEGMENTS, failed, sync_folder};
+use super::files::{Source, copy, key_in, write_secret};
+use super::manifest::{Manifest, Part, Saved};
+use super::{KEY, SEGMENTS, failed, sync_folder};
 use crate::store::{LocalStore, Opened, Result, StoreConfig, StoreError};
 
 /// What a store was made of.
@@ -15,7 +15,7 @@ use crate::store::{LocalStore, Opened, Result, StoreConfig, StoreError};
 pub struct Restored {
     /// When the backup was taken.
     pub taken: Timestamp,
-    /// Octets of the journal.
+    /// Octets of the backup's files.
     pub octets: u64,
     /// What opening the new store came to.
     pub opened: Opened,
@@ -48,22 +48,16 @@ pub fn restore(
     fs::create_dir_all(&segments).map_err(failed("cannot make", &segments))?;
     let mut octets = 0;
     for (name, saved) in &manifest.files {
-        let path = from.join(SEGMENTS).join(name);
-        let target = segments.join(format!("{}.seg", saved.segment));
-        let mut file = File::create(&target).map_err(failed("cannot make", &target))?;
-        let crc = copy(Source { path: &path, octets: saved.octets }, &mut file)?;
-        if crc != saved.crc {
-            return Err(StoreError::Io {
-                what: format!("cannot restore {}", path.display()),
-                reason: "it is not what was backed up: its checksum is another".to_owned(),
-            });
-        }
-        file.sync_all().map_err(failed("cannot sync", &target))?;
+        restore_file(&from.join(SEGMENTS).join(name), saved, &new)?;
         octets += saved.octets;
         tell("octets copied", octets);
     }
     sync_folder(&segments)?;
-    copy_beside(from, &new)?;
+    if !manifest.names_a_key()
+        && let Some(key) = key_in(from)?
+    {
+        write_secret(&new.join(KEY), &key)?;
+    }
     sync_folder(&new)?;
     let config = StoreConfig { dir: new.clone(), ..config };
     let opened = LocalStore::rebuild(config.clone(), move |records| tell("records replayed", records))?;
@@ -76,6 +70,33 @@ pub fn restore(
     fs::rename(&new, &to).map_err(failed("cannot put into place", &to))?;
     sync_folder(new.parent().unwrap_or(Path::new(".")))?;
     Ok(Restored { taken: manifest.taken, octets, opened })
+}
+
+/// Puts a file of a backup into the folder of the new store, and sees whether it is what was backed up.
+fn restore_file(path: &Path, saved: &Saved, new: &Path) -> Result<()> {
+    let source = Source { path, octets: saved.octets };
+    let crc = match &saved.part {
+        Part::Segment(segment) => {
+            let target = new.join(SEGMENTS).join(format!("{segment}.seg"));
+            let mut file = File::create(&target).map_err(failed("cannot make", &target))?;
+            let crc = copy(source, &mut file)?;
+            file.sync_all().map_err(failed("cannot sync", &target))?;
+            crc
+        }
+        Part::Key => {
+            let mut key = Vec::new();
+            let crc = copy(source, &mut key)?;
+            write_secret(&new.join(KEY), &key)?;
+            crc
+        }
+    };
+    if crc == saved.crc {
+        return Ok(());
+    }
+    Err(StoreError::Io {
+        what: format!("cannot restore {}", path.display()),
+        reason: "it is not what was backed up: its checksum is another".to_owned(),
+    })
 }
 
 fn check_free(to: &Path) -> Result<()> {

@@ -11,6 +11,7 @@ impl Check<'_> {
         let store = self.store;
         let notes = self.steadily("annotations, rights and marks", |table, findings| {
             let annotations = annotations(store, table, findings)?;
+            noted(table, findings)?;
             let rights = rights(store, table, findings)?;
             grants(table, findings)?;
             Ok(annotations + rights + seen(store, table, findings)?)
@@ -34,11 +35,26 @@ fn annotations(store: &LocalStore, table: &Table, findings: &mut Findings) -> Re
         findings.expect(is_there, || {
             format!("{}: what it is noted at, or who noted it, does not exist", which())
         });
+        let is_found = *account == 0 || table.contains(&keys::noted_at(*account, *mailbox))?;
+        findings.expect(is_found, || format!("{}: is not found by the account", which()));
         let is_known = *modseq == 0 || knows(table, *mailbox, *modseq, findings)?;
         findings.expect(is_known, || format!("{}: is newer than the mailbox", which()));
         recorded(store, findings, row.at, which);
     }
     Ok(number)
+}
+
+/// Where an account is said to have annotations, it has some.
+fn noted(table: &Table, findings: &mut Findings) -> Result<()> {
+    for row in table.scan::<Nothing>(keys::within(keys::NOTED)) {
+        let Some((key, _)) = found(findings, row)? else { continue };
+        let (account, mailbox) = (keys::last_u64(&key[..key.len() - 8]), keys::last_u64(&key));
+        let of_it = keys::within(&keys::annotations_of(mailbox, account));
+        findings.expect(table.first_key(of_it)?.is_some(), || {
+            format!("annotations of account {account} at mailbox {mailbox}: are found and not there")
+        });
+    }
+    Ok(())
 }
 
 fn rights(store: &LocalStore, table: &Table, findings: &mut Findings) -> Result<u64> {

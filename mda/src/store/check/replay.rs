@@ -26,7 +26,7 @@ const PURGED: usize = 10_000;
 const CACHE: u64 = 16 << 20;
 
 /// Kinds of rows that name no record, or not before what they hold: what was counted, leaves, and indexes.
-const DERIVED: &[u8] = b"ceflnw";
+const DERIVED: &[u8] = b"cefilnw";
 
 /// Rows that are no part of what the journal says: how far it was applied, and what its segments are needed for.
 const LOCAL: [&[u8]; 2] = [keys::APPLIED, keys::SEGMENTS];

@@ -183,31 +183,13 @@ impl LocalStore {
             }
             Ok::<_, StoreError>(())
         };
-        add(0, account)?;
         for row in self.inner.table.scan::<Nothing>(keys::within(&keys::listed_account(account))) {
-            let mailbox = keys::last_u64(&row?.0);
-            add(mailbox, 0)?;
-            add(mailbox, account)?;
+            add(keys::last_u64(&row?.0), 0)?;
         }
-        for mailbox in self.ever_shared_with(account)? {
-            add(mailbox, account)?;
+        for row in self.inner.table.scan::<Nothing>(keys::within(&keys::noted(account))) {
+            add(keys::last_u64(&row?.0), account)?;
         }
         Ok(octets)
-    }
-
-    /// The mailboxes at which an account, or everybody, has rights or had some.
-    fn ever_shared_with(&self, account: u64) -> Result<BTreeSet<u64>> {
-        let prefixes = [0, account].map(|grantee| [keys::granted(grantee), keys::withdrawn(grantee)]);
-        let mut mailboxes = BTreeSet::new();
-        for prefix in prefixes.as_flattened() {
-            for row in self.inner.table.scan::<Nothing>(keys::within(prefix)) {
-                let mailbox = keys::last_u64(&row?.0);
-                if self.mailbox_state(MailboxId(mailbox))?.is_some_and(|state| state.account != account) {
-                    mailboxes.insert(mailbox);
-                }
-            }
-        }
-        Ok(mailboxes)
     }
 
     pub(super) fn read_grants(&self, mailbox: MailboxId) -> Result<Vec<Grant>> {

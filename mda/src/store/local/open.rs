@@ -40,7 +40,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// 3: what a segment is needed for counts the states' own lengths; what is left of removed mailboxes has a row (`xl`).
 /// 4: what changes of messages is in leaves (`f`).
 /// 5: what a segment is needed for counts the messages' keywords.
-const ROWS: u32 = 5;
+/// 6: where an account has annotations has rows of its own (`i`).
+const ROWS: u32 = 6;
 
 /// Longer than any store is open.
 const NEVER: Duration = Duration::from_hours(24 * 365);

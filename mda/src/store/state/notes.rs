@@ -1,7 +1,5 @@
 //! Annotations and rights.
 
-use std::ops::Bound;
-
 use journal::Position;
 
 use super::{Note, State};
@@ -26,6 +24,9 @@ impl State {
         let old = self.pending.get::<AnnotationState>(&key)?;
         if old.as_ref().is_none_or(|old| (old.value.revision, old.at) < (annotation.revision, at)) {
             self.put_state(key, at, old.as_ref(), annotation);
+            if annotation.account != 0 {
+                self.pending.put(keys::noted_at(annotation.account, annotation.mailbox), at, &Nothing {});
+            }
             self.news.notes.push(Note {
                 mailbox: annotation.mailbox,
                 account: annotation.account,
@@ -84,14 +85,6 @@ impl State {
         Ok(())
     }
 
-    /// The next mailbox at which something is noted.
-    fn annotated_after(&self, mailbox: u64) -> Result<Option<u64>> {
-        let Some(next) = mailbox.checked_add(1) else { return Ok(None) };
-        let rest = (Bound::Included(keys::annotations(next)), prefixed(keys::ANNOTATIONS).1);
-        let first = self.pending.rows::<AnnotationState>(rest, 1)?.pop();
-        Ok(first.map(|(_, row)| row.value.mailbox))
-    }
-
     /// 0 stands for what is never gone: the server, and everybody.
     fn are_gone(&self, mailbox: u64, account: u64) -> Result<bool> {
         Ok(self.pending.contains(&keys::removed_mailbox(mailbox))?
@@ -99,7 +92,12 @@ impl State {
     }
 
     pub(super) fn remove_notes_of_mailbox(&mut self, mailbox: u64) -> Result<()> {
-        self.delete_states::<AnnotationState>(&keys::annotations(mailbox))?;
+        let noted =
+            self.pending.rows::<AnnotationState>(prefixed(&keys::annotations(mailbox)), usize::MAX)?;
+        for (key, annotation) in noted {
+            self.delete_state(key, &annotation);
+            self.pending.delete(keys::noted_at(annotation.value.account, mailbox));
+        }
         self.delete_states::<SeenState>(&keys::seen_all(mailbox))?;
         let granted = self.pending.rows::<RightsState>(prefixed(&keys::rights_of(mailbox)), usize::MAX)?;
         for (key, rights) in granted {
@@ -113,10 +111,9 @@ impl State {
     /// What the account noted wherever it could, and its rights. Its own mailboxes are removed by the same record, and all
     /// that is noted at them.
     pub(super) fn remove_notes_of_account(&mut self, account: u64) -> Result<()> {
-        let mut next = Some(0);
-        while let Some(mailbox) = next {
-            self.delete_states::<AnnotationState>(&keys::annotations_of(mailbox, account))?;
-            next = self.annotated_after(mailbox)?;
+        for (key, _) in self.pending.rows::<Nothing>(prefixed(&keys::noted(account)), usize::MAX)? {
+            self.delete_states::<AnnotationState>(&keys::annotations_of(keys::last_u64(&key), account))?;
+            self.pending.delete(key);
         }
         let mut grants = self.pending.rows::<Nothing>(prefixed(&keys::granted(account)), usize::MAX)?;
         grants.extend(self.pending.rows::<Nothing>(prefixed(&keys::withdrawn(account)), usize::MAX)?);

@@ -1,6 +1,7 @@
 //! Backups: taken while the store serves, brought up to date, and made stores of again.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -61,15 +62,45 @@ async fn the_key_that_salts_are_made_of_goes_with_the_store() {
     backed_up(&bed.store, folder.path()).await;
     assert!(!restored(folder.path()).dir.path().join("mail/decoy.key").exists(), "there was none");
     std::fs::write(bed.dir.path().join("decoy.key"), [7; 32]).unwrap();
-    // Left by a backup that broke off, to be read by everybody.
-    std::fs::write(folder.path().join("decoy.key.new"), "").unwrap();
+    // What a backup of before had of it, and one that broke off, to be read by everybody.
+    std::fs::write(folder.path().join("decoy.key"), [8; 32]).unwrap();
     backed_up(&bed.store, folder.path()).await;
+    let key = file_of(folder.path(), "key");
+    let unfinished = key.with_extension("key.new");
+    std::fs::write(&unfinished, "").unwrap();
+    backed_up(&bed.store, folder.path()).await;
+    assert!(!unfinished.exists() && !folder.path().join("decoy.key").exists());
     let restored = restored(folder.path());
-    for key in [folder.path().join("decoy.key"), restored.dir.path().join("mail/decoy.key")] {
-        assert_eq!(std::fs::read(&key).unwrap(), [7; 32]);
-        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).unwrap().permissions());
+    for key in [&key, &restored.dir.path().join("mail/decoy.key")] {
+        assert_eq!(std::fs::read(key).unwrap(), [7; 32]);
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(key).unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600);
     }
+    // Another is another file, which leaves the backup that is there whole until the list names it.
+    std::fs::write(bed.dir.path().join("decoy.key"), [9; 32]).unwrap();
+    backed_up(&bed.store, folder.path()).await;
+    assert!(!key.exists());
+    assert_eq!(std::fs::read(file_of(folder.path(), "key")).unwrap(), [9; 32]);
+}
+
+#[tokio::test]
+async fn a_backup_whose_list_names_no_key_is_restored_with_the_one_beside_it() {
+    let (bed, _) = Bed::with_account().await;
+    let folder = TempDir::new().unwrap();
+    backed_up(&bed.store, folder.path()).await;
+    let list = folder.path().join("BACKUP");
+    let first = std::fs::read_to_string(&list).unwrap().replace("mail store backup 2", "mail store backup 1");
+    assert!(first.starts_with("waypost mail store backup 1\n"));
+    std::fs::write(&list, first).unwrap();
+    std::fs::write(folder.path().join("decoy.key"), [7; 32]).unwrap();
+    let restored = restored(folder.path());
+    assert_eq!(std::fs::read(restored.dir.path().join("mail/decoy.key")).unwrap(), [7; 32]);
+}
+
+/// The file of a backup whose name ends so.
+fn file_of(folder: &Path, extension: &str) -> PathBuf {
+    let files = std::fs::read_dir(folder.join("journal")).unwrap().map(|file| file.unwrap().path());
+    files.into_iter().find(|path| path.extension().is_some_and(|found| found == extension)).unwrap()
 }
 
 #[tokio::test]
@@ -187,16 +218,21 @@ async fn a_first_backup_that_was_interrupted_is_gone_on_with() {
 async fn what_was_changed_in_a_backup_is_not_restored() {
     let (bed, alice) = Bed::with_account().await;
     deliver(&bed.store, alice, "an unmistakable text").await;
+    std::fs::write(bed.dir.path().join("decoy.key"), [7; 32]).unwrap();
     let folder = TempDir::new().unwrap();
     backed_up(&bed.store, folder.path()).await;
-    let file = std::fs::read_dir(folder.path().join("journal")).unwrap().next().unwrap().unwrap().path();
-    let mut octets = std::fs::read(&file).unwrap();
-    *octets.last_mut().unwrap() ^= 1;
-    std::fs::write(&file, octets).unwrap();
     let to = TempDir::new().unwrap();
-    let refused = restore(folder.path(), config(&to.path().join("mail")), |_, _| ()).unwrap_err().to_string();
-    assert!(refused.contains("checksum"), "{refused}");
-    assert!(!to.path().join("mail").exists());
+    for file in ["part", "key"].map(|extension| file_of(folder.path(), extension)) {
+        let before = std::fs::read(&file).unwrap();
+        let mut octets = before.clone();
+        *octets.last_mut().unwrap() ^= 1;
+        std::fs::write(&file, octets).unwrap();
+        let refused =
+            restore(folder.path(), config(&to.path().join("mail")), |_, _| ()).unwrap_err().to_string();
+        assert!(refused.contains("checksum"), "{refused}");
+        assert!(!to.path().join("mail").exists());
+        std::fs::write(&file, before).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -287,17 +287,22 @@ async fn a_store_that_serves_is_checked_as_well() {
 async fn annotations_and_rights_must_be_of_what_is_there() {
     use crate::store::record::{AnnotationState, Nothing, RightsState};
     let annotation = AnnotationState { mailbox: 999, entry: "/shared/a".to_owned(), ..Default::default() };
+    let private = AnnotationState { account: 1, entry: "/private/a".to_owned(), ..annotation.clone() };
     let rights = RightsState { mailbox: 999, account: 1, rights: "lr".to_owned(), ..Default::default() };
     let at = Position::default();
     let damage = move |store: &LocalStore, _: Mailbox| {
         change(store, |rows| {
             rows.put(keys::annotation(999, 0, "/shared/a"), at, &annotation);
+            rows.put(keys::annotation(999, 1, "/private/a"), at, &private);
+            rows.put(keys::noted_at(1, 998), at, &Nothing {});
             rows.put(keys::rights(999, 1, false), at, &rights);
             rows.put(keys::granted_at(1, 998), at, &Nothing {});
         });
     };
     let words = [
         "what it is noted at, or who noted it, does not exist",
+        "annotation /private/a of mailbox 999 for account 1: is not found by the account",
+        "annotations of account 1 at mailbox 998: are found and not there",
         "rights of account 1 at mailbox 999: no such mailbox",
         "are not found by the account as they should be",
         "rights of account 1 at mailbox 998: are found and not there",

@@ -105,6 +105,28 @@ async fn what_a_removed_account_noted_at_mailboxes_of_others_goes_for_good() {
 }
 
 #[tokio::test]
+async fn an_account_is_removed_at_the_same_cost_however_much_others_have_noted() {
+    let (bed, alice) = Bed::with_account().await;
+    // What is purged in the background reads, too.
+    bed.store.stop_housekeeping();
+    let cost = async |address: &str| {
+        let account = create_account(&bed.store, address).await;
+        bed.store.annotate(account, None, vec![note("/private/x", "1")]).await.unwrap();
+        let before = bed.store.rows_read();
+        bed.store.remove_account(account).await.unwrap();
+        bed.store.rows_read() - before
+    };
+    let alone = cost("bob@example.test").await;
+    for n in 0..50 {
+        let mailbox = bed.store.create_mailbox(alice, name(&n.to_string()), None).await.unwrap();
+        bed.store.annotate(alice, Some(mailbox.id), vec![note("/private/x", "1")]).await.unwrap();
+    }
+    let among_others = cost("carol@example.test").await;
+    assert!(among_others < alone + 20, "{among_others}, alone {alone}");
+    assert_sound_aside(&bed.store).await;
+}
+
+#[tokio::test]
 async fn all_that_is_noted_at_an_accounts_mailboxes_has_a_limit() {
     let (bed, alice) = Bed::with_account().await;
     let value = Some(Bytes::from(vec![b'x'; 16 << 10]));
