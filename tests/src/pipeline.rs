@@ -199,9 +199,14 @@ impl Pipeline {
     }
 
     /// Halts a service: it keeps its connections and answers nobody, until [`Pipeline::resume`].
+    ///
+    /// # Panics
+    /// If it does not stop.
     pub fn halt(&self, service: Service) {
         if let Some(pid) = self.pid(service) {
             signal(pid, "STOP");
+            // The signal only asks for it: a thread that is at work may answer somebody before.
+            eventually("all threads to be stopped", || is_stopped(pid).then_some(()));
         }
     }
 
@@ -278,6 +283,15 @@ fn tail(path: &Path) -> String {
     }
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+/// Whether no thread of a process runs.
+fn is_stopped(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.map(|thread| fs::read_to_string(thread.path().join("stat")).unwrap_or_default()).all(|stat| {
+        // The state stands behind the name, which may hold anything.
+        stat.rsplit_once(") ").is_some_and(|(_, behind)| behind.starts_with('T'))
+    })
 }
 
 fn signal(pid: u32, signal: &str) {
