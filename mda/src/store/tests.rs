@@ -6,6 +6,7 @@ mod backups;
 mod check;
 pub(crate) mod crash;
 mod deliveries;
+mod errors;
 mod flips;
 mod index;
 mod kept;
