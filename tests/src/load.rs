@@ -96,7 +96,7 @@ pub struct Mix {
 /// Loads that this process has started: no two may have a token in common.
 static LOADS: AtomicU64 = AtomicU64::new(0);
 
-/// Clients that send until they are told to stop.
+/// Clients that send until they are told to stop, or it is dropped.
 pub struct Load {
     shared: Arc<Shared>,
     clients: Vec<JoinHandle<Outcome>>,
@@ -161,14 +161,25 @@ impl Load {
     ///
     /// # Panics
     /// If a client did.
-    pub fn stop(self) -> Outcome {
-        self.shared.stop.store(true, Ordering::Relaxed);
+    pub fn stop(mut self) -> Outcome {
         let mut all = Outcome::default();
-        for client in self.clients {
-            let outcome = client.join().expect("a client");
-            all.add(outcome);
+        for outcome in self.end() {
+            all.add(outcome.expect("a client"));
         }
         all
+    }
+
+    /// What each client's thread ended with.
+    fn end(&mut self) -> Vec<thread::Result<Outcome>> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.clients.drain(..).map(JoinHandle::join).collect()
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        // Who drops a load without asking what came of it has failed already.
+        drop(self.end());
     }
 }
 

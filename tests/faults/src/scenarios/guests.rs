@@ -12,10 +12,11 @@ use pipeline_tests::eventually_within;
 /// How often those who speak send an octet.
 const BETWEEN_OCTETS: Duration = Duration::from_millis(200);
 
-/// Clients that are served by one thread.
+/// Clients that are served by one thread. Dropping them ends it.
 pub(crate) struct Guests {
     shared: Arc<Shared>,
-    host: JoinHandle<()>,
+    /// `None` once it has been waited for.
+    host: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -53,7 +54,7 @@ impl Guests {
             let shared = Arc::clone(&shared);
             move || shared.entertain(guests)
         });
-        Self { shared, host }
+        Self { shared, host: Some(host) }
     }
 
     /// Waits until the servers have had enough of all who never speak.
@@ -70,10 +71,21 @@ impl Guests {
     ///
     /// # Panics
     /// If the guests' thread did.
-    pub(crate) fn leave(self) -> usize {
-        self.shared.is_over.store(true, Ordering::Relaxed);
-        self.host.join().expect("the guests");
+    pub(crate) fn leave(mut self) -> usize {
+        self.end().expect("the guests");
         self.shared.gone.load(Ordering::Relaxed)
+    }
+
+    fn end(&mut self) -> thread::Result<()> {
+        self.shared.is_over.store(true, Ordering::Relaxed);
+        self.host.take().map_or(Ok(()), JoinHandle::join)
+    }
+}
+
+impl Drop for Guests {
+    fn drop(&mut self) {
+        // Who leaves without asking what became of them has failed already.
+        let _ = self.end();
     }
 }
 
