@@ -28,6 +28,17 @@ pub fn read_inbox(
     account: &str,
     first: u32,
     part: &str,
+    visit: impl FnMut(Stored),
+) -> io::Result<u32> {
+    read_some(pipeline, account, &format!("{first}:*"), part, visit)
+}
+
+/// Likewise of the messages with these UIDs, such as `7`.
+pub(crate) fn read_some(
+    pipeline: &Pipeline,
+    account: &str,
+    uids: &str,
+    part: &str,
     mut visit: impl FnMut(Stored),
 ) -> io::Result<u32> {
     let mut wire = log_in(pipeline, account)?;
@@ -38,13 +49,26 @@ pub fn read_inbox(
         }
         Ok(())
     })?;
-    command(&mut wire, &format!("UID FETCH {first}:* (UID {part})"), |wire, line| {
+    command(&mut wire, &format!("UID FETCH {uids} (UID {part})"), |wire, line| {
         if let Some(stored) = stored(wire, line)? {
             visit(stored);
         }
         Ok(())
     })?;
     Ok(uid_validity.expect("UIDVALIDITY"))
+}
+
+/// The UIDs of all messages in an account's inbox, also of those that cannot be read.
+pub(crate) fn uids(pipeline: &Pipeline, account: &str) -> io::Result<Vec<u32>> {
+    let mut wire = log_in(pipeline, account)?;
+    let mut uids = Vec::new();
+    command(&mut wire, "EXAMINE INBOX", |_, _| Ok(()))?;
+    command(&mut wire, "UID SEARCH ALL", |_, line| {
+        let numbers = line.strip_prefix("* SEARCH").unwrap_or_default();
+        uids.extend(numbers.split(' ').filter_map(|number| number.parse::<u32>().ok()));
+        Ok(())
+    })?;
+    Ok(uids)
 }
 
 /// Puts `messages` of `octets` each into a mailbox of their own and expunges them again, so that the store has dead space

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, ErrorKind};
 
 use crate::load::{self, Fate, RECIPIENTS, Sent};
-use crate::mailbox::take_inbox;
+use crate::mailbox::{read_some, take_inbox, uids};
 use crate::{Pipeline, Stored, Verdict, eventually, read_inbox};
 
 /// All that is in the inboxes.
@@ -33,8 +33,8 @@ impl Tally {
         tally
     }
 
-    /// Reads what can be read of the inboxes of a store that is damaged; says how often the server told that a message
-    /// could not be.
+    /// Reads what can be read of the inboxes of a store that is damaged; says of how many messages the server told that
+    /// they could not be.
     ///
     /// # Panics
     /// If a message is there that is not as it was, or the server is not there for far too long.
@@ -42,33 +42,54 @@ impl Tally {
         let mut tally = Self::default();
         let mut refusals = 0;
         for account in RECIPIENTS {
-            let mut next = 1;
-            eventually("the inbox to be read to its end", || {
-                let first = next;
-                let read = read_inbox(pipeline, account, first, "BODY.PEEK[]", |stored| {
-                    if stored.uid >= first {
-                        next = stored.uid + 1;
-                        tally.add(account, &stored);
-                    }
-                });
-                match read {
-                    Ok(_) => Some(()),
-                    // All others are told before; this is the end.
-                    Err(error) if error.to_string().contains("[CORRUPTION]") => {
-                        refusals += 1;
-                        Some(())
-                    }
-                    // It broke off within a large one.
-                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                        refusals += 1;
-                        next += 1;
-                        None
-                    }
-                    Err(_) => None,
-                }
+            let is_whole = tally.add_what_can_be_read(pipeline, account);
+            // Each that did not come then, by itself.
+            let listed = eventually("the inbox to be listed", || match uids(pipeline, account) {
+                Err(error) if is_refusal(&error) => Some(Vec::new()),
+                listed => listed.ok(),
             });
+            let mut missing = listed;
+            missing.retain(|uid| tally.subjects.get(account).is_none_or(|known| !known.contains_key(uid)));
+            let refused = missing.iter().filter(|&&uid| !tally.add_one(pipeline, account, uid)).count();
+            // It may be the inbox that is damaged, and no message.
+            refusals += (refused as u64).max(u64::from(!is_whole));
         }
         (tally, refusals)
+    }
+
+    /// Reads an inbox to its end. Whether the server refused none of it.
+    fn add_what_can_be_read(&mut self, pipeline: &Pipeline, account: &'static str) -> bool {
+        let (mut next, mut is_whole) = (1, true);
+        eventually("the inbox to be read to its end", || {
+            let first = next;
+            let read = read_inbox(pipeline, account, first, "BODY.PEEK[]", |stored| {
+                if stored.uid >= first {
+                    next = stored.uid + 1;
+                    self.add(account, &stored);
+                }
+            });
+            let Err(error) = read else { return Some(()) };
+            let is_refused = is_refusal(&error);
+            is_whole &= !is_refused;
+            // It broke off within a large one: all before were told, and the others are not yet. Otherwise it was the end.
+            let has_broken_off = error.kind() == ErrorKind::UnexpectedEof;
+            next += u32::from(has_broken_off);
+            (is_refused && !has_broken_off).then_some(())
+        });
+        is_whole
+    }
+
+    /// Reads one message. `false` if the server says that it cannot be.
+    fn add_one(&mut self, pipeline: &Pipeline, account: &'static str, uid: u32) -> bool {
+        eventually("a message to be read or refused", || {
+            let read = read_some(pipeline, account, &uid.to_string(), "BODY.PEEK[]", |stored| {
+                self.add(account, &stored);
+            });
+            match read {
+                Ok(_) => Some(true),
+                Err(error) => is_refusal(&error).then_some(false),
+            }
+        })
     }
 
     /// Adds what is in an account's inbox, and expunges it.
@@ -147,6 +168,11 @@ impl Tally {
             *self.reports.entry((token.to_owned(), recipient.trim().to_owned())).or_default() += 1;
         }
     }
+}
+
+/// Whether this tells of a message that is damaged: in words, or by an end within it, if it is large.
+fn is_refusal(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::UnexpectedEof || error.to_string().contains("[CORRUPTION]")
 }
 
 /// Waits until no MTA node has anything left to deliver.
