@@ -1,7 +1,7 @@
 //! The program's command line.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ use crate::{Form, SCENARIOS, Scenario, report, run, scenario, table};
 /// The variable that makes this program the operator's command.
 pub const AS_WAYPOST: &str = "FAULTS_AS_WAYPOST";
 
-/// Where results are kept from one run to the next, unless another file is named.
-const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reliability.json");
+/// What results are kept in, beside the program, from one run to the next, unless another file is named or a report is
+/// written.
+const RESULTS: &str = "reliability.json";
 
 /// Kills, starves and damages Waypost while mail goes through it, and counts what was acknowledged, delivered,
 /// duplicated and lost. Ends with 1 if anything was.
@@ -41,9 +42,10 @@ struct CommandLine {
     /// Say which scenarios there are, and run none
     #[arg(long)]
     list: bool,
-    /// Keep the results in this file, beside those of other runs that it holds
-    #[arg(long, value_name = "FILE", default_value = RESULTS, hide_default_value = true)]
-    json: PathBuf,
+    /// Keep the results in this file, beside those of other runs that it holds; else in one beside the report, named
+    /// like it, or without a report beside this program
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
     /// Add the results that these files keep, of runs elsewhere
     #[arg(long, num_args = 1.., value_name = "FILE")]
     add: Vec<PathBuf>,
@@ -53,6 +55,22 @@ struct CommandLine {
     /// Run nothing: write the report of what is there
     #[arg(long, requires = "report", conflicts_with_all = ["long", "only", "rounds", "duration"])]
     report_only: bool,
+}
+
+impl CommandLine {
+    /// The file that results are kept in: what is published changes only where a report is asked for.
+    fn kept(&self) -> anyhow::Result<PathBuf> {
+        Ok(match (&self.json, &self.report) {
+            (Some(file), _) => file.clone(),
+            (None, Some(report)) => report.with_extension("json"),
+            (None, None) => program()?.with_file_name(RESULTS),
+        })
+    }
+}
+
+/// This program's file.
+fn program() -> anyhow::Result<PathBuf> {
+    env::current_exe().context("cannot find this program")
 }
 
 fn named(name: &str) -> Result<&'static Scenario, String> {
@@ -82,14 +100,15 @@ fn follow(line: &CommandLine) -> anyhow::Result<bool> {
         return Ok(true);
     }
     // Before anything runs for hours: what cannot be read would not be written either.
-    let mut results = Results::read(&line.json)?;
+    let kept = line.kept()?;
+    let mut results = Results::read(&kept)?;
     for file in &line.add {
         results.add_all(Results::read(file)?);
-        results.write(&line.json)?;
+        results.write(&kept)?;
     }
     let mut is_right = true;
     if !line.report_only {
-        is_right = run_all(line, &mut results)?;
+        is_right = run_all(line, &mut results, &kept)?;
     }
     if let Some(path) = &line.report {
         report::write(&results, path)?;
@@ -104,8 +123,8 @@ fn list() {
     }
 }
 
-fn run_all(line: &CommandLine, results: &mut Results) -> anyhow::Result<bool> {
-    let program = env::current_exe().context("cannot find this program")?;
+fn run_all(line: &CommandLine, results: &mut Results, kept: &Path) -> anyhow::Result<bool> {
+    let program = program()?;
     let seed = line.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     let form = Form { is_long: line.long, rounds: line.rounds, duration: line.duration, seed, program };
     let chosen: Vec<&'static Scenario> =
@@ -120,7 +139,7 @@ fn run_all(line: &CommandLine, results: &mut Results) -> anyhow::Result<bool> {
         eprintln!("  {:.0} s", run.seconds);
         results.add(run.clone());
         // After each, so that one that is stopped takes no other's result with it.
-        results.write(&line.json)?;
+        results.write(kept)?;
         runs.push(run);
     }
     table::print(&runs);
@@ -131,4 +150,19 @@ fn run_all(line: &CommandLine, results: &mut Results) -> anyhow::Result<bool> {
     }
     println!("seed {seed}");
     Ok(runs.iter().all(|run| run.outcome.is_right()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_run_with_a_report_changes_what_is_beside_it() -> anyhow::Result<()> {
+        let kept =
+            |arguments: &[&str]| CommandLine::try_parse_from([&["faults"], arguments].concat())?.kept();
+        assert_eq!(kept(&["--report", "docs/reliability.md"])?, Path::new("docs/reliability.json"));
+        assert_eq!(kept(&["--report", "a.md", "--json", "b.json"])?, Path::new("b.json"));
+        assert_eq!(kept(&["--long"])?.parent(), program()?.parent());
+        Ok(())
+    }
 }

@@ -34,7 +34,7 @@ impl Run {
     }
 }
 
-/// Runs, one of a scenario and form.
+/// Runs, one of a scenario and form, each behind those that are older.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Results {
     runs: Vec<Run>,
@@ -69,9 +69,15 @@ impl Results {
         others.runs.into_iter().for_each(|run| self.add(run));
     }
 
-    /// The run that says most of a scenario: the long form's if there is one.
-    pub(crate) fn best(&self, scenario: &str) -> Option<&Run> {
-        self.runs.iter().filter(|run| run.scenario == scenario).max_by_key(|run| run.is_long)
+    /// What there is to tell of a scenario: the run that says most, which is the long form's if there is one, and a newer
+    /// one of the other form if that has failed.
+    pub(crate) fn of(&self, scenario: &str) -> Vec<&Run> {
+        let mut runs: Vec<&Run> = self.runs.iter().filter(|run| run.scenario == scenario).collect();
+        if let Some(best) = runs.iter().position(|run| run.is_long) {
+            runs.drain(..best);
+            runs.retain(|run| run.is_long || !run.outcome.is_right());
+        }
+        runs
     }
 }
 
@@ -92,9 +98,21 @@ mod tests {
         {
             results.add(run);
         }
-        assert_eq!(results.best("a").map(|run| run.outcome.rounds), Some(3));
-        assert_eq!(results.best("b").map(|run| run.outcome.rounds), Some(5));
-        assert_eq!(results.best("c"), None);
+        let rounds = |scenario| results.of(scenario).iter().map(|run| run.outcome.rounds).collect::<Vec<_>>();
+        assert_eq!([rounds("a"), rounds("b"), rounds("c")], [vec![3], vec![5], vec![]]);
+    }
+
+    #[test]
+    fn a_failure_is_told_of_unless_a_newer_run_of_the_long_form_has_not_failed() {
+        let mut results = Results::default();
+        let failed = Outcome { lost: 1, ..Outcome::default() };
+        results.add(run("a", true, 1));
+        results.add(Run { outcome: failed, ..run("a", false, 2) });
+        let are_right =
+            |results: &Results| results.of("a").iter().map(|run| run.outcome.is_right()).collect::<Vec<_>>();
+        assert_eq!(are_right(&results), [true, false]);
+        results.add(run("a", true, 3));
+        assert_eq!(are_right(&results), [true]);
     }
 
     #[test]
