@@ -40,7 +40,7 @@ async fn a_broken_sasl_response_is_an_error_of_that_command_alone() {
 }
 
 #[tokio::test]
-async fn a_sasl_line_of_64_kib_ends_that_session() {
+async fn a_sasl_line_of_16_kib_ends_that_session() {
     let server = Server::start().await;
     let mut client = server.connect().await;
     client.send("a AUTHENTICATE PLAIN\r\n").await;
