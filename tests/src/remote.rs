@@ -43,7 +43,8 @@ struct Taking {
     put_off: AtomicUsize,
 }
 
-/// The system.
+/// The system. Clones are the same.
+#[derive(Clone)]
 pub struct Remote {
     port: u16,
     taking: Arc<Taking>,

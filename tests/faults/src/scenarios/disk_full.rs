@@ -7,7 +7,7 @@ use pipeline_tests::load::Mix;
 use pipeline_tests::{Disk, Options, Remote, eventually_within};
 
 use super::kill_mta::relaying_to;
-use super::trial::{SMALL_SEGMENTS, Trial};
+use super::trial::{SMALL_SEGMENTS, Trial, in_logs};
 use crate::{Form, Outcome, Promise, Scenario};
 
 pub(crate) const AT_EVERY_WRITE: Scenario = Scenario {
@@ -16,7 +16,7 @@ pub(crate) const AT_EVERY_WRITE: Scenario = Scenario {
     how: "The MTA's spool and events are on a small disk, what the MDA keeps on another, and no space is kept in reserve \
           (`min_free` is 0), so that writes fail in their middle. Under load one of them is filled until some KiB are left, \
           another number each round; then there is room again, and mail has to be taken at both doors. Meanwhile mail may \
-          only be refused with a temporary error.",
+          only be refused with a temporary error, and the logs have to tell of the full disk.",
     promises: &[Promise::Kept, Promise::Once, Promise::NothingSilent],
     run: at_every_write,
 };
@@ -72,7 +72,13 @@ fn try_once(form: &Form, rounds: u32) -> Option<Outcome> {
         disk.empty();
         trial.count_round();
     }
-    Some(trial.end())
+    let told = in_logs(trial.pipeline(), "No space left on device").lines().count();
+    let mut outcome = trial.end();
+    outcome.figure("lines of the logs that tell of a full disk", told);
+    if told == 0 {
+        outcome.wrong.push("no log tells of a full disk: none has met one, or in silence".to_owned());
+    }
+    Some(outcome)
 }
 
 /// Stays until some mail is refused, or for a while: what goes straight to mailboxes needs no room in the spool.

@@ -47,13 +47,18 @@ fn all_at_once(form: &Form) -> Outcome {
     trial.end()
 }
 
-/// Kills a service, now and then two at once, and waits until the supervisor has started them again.
+/// Kills a service, now and then two at once.
 fn kill_some(pipeline: &Pipeline) {
     let mut services = SERVICES;
     fastrand::shuffle(&mut services);
     let count = if fastrand::u8(..4) == 0 { 2 } else { 1 };
+    kill(pipeline, &services[..count]);
+}
+
+/// Kills services at once, and waits until the supervisor has started them again.
+pub(crate) fn kill(pipeline: &Pipeline, services: &[Service]) {
     let victims: Vec<(Service, Option<u32>)> =
-        services[..count].iter().map(|&service| (service, pipeline.pid(service))).collect();
+        services.iter().map(|&service| (service, pipeline.pid(service))).collect();
     for &(service, _) in &victims {
         pipeline.kill(service);
     }

@@ -14,8 +14,7 @@ use crate::{Form, Outcome};
 /// Messages that each door takes between two faults, at least: each round shows that the last one did no lasting harm.
 const BETWEEN_FAULTS: u64 = 10;
 /// What the other mail system got again, as SMTP cannot prevent.
-pub(crate) const REPEATED: &str =
-    "copies that came again to the other mail system, each after a reply that was cut off";
+const REPEATED: &str = "copies that came again to the other mail system, each after a reply that was cut off";
 /// A fault comes at a moment within this time.
 const MOMENTS: Duration = Duration::from_secs(1);
 
@@ -117,6 +116,7 @@ impl Trial {
         if let Some(remote) = remote {
             let there = remote.verdict(&clients.sent);
             outcome.add_verdict(&there);
+            outcome.figure("replies that the other mail system cut off by itself", remote.cut_off());
             outcome.figure(REPEATED, there.repeated);
         }
         inboxes.look(&pipeline);
@@ -141,10 +141,14 @@ pub(crate) fn wait_until_all_serve(pipeline: &Pipeline) {
 
 /// A service that has died is nothing that the others should call an error, let alone break over.
 pub(crate) fn assert_no_errors(pipeline: &Pipeline) {
-    let found =
-        Command::new("grep").args(["-raE", "(^| )ERROR |panicked"]).arg(pipeline.data().join("log")).output();
-    let found = found.expect("grep starts").stdout;
-    assert!(found.is_empty(), "{}", String::from_utf8_lossy(&found));
+    let found = in_logs(pipeline, "(^| )ERROR |panicked");
+    assert!(found.is_empty(), "{found}");
+}
+
+/// The lines of all services' logs that match.
+pub(crate) fn in_logs(pipeline: &Pipeline, pattern: &str) -> String {
+    let found = Command::new("grep").args(["-raE", pattern]).arg(pipeline.data().join("log")).output();
+    String::from_utf8_lossy(&found.expect("grep starts").stdout).into_owned()
 }
 
 /// How often the MDA was handed what it had: after a lost reply. Of its last logs, for they are rotated.
