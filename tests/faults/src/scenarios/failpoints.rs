@@ -23,7 +23,8 @@ pub(crate) const AT_NAMED_POINTS: Scenario = Scenario {
           copied from and removed, each hand-over and its receipt, each attempt and its result. A service dies there as \
           by `kill -9` at the first or a later time that it comes to the point; then so does another, or two or three at \
           once. Mail goes to mailboxes and to another mail system; a client appends and expunges, so that space is given \
-          back. The scenario fails if a point is never reached.",
+          back. The scenario fails if a point is never reached, if no service dies \
+          and, in the long form, if none dies at one of the points.",
     promises: &[Promise::Kept, Promise::Once],
     run: at_named_points,
 };
@@ -68,6 +69,18 @@ fn at_named_points(form: &Form) -> Outcome {
     outcome.figure("points of all services", all_deaths().len());
     outcome.figure("points at which a service died", deaths.points.len());
     outcome.figure("deaths there", deaths.count);
+    if deaths.count == 0 {
+        outcome.wrong.push("no service died where it was told to".to_owned());
+    }
+    // So many rounds come to each several times.
+    if form.is_long && form.rounds.is_none() {
+        let spared = all_deaths()
+            .into_iter()
+            .filter(|(service, point)| !deaths.points.contains(&(*service, point.name())));
+        outcome
+            .wrong
+            .extend(spared.map(|(service, point)| format!("{service} never died at {}", point.name())));
+    }
     outcome
 }
 
