@@ -26,11 +26,17 @@ impl Used {
     /// As it is now.
     pub(super) fn until_now() -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
-        let own = ticks(&read("/proc/self/stat"), 2).unwrap_or_default();
+        let own = own();
         let (busy, strangers) = cpus(&read("/proc/stat"));
         let (flushes, written) = disks(&read("/proc/diskstats"));
         Self { own, busy, strangers, flushes, written }
     }
+}
+
+/// CPU seconds of this program, of all of its threads; finer than the clock ticks that the kernel counts others' by.
+fn own() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// CPU seconds in a process' `stat` (proc(5)): the first 2 of its counters are its own, all 4 with those of its children that

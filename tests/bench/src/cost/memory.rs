@@ -1,6 +1,7 @@
 //! The most memory that processes have at a time.
 
 use std::fs;
+use std::panic::resume_unwind;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -11,38 +12,67 @@ use super::Group;
 const PERIOD: Duration = Duration::from_millis(500);
 /// Each how many looks what is shared is told apart: that takes long, and holds the processes up.
 const PSS_PERIOD: usize = 8;
+/// The first look of those: a load that lasts less than 2 s is not disturbed at all.
+const FIRST_PSS: usize = 3;
 
 /// Looks all the time.
 pub(super) struct Peak {
+    group: Group,
     stop: Sender<()>,
-    watcher: JoinHandle<(u64, u64)>,
+    watcher: JoinHandle<Memory>,
+}
+
+/// Octets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Memory {
+    /// With shared pages counted for each process.
+    pub(super) rss: u64,
+    /// With shared pages counted once.
+    pub(super) pss: u64,
+}
+
+impl Memory {
+    fn of(group: &Group) -> Self {
+        let processes = group.processes();
+        Self { rss: sum(&processes, resident), pss: sum(&processes, proportional) }
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self { rss: self.rss.max(other.rss), pss: self.pss.max(other.pss) }
+    }
+}
+
+fn sum(processes: &[u32], of: impl Fn(u32) -> Option<u64>) -> u64 {
+    processes.iter().filter_map(|&pid| of(pid)).sum()
 }
 
 impl Peak {
-    /// Begins.
+    /// Begins, with a whole look that is over when it returns.
     pub(super) fn watch(group: Group) -> Self {
         let (stop, stopped) = mpsc::channel();
+        let mut peak = Memory::of(&group);
+        let watched = group.clone();
         let watcher = thread::spawn(move || {
-            let (mut rss, mut pss) = (0, 0);
             for look in 0_usize.. {
-                let processes = group.processes();
-                rss = rss.max(processes.iter().filter_map(|&pid| resident(pid)).sum());
-                if look.is_multiple_of(PSS_PERIOD) {
-                    pss = pss.max(processes.iter().filter_map(|&pid| proportional(pid)).sum());
-                }
                 if stopped.recv_timeout(PERIOD) != Err(RecvTimeoutError::Timeout) {
                     break;
                 }
+                peak = peak.max(if look % PSS_PERIOD == FIRST_PSS {
+                    Memory::of(&watched)
+                } else {
+                    Memory { rss: sum(&watched.processes(), resident), pss: 0 }
+                });
             }
-            (rss, pss)
+            peak
         });
-        Self { stop, watcher }
+        Self { group, stop, watcher }
     }
 
-    /// Ends. The octets, with shared pages counted for each process, and counted once.
-    pub(super) fn stop(self) -> (u64, u64) {
+    /// Ends, with another whole look.
+    pub(super) fn stop(self) -> Memory {
         drop(self.stop);
-        self.watcher.join().unwrap_or_default()
+        let peak = self.watcher.join().unwrap_or_else(|panic| resume_unwind(panic));
+        peak.max(Memory::of(&self.group))
     }
 }
 

@@ -66,7 +66,7 @@ impl<'a> Meter<'a> {
     pub(crate) fn stop(self) -> Cost {
         let seconds = self.began.elapsed().as_secs_f64();
         let (cpu, used) = (self.group.cpu(), Used::until_now());
-        let (peak_rss, peak_pss) = self.peak.stop();
+        let peak = self.peak.stop();
         let since = |(part, spent): (String, f64)| {
             let before = self.cpu.get(&part).copied().unwrap_or_default();
             (part, spent - before)
@@ -78,8 +78,8 @@ impl<'a> Meter<'a> {
             own_cpu,
             machine_cpu: used.busy - self.used.busy - own_cpu,
             strangers_cpu: used.strangers - self.used.strangers,
-            peak_rss,
-            peak_pss,
+            peak_rss: peak.rss,
+            peak_pss: peak.pss,
             flushes: used.flushes - self.used.flushes,
             written: used.written - self.used.written,
         }

@@ -37,7 +37,8 @@ cargo run --profile dist -p bench -- report target/bench/*.jsonl --docs docs
   the generator is the bound and not the system. It counts what is acknowledged, and looks into the mailboxes (or asks its own
   sink) whether all of it arrived.
 - CPU seconds are of all processes of a system, by control groups, for 1,000 operations; MiB is the most memory that they had
-  at a time, pages that they share counted for each; flushes are those that the disk was asked for.
+  when it was looked at: just before the load, just after it, and during it at 2 s and every 4 s from then on. Pages that
+  several processes share count once (Pss). Flushes are those that all disks of the machine were asked for meanwhile.
 - Dovecot's passwords are kept in clear, and Waypost's are hashed with the least costs, so that servers are compared and not
   hashes.
 - A ratio in a row is how many times Waypost's figure is that row's.

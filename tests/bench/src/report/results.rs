@@ -152,7 +152,8 @@ pub(super) mod tests {
     pub(crate) fn line(case: &str, system: &str, size: u64, per_second: u64, cpu: f64) -> Line {
         let cost = Cost {
             cpu: BTreeMap::from([("all".to_owned(), cpu)]),
-            peak_rss: 10 << 20,
+            peak_rss: 30 << 20,
+            peak_pss: 10 << 20,
             flushes: 3,
             ..Cost::default()
         };

@@ -86,9 +86,9 @@ fn rows(setting: &Setting<'_>, rounds: Rounds<'_>) -> Vec<Vec<String>> {
     rows
 }
 
-/// MiB of memory; `None` of what was not watched.
+/// MiB of memory, shared pages counted once; `None` of what was not watched.
 fn peak(figures: &Figures) -> Option<f64> {
-    (figures.cost.peak_rss > 0).then(|| figures.cost.peak_rss as f64 / f64::from(1 << 20))
+    (figures.cost.peak_pss > 0).then(|| figures.cost.peak_pss as f64 / f64::from(1 << 20))
 }
 
 fn told(figure: Option<f64>, how: impl Fn(f64) -> String) -> String {
