@@ -23,6 +23,8 @@ pub(crate) enum Often {
     Once,
     /// As often as it can be in a second.
     Again,
+    /// So many times, however long that takes: it changes what it is done to.
+    Times(u64),
 }
 
 impl<'a> Steps<'a> {
@@ -39,14 +41,15 @@ impl<'a> Steps<'a> {
         (count, what): (u64, &str),
         action: impl AsyncFn(&mut Imap) -> anyhow::Result<u64>,
     ) -> anyhow::Result<()> {
-        let lasting = match (often, self.bed.extent) {
-            (Often::Once, _) => Duration::ZERO,
-            (Often::Again, Extent::Quick) => Duration::from_millis(100),
-            (Often::Again, Extent::Whole) => Duration::from_secs(1),
+        let (least, lasting) = match (often, self.bed.extent) {
+            (Often::Once, _) => (1, Duration::ZERO),
+            (Often::Times(times), _) => (times, Duration::ZERO),
+            (Often::Again, Extent::Quick) => (1, Duration::from_millis(100)),
+            (Often::Again, Extent::Whole) => (1, Duration::from_secs(1)),
         };
         let (meter, began) = (Meter::start(self.bed.system), Instant::now());
         let (mut times, mut octets, mut latencies) = (0, 0, Vec::new());
-        while times == 0 || began.elapsed() < lasting {
+        while times < least || began.elapsed() < lasting {
             let beginning = Instant::now();
             octets += action(&mut self.imap).await.context(name.to_owned())?;
             latencies.push(beginning.elapsed());
