@@ -17,6 +17,7 @@ use cpu_time::CpuTime;
 use criterion::measurement::Measurement;
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput};
 use journal::{BodyRef, Config, Journal, Position, Record, Verdict};
+use rustix::fs::{FallocateFlags, fallocate};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -69,7 +70,7 @@ fn appends<M: Measurement>(criterion: &mut Criterion<M>, name: &str, folder: &Pa
     {
         group.throughput(throughput(messages));
         group.bench_function(name, |bencher| {
-            let create = || File::create(dir.path().join("raw")).expect("create");
+            let create = || reserved(&dir.path().join("raw"), messages);
             bencher.iter_batched(create, |file| raw(file, messages, batch), BatchSize::PerIteration);
         });
     }
@@ -89,6 +90,15 @@ fn appends<M: Measurement>(criterion: &mut Criterion<M>, name: &str, folder: &Pa
 fn throughput(messages: &[Bytes]) -> Throughput {
     let bytes = messages.iter().map(Bytes::len).sum::<usize>() as u64;
     Throughput::ElementsAndBytes { elements: messages.len() as u64, bytes }
+}
+
+/// A new file with room for the messages. The journal's segments have theirs too: a file that grows has its length written
+/// at each sync as well.
+fn reserved(path: &Path, messages: &[Bytes]) -> File {
+    let file = File::create(path).expect("create");
+    let length = messages.iter().map(|message| META.len() + message.len()).sum::<usize>() as u64;
+    fallocate(&file, FallocateFlags::empty(), 0, length).expect("reserve");
+    file
 }
 
 /// Writes to a file and syncs it behind each so many messages.
