@@ -1,5 +1,6 @@
 //! The journal beside the disk that it is on: what is left of the bound of every mail system that syncs.
 
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -57,7 +58,7 @@ fn appended(dir: &Path, size: usize) -> anyhow::Result<f64> {
     };
     thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS).map(|_| scope.spawn(write)).collect();
-        writers.into_iter().try_for_each(|writer| writer.join().unwrap_or(Ok(())))
+        writers.into_iter().try_for_each(|writer| writer.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })?;
     let seconds = began.elapsed().as_secs_f64();
     journal.close()?;

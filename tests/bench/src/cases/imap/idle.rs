@@ -19,7 +19,7 @@ impl Case for Idling {
     }
 
     fn about(&self) -> &'static str {
-        "clients that idle in one mailbox are told of a message, counted from when it began to be appended"
+        "clients that idle in one mailbox are told of a message, counted from when it began to be appended. Dovecot gathers such news for a built-in half second, which the rate and the times show and which is no lack of speed: compare the CPU time"
     }
 
     fn points(&self, extent: Extent) -> Vec<Point> {
