@@ -304,7 +304,7 @@ impl Mta {
             async {
                 tokio::select! {
                     () = queue => {}
-                    // An attempt that is cut off is made again, no sooner than its record says.
+                    // An attempt that is cut off is made again, no sooner than its record says, or once at once if it was the first.
                     () = time_is_up(shutdown, drain_timeout * 3 / 4) => {}
                 }
             },

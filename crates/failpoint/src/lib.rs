@@ -39,7 +39,7 @@ macro_rules! points {
 points! {
     /// Records are about to be written.
     JournalWriteBefore = "journal.write.before",
-    /// Records are written and not synced.
+    /// Records are written, or the write failed, and nothing is synced.
     JournalWriteAfter = "journal.write.after",
     /// What was written is about to be synced.
     JournalSyncBefore = "journal.sync.before",
@@ -95,15 +95,15 @@ points! {
     MtaHandOverBefore = "mta.hand-over.before",
     /// The MDA has said what became of it, and that is not written.
     MtaHandOverAfter = "mta.hand-over.after",
-    /// The beginning of an attempt is about to be recorded.
+    /// An attempt is about to begin, and to be recorded if it is not a message's first.
     MtaAttemptBefore = "mta.attempt.before",
-    /// It is recorded, and the remote is not dialled.
+    /// The spool knows of it, and the remote is not dialled.
     MtaAttemptRecorded = "mta.attempt.recorded",
     /// The remote has said what became of it, and that is not written.
     MtaAttemptMade = "mta.attempt.made",
     /// The result of an attempt is about to be written.
     MtaResultBefore = "mta.result.before",
-    /// It is written, and nothing has followed from it.
+    /// It is written, or refused, and nothing has followed from it.
     MtaResultAfter = "mta.result.after",
     /// A report and what it reports are about to be written.
     MtaReportBefore = "mta.report.before",

@@ -28,8 +28,9 @@ const BATCHES_TO_APPLY: usize = 4;
 const FEW: usize = 4;
 /// The same for a follower that is always quick.
 const MANY: usize = 128;
-/// The most octets of meta of an entry that it applies itself.
+/// The most octets of meta of an entry that it applies itself, and of all entries of a batch together.
 const SHORT: usize = 16 << 10;
+const SHORT_IN_ALL: usize = 64 << 10;
 
 /// What the committer hands on.
 #[derive(Debug)]
@@ -89,8 +90,8 @@ pub(crate) fn new<F: Follower>(follower: F) -> (Applying<F::Output>, Thread<F::O
 }
 
 impl<T> Applying<T> {
-    /// Has a batch applied: here and now if it is small and quick, nothing before it waits, and the committer has nothing else to
-    /// do (`idle`), or as good as nothing is to be done here.
+    /// Has a batch applied: here and now if it is small and quick, nothing before it waits, and the committer has nothing
+    /// else to do (`idle`), or as good as nothing is to be done here.
     pub(crate) fn batch(&self, entries: Vec<DurableEntry<T>>, idle: bool, queue: &Queue<T>) {
         let most = if self.is_always_quick { MANY } else { FEW };
         let may_be_here = (idle || self.is_always_quick) && is_small(&entries, most);
@@ -119,7 +120,8 @@ impl<T> Applying<T> {
 }
 
 fn is_small<T>(entries: &[DurableEntry<T>], most: usize) -> bool {
-    entries.len() <= most && entries.iter().all(|durable| durable.entry.meta.len() <= SHORT)
+    let octets = || entries.iter().map(|durable| durable.entry.meta.len());
+    entries.len() <= most && octets().all(|octets| octets <= SHORT) && octets().sum::<usize>() <= SHORT_IN_ALL
 }
 
 impl<T> Thread<T> {

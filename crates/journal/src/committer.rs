@@ -180,7 +180,9 @@ impl<T> Committer<T> {
             });
         }
         self.relaxed_since = None;
-        self.gather.synced(self.unsynced.len(), started.elapsed());
+        // Nobody comes back whose append was not waited for.
+        let released = self.unsynced.iter().filter(|durable| durable.completion.is_some()).count();
+        self.gather.synced(released, started.elapsed());
         if !self.unsynced.is_empty() {
             let entries = std::mem::take(&mut self.unsynced);
             let idle = self.pending.is_empty() && self.queue.is_empty();

@@ -181,9 +181,14 @@ impl Session {
         Action::Reply(format!("+ {}\r\n", auth::encode(challenge)))
     }
 
-    /// A message that was to be sent is gone, or cannot be read: no mistake of the client, who may ask for the others.
+    /// A message that was to be sent is gone: no mistake of the client, who may ask for the others.
     pub(crate) fn not_sent(reason: &str) -> Action {
         Action::Reply(format!("-ERR {reason}\r\n"))
+    }
+
+    /// A message that was to be sent cannot be read. That is counted, because it cost a line of the log.
+    pub(crate) fn unreadable(&mut self, reason: &str) -> Action {
+        self.error(reason)
     }
 
     fn command(&mut self, command: Command) -> Action {

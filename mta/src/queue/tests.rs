@@ -9,12 +9,13 @@ use service::directory::{self, Directory};
 use service::dns::Dns;
 use service::grpc::client::Channels;
 use service::smtp::client::Timeouts;
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 
 use super::*;
 
 mod deadlines;
 mod panics;
+mod results;
 mod scale;
 
 use crate::config::{Config, EventsConfig};
@@ -43,6 +44,8 @@ pub(super) struct Faulty {
     pub(super) refusals: watch::Sender<u32>,
     /// How often progress was written.
     pub(super) writes: watch::Sender<u32>,
+    /// Nobody hears that progress was written while it is held.
+    pub(super) held: Arc<RwLock<()>>,
 }
 
 impl Faulty {
@@ -60,6 +63,7 @@ impl Faulty {
             looks: watch::channel(0).0,
             refusals: watch::channel(0).0,
             writes: watch::channel(0).0,
+            held: Arc::default(),
         }
     }
 }
@@ -145,7 +149,12 @@ impl Spool for Faulty {
         id: MessageId,
         recipients: Vec<(u32, RecipientStatus)>,
     ) -> BoxFuture<'static, Result<(), SpoolError>> {
-        self.recorded(|spool| spool.progress(id, recipients))
+        let (written, held) = (self.recorded(|spool| spool.progress(id, recipients)), Arc::clone(&self.held));
+        async move {
+            drop(held.read().await);
+            written.await
+        }
+        .boxed()
     }
 
     fn steer(

@@ -135,8 +135,9 @@ impl Queue {
         }
     }
 
-    /// Writes down what the attempt before came to, and then makes one: a remote that sees the session go on is never sent
-    /// again what it has taken, whenever this node dies.
+    /// Writes down what the attempt before came to, together with the beginning of the next, which one sync serves; then
+    /// makes that one: a remote that sees the session go on is not sent again what it has taken, whenever this node dies,
+    /// unless the spool did not take the result.
     async fn step(
         self: &Arc<Self>,
         line: &SiteName,
@@ -144,14 +145,11 @@ impl Queue {
         ended: Option<Ended>,
         unit: Started,
     ) -> Option<Ended> {
-        let hand = Hand::new(self, unit.clone());
-        let attempt = Box::pin(async {
-            let begun = self.begin(line, hand).await?;
-            Some(self.attempt(line, session, begun).await)
-        });
         // Each is guarded by itself: what one is at when it panics is not what the other is at.
-        self.write(ended).await;
-        self.guarded(&unit, attempt).await.flatten()
+        let begin = Box::pin(self.begin(line, Hand::new(self, unit.clone())));
+        let ((), begun) = tokio::join!(self.write(ended), self.guarded(&unit, begin));
+        let attempt = Box::pin(self.attempt(line, session, begun.flatten()?));
+        self.guarded(&unit, attempt).await
     }
 
     /// Makes an attempt.

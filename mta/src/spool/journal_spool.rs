@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +34,9 @@ pub(crate) struct JournalSpool {
     pub(super) stop: Stop,
     set_aside: SetAside,
     reclaim_every: Duration,
+    /// The last record that a full disk must not hold up was refused all the same: what an attempt comes to could not be
+    /// written down now.
+    is_refused: Arc<AtomicBool>,
 }
 
 /// Whether the journal has stopped for good.
@@ -53,7 +57,6 @@ impl Stop {
 impl JournalSpool {
     /// Opens the spool and reads what waits in it. Blocks for as long as that takes.
     pub(crate) fn open(config: &SpoolConfig) -> Result<(Self, Recovery), journal::Error> {
-        let index = Arc::new(Index::default());
         let reclaim_every = *config.reclaim_every;
         let config = journal::Config {
             min_free_bytes: *config.min_free,
@@ -62,15 +65,21 @@ impl JournalSpool {
             on_corruption: OnCorruption::Quarantine,
             ..journal::Config::new(&config.dir)
         };
+        Self::open_journal(config, reclaim_every)
+    }
+
+    pub(super) fn open_journal(
+        config: journal::Config,
+        reclaim_every: Duration,
+    ) -> Result<(Self, Recovery), journal::Error> {
+        let index = Arc::new(Index::default());
         let set_aside = SetAside::default();
         let follower = IndexFollower::new(Arc::clone(&index), set_aside.clone());
         let (journal, recovery) = Journal::open(config, follower)?;
         index.recovered();
         set_aside.inc_by(recovery.quarantined.len() as u64);
-        Ok((
-            Self { journal, index, fresh: Arc::default(), stop: Stop::default(), set_aside, reclaim_every },
-            recovery,
-        ))
+        let (fresh, stop, is_refused) = (Arc::default(), Stop::default(), Arc::default());
+        Ok((Self { journal, index, fresh, stop, set_aside, reclaim_every, is_refused }, recovery))
     }
 
     /// Registers what is counted.
@@ -147,7 +156,9 @@ impl Spool for JournalSpool {
         let Some(message) = self.index.get(id) else {
             return std::future::ready(Err(SpoolError::Gone(id))).boxed();
         };
-        if message.is_new_here && recipients.iter().all(|(_, status)| status.attempts == 1) {
+        let is_first = message.is_new_here && recipients.iter().all(|(_, status)| status.attempts == 1);
+        // Where its outcome could not be written either, it is for the record to say so, and nobody is dialled.
+        if is_first && !self.is_stopped() && !self.is_refused.load(Ordering::Relaxed) {
             // The only state that applying the log does not give. A restart forgets it, and the attempt with it: its
             // outcome, if there is one, is a record that says all of this again.
             for (index, status) in recipients {
@@ -294,11 +305,14 @@ impl JournalSpool {
     ) -> impl Future<Output = Result<Applied, SpoolError>> + Send + 'static {
         let append: Append<Applied> =
             self.journal.append_bookkeeping(Record { kind, meta, body: Bytes::new() });
-        let stop = self.stop.clone();
-        append.map(move |appended| match appended {
-            Ok(Appended { output: Applied::NotUnderstood, .. }) => Err(SpoolError::NotUnderstood),
-            Ok(appended) => Ok(appended.output),
-            Err(error) => Err(stop.note(error)),
+        let (stop, is_refused) = (self.stop.clone(), Arc::clone(&self.is_refused));
+        append.map(move |appended| {
+            is_refused.store(appended.is_err(), Ordering::Relaxed);
+            match appended {
+                Ok(Appended { output: Applied::NotUnderstood, .. }) => Err(SpoolError::NotUnderstood),
+                Ok(appended) => Ok(appended.output),
+                Err(error) => Err(stop.note(error)),
+            }
         })
     }
 

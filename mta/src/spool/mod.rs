@@ -54,7 +54,8 @@ pub(crate) trait Spool: Send + Sync + 'static {
     /// Of a message that has come since this node started, the record of its acceptance is also that of each recipient's
     /// first attempt, which begins without one of its own: whoever reads it at a start knows that the attempt may have
     /// been made. It is that one that is made again then, with a record, so that no crash, however often it comes, makes
-    /// this node try more than once beyond what the time table says.
+    /// this node try more than once beyond what the time table says. While the spool takes no records, no first attempt
+    /// begins without one either: its outcome could not be written down.
     fn begin(
         &self,
         id: MessageId,

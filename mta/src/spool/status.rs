@@ -17,7 +17,7 @@ pub(crate) struct Status {
     /// Attempts begun.
     pub(crate) attempts: u32,
     /// When the next attempt is due, in milliseconds since the epoch. While an attempt is under way: when the next one
-    /// is due should this node die before it learns the outcome.
+    /// is due should this node die before it learns the outcome, but for a first one, which is then made again at once.
     pub(crate) next_attempt_at: u64,
     /// What was said last. Shared by all who were told the same.
     pub(crate) last: Option<Arc<Said>>,

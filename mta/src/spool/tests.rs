@@ -1,5 +1,7 @@
 use std::path::Path;
+use std::time::Duration;
 
+use journal::faults::Faults;
 use proto::mail::{Recipient, Reply};
 use proto::mta::RecipientState;
 
@@ -105,6 +107,35 @@ async fn a_first_attempt_begins_without_a_record_of_its_own_once_and_not_after_a
     spool.begin(message.id, vec![(0, begun(2))]).await.unwrap();
     spool.close().unwrap();
     assert_eq!(found(&open(dir.path())), (RecipientState::InFlight, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_first_attempt_begins_while_its_outcome_could_not_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = Faults::default();
+    let config = journal::Config { faults: faults.clone(), ..journal::Config::new(dir.path()) };
+    let (spool, _) = JournalSpool::open_journal(config, Duration::from_secs(15)).unwrap();
+    let messages = [new_message(1), new_message(1), new_message(1), new_message(1)];
+    for message in &messages {
+        accept(&spool, message, &Bytes::from_static(b"x")).await;
+    }
+    let begin =
+        |message: usize| spool.begin(messages[message].id, vec![(0, status(RecipientState::InFlight, 1))]);
+    begin(0).await.unwrap();
+
+    faults.limit_writes(Some(0));
+    let outcome = spool.progress(messages[0].id, vec![(0, status(RecipientState::Delivered, 1))]).await;
+    assert!(matches!(outcome, Err(SpoolError::Full(_))), "{outcome:?}");
+    assert!(matches!(begin(1).await, Err(SpoolError::Full(_))));
+    // The one that asks is the one that is recorded when there is room again; the next need not be.
+    faults.limit_writes(None);
+    begin(1).await.unwrap();
+    begin(2).await.unwrap();
+
+    faults.fail_syncs(true);
+    let outcome = spool.progress(messages[2].id, vec![(0, status(RecipientState::Delivered, 1))]).await;
+    assert!(matches!(outcome, Err(SpoolError::Stopped(_))), "{outcome:?}");
+    assert!(matches!(begin(3).await, Err(SpoolError::Stopped(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,8 @@
 //! again and again. Workers go on meanwhile, until what waits takes up its room: then they wait for some of it.
 //!
 //! A node that ends with results that wait has tried to write them until its drain's time was up. The spool then knows
-//! the attempt, and not what came of it: the recipient is tried again when the attempt's record says.
+//! the attempt, and not what came of it: the recipient is tried again when the attempt's record says, or at once if it
+//! was the first.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

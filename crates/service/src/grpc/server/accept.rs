@@ -68,9 +68,6 @@ struct Handshake {
 impl Handshake {
     /// The peer, if it is one that the pipeline knows.
     async fn shake(&self, stream: TcpStream, address: SocketAddr) -> Option<(Wire, Peer)> {
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%address, %error, "cannot disable Nagle's algorithm");
-        }
         let Some(identity) = &self.identity else {
             let peer = Peer { role: self.plaintext_role, address, subject: Arc::default() };
             return Some((Wire::Plain(stream), peer));
