@@ -186,6 +186,11 @@ impl Pipeline {
             .unwrap_or_else(|| panic!("{service} {listener}: {ready}"))
     }
 
+    /// The process that starts the services and looks after them; `None` while it is not there.
+    pub fn supervisor(&self) -> Option<u32> {
+        self.supervisor.as_ref().map(Child::id)
+    }
+
     /// The process of a service; `None` while it is not there.
     pub fn pid(&self, service: Service) -> Option<u32> {
         u32::try_from(self.ready()?[service]["pid"].as_u64()?).ok()

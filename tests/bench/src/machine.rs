@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 
 use pipeline_tests::program;
@@ -16,7 +15,7 @@ pub(crate) fn describe(dir: &Path, systems: &[Kind]) -> Machine {
     let has_peers = systems.iter().any(|&kind| kind != Kind::Waypost);
     Machine {
         date: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        commit: commit(),
+        commit: env!("BENCH_COMMIT").to_owned(),
         optimised: !cfg!(debug_assertions),
         cpu: after(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "unknown".to_owned()),
         cores: thread::available_parallelism().map_or(1, Into::into),
@@ -24,6 +23,7 @@ pub(crate) fn describe(dir: &Path, systems: &[Kind]) -> Machine {
         kernel: format!("Linux {}", read("/proc/sys/kernel/osrelease").trim()),
         disk: disk(&read("/proc/mounts"), dir).unwrap_or_else(|| "unknown".to_owned()),
         peers: if has_peers { peers() } else { Vec::new() },
+        ..Machine::default()
     }
 }
 
@@ -35,16 +35,6 @@ fn after(text: &str, name: &str) -> Option<String> {
 
 fn memory(meminfo: &str) -> Option<u64> {
     Some(after(meminfo, "MemTotal")?.strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
-}
-
-/// The commit that is checked out, with a mark if something was changed since.
-fn commit() -> String {
-    let output = Command::new("git")
-        .args(["describe", "--always", "--dirty", "--exclude=*"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output();
-    let output = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    output.ok().filter(|commit| !commit.is_empty()).unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// The file system that a folder is on, such as `ext4 on /dev/sda1 (rw,relatime)`.

@@ -14,9 +14,10 @@ mod system;
 
 use std::env;
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Parser as _;
 
 use crate::cli::{Command, CommandLine, Report};
@@ -58,18 +59,46 @@ fn run(command: &Command) -> anyhow::Result<()> {
 
 /// The tables of figures that are kept.
 fn tell(arguments: &Report) -> anyhow::Result<()> {
-    let mut lines = Vec::new();
+    let (mut lines, mut runs) = (Vec::new(), Vec::new());
     for file in &arguments.files {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         for (number, line) in text.lines().enumerate() {
             let line: Line = serde_json::from_str(line)
                 .with_context(|| format!("{}: line {} is no figure", file.display(), number + 1))?;
+            if let Line::Machine(machine) = &line {
+                runs.push((file.as_path(), machine.build()));
+            }
             lines.push(line);
         }
     }
     match &arguments.docs {
         None => report::print(&lines),
-        Some(docs) => report::write(&lines, docs)?,
+        Some(docs) => {
+            ensure_alike(&runs)?;
+            report::write(&lines, docs)?;
+        }
     }
     Ok(())
+}
+
+/// Rounds of one figure have to be of one build and of one kind of run.
+fn ensure_alike(runs: &[(&Path, String)]) -> anyhow::Result<()> {
+    if runs.windows(2).any(|pair| pair[0].1 != pair[1].1) {
+        let told: Vec<_> = runs.iter().map(|(file, build)| format!("{}: {build}", file.display())).collect();
+        bail!("these runs cannot be told of together, for they are not alike:\n{}", told.join("\n"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_several_commits_are_refused_by_their_files_names() {
+        let run = |file, commit: &str| (Path::new(file), commit.to_owned());
+        assert!(ensure_alike(&[run("a.jsonl", "1"), run("b.jsonl", "1")]).is_ok());
+        let refused = ensure_alike(&[run("a.jsonl", "1"), run("b.jsonl", "2")]).unwrap_err().to_string();
+        assert!(refused.contains("a.jsonl: 1") && refused.contains("b.jsonl: 2"), "{refused}");
+    }
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::cases::{self, Bed, Case, Extent, disk};
 use crate::cli::Run;
 use crate::machine;
-use crate::report::{Failed, Line, Measured, Point, print, rate_of};
+use crate::report::{Failed, Line, Machine, Measured, Point, print, rate_of};
 use crate::system::{self, Kind, Place, Template};
 
 /// How long a point may take.
@@ -32,12 +32,18 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<()> {
     let mut template = Template::new(arguments.waypost.as_ref())?;
 
     let mut record = Record::begin(&arguments.out)?;
-    record.add(Line::Machine(machine::describe(dir.path(), &arguments.systems)))?;
+    let rounds = if arguments.quick { 1 } else { arguments.rounds };
+    record.add(Line::Machine(Machine {
+        waypost: arguments.waypost.clone(),
+        is_quick: arguments.quick,
+        rounds,
+        accounts,
+        ..machine::describe(dir.path(), &arguments.systems)
+    }))?;
     if arguments.systems.contains(&Kind::Waypost) {
         eprintln!("makes {accounts} accounts");
         template.make_accounts(&place)?;
     }
-    let rounds = if arguments.quick { 1 } else { arguments.rounds };
     let has_disk = wants(&arguments.only, disk::NAME);
     for round in 1..=rounds {
         if has_disk {

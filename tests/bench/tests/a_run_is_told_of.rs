@@ -2,22 +2,22 @@
 //! page of documentation.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use pipeline_tests::mta::root;
 use pipeline_tests::program;
 
 #[test]
 fn from_systems_to_documentation() {
-    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
-    if program("postfix").is_none() || program("dovecot").is_none() || !is_root {
+    if program("postfix").is_none() || program("dovecot").is_none() || root().is_none() {
         return;
     }
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
-    let out = tempfile::tempdir_in(&target).unwrap();
+    // On the disk, for the folder of temporary files may be in memory.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
+    let out = tempfile::tempdir_in(target).unwrap();
     bench(&["run", "--quick", "--only", "inbound,imap-login", "--systems", "waypost,sdbox"], |command| {
-        command.arg("--dir").arg(&target).arg("--out").arg(out.path())
+        command.arg("--dir").arg(target).arg("--out").arg(out.path())
     });
     let kept = fs::read_dir(out.path()).unwrap().next().unwrap().unwrap().path();
     let figures = fs::read_to_string(&kept).unwrap();

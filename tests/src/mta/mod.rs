@@ -65,7 +65,10 @@ fn read_maildir(maildir: &Path) -> Vec<String> {
 }
 
 /// `None` without the rights that these systems begin with.
-fn root() -> Option<()> {
+///
+/// # Panics
+/// If the systems are required here.
+pub fn root() -> Option<()> {
     let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     is_root.then_some(()).or_else(|| missing("the right to start another mail system (it begins as root)"))
 }

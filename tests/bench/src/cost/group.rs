@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,25 +35,39 @@ struct Part {
 }
 
 impl Group {
-    /// Of a system that is about to be started.
+    /// Of a system that is about to be started. Says so where it cannot make control groups.
     pub(crate) fn new(name: &str) -> Self {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        // One of before may still be there, for processes that are slow to end.
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
         let cgroup = mount().and_then(|mount| {
-            Cgroup::make(mount.join(format!("waypost-bench-{}-{name}", std::process::id())))
+            Cgroup::make(mount.join(format!("waypost-bench-{}-{number}-{name}", std::process::id())))
         });
+        let cgroup = cgroup
+            .inspect_err(|error| {
+                eprintln!("{name} is counted by trees of processes, which lose some: {error:#}");
+            })
+            .ok();
         Self { parts: BTreeMap::new(), cgroup }
     }
 
-    /// The same command, so that what it starts belongs to the part.
-    pub(crate) fn command(&mut self, part: &str, command: &Command) -> Command {
-        let Some(cgroup) = &self.part(part).cgroup else { return Command::new(command.get_program()) };
+    /// Whether its processes are counted by control groups, and not by trees of processes.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.cgroup.is_some()
+    }
+
+    /// A command that runs the same program, without arguments yet, so that what it starts belongs to the part.
+    pub(crate) fn command(&mut self, part: &str, program: &Command) -> anyhow::Result<Command> {
+        let program = program.get_program();
+        let Some(cgroup) = &self.part(part)?.cgroup else { return Ok(Command::new(program)) };
         let mut entering = Command::new("/bin/sh");
-        entering.arg("-c").arg(ENTER).arg(cgroup.file("cgroup.procs")).arg(command.get_program());
-        entering
+        entering.arg("-c").arg(ENTER).arg(cgroup.file("cgroup.procs")).arg(program);
+        Ok(entering)
     }
 
     /// From now on a process, and all that it starts, belongs to the part.
     pub(crate) fn adopt(&mut self, part: &str, pid: u32) -> anyhow::Result<()> {
-        let part = self.part(part);
+        let part = self.part(part)?;
         part.roots.push(pid);
         if let Some(cgroup) = &part.cgroup {
             let list = cgroup.file("cgroup.procs");
@@ -62,42 +77,48 @@ impl Group {
         Ok(())
     }
 
-    fn part(&mut self, name: &str) -> &mut Part {
-        self.parts.entry(name.to_owned()).or_insert_with(|| {
-            let cgroup = self.cgroup.as_ref().and_then(|parent| Cgroup::make(parent.file(name)));
-            Part { cgroup, roots: Vec::new() }
-        })
+    fn part(&mut self, name: &str) -> anyhow::Result<&mut Part> {
+        if !self.parts.contains_key(name) {
+            let cgroup = self.cgroup.as_ref().map(|parent| Cgroup::make(parent.file(name))).transpose()?;
+            self.parts.insert(name.to_owned(), Part { cgroup, roots: Vec::new() });
+        }
+        self.parts.get_mut(name).context("a part that was just made")
     }
 
     /// CPU seconds so far, by part.
     pub(crate) fn cpu(&self) -> BTreeMap<String, f64> {
-        self.parts.iter().map(|(name, part)| (name.clone(), part.cpu())).collect()
+        self.parts.iter().map(|(name, part)| (name.clone(), part.cpu(&self.roots()))).collect()
     }
 
     /// The processes that run.
     pub(crate) fn processes(&self) -> Vec<u32> {
-        self.parts.values().flat_map(Part::processes).collect()
+        self.parts.values().flat_map(|part| part.processes(&self.roots())).collect()
+    }
+
+    /// Where trees of processes begin: each process belongs to the nearest one above it.
+    fn roots(&self) -> Vec<u32> {
+        self.parts.values().flat_map(|part| &part.roots).copied().collect()
     }
 }
 
 impl Part {
-    fn cpu(&self) -> f64 {
+    fn cpu(&self, roots: &[u32]) -> f64 {
         match &self.cgroup {
             Some(cgroup) => {
                 let stat = fs::read_to_string(cgroup.file("cpu.stat")).unwrap_or_default();
                 usage(&stat).unwrap_or_default()
             }
-            None => self.processes().into_iter().filter_map(tree_seconds).sum(),
+            None => self.processes(roots).into_iter().filter_map(tree_seconds).sum(),
         }
     }
 
-    fn processes(&self) -> Vec<u32> {
+    fn processes(&self, roots: &[u32]) -> Vec<u32> {
         match &self.cgroup {
             Some(cgroup) => {
                 let listed = fs::read_to_string(cgroup.file("cgroup.procs")).unwrap_or_default();
                 listed.lines().filter_map(|pid| pid.parse().ok()).collect()
             }
-            None => self.roots.iter().flat_map(|&root| tree(root)).collect(),
+            None => self.roots.iter().flat_map(|&root| tree(root, roots)).collect(),
         }
     }
 }
@@ -107,9 +128,10 @@ impl Part {
 struct Cgroup(PathBuf);
 
 impl Cgroup {
-    /// `None` without the right to make one.
-    fn make(dir: PathBuf) -> Option<Arc<Self>> {
-        fs::create_dir(&dir).ok().map(|()| Arc::new(Self(dir)))
+    /// Fails without the right to make one.
+    fn make(dir: PathBuf) -> anyhow::Result<Arc<Self>> {
+        fs::create_dir(&dir).with_context(|| format!("cannot make the control group {}", dir.display()))?;
+        Ok(Arc::new(Self(dir)))
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -128,10 +150,11 @@ impl Drop for Cgroup {
 }
 
 /// Where version 2 is mounted.
-fn mount() -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/mounts").ok()?;
-    let line = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"))?;
-    Some(Path::new(line.split(' ').nth(1)?).to_owned())
+fn mount() -> anyhow::Result<PathBuf> {
+    let mounts = fs::read_to_string("/proc/mounts").context("cannot read /proc/mounts")?;
+    let line = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"));
+    let path = line.and_then(|line| line.split(' ').nth(1)).context("control groups (v2) are not mounted")?;
+    Ok(Path::new(path).to_owned())
 }
 
 /// The CPU seconds that `cpu.stat` tells.
@@ -140,14 +163,15 @@ fn usage(stat: &str) -> Option<f64> {
     Some(microseconds.trim().parse::<f64>().ok()? / 1e6)
 }
 
-/// A process and all that come from it.
-fn tree(root: u32) -> Vec<u32> {
+/// A process and all that come from it, but for those at which another tree begins.
+fn tree(root: u32, roots: &[u32]) -> Vec<u32> {
     let (mut found, mut next) = (Vec::new(), vec![root]);
     while let Some(pid) = next.pop() {
         found.push(pid);
         for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
             let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            next.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+            let children = children.split_whitespace().filter_map(|child| child.parse::<u32>().ok());
+            next.extend(children.filter(|child| !roots.contains(child)));
         }
     }
     found
@@ -165,22 +189,25 @@ mod tests {
     #[test]
     fn a_group_counts_the_processes_that_are_started_in_it() {
         let mut group = Group::new("test");
-        let mut command = group.command("part", &Command::new("sleep"));
+        let mut command = group.command("part", &Command::new("sleep")).unwrap();
         let mut child = command.arg("100").spawn().unwrap();
-        group.adopt("part", child.id()).unwrap();
-        assert_eq!(group.processes(), [child.id()]);
-        assert!(group.cpu()["part"] >= 0.0);
+        let adopted = group.adopt("part", child.id());
+        let (processes, cpu) = (group.processes(), group.cpu());
         child.kill().unwrap();
         child.wait().unwrap();
+        adopted.unwrap();
+        assert_eq!(processes, [child.id()]);
+        assert!(cpu["part"] >= 0.0);
     }
 
     #[test]
     fn the_tree_of_a_process_holds_its_children() {
         let mut child = Command::new("sleep").arg("100").spawn().unwrap();
-        let tree = tree(std::process::id());
+        let (whole, without) = (tree(std::process::id(), &[]), tree(std::process::id(), &[child.id()]));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(tree.contains(&child.id()), "{tree:?}");
+        assert!(whole.contains(&child.id()), "{whole:?}");
+        assert!(!without.contains(&child.id()), "{without:?}");
     }
 
     #[test]

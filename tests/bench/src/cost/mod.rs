@@ -21,6 +21,9 @@ pub(crate) struct Cost {
     pub(crate) seconds: f64,
     /// CPU seconds of the system's processes, by its parts.
     pub(crate) cpu: BTreeMap<String, f64>,
+    /// Whether trees of processes were counted in place of control groups: those that ended meanwhile are lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) by_trees: bool,
     /// CPU seconds of this program: of the load.
     pub(crate) own_cpu: f64,
     /// CPU seconds of the whole machine less this program's: also the kernel's own threads and strangers. Time of strangers who
@@ -75,6 +78,7 @@ impl<'a> Meter<'a> {
         Cost {
             seconds,
             cpu: cpu.into_iter().map(since).collect(),
+            by_trees: !self.group.is_exact(),
             own_cpu,
             machine_cpu: used.busy - self.used.busy - own_cpu,
             strangers_cpu: used.strangers - self.used.strangers,

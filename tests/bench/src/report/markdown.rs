@@ -10,7 +10,7 @@ use super::goals::verdicts;
 use super::plots::{Plot, plots};
 use super::results::Results;
 use super::tables::{of_case, of_goals};
-use super::words::octets;
+use super::words::{grouped, octets};
 use super::{Line, Machine};
 
 const METHOD: &str = "# Performance
@@ -26,19 +26,23 @@ cargo run --profile dist -p bench -- report target/bench/*.jsonl --docs docs
 
 ## Method
 
-- Waypost is what `waypost up` runs: three processes that talk gRPC over mutual TLS. It is built into the program that
-  measures, so that both are of one commit, and built with the profile that is shipped. Postfix and Dovecot are Debian's, in
-  front of sdbox or of Maildir mailboxes, set up for throughput (more processes, which are used again; no pause for mail that
-  arrives; no limits for clients) and durable as they come: everybody syncs a message before its acknowledgement, and nothing
-  lies in memory alone.
-- Everything is on loopback, in a folder of its own on one disk. The systems take turns, case by case, each started anew
-  without any mail; one runs at a time. The figures are medians of the rounds, with the least and the most of them.
-- The load generator is one thread of Rust. Its CPU time is told apart (*load's*): where it is near a second for each second,
-  the generator is the bound and not the system. It counts what is acknowledged, and looks into the mailboxes (or asks its own
-  sink) whether all of it arrived.
-- CPU seconds are of all processes of a system, by control groups, for 1,000 operations; MiB is the most memory that they had
-  when it was looked at: just before the load, just after it, and during it at 2 s and every 4 s from then on. Pages that
-  several processes share count once (Pss). Flushes are those that all disks of the machine were asked for meanwhile.
+- Waypost is what `waypost up` runs: three processes that talk gRPC over mutual TLS, and their supervisor. It is built into the
+  program that measures, so that both are of one commit (a run of another build says so below), with the profile that is
+  shipped. Postfix and Dovecot are Debian's, set up for throughput (more processes, which are used again; no pause for mail that
+  arrives; no limits for clients; 20 deliveries to Dovecot at a time, 50 to another server) and durable as they come:
+  everybody syncs a message before its acknowledgement, and nothing lies in memory alone.
+- Everything is on loopback, in a folder of its own on one disk, on cores that the systems share with the load generator. The
+  systems take turns, case by case, each started anew without any mail; one runs at a time. The figures are medians of the
+  rounds, with the least and the most of them. A load of mail or of POP3 lasts 4 s at each point (latency 8 s, appends 2 s), a
+  step of an IMAP client 1 s; a step that is called *first* is done once.
+- The load generator is one thread of Rust. *load's* is how much of a core it took until its operations were done: near 1 the
+  generator is the bound and not the system, and the ratio is too small. It counts what is acknowledged; how many messages lie
+  in the mailboxes is counted in the end, by files for Dovecot and by the totals of `waypost account list` for Waypost (or in
+  the generator's own sink). Contents are not compared here.
+- CPU µs are of all processes of a system, for one operation. They are counted by control groups, unless it is said
+  otherwise below. MiB is the most memory that they had when it was looked at: just before the load, just after it, and during
+  it at 2 s and every 4 s from then on. Pages that several processes share count once (Pss). Flushes are those that all disks
+  of the machine were asked for meanwhile.
 - Dovecot's passwords are kept in clear, and Waypost's are hashed with the least costs, so that servers are compared and not
   hashes.
 - A ratio in a row is how many times Waypost's figure is that row's.
@@ -71,6 +75,7 @@ fn page(results: &Results<'_>, plots: &[Plot]) -> String {
     for machine in distinct(&results.machines) {
         page += &of_machine(machine);
     }
+    page += &doubts(results);
     let verdicts = verdicts(results);
     if !verdicts.is_empty() {
         page.push_str("\n## Goals\n\nEach has to hold at every setting; the ratio is the worst one.\n\n");
@@ -120,15 +125,45 @@ fn day(machine: &Machine) -> &str {
 }
 
 fn of_machine(machine: &Machine) -> String {
-    let Machine { commit, optimised, cpu, cores, memory, kernel, disk, peers, .. } = machine;
-    let build = if *optimised { "" } else { " (built without optimisation)" };
+    let Machine { cpu, cores, memory, kernel, disk, peers, rounds, accounts, .. } = machine;
+    let build = machine.build();
+    let extent =
+        if *rounds == 0 { String::new() } else { format!(" Rounds: {rounds}; accounts: {accounts}.") };
     let peers = if peers.is_empty() { String::new() } else { format!(" {}.", peers.join(", ")) };
     let memory = octets(memory.next_multiple_of(1 << 30));
     format!(
-        "- {}: Waypost of commit {commit}{build}.{peers} {cores} cores ({cpu}), {memory} of memory, {kernel}; {disk}\n",
+        "- {}: Waypost of {build}.{peers}{extent} {cores} cores ({cpu}), {memory} of memory, {kernel}; {disk}\n",
         day(machine)
     )
 }
+
+/// What to know of the figures before they are believed.
+fn doubts(results: &Results<'_>) -> String {
+    let mut doubts = String::new();
+    let by_trees = results.systems_with(|cost| cost.by_trees);
+    if !by_trees.is_empty() {
+        let _ = writeln!(
+            doubts,
+            "- CPU time of {} was counted by trees of processes: what ended meanwhile is not in it.",
+            by_trees.join(" and ")
+        );
+    }
+    let disturbed = results.count(|cost| cost.strangers_cpu > DISTURBED * cost.seconds);
+    if disturbed > 0 {
+        let _ = writeln!(
+            doubts,
+            "- During {} of {} measurements work that gives way, or other machines on the same hardware, took more than \
+             {} % of a core.",
+            grouped(disturbed),
+            grouped(results.count(|_| true)),
+            DISTURBED * 100.0
+        );
+    }
+    doubts
+}
+
+/// Of a core: what strangers may take of it before it is said.
+const DISTURBED: f64 = 0.05;
 
 fn capital(text: &str) -> String {
     let mut letters = text.chars();

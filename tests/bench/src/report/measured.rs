@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -25,8 +26,20 @@ pub(crate) enum Line {
 pub(crate) struct Machine {
     /// When the run began (RFC 3339, UTC).
     pub(crate) date: String,
-    /// The commit of Waypost, and of this program.
+    /// The commit that this program, and Waypost in it, was built from.
     pub(crate) commit: String,
+    /// The other build of Waypost that was measured in place of the one in this program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) waypost: Option<PathBuf>,
+    /// Whether it was only tried whether all of it works.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_quick: bool,
+    /// How often each case was measured; 0 in files of before this was told.
+    #[serde(default)]
+    pub(crate) rounds: u32,
+    /// Accounts that each system had; 0 in files of before this was told.
+    #[serde(default)]
+    pub(crate) accounts: u32,
     /// Whether it is built with optimisation.
     pub(crate) optimised: bool,
     /// The CPU's model.
@@ -41,6 +54,20 @@ pub(crate) struct Machine {
     pub(crate) disk: String,
     /// The versions of the programs that are measured beside Waypost.
     pub(crate) peers: Vec<String>,
+}
+
+impl Machine {
+    /// What was built, and how it was run: alike in runs whose figures may be taken together.
+    pub(crate) fn build(&self) -> String {
+        let waypost = self.waypost.as_ref().map(|path| format!(", with {}", path.display()));
+        [
+            &*format!("commit {}", self.commit),
+            waypost.as_deref().unwrap_or_default(),
+            if self.optimised { "" } else { ", built without optimisation" },
+            if self.is_quick { ", quick" } else { "" },
+        ]
+        .concat()
+    }
 }
 
 /// One step of a case at one point, measured over one system in one round.

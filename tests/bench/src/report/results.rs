@@ -1,9 +1,10 @@
 //! All that was measured, the rounds of the same thing together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::stats::Summary;
 use super::{Failed, Figures, Line, Machine, Measured, Point};
+use crate::cost::Cost;
 
 /// What was built here, before what it is compared with.
 const OURS: [&str; 2] = ["Waypost", "journal"];
@@ -76,6 +77,25 @@ impl<'a> Results<'a> {
         settings[number].rounds.entry(system).or_default().push(figures);
     }
 
+    /// The systems of which a cost is so in some round.
+    pub(crate) fn systems_with(&self, is_so: impl Fn(&Cost) -> bool) -> Vec<&'a str> {
+        let found = self.costs().filter(|(_, cost)| is_so(cost)).map(|(system, _)| system);
+        found.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// How many costs are so.
+    pub(crate) fn count(&self, is_so: impl Fn(&Cost) -> bool) -> u64 {
+        self.costs().filter(|(_, cost)| is_so(cost)).count() as u64
+    }
+
+    /// Of all that was metered.
+    fn costs(&self) -> impl Iterator<Item = (&'a str, &'a Cost)> {
+        let settings = self.cases.iter().flat_map(|case| &case.settings);
+        let rounds = settings.flat_map(|setting| &setting.rounds);
+        let costs = rounds.flat_map(|(&system, all)| all.iter().map(move |figures| (system, &figures.cost)));
+        costs.filter(|(_, cost)| cost.seconds > 0.0)
+    }
+
     /// One of the cases.
     pub(crate) fn case(&self, name: &str) -> Option<&CaseResults<'a>> {
         self.cases.iter().find(|case| case.name == name)
@@ -146,7 +166,6 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cost::Cost;
 
     /// A line of 1,000 operations: how many a second, and CPU seconds.
     pub(crate) fn line(case: &str, system: &str, size: u64, per_second: u64, cpu: f64) -> Line {

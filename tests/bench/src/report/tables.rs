@@ -26,16 +26,7 @@ pub(crate) fn of_case(case: &CaseResults<'_>) -> Table {
     let mut headline = if has_steps { vec!["step"] } else { Vec::new() };
     headline.extend(["at", "system", "what"]);
     let words = headline.len();
-    headline.extend([
-        "a second",
-        "least–most",
-        "ratio",
-        "CPU s/1,000",
-        "ratio",
-        "load's",
-        "MiB",
-        "flushes/1,000",
-    ]);
+    headline.extend(["a second", "least–most", "ratio", "CPU µs", "ratio", "load's", "MiB", "flushes/1,000"]);
     if has_latencies {
         headline.extend(["p50 ms", "p99", "p99.9"]);
     }
@@ -74,9 +65,10 @@ fn rows(setting: &Setting<'_>, rounds: Rounds<'_>) -> Vec<Vec<String>> {
         cells.push(if is_spread { spread } else { String::new() });
         cells.push(told(ours_in_it.map(|ours| ours / summary.median), times));
         let costs = [
-            told(rounds.cpu(), figure),
+            // A second for 1,000 operations is a millisecond for each.
+            told(rounds.cpu().map(|seconds| seconds * 1e3), figure),
             told(ours.and_then(|ours| Some(ours.cpu()? / rounds.cpu()?)), times),
-            told(rounds.per_thousand(|figures| figures.cost.own_cpu), figure),
+            told(rounds.median(load), |share| format!("{share:.2}")),
             told(rounds.median(peak), figure),
             told(rounds.per_thousand(|figures| figures.cost.flushes as f64), figure),
         ];
@@ -84,6 +76,14 @@ fn rows(setting: &Setting<'_>, rounds: Rounds<'_>) -> Vec<Vec<String>> {
         rows.push(cells);
     }
     rows
+}
+
+/// How much of a core the load generator took while it worked: until its operations were done, where something else was
+/// still to be awaited.
+fn load(figures: &Figures) -> Option<f64> {
+    let rates = figures.rates.iter().filter(|rate| rate.what != "octets");
+    let fastest = rates.map(|rate| rate.per_second).max_by(f64::total_cmp)?;
+    (figures.operations > 0).then(|| figures.cost.own_cpu * fastest / figures.operations as f64)
 }
 
 /// MiB of memory, shared pages counted once; `None` of what was not watched.
@@ -128,10 +128,10 @@ mod tests {
         let results = Results::of(&lines);
         assert_eq!(
             of_case(&results.cases[0]).markdown(),
-            "| at | system | what | a second | least–most | ratio | CPU s/1,000 | ratio | load's | MiB | flushes/1,000 | p50 ms | p99 | p99.9 |\n\
+            "| at | system | what | a second | least–most | ratio | CPU µs | ratio | load's | MiB | flushes/1,000 | p50 ms | p99 | p99.9 |\n\
              | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n\
-             | size 4 KiB | Waypost | delivered | 1,100 | 1,000–1,200 |  | 0.500 |  | 0.000 | 10.0 | 3.00 | 2.00 | 2.00 | 2.00 |\n\
-             | size 4 KiB | Postfix | delivered | 100 |  | 11.0 × | 10.0 | 0.050 × | 0.000 | 10.0 | 3.00 | 2.00 | 2.00 | 2.00 |\n"
+             | size 4 KiB | Waypost | delivered | 1,100 | 1,000–1,200 |  | 500 |  | 0.00 | 10.0 | 3.00 | 2.00 | 2.00 | 2.00 |\n\
+             | size 4 KiB | Postfix | delivered | 100 |  | 11.0 × | 10,000 | 0.050 × | 0.00 | 10.0 | 3.00 | 2.00 | 2.00 | 2.00 |\n"
         );
     }
 }

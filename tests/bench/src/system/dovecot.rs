@@ -55,7 +55,7 @@ impl Dovecot {
         let this = Self { doveadm, dir: dir.to_owned(), imap, imaps, pop3 };
         let said =
             File::create(this.log()).with_context(|| format!("cannot write {}", this.log().display()))?;
-        let mut command = group.command("dovecot", &dovecot.command());
+        let mut command = group.command("dovecot", &dovecot.command())?;
         // It becomes a daemon by itself; its processes must not keep our output open.
         command.arg("-c").arg(this.configuration());
         let status = command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said).status();

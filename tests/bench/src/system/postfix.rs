@@ -63,7 +63,7 @@ impl Postfix {
         let said = this.dir.join("said");
         // Its processes must not keep our output open.
         let output = File::create(&said).with_context(|| format!("cannot write {}", said.display()))?;
-        let mut command = group.command("postfix", &this.program.command());
+        let mut command = group.command("postfix", &this.program.command())?;
         command.arg("-c").arg(&conf).arg("start").stdin(Stdio::null());
         let status = command.stdout(output.try_clone()?).stderr(output).status();
         let has_started = status.context("cannot start postfix")?.success();

@@ -61,6 +61,7 @@ impl Template {
         let options = Options { kept: self.kept.clone(), ..options(place) };
         let pipeline = Pipeline::start(&self.binary, &options);
         let mut group = Group::new("waypost");
+        group.adopt("supervisor", pipeline.supervisor().context("the supervisor is not there")?)?;
         for service in ["msa", "mta", "mda"] {
             let pid = pipeline.pid(service).ok_or_else(|| anyhow!("{service} is not there"))?;
             group.adopt(service, pid)?;
