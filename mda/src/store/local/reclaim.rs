@@ -20,8 +20,9 @@ use crate::store::record::{
 use crate::store::state::decode;
 use crate::store::{ModSeq, Result, StoreError, Uid, UidSet, keys};
 
-/// Segments reclaimed in one go; the rest waits for the next.
-const AT_ONCE: usize = 4;
+/// Octets of segments reclaimed in one go, which are four of the default size; the rest waits for the next. Small segments
+/// must give back as much: else what is expunged would pile up.
+const AT_ONCE: u64 = 1 << 30;
 
 /// Octets of states that are gathered into one record.
 const GATHERED: usize = 256 << 10;
@@ -34,18 +35,19 @@ impl LocalStore {
     /// Reclaims the segments that are mostly dead.
     pub(in crate::store) fn reclaim(&self) -> Result<()> {
         let mut reclaimed = 0;
-        for Candidate { segment, .. } in
+        for Candidate { segment, bytes, .. } in
             self.inner.journal.reclaim_candidates(self.inner.config.reclaim_below)
         {
             // While they are copied no segment goes, and what was gathered of one would be gathered in vain.
-            if reclaimed == AT_ONCE || self.inner.journal.is_held() || self.inner.pace.is_over() {
+            if reclaimed >= AT_ONCE || self.inner.journal.is_held() || self.inner.pace.is_over() {
                 break;
             }
             match self.reclaim_segment(segment) {
                 Err(closed @ StoreError::Closed(_)) => return Err(closed),
                 // Whatever is wrong with one segment, the others' space is wanted too.
                 Err(error) => tracing::warn!(%segment, %error, "cannot reclaim space of dead messages"),
-                Ok(done) => reclaimed += usize::from(done),
+                Ok(true) => reclaimed += bytes,
+                Ok(false) => {}
             }
         }
         Ok(())

@@ -58,6 +58,20 @@ async fn reclaim_keeps_all_that_lives_and_frees_the_rest() {
 }
 
 #[tokio::test]
+async fn however_small_they_are_dead_segments_go_in_one_go() {
+    let (bed, alice) = Bed::with_account().await;
+    for n in 0..60 {
+        deliver(&bed.store, alice, &format!("{n} {}", "x".repeat(10_000))).await;
+    }
+    bed.store.expunge(inbox(&bed.store, alice).id, UidSet::all(), false).await.unwrap();
+    let (dead, store) = (bed.store.candidates(), bed.store.clone());
+    assert!(dead.len() > 5, "{dead:?}");
+    tokio::task::spawn_blocking(move || store.reclaim().unwrap()).await.unwrap();
+    let left = bed.store.segments();
+    assert!(dead.iter().all(|segment| !left.contains(segment)), "{dead:?} of {left:?}");
+}
+
+#[tokio::test]
 async fn flags_of_messages_in_several_leaves_survive_reclaim_and_rebuild() {
     let (bed, alice) = Bed::with_account().await;
     for n in 0..135 {
