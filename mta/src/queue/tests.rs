@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
+use journal::faults::Faults;
 use message::{Domain, MessageId};
 use proto::mail::{Envelope, Recipient};
 use service::config::{ByteSize, DnsConfig, HumanDuration, PeerConfig};
@@ -51,9 +52,14 @@ pub(super) struct Faulty {
 impl Faulty {
     /// In a folder, without a fault.
     pub(super) fn open(folder: &std::path::Path) -> Self {
-        let config =
-            SpoolConfig { dir: folder.join("spool"), min_free: ByteSize(0), ..SpoolConfig::default() };
-        let (spool, _) = JournalSpool::open(&config).unwrap();
+        Self::on_disk(folder, Faults::default())
+    }
+
+    /// In a folder on a disk with these faults, without one of its own.
+    pub(super) fn on_disk(folder: &std::path::Path, faults: Faults) -> Self {
+        let dir = journal::Config::new(folder.join("spool"));
+        let config = journal::Config { min_free_bytes: 0, faults, ..dir };
+        let (spool, _) = JournalSpool::open_journal(config, Duration::MAX).unwrap();
         Self {
             spool,
             has_bug: false,

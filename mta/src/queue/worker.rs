@@ -136,8 +136,8 @@ impl Queue {
     }
 
     /// Writes down what the attempt before came to, together with the beginning of the next, which one sync serves; then
-    /// makes that one: a remote that sees the session go on is not sent again what it has taken, whenever this node dies,
-    /// unless the spool did not take the result.
+    /// makes that one: a remote that sees the session go on is not sent again what it has taken, whenever this node dies.
+    /// Where the spool did not take the result, the next begins only if it takes the record of that.
     async fn step(
         self: &Arc<Self>,
         line: &SiteName,
@@ -146,8 +146,9 @@ impl Queue {
         unit: Started,
     ) -> Option<Ended> {
         // Each is guarded by itself: what one is at when it panics is not what the other is at.
-        let begin = Box::pin(self.begin(line, Hand::new(self, unit.clone())));
-        let ((), begun) = tokio::join!(self.write(ended), self.guarded(&unit, begin));
+        let written = self.write(ended).shared();
+        let begin = Box::pin(self.begin(line, Hand::new(self, unit.clone()), written.clone()));
+        let ((), begun) = tokio::join!(written, self.guarded(&unit, begin));
         let attempt = Box::pin(self.attempt(line, session, begun.flatten()?));
         self.guarded(&unit, attempt).await
     }
@@ -201,8 +202,8 @@ impl Queue {
 
     /// Has the spool know of an attempt before the remote is dialled, with the time of the next one: whatever becomes of
     /// this node, the remote is not tried more often than [`Spool::begin`](crate::spool::Spool::begin) says. `None` if
-    /// nothing is to be tried now.
-    async fn begin(&self, line: &SiteName, hand: Hand) -> Option<Begun> {
+    /// nothing is to be tried now. `written` is done when what the attempt before came to has been offered to the spool.
+    async fn begin(&self, line: &SiteName, hand: Hand, written: impl Future<Output = ()>) -> Option<Begun> {
         let (message, recipients) = self.open(&hand.unit).await?;
         let tag = Tag::of(&hand.unit);
         let (site, domain) = match self.site_of(&message, recipients[0], tag).await {
@@ -224,6 +225,10 @@ impl Queue {
             return None;
         }
         let begun = self.beginnings(&message, &recipients);
+        if message.is_first_attempt(&begun) {
+            // No record that may be refused comes of it: whether the spool takes any is known from the result before.
+            written.await;
+        }
         hit(Point::MtaAttemptBefore);
         if let Err(error) = self.parts.spool.begin(message.id, begun.clone()).await {
             tracing::warn!(id = %message.id, %error, "an attempt could not be recorded and is put off");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use journal::{Append, Appended, BodyWriter, Journal, OnCorruption, Record, Recovery};
+use journal::{Appended, BodyWriter, Journal, OnCorruption, Record, Recovery};
 use message::MessageId;
 use prometheus_client::registry::Registry;
 use prost::Message as _;
@@ -30,7 +30,7 @@ type SpoolJournal = Journal<Applied>;
 pub(crate) struct JournalSpool {
     pub(super) journal: SpoolJournal,
     pub(super) index: Arc<Index>,
-    fresh: Arc<Fresh>,
+    pub(super) fresh: Arc<Fresh>,
     pub(super) stop: Stop,
     set_aside: SetAside,
     reclaim_every: Duration,
@@ -68,7 +68,7 @@ impl JournalSpool {
         Self::open_journal(config, reclaim_every)
     }
 
-    pub(super) fn open_journal(
+    pub(crate) fn open_journal(
         config: journal::Config,
         reclaim_every: Duration,
     ) -> Result<(Self, Recovery), journal::Error> {
@@ -129,12 +129,17 @@ impl Spool for JournalSpool {
             Ok(false) => return std::future::ready(Ok(Accepted::Known)).boxed(),
             Err(error) => return std::future::ready(Err(error)).boxed(),
         }
-        // A report that is refused keeps its subject, which is the larger one mostly, from leaving.
-        let frees = message.settles.is_some();
+        let settles = message.settles.as_ref().map(|(settled, _)| *settled);
         let (meta, envelope) = encode(message, body.len() as u64, &self.index);
         let record = Record { kind: record::ACCEPTED, meta, body: body.clone() };
-        let append =
-            if frees { self.journal.append_bookkeeping(record) } else { self.journal.append(record) };
+        let append = match settles {
+            Some(settled) => {
+                self.fresh.remove(settled);
+                // A report that is refused keeps its subject, which is the larger one mostly, from leaving.
+                self.append_bookkeeping(record).left_future()
+            }
+            None => self.journal.append(record).right_future(),
+        };
         let (index, stop, fresh) = (Arc::clone(&self.index), self.stop.clone(), Arc::clone(&self.fresh));
         async move {
             // Before it is in line: whoever takes it from there finds it here.
@@ -156,9 +161,11 @@ impl Spool for JournalSpool {
         let Some(message) = self.index.get(id) else {
             return std::future::ready(Err(SpoolError::Gone(id))).boxed();
         };
-        let is_first = message.is_new_here && recipients.iter().all(|(_, status)| status.attempts == 1);
         // Where its outcome could not be written either, it is for the record to say so, and nobody is dialled.
-        if is_first && !self.is_stopped() && !self.is_refused.load(Ordering::Relaxed) {
+        if message.is_first_attempt(&recipients)
+            && !self.is_stopped()
+            && !self.is_refused.load(Ordering::Relaxed)
+        {
             // The only state that applying the log does not give. A restart forgets it, and the attempt with it: its
             // outcome, if there is one, is a record that says all of this again.
             for (index, status) in recipients {
@@ -294,26 +301,31 @@ impl JournalSpool {
     ) -> impl Future<Output = Result<(), SpoolError>> + Send + 'static {
         let statuses = recipients.iter().map(|(index, status)| (*index, status));
         let mut progress = Progress::new(message.id, message.hand_overs, statuses);
-        self.append_bookkeeping(record::PROGRESS, progress.meta()).map(|done| done.map(drop))
+        self.append_change(record::PROGRESS, progress.meta()).map(|done| done.map(drop))
     }
 
-    /// Appends a record that a full disk must not hold up.
-    fn append_bookkeeping(
+    /// Appends a record of what changes; a full disk must not hold it up.
+    fn append_change(
         &self,
         kind: u8,
         meta: Bytes,
     ) -> impl Future<Output = Result<Applied, SpoolError>> + Send + 'static {
-        let append: Append<Applied> =
-            self.journal.append_bookkeeping(Record { kind, meta, body: Bytes::new() });
-        let (stop, is_refused) = (self.stop.clone(), Arc::clone(&self.is_refused));
-        append.map(move |appended| {
-            is_refused.store(appended.is_err(), Ordering::Relaxed);
-            match appended {
-                Ok(Appended { output: Applied::NotUnderstood, .. }) => Err(SpoolError::NotUnderstood),
-                Ok(appended) => Ok(appended.output),
-                Err(error) => Err(stop.note(error)),
-            }
+        let stop = self.stop.clone();
+        self.append_bookkeeping(Record { kind, meta, body: Bytes::new() }).map(move |appended| match appended
+        {
+            Ok(Appended { output: Applied::NotUnderstood, .. }) => Err(SpoolError::NotUnderstood),
+            Ok(appended) => Ok(appended.output),
+            Err(error) => Err(stop.note(error)),
         })
+    }
+
+    /// Appends a record that a full disk must not hold up, and keeps in mind whether it was refused.
+    fn append_bookkeeping(
+        &self,
+        record: Record,
+    ) -> impl Future<Output = Result<Appended<Applied>, journal::Error>> + Send + 'static {
+        let (append, is_refused) = (self.journal.append_bookkeeping(record), Arc::clone(&self.is_refused));
+        append.inspect(move |appended| is_refused.store(appended.is_err(), Ordering::Relaxed))
     }
 
     /// Writes the suspensions anew as `change` makes them of those in force; again if others changed them meanwhile.
@@ -326,7 +338,7 @@ impl JournalSpool {
             let now = self.index.suspensions();
             let Some(changed) = change(&now) else { return Ok(false) };
             let meta = now.next(&changed).encode_to_vec().into();
-            if let Applied::Holds = self.append_bookkeeping(record::SUSPENSIONS, meta).await? {
+            if let Applied::Holds = self.append_change(record::SUSPENSIONS, meta).await? {
                 return Ok(true);
             }
         }

@@ -136,6 +136,12 @@ impl Message {
         self.recipients.get(index as usize).is_some_and(|recipient| recipient.wants(report))
     }
 
+    /// Whether this is the first attempt for each of these recipients since the message came, and it has come since this
+    /// node started: it begins without a record of its own.
+    pub(crate) fn is_first_attempt(&self, recipients: &[(u32, Status)]) -> bool {
+        self.is_new_here && recipients.iter().all(|(_, status)| status.attempts == 1)
+    }
+
     /// Takes over what is newer about a recipient.
     pub(super) fn merge(&self, index: u32, status: Status) {
         if let Some(recipient) = self.recipients.get(index as usize) {

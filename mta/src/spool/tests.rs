@@ -139,6 +139,49 @@ async fn no_first_attempt_begins_while_its_outcome_could_not_be_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_first_attempt_begins_while_an_outcome_could_not_be_written_with_its_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = Faults::default();
+    let config = journal::Config { faults: faults.clone(), ..journal::Config::new(dir.path()) };
+    let (spool, _) = JournalSpool::open_journal(config, Duration::from_secs(15)).unwrap();
+    let (failing, others) = (new_message(1), [new_message(1), new_message(1)]);
+    for message in [&failing, &others[0], &others[1]] {
+        accept(&spool, message, &Bytes::from_static(b"x")).await;
+    }
+    let settles = Some((failing.id, vec![(0, status(RecipientState::Bounced, 1))]));
+    let report = NewMessage { settles, ..new_message(1) };
+    let begin =
+        |message: usize| spool.begin(others[message].id, vec![(0, status(RecipientState::InFlight, 1))]);
+
+    faults.limit_writes(Some(0));
+    let outcome = spool.accept(report.clone(), Bytes::from_static(b"sorry")).await;
+    assert!(matches!(outcome, Err(SpoolError::Full(_))), "{outcome:?}");
+    assert!(matches!(begin(0).await, Err(SpoolError::Full(_))));
+    faults.limit_writes(None);
+    accept(&spool, &report, &Bytes::from_static(b"sorry")).await;
+    faults.limit_writes(Some(0));
+    begin(0).await.unwrap();
+    begin(1).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_kept_in_memory_until_its_first_outcome_with_or_without_a_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path());
+    let (delivered, failing, body) = (new_message(1), new_message(1), Bytes::from_static(b"x"));
+    for message in [&delivered, &failing] {
+        accept(&spool, message, &body).await;
+        assert!(spool.fresh.get(message.id).is_some());
+    }
+    deliver(&spool, delivered.id).await;
+    let settles = Some((failing.id, vec![(0, status(RecipientState::Bounced, 1))]));
+    let report = NewMessage { settles, ..new_message(1) };
+    accept(&spool, &report, &body).await;
+    let kept = [&delivered, &failing, &report].map(|message| spool.fresh.get(message.id).is_some());
+    assert_eq!(kept, [false, false, true]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_recipient_keeps_its_deadline_wherever_its_record_goes() {
     let dir = tempfile::tempdir().unwrap();
     let deadlines = Deadlines::new(vec![3_000, 1_000, 2_000]);
