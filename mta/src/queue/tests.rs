@@ -43,6 +43,8 @@ pub(super) struct Faulty {
     pub(super) is_confused: bool,
     /// How often it was full for somebody.
     pub(super) refusals: watch::Sender<u32>,
+    /// How often it was given a record, of which nobody may have heard yet.
+    pub(super) given: watch::Sender<u32>,
     /// How often progress was written.
     pub(super) writes: watch::Sender<u32>,
     /// Nobody hears that progress was written while it is held.
@@ -68,6 +70,7 @@ impl Faulty {
             is_confused: false,
             looks: watch::channel(0).0,
             refusals: watch::channel(0).0,
+            given: watch::channel(0).0,
             writes: watch::channel(0).0,
             held: Arc::default(),
         }
@@ -123,6 +126,7 @@ impl Faulty {
         self.bug_in.store(bug_in.saturating_sub(1), Ordering::SeqCst);
         assert_ne!(bug_in, 1, "the bug");
         let (written, writes) = (record(&self.spool), self.writes.clone());
+        self.given.send_modify(|given| *given += 1);
         written.inspect(move |_| writes.send_modify(|writes| *writes += 1)).boxed()
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -26,6 +26,9 @@ const ROOM: usize = 64 << 20;
 /// Octets that are counted for a result, and for each of its recipients, beside what was said and the report.
 const RESULT: usize = 512;
 const RECIPIENT: usize = 512;
+
+/// Late results that are offered to the spool at a time: one sync serves for all that it takes of them.
+const TOGETHER: usize = 64;
 
 /// The wait before late results are offered to the spool again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -84,32 +87,33 @@ impl Queue {
                 continue;
             }
             tokio::time::sleep(AGAIN).await;
-            let (mut left, mut failure) = (Vec::new(), None);
-            for one in waiting {
-                let written = AssertUnwindSafe(self.complete(&one.settlement)).catch_unwind().await;
-                let Ok(written) = written else {
-                    tracing::error!(id = %one.settlement.message.id, "writing a result panicked; it is left to the spool");
-                    let busy = self.withdraw_again(&one.settlement);
-                    self.set_aside(&one.settlement, &busy);
-                    continue;
-                };
-                match written {
-                    // Written, or never to be: this node is about to end.
-                    Ok(()) | Err(SpoolError::Stopped(_)) => {}
-                    Err(error @ SpoolError::NotUnderstood) => {
-                        tracing::error!(id = %one.settlement.message.id, %error, "a result cannot be written");
-                        self.set_aside(&one.settlement, &[]);
-                    }
-                    Err(error) => {
-                        failure = Some(error);
-                        left.push(one);
-                    }
-                }
+            let offered = stream::iter(waiting).map(|one| self.offer(one)).buffer_unordered(TOGETHER);
+            let refused: Vec<(Waiting, SpoolError)> = offered.filter_map(std::future::ready).collect().await;
+            if let Some((_, error)) = refused.last() {
+                tracing::error!(results = refused.len(), %error, "results of attempts wait for the spool");
             }
-            if let Some(error) = failure {
-                tracing::error!(results = left.len(), %error, "results of attempts wait for the spool");
+            self.late.waiting.lock().extend(refused.into_iter().map(|(one, _)| one));
+        }
+    }
+
+    /// Offers a late result to the spool; gives it back if it has to wait on.
+    async fn offer(&self, one: Waiting) -> Option<(Waiting, SpoolError)> {
+        let id = one.settlement.message.id;
+        let Ok(written) = AssertUnwindSafe(self.complete(&one.settlement)).catch_unwind().await else {
+            tracing::error!(%id, "writing a result panicked; it is left to the spool");
+            let busy = self.withdraw_again(&one.settlement);
+            self.set_aside(&one.settlement, &busy);
+            return None;
+        };
+        match written {
+            // Written, or never to be: this node is about to end.
+            Ok(()) | Err(SpoolError::Stopped(_)) => None,
+            Err(error @ SpoolError::NotUnderstood) => {
+                tracing::error!(%id, %error, "a result cannot be written");
+                self.set_aside(&one.settlement, &[]);
+                None
             }
-            self.late.waiting.lock().append(&mut left);
+            Err(error) => Some((one, error)),
         }
     }
 }

@@ -120,6 +120,36 @@ async fn what_the_spool_does_not_take_holds_no_worker_and_is_not_forgotten() {
     assert_eq!((story[0].site.as_str(), story[0].attempt), ("mx", 1));
 }
 
+/// One after the other, each with a sync of its own, they would take longer than a drain has.
+#[tokio::test(flavor = "multi_thread")]
+async fn late_results_are_written_together() {
+    const RESULTS: u32 = 100;
+    /// A node that writes the next before it hears of the one before needs a second, and this one is given more.
+    const LONG: Duration = Duration::from_secs(20);
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Faulty::open(folder.path());
+    let (is_full, held, mut given) =
+        (Arc::clone(&spool.is_full), Arc::clone(&spool.held), spool.given.subscribe());
+    let queue = Queue::new(parts(folder.path(), spool));
+    let recipient = |n| Recipient { address: format!("{n}@remote.test"), ..Recipient::default() };
+    let message = accept(&*queue.parts.spool, new_message((0..RESULTS).map(recipient).collect())).await;
+    is_full.store(true, Ordering::SeqCst);
+    for index in 0..RESULTS {
+        let delivered = Outcome::local(index, 1, Verdict::Delivered(said(250)));
+        queue.settle(&message, "mx", vec![delivered]).await;
+    }
+
+    is_full.store(false, Ordering::SeqCst);
+    let unheard = held.write().await;
+    queue.late.close();
+    let writing = tokio::spawn(Arc::clone(&queue).write_late());
+    let together = tokio::time::timeout(LONG, given.wait_for(|given| *given > 1)).await.is_ok();
+    assert!(together, "the next waits until the one before is written");
+    drop(unheard);
+    writing.await.unwrap();
+    assert!(message.statuses().iter().all(Status::is_final));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_spool_never_takes_leaves_nobody_outside_the_order() {
     let folder = tempfile::tempdir().unwrap();
