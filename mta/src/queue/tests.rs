@@ -203,6 +203,10 @@ impl Spool for Faulty {
         self.spool.len()
     }
 
+    fn stopped(&self) -> BoxFuture<'_, ()> {
+        self.spool.stopped()
+    }
+
     fn envelope(&self, message: &Message) -> BoxFuture<'static, Result<Arc<Envelope>, SpoolError>> {
         self.spool.envelope(message)
     }

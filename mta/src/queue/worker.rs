@@ -150,7 +150,17 @@ impl Queue {
         let begin = Box::pin(self.begin(line, Hand::new(self, unit.clone()), written.clone()));
         let ((), begun) = tokio::join!(written, self.guarded(&unit, begin));
         let attempt = Box::pin(self.attempt(line, session, begun.flatten()?));
-        self.guarded(&unit, attempt).await
+        self.guarded(&unit, self.unless_stopped(attempt)).await.flatten()
+    }
+
+    /// Makes an attempt for as long as the spool can be told what it comes to. One that is cut off before the end of its
+    /// message has delivered nothing; of one behind that nothing could be kept anyway.
+    async fn unless_stopped(&self, attempt: impl Future<Output = Ended>) -> Option<Ended> {
+        tokio::select! {
+            biased;
+            () = self.parts.spool.stopped() => None,
+            ended = attempt => Some(ended),
+        }
     }
 
     /// Makes an attempt.

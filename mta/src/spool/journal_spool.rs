@@ -96,12 +96,6 @@ impl JournalSpool {
         self.reclaim_every
     }
 
-    /// Resolves when the journal has stopped: what its disk holds is unknown, and nothing more can be promised until it
-    /// is opened anew.
-    pub(crate) async fn stopped(&self) {
-        self.stop.0.cancelled().await;
-    }
-
     /// Whether the journal has stopped.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.0.is_cancelled()
@@ -241,6 +235,10 @@ impl Spool for JournalSpool {
 
     fn len(&self) -> usize {
         self.index.len()
+    }
+
+    fn stopped(&self) -> BoxFuture<'_, ()> {
+        self.stop.0.cancelled().boxed()
     }
 
     fn envelope(&self, message: &Message) -> BoxFuture<'static, Result<Arc<Envelope>, SpoolError>> {

@@ -98,6 +98,10 @@ pub(crate) trait Spool: Send + Sync + 'static {
     /// Messages in the spool.
     fn len(&self) -> usize;
 
+    /// Resolves when the spool has stopped: what its disk holds is unknown, and nothing more can be promised or kept until
+    /// it is opened anew.
+    fn stopped(&self) -> BoxFuture<'_, ()>;
+
     /// Reads a message's envelope.
     fn envelope(&self, message: &Message) -> BoxFuture<'static, Result<Arc<Envelope>, SpoolError>>;
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use super::super::order::Tag;
 use super::*;
@@ -15,16 +16,25 @@ const SOON: Duration = Duration::from_millis(300);
 struct World {
     queue: Arc<Queue>,
     messages: Vec<Arc<Message>>,
-    /// How many messages the remote has seen begun.
-    begun: watch::Receiver<u32>,
+    seen: watch::Receiver<Seen>,
+    /// The remote answers no `MAIL` while it is held.
+    silence: Arc<RwLock<()>>,
+}
+
+/// How many messages the remote has seen begun, and how many sent.
+#[derive(Default)]
+struct Seen {
+    begun: u32,
+    sent: u32,
 }
 
 impl World {
     async fn new(folder: &Path, spool: Faulty) -> Self {
         let remote = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let site = SiteName::new(remote.local_addr().unwrap().to_string());
-        let (told, begun) = watch::channel(0);
-        tokio::spawn(take_all(remote, told));
+        let (told, seen) = watch::channel(Seen::default());
+        let silence = Arc::default();
+        tokio::spawn(take_all(remote, told, Arc::clone(&silence)));
         let mut messages = Vec::new();
         for user in ["one", "two"] {
             let elsewhere = RecipientStatus::default().steered(false, Some(site.as_str().into()));
@@ -43,13 +53,13 @@ impl World {
                 scheduler.site(&site, limits)
             });
         }
-        Self { queue, messages, begun }
+        Self { queue, messages, seen, silence }
     }
 
     /// Lets one worker do all that is in line.
-    async fn work(&self) {
+    fn work(&self) -> JoinHandle<()> {
         let unit = self.queue.scheduler.lock().start(self.queue.pace.now()).unwrap();
-        Arc::clone(&self.queue).work(unit).await;
+        tokio::spawn(Arc::clone(&self.queue).work(unit))
     }
 
     fn is_final(&self) -> Vec<bool> {
@@ -57,8 +67,8 @@ impl World {
     }
 }
 
-/// Takes all messages of one session; tells how many were begun.
-async fn take_all(remote: TcpListener, begun: watch::Sender<u32>) {
+/// Takes all messages of one session.
+async fn take_all(remote: TcpListener, seen: watch::Sender<Seen>, silence: Arc<RwLock<()>>) {
     let (mut stream, _) = remote.accept().await.unwrap();
     let (reader, mut writer) = stream.split();
     let mut lines = BufReader::new(reader).lines();
@@ -68,10 +78,16 @@ async fn take_all(remote: TcpListener, begun: watch::Sender<u32>) {
         if in_message && line != "." {
             continue;
         }
-        begun.send_modify(|begun| *begun += u32::from(line.starts_with("MAIL ")));
         in_message = line == "DATA";
+        seen.send_modify(|seen| seen.sent += u32::from(in_message));
+        if line.starts_with("MAIL ") {
+            seen.send_modify(|seen| seen.begun += 1);
+            drop(silence.read().await);
+        }
         let reply: &[u8] = if in_message { b"354 go on\r\n" } else { b"250 yes\r\n" };
-        writer.write_all(reply).await.unwrap();
+        if writer.write_all(reply).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -80,19 +96,16 @@ async fn a_session_goes_on_when_the_result_of_its_last_message_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let spool = Faulty::open(folder.path());
     let (held, mut written) = (Arc::clone(&spool.held), spool.writes.subscribe());
-    let world = Arc::new(World::new(folder.path(), spool).await);
-    let mut begun = world.begun.clone();
+    let world = World::new(folder.path(), spool).await;
+    let mut seen = world.seen.clone();
 
     let unheard = held.write().await;
-    let working = tokio::spawn({
-        let world = Arc::clone(&world);
-        async move { world.work().await }
-    });
-    begun.wait_for(|&begun| begun == 1).await.unwrap();
-    let too_early = tokio::time::timeout(SOON, begun.wait_for(|&begun| begun == 2)).await.is_ok();
+    let working = world.work();
+    seen.wait_for(|seen| seen.begun == 1).await.unwrap();
+    let too_early = tokio::time::timeout(SOON, seen.wait_for(|seen| seen.begun == 2)).await.is_ok();
     assert!(!too_early, "the next message is begun, and what came of the last may be forgotten");
     drop(unheard);
-    begun.wait_for(|&begun| begun == 2).await.unwrap();
+    seen.wait_for(|seen| seen.begun == 2).await.unwrap();
     working.await.unwrap();
     written.wait_for(|&written| written >= 2).await.unwrap();
     assert_eq!(world.is_final(), [true, true]);
@@ -105,8 +118,8 @@ async fn a_session_does_not_go_on_when_the_disk_has_no_room_for_the_result_of_it
     let world = World::new(folder.path(), Faulty::on_disk(folder.path(), faults.clone())).await;
     // It is admitted: only the write finds that there is no room.
     faults.limit_writes(Some(0));
-    world.work().await;
-    assert_eq!(*world.begun.borrow(), 1);
+    world.work().await.unwrap();
+    assert_eq!(world.seen.borrow().begun, 1);
     assert_eq!(world.queue.len(), 1, "the next message waits");
 
     faults.limit_writes(None);
@@ -122,7 +135,23 @@ async fn a_session_does_not_go_on_when_the_spool_stops_with_the_result_of_its_la
     let faults = Faults::default();
     let world = World::new(folder.path(), Faulty::on_disk(folder.path(), faults.clone())).await;
     faults.fail_syncs(true);
-    world.work().await;
-    assert_eq!(*world.begun.borrow(), 1);
+    world.work().await.unwrap();
+    assert_eq!(world.seen.borrow().begun, 1);
     assert_eq!(world.is_final(), [false, false]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_not_sent_once_the_spool_has_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::default();
+    let world = World::new(folder.path(), Faulty::on_disk(folder.path(), faults.clone())).await;
+    let (mut seen, silence) = (world.seen.clone(), world.silence.write().await);
+    let working = world.work();
+    seen.wait_for(|seen| seen.begun == 1).await.unwrap();
+    faults.fail_syncs(true);
+    let refused = world.queue.parts.spool.accept(new_message(Vec::new()), Bytes::new()).await;
+    assert!(matches!(refused, Err(SpoolError::Stopped(_))), "{refused:?}");
+    drop(silence);
+    working.await.unwrap();
+    assert_eq!(seen.borrow().sent, 0);
 }
