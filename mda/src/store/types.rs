@@ -287,8 +287,10 @@ pub struct KeptFilter {
 /// What a sweep ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// The last mailbox that was looked at; `None` if there was none.
-    pub last: Option<MailboxId>,
+    /// The mailbox behind which the next sweep goes on; `None` if there is none behind those that were looked at.
+    pub next: Option<MailboxId>,
+    /// More is over in those than could go.
+    pub has_more: bool,
     /// Messages that their mailboxes no longer keep.
     pub retired: u64,
     /// Expunged messages that can no longer be brought back.

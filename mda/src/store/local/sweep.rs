@@ -12,18 +12,19 @@ use crate::store::placed::leaves_of;
 use crate::store::record::{Change, MailboxState};
 use crate::store::{Mailbox, MailboxId, Result, StoreError, Swept, Uid, UidSet, keys};
 
-/// Messages of one mailbox that go at once; the rest waits for the next time.
+/// Messages of one mailbox that go at once.
 const AT_ONCE: usize = 2_000;
 
-/// Times in which the messages of one mailbox that are over may go, so that a large one is done before the next day.
+/// Times in which more of them may go; the rest waits for the next sweep, behind other mailboxes.
 const ROUNDS: usize = 10;
 
 impl LocalStore {
-    /// Ends what is over at `now` in up to `mailboxes` mailboxes behind `after`. When the disk is full, all expunged
-    /// messages are over.
+    /// Ends what is over at `now` in up to `mailboxes` mailboxes behind `after`, of each up to 20,000 messages. When the disk
+    /// is full, all expunged messages are over.
     pub async fn sweep(&self, now: Timestamp, after: MailboxId, mailboxes: usize) -> Result<Swept> {
         let found = self.read_aside(move |store| store.mailboxes_after(after, mailboxes)).await?;
-        let mut swept = Swept { last: found.last().map(|mailbox| mailbox.id), ..Swept::default() };
+        let next = found.last().filter(|_| found.len() == mailboxes).map(|mailbox| mailbox.id);
+        let mut swept = Swept { next, ..Swept::default() };
         let is_full = matches!(self.inner.journal.room_for(0), Err(journal::Error::DiskFull { .. }));
         for mailbox in found {
             let is_kept = mailbox.account == NOBODY && keeps_for(&mailbox.name).is_some();
@@ -33,9 +34,11 @@ impl LocalStore {
                 None => continue,
             };
             let until = now.as_second().saturating_sub_unsigned(keep.as_secs());
+            let mut has_more = true;
             for _ in 0..ROUNDS {
                 let id = mailbox.id;
                 let uids = self.read_aside(move |store| store.saved_until(id, until)).await?;
+                has_more = uids.len() == AT_ONCE;
                 if uids.is_empty() {
                     break;
                 }
@@ -45,7 +48,11 @@ impl LocalStore {
                 } else {
                     swept.retired += self.retire(&mailbox, uids).await?;
                 }
+                if !has_more {
+                    break;
+                }
             }
+            swept.has_more |= has_more;
         }
         Ok(swept)
     }

@@ -94,6 +94,24 @@ async fn kept_messages_go_when_their_time_is_over_and_with_their_account() {
 }
 
 #[tokio::test]
+async fn where_more_is_over_than_goes_at_once_the_next_sweep_goes_on() {
+    let (bed, alice) = keeping().await;
+    deliver(&bed.store, alice, "one").await;
+    let inbox = inbox(&bed.store, alice).id;
+    for _ in 0..12 {
+        bed.store.copy(inbox, UidSet::all(), name("INBOX")).await.unwrap();
+    }
+    let first: Vec<u32> = (1..=4_096).collect();
+    for _ in 0..4 {
+        bed.store.copy(inbox, uids(&first), name("INBOX")).await.unwrap();
+    }
+    bed.store.expunge(inbox, UidSet::all(), false).await.unwrap();
+    let swept = [sweep_in(&bed.store, 8 * DAY).await, sweep_in(&bed.store, 8 * DAY).await];
+    assert_eq!(swept[0], Swept { ended: 20_000, has_more: true, ..Swept::default() });
+    assert_eq!(swept[1], Swept { ended: 480, ..Swept::default() });
+}
+
+#[tokio::test]
 async fn moves_keep_nothing_behind_and_what_comes_back_needs_room() {
     let (bed, alice) = keeping().await;
     deliver(&bed.store, alice, "one").await;
