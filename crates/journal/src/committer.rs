@@ -90,11 +90,13 @@ impl<T> Committer<T> {
 
     /// Waits for the writers that the last sync let go, if that is likely to pay.
     fn gather(&mut self) {
+        // Asked in any case: a plan is for what comes right behind a sync.
+        let plan = self.gather.plan();
         if self.pending.is_empty()
-            && let Some((released, deadline)) = self.gather.plan()
+            && let Some(plan) = plan
         {
-            let came = self.queue.gather(released, deadline);
-            self.gather.gathered(released, came);
+            let there = self.queue.gather(plan.items(), plan.deadline);
+            self.gather.gathered(&plan, there);
         }
     }
 
@@ -182,10 +184,12 @@ impl<T> Committer<T> {
         self.relaxed_since = None;
         // Nobody comes back whose append was not waited for.
         let released = self.unsynced.iter().filter(|durable| durable.completion.is_some()).count();
-        self.gather.synced(released, started.elapsed());
+        // Before any of these knows: who comes from now on may be one of them.
+        let waiting = self.queue.len();
+        self.gather.synced(released, waiting, started.elapsed());
         if !self.unsynced.is_empty() {
             let entries = std::mem::take(&mut self.unsynced);
-            let idle = self.pending.is_empty() && self.queue.is_empty();
+            let idle = self.pending.is_empty() && waiting == 0;
             self.applying.batch(entries, idle, &self.queue);
         }
         Ok(())

@@ -37,7 +37,8 @@ pub enum Error {
         /// The most it may have.
         limit: u64,
     },
-    /// The journal was closed before the record was taken. Nothing was stored.
+    /// The journal was closed before the record was taken. Nothing was stored, unless it ended by a panic of its own:
+    /// then the record may be found when it is opened anew.
     #[error("journal closed")]
     Closed,
     /// fdatasync (or the truncation after a failed write) failed: what the disk holds is unknown, so the journal

@@ -21,21 +21,40 @@ const LONGEST_PAUSE: u32 = 256;
 pub(crate) struct Gather {
     /// Appends that the last sync let go.
     released: usize,
+    /// Items that waited then already.
+    waiting: usize,
     allowance: Duration,
     /// Batches until it is tried again, and how many there were the last time.
     pause: u32,
     last_pause: u32,
 }
 
+/// What to wait for.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    released: usize,
+    waiting: usize,
+    /// Until when.
+    pub(crate) deadline: Instant,
+}
+
+impl Plan {
+    /// How many items wait once all have come back.
+    pub(crate) fn items(&self) -> usize {
+        self.waiting + self.released
+    }
+}
+
 impl Gather {
-    /// Notes a sync that took `time` and let `released` appends go.
-    pub(crate) fn synced(&mut self, released: usize, time: Duration) {
+    /// Notes a sync that took `time` and lets `released` appends go, while `waiting` items wait already.
+    pub(crate) fn synced(&mut self, released: usize, waiting: usize, time: Duration) {
         self.released = released;
+        self.waiting = waiting;
         self.allowance = (time * TIMES).min(LONGEST);
     }
 
-    /// How many appends to wait for now, and until when; `None`: not at all.
-    pub(crate) fn plan(&mut self) -> Option<(usize, Instant)> {
+    /// What to wait for now; `None`: for nothing.
+    pub(crate) fn plan(&mut self) -> Option<Plan> {
         let released = std::mem::take(&mut self.released);
         if released < 2 {
             return None;
@@ -44,12 +63,13 @@ impl Gather {
             self.pause -= 1;
             return None;
         }
-        Some((released, Instant::now() + self.allowance))
+        Some(Plan { released, waiting: self.waiting, deadline: Instant::now() + self.allowance })
     }
 
-    /// Notes how many of the `released` came back in time.
-    pub(crate) fn gathered(&mut self, released: usize, came: usize) {
-        if came * 2 >= released {
+    /// Notes how many items waited in the end.
+    pub(crate) fn gathered(&mut self, plan: &Plan, there: usize) {
+        let came = there.saturating_sub(plan.waiting);
+        if came * 2 >= plan.released {
             self.last_pause = 0;
         } else {
             self.last_pause = (self.last_pause * 2).clamp(1, LONGEST_PAUSE);
@@ -62,18 +82,22 @@ impl Gather {
 mod tests {
     use super::*;
 
-    /// Notes a sync that let ten go, and says whether they are waited for.
-    fn tries(gather: &mut Gather) -> bool {
-        gather.synced(10, Duration::from_millis(1));
-        gather.plan().is_some()
+    /// Items that wait at each sync.
+    const WAITING: usize = 3;
+
+    /// Notes a sync that let ten go, and gives the plan for them.
+    fn plan(gather: &mut Gather) -> Option<Plan> {
+        gather.synced(10, WAITING, Duration::from_millis(1));
+        gather.plan()
     }
 
     #[test]
     fn writers_that_come_back_are_always_waited_for() {
         let mut gather = Gather::default();
         for _ in 0..100 {
-            assert!(tries(&mut gather));
-            gather.gathered(10, 5);
+            let plan = plan(&mut gather).unwrap();
+            assert_eq!(plan.items(), 10 + WAITING);
+            gather.gathered(&plan, 5 + WAITING);
         }
     }
 
@@ -82,21 +106,25 @@ mod tests {
         let mut gather = Gather::default();
         let mut tried = 0;
         for _ in 0..10_000 {
-            if tries(&mut gather) {
+            if let Some(plan) = plan(&mut gather) {
                 tried += 1;
-                gather.gathered(10, 4);
+                gather.gathered(&plan, 4 + WAITING);
             }
         }
         assert!((10..60).contains(&tried), "{tried}");
-        while !tries(&mut gather) {}
-        gather.gathered(10, 10);
-        assert!(tries(&mut gather), "one success is enough");
+        let again = loop {
+            if let Some(plan) = plan(&mut gather) {
+                break plan;
+            }
+        };
+        gather.gathered(&again, 10 + WAITING);
+        assert!(plan(&mut gather).is_some(), "one success is enough");
     }
 
     #[test]
     fn a_lone_writer_is_never_waited_for() {
         let mut gather = Gather::default();
-        gather.synced(1, Duration::from_millis(1));
+        gather.synced(1, 0, Duration::from_millis(1));
         assert!(gather.plan().is_none());
         assert!(Gather::default().plan().is_none());
     }

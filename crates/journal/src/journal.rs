@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     append::Append,
-    applier,
+    applier::{self, guarded},
     body::BodyRef,
     body_writer::{BodyWriter, CHUNK_BYTES},
     committer::Committer,
@@ -109,9 +109,18 @@ impl<T: Send + 'static> Journal<T> {
             recovered.next_segment,
             recovered.next_sequence,
         );
-        let told = Arc::clone(&queue);
+        let (told, waiting) = (Arc::clone(&queue), Arc::clone(&queue));
         let threads = vec![
-            spawn("journal-commit", move || committer.run())?,
+            spawn("journal-commit", move || {
+                // Else whoever waits behind a bug would wait for ever.
+                let ended = guarded(|| {
+                    committer.run();
+                    Ok(())
+                });
+                if let Err(error) = ended {
+                    waiting.abandon(&Error::Follower(error.into()));
+                }
+            })?,
             spawn("journal-apply", move || {
                 thread.run(&told);
                 // The follower is gone, and so is the committer.

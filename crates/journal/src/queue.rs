@@ -363,16 +363,15 @@ impl<T> Queue<T> {
         Taken::Items { relaxed_since: state.relaxed_since.take() }
     }
 
-    /// Waits until `more` items have come beside those that are there, or until `deadline`. Says how many came.
-    pub(crate) fn gather(&self, more: usize, deadline: Instant) -> usize {
+    /// Waits until so many items wait to be written, or until `deadline`. Says how many do.
+    pub(crate) fn gather(&self, items: usize, deadline: Instant) -> usize {
         let mut state = self.state.lock();
-        let before = state.items.len();
-        while state.items.len() < before + more && matches!(state.mode, Mode::Running) {
-            if !self.wait(&mut state, Sleep::UntilItems(before + more), Some(deadline)) {
+        while state.items.len() < items && matches!(state.mode, Mode::Running) {
+            if !self.wait(&mut state, Sleep::UntilItems(items), Some(deadline)) {
                 break;
             }
         }
-        state.items.len() - before
+        state.items.len()
     }
 
     /// Waits until what it sleeps for is there, the mode changes, or something else wakes it; false at the deadline.
@@ -389,9 +388,9 @@ impl<T> Queue<T> {
         in_time
     }
 
-    /// Nothing waits to be written.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.state.lock().items.is_empty()
+    /// How many items wait to be written.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().items.len()
     }
 
     /// Gives back what the committer is done with.
@@ -419,6 +418,15 @@ impl<T> Queue<T> {
             state.mode = Mode::Failed(error);
         }
         self.wake.notify_one();
+    }
+
+    /// Takes no more items, for `error`, and ends those that wait: nobody is left to write them.
+    pub(crate) fn abandon(&self, error: &Error) {
+        self.fail(error.clone());
+        let waiting = std::mem::take(&mut self.state.lock().items);
+        for item in waiting {
+            item.refuse(error);
+        }
     }
 
     /// Why the journal stopped, if it did.

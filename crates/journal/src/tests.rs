@@ -96,6 +96,8 @@ struct Follow {
 
 /// The kind of entries that take long to apply.
 const LONG: u8 = 77;
+/// The kind of entries at which it panics when it is asked whether they do.
+const UNASKED: u8 = 78;
 
 #[derive(Default)]
 struct FollowState {
@@ -139,6 +141,7 @@ impl Follower for Follow {
     }
 
     fn is_quick(&self, entry: &Entry) -> bool {
+        assert_ne!(entry.kind, UNASKED);
         entry.kind != LONG
     }
 

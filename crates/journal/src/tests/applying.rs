@@ -139,6 +139,18 @@ fn what_cannot_be_applied_stops_the_journal_whoever_applies() {
 }
 
 #[test]
+fn where_the_writing_thread_panics_nobody_waits_for_it() {
+    let bench = Bench::new();
+    let (journal, _, _) = bench.open();
+    let fatal = journal.append(Record { kind: UNASKED, meta: "fatal".into(), body: Bytes::new() });
+    assert!(fatal.wait().is_err());
+    assert!(matches!(journal.append(record("late", "")).wait(), Err(Error::Follower(_))));
+    assert!(matches!(journal.close(), Err(Error::Follower(_))));
+    let (_journal, follow, _) = bench.open();
+    assert_eq!(follow.metas(), ["fatal"], "it was durable");
+}
+
+#[test]
 fn a_journal_that_is_closed_while_an_entry_is_applied_finishes_it() {
     let bench = Bench::new();
     let (journal, follow, _) = bench.open();
