@@ -42,6 +42,6 @@ pub use remote::Remote;
 pub use session::{Failure, Session};
 pub use tally::Tally;
 pub use verdict::Verdict;
-pub use wait::{eventually, eventually_within};
+pub use wait::{eventually, eventually_within, within};
 pub use wall_clock::WallClock;
 pub use wire::{Tls, trust};

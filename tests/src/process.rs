@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 /// What the kernel says of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,7 +11,8 @@ pub struct Usage {
     pub memory: u64,
     /// The most that it ever held.
     pub most_memory: u64,
-    /// Files, sockets and such that it has open.
+    /// Files, sockets and such that it has open, but for segments that are in use: a journal keeps some hundreds of them
+    /// open, and more and more until then as it grows.
     pub descriptors: usize,
 }
 
@@ -25,6 +27,27 @@ pub fn usage(pid: u32) -> io::Result<Usage> {
         let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
         kibibytes.unwrap_or(0) << 10
     };
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd"))?.count();
+    let open = fs::read_dir(format!("/proc/{pid}/fd"))?
+        .flatten()
+        .filter_map(|entry| fs::read_link(entry.path()).ok());
+    let descriptors = open.filter(|file| !is_segment_in_use(file)).count();
     Ok(Usage { memory: octets("VmRSS:"), most_memory: octets("VmHWM:"), descriptors })
+}
+
+/// Whether an open file is a segment that is there. The kernel tells of one that was removed that it is `(deleted)`.
+fn is_segment_in_use(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "seg")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_open_files_only_segments_that_are_there_do_not_count() {
+        assert!(is_segment_in_use(Path::new("/data/mda/log/0000000000000007.seg")));
+        for other in ["/data/mda/log/0000000000000007.seg (deleted)", "/data/mda/rows/db", "socket:[25]"] {
+            assert!(!is_segment_in_use(Path::new(other)), "{other}");
+        }
+    }
 }

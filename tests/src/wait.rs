@@ -17,13 +17,18 @@ pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
 ///
 /// # Panics
 /// If there is no answer in that time.
-pub fn eventually_within<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn eventually_within<T>(patience: Duration, what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    within(patience, ask).unwrap_or_else(|| panic!("waited {} s for: {what}", patience.as_secs()))
+}
+
+/// Asks until there is an answer; `None` if there is none in that time.
+pub fn within<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + patience;
     loop {
-        if let Some(answer) = ask() {
+        let answer = ask();
+        if answer.is_some() || Instant::now() >= end {
             return answer;
         }
-        assert!(Instant::now() < end, "waited {} s for: {what}", patience.as_secs());
         // Only how often to ask; nothing depends on its length.
         std::thread::sleep(Duration::from_millis(50));
     }

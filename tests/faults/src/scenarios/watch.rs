@@ -1,9 +1,14 @@
 //! What the services use of the machine, before and after.
 
-use pipeline_tests::{Pipeline, Usage, eventually, usage};
+use std::time::Duration;
+
+use pipeline_tests::{Pipeline, Usage, usage, within};
 
 use super::kill_any::SERVICES;
 use crate::Outcome;
+
+/// How long descriptors may take to be given back.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The services' processes and what they used.
 pub(crate) struct Watch([(u32, Usage); 3]);
@@ -32,20 +37,20 @@ impl Watch {
     }
 
     /// Tells what they use now, and that it is wrong if one of them was started again or holds so much more memory or
-    /// so many more descriptors than at the beginning.
-    ///
-    /// # Panics
-    /// If descriptors are not given back.
+    /// so many more descriptors than at the beginning. Waits for these to be given back.
     pub(crate) fn end(&self, pipeline: &Pipeline, memory: u64, descriptors: usize, outcome: &mut Outcome) {
         for (service, (old, before)) in SERVICES.into_iter().zip(self.0) {
             if pipeline.pid(service) != Some(old) {
                 outcome.wrong.push(format!("{service} was started again"));
                 continue;
             }
-            let after = eventually("descriptors to be given back", || {
-                let after = usage(old).ok()?;
-                (after.descriptors <= before.descriptors + descriptors).then_some(after)
-            });
+            let now = || usage(old).expect("its usage");
+            let most = before.descriptors + descriptors;
+            let given_back = within(PATIENCE, || Some(now()).filter(|after| after.descriptors <= most));
+            let after = given_back.unwrap_or_else(now);
+            if after.descriptors > most {
+                outcome.wrong.push(format!("{service} holds {} descriptors", after.descriptors));
+            }
             let mebibytes = |octets: u64| octets.div_ceil(1 << 20);
             outcome.figure(
                 format!("{service}: memory before, after, at most"),
