@@ -1,13 +1,12 @@
 //! The journal beside the disk that it is on: what is left of the bound of every mail system that syncs.
 
-use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use journal::{Config, Journal, Record};
+use tokio::runtime;
+use tokio::task::JoinSet;
 
 use super::{Extent, raw};
 use crate::cost::Cost;
@@ -16,7 +15,7 @@ use crate::report::{Figures, Measured, Point};
 /// How it is called.
 pub(crate) const NAME: &str = "disk";
 /// What is done and counted.
-pub(crate) const ABOUT: &str = "messages appended to a journal by 16 writers, beside plain writes of 16 at a time with one fdatasync; no mail system";
+pub(crate) const ABOUT: &str = "messages appended to a journal by 16 tasks, as the services' sessions do it, beside plain writes of 16 at a time with one fdatasync; no mail system";
 
 /// Who appends at the same time; as many are in one plain write.
 const WRITERS: usize = 16;
@@ -48,19 +47,27 @@ fn appended(dir: &Path, size: usize) -> anyhow::Result<f64> {
     let (journal, _) = Journal::open(Config::new(dir.path()), ())?;
     let message: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(size).collect();
     let record = Record { kind: 1, meta: META.into(), body: message.into() };
-    let (count, began) = (AtomicU64::new(0), Instant::now());
-    let write = || -> Result<(), journal::Error> {
-        while began.elapsed() < TIME {
-            journal.append(record.clone()).wait()?;
-            count.fetch_add(1, Ordering::Relaxed);
+    let runtime = runtime::Builder::new_multi_thread().build()?;
+    let began = Instant::now();
+    let count = runtime.block_on(async {
+        let mut writers = JoinSet::new();
+        for _ in 0..WRITERS {
+            writers.spawn(append_until(journal.clone(), record.clone(), began + TIME));
         }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let writers: Vec<_> = (0..WRITERS).map(|_| scope.spawn(write)).collect();
-        writers.into_iter().try_for_each(|writer| writer.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        let counts = writers.join_all().await;
+        counts.into_iter().sum::<Result<u64, journal::Error>>()
     })?;
     let seconds = began.elapsed().as_secs_f64();
     journal.close()?;
-    Ok(count.into_inner() as f64 / seconds)
+    Ok(count as f64 / seconds)
+}
+
+/// Appends the record again and again, each time when the last one is durable. Says how often.
+async fn append_until(journal: Journal, record: Record, end: Instant) -> Result<u64, journal::Error> {
+    let mut count = 0;
+    while Instant::now() < end {
+        journal.append(record.clone()).await?;
+        count += 1;
+    }
+    Ok(count)
 }

@@ -21,6 +21,7 @@ This page is written by `bench report` from [the figures](performance/figures.js
 tests/install-peers                                  # as root: Postfix and Dovecot, from Debian's packages
 cargo run --profile dist -p bench -- run             # as root, for Postfix and Dovecot change users
 cargo run --profile dist -p bench -- run --only growth-size,growth-sessions,growth-queue,growth-mailbox
+cargo run --profile dist -p bench -- run --only imap-mailbox --systems waypost,sdbox-synced
 cargo run --profile dist -p bench -- report target/bench/*.jsonl --docs docs
 ```
 
@@ -30,7 +31,8 @@ cargo run --profile dist -p bench -- report target/bench/*.jsonl --docs docs
   program that measures, so that both are of one commit (a run of another build says so below), with the profile that is
   shipped. Postfix and Dovecot are Debian's, set up for throughput (more processes, which are used again; no pause for mail that
   arrives; no limits for clients; 20 deliveries to Dovecot at a time, 50 to another server) and durable as they come:
-  everybody syncs a message before its acknowledgement, and nothing lies in memory alone.
+  everybody syncs a message before its acknowledgement, and nothing lies in memory alone. Dovecot's flags do, for a while:
+  only where it says *all synced* was it told to sync them too before its OK (`mail_fsync = always`), as Waypost does always.
 - Everything is on loopback, in a folder of its own on one disk, on cores that the systems share with the load generator. The
   systems take turns, case by case, each started anew without any mail; one runs at a time. The figures are medians of the
   rounds, with the least and the most of them. A load of mail or of POP3 lasts 4 s at each point (latency 8 s, appends 2 s), a

@@ -29,10 +29,10 @@ pub(crate) struct Dovecot {
 }
 
 impl Dovecot {
-    /// Starts it with mailboxes in the format `store`.
+    /// Starts it.
     pub(super) fn start(
         dir: &Path,
-        store: &str,
+        store: Store,
         certificate: &Files,
         accounts: &[String],
         group: &mut Group,
@@ -108,11 +108,22 @@ impl Drop for Dovecot {
     }
 }
 
-/// With Debian's defaults, among them `mail_fsync = optimized`: a message is synced before LMTP answers.
-fn configuration(dir: &Path, store: &str, certificate: &Files, doors: [SocketAddr; 3]) -> String {
+/// How it keeps mail.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Store {
+    /// The format of mailboxes.
+    pub(super) format: &'static str,
+    /// Its `mail_fsync`: `optimized`, as it is by itself, syncs messages before LMTP and APPEND answer; `always` syncs all
+    /// that changes.
+    pub(super) fsync: &'static str,
+}
+
+/// With Debian's defaults but for what is said here.
+fn configuration(dir: &Path, store: Store, certificate: &Files, doors: [SocketAddr; 3]) -> String {
     let [imap, imaps, pop3] = doors.map(|door| door.port());
     let (chain, key) = (certificate.chain.display(), certificate.key.display());
     let dir = dir.display();
+    let Store { format, fsync } = store;
     format!(
         "protocols = imap pop3 lmtp
 base_dir = {dir}/run
@@ -133,7 +144,8 @@ userdb {{
   args = uid={OWNER} gid={OWNER} home={dir}/mail/%n allow_all_users=no
 }}
 first_valid_uid = {OWNER}
-mail_location = {store}:~/{store}
+mail_location = {format}:~/{format}
+mail_fsync = {fsync}
 namespace inbox {{
   inbox = yes
 }}

@@ -88,6 +88,8 @@ pub(crate) enum Kind {
     Sdbox,
     /// Postfix, and Dovecot with Maildir mailboxes.
     Maildir,
+    /// As sdbox, but Dovecot syncs all that it changes before it says so, flags too. By itself it syncs messages only.
+    SdboxSynced,
 }
 
 impl Kind {
@@ -97,6 +99,7 @@ impl Kind {
             Self::Waypost => "Waypost",
             Self::Sdbox => "Postfix+Dovecot sdbox",
             Self::Maildir => "Postfix+Dovecot Maildir",
+            Self::SdboxSynced => "Postfix+Dovecot sdbox, all synced",
         }
     }
 
@@ -104,7 +107,9 @@ impl Kind {
     pub(crate) fn start(self, place: &Place, template: &Template) -> anyhow::Result<Box<dyn System>> {
         Ok(match self {
             Self::Waypost => Box::new(template.start(place)?),
-            Self::Sdbox | Self::Maildir => Box::new(postfix_dovecot::PostfixDovecot::start(self, place)?),
+            Self::Sdbox | Self::Maildir | Self::SdboxSynced => {
+                Box::new(postfix_dovecot::PostfixDovecot::start(self, place)?)
+            }
         })
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
 use super::certificate::Files;
-use super::dovecot::Dovecot;
+use super::dovecot::{Dovecot, Store};
 use super::postfix::Postfix;
 use super::{Doors, Kind, Place, System, account};
 use crate::cost::Group;
@@ -31,14 +31,17 @@ pub(crate) struct PostfixDovecot {
 impl PostfixDovecot {
     /// Starts them.
     pub(crate) fn start(kind: Kind, place: &Place) -> anyhow::Result<Self> {
-        let store = if kind == Kind::Maildir { "maildir" } else { "sdbox" };
+        let store = Store {
+            format: if kind == Kind::Maildir { "maildir" } else { "sdbox" },
+            fsync: if kind == Kind::SdboxSynced { "always" } else { "optimized" },
+        };
         let dir = TempDir::with_prefix_in("peers-", &place.dir)
             .with_context(|| format!("cannot make a folder in {}", place.dir.display()))?;
         // Their processes run as several users.
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).context("cannot open the folder")?;
         let certificate = Files::make(dir.path())?;
         let accounts: Vec<String> = (0..place.accounts).map(account).collect();
-        let mut group = Group::new(store);
+        let mut group = Group::new(store.format);
         let dovecot =
             Dovecot::start(&dir.path().join("dovecot"), store, &certificate, &accounts, &mut group)?;
         let postfix = Postfix::start(
