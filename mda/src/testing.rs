@@ -129,7 +129,7 @@ pub(crate) struct TestService {
     pub(crate) authority: Authority,
     pub(crate) shutdown: Shutdown,
     running: JoinHandle<Option<Result<(), RunError>>>,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl TestService {
@@ -147,7 +147,7 @@ impl TestService {
         let shutdown = Shutdown::new();
         // As the process' main does.
         let running = shutdown.spawn(service.run(shutdown.clone()));
-        Self { addresses, authority, shutdown, running, _data: data }
+        Self { addresses, authority, shutdown, running, data }
     }
 
     /// Drains the service and waits until it has ended.
@@ -159,6 +159,11 @@ impl TestService {
     /// Waits until the service has ended by itself, and gives the reason.
     pub(crate) async fn ended(self) -> RunError {
         self.running.await.unwrap().expect("it was not cut off").unwrap_err()
+    }
+
+    /// Damages the one body that has these words.
+    pub(crate) fn damage_body(&self, words: &str) {
+        crate::store::tests::outlines::damage(self.data.path(), words);
     }
 
     /// A connection to the gRPC services, under this role.

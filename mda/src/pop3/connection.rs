@@ -282,7 +282,7 @@ impl<'a, S: MailStore, T: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, T> {
                     StoreError::CorruptBody { .. } => "[SYS/PERM] the message is damaged",
                     _ => "[SYS/TEMP] the message cannot be read now",
                 };
-                return Ok(Some(self.session.unreadable(reason)));
+                return Ok(Some(self.session.unreadable(message.uid, reason)));
             }
         };
         if !self.session.takes_utf8() && !has_ascii_header(&first) {

@@ -10,7 +10,7 @@ pub(crate) struct Maildrop {
     uid_validity: u32,
     /// For how long messages stay; None: for ever.
     retention: Option<Duration>,
-    /// In the order of their numbers.
+    /// In the order of their numbers, which is that of their UIDs.
     messages: Vec<Message>,
 }
 
@@ -22,6 +22,8 @@ pub(crate) struct Message {
     pub(crate) octets: u64,
     /// Marked by DELE; goes at QUIT.
     pub(crate) deleted: bool,
+    /// It was asked for before, and could not be read.
+    pub(crate) unreadable: bool,
 }
 
 /// The message that a number names is not, or no longer, there.
@@ -35,7 +37,7 @@ pub(crate) enum NoSuchMessage {
 
 impl Maildrop {
     pub(crate) fn new(uid_validity: u32, messages: impl IntoIterator<Item = (u32, u64)>) -> Self {
-        let message = |(uid, octets)| Message { uid, octets, deleted: false };
+        let message = |(uid, octets)| Message { uid, octets, deleted: false, unreadable: false };
         Self { uid_validity, retention: None, messages: messages.into_iter().map(message).collect() }
     }
 
@@ -74,6 +76,12 @@ impl Maildrop {
     /// Takes all marks back.
     pub(crate) fn reset(&mut self) {
         self.messages.iter_mut().for_each(|message| message.deleted = false);
+    }
+
+    /// Notes that a message cannot be read; false if that was known.
+    pub(crate) fn note_unreadable(&mut self, uid: u32) -> bool {
+        let found = self.messages.binary_search_by_key(&uid, |message| message.uid);
+        found.is_ok_and(|at| !std::mem::replace(&mut self.messages[at].unreadable, true))
     }
 
     /// The UIDs of the marked messages.

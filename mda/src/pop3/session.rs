@@ -186,9 +186,14 @@ impl Session {
         Action::Reply(format!("-ERR {reason}\r\n"))
     }
 
-    /// A message that was to be sent cannot be read. That is counted, because it cost a line of the log.
-    pub(crate) fn unreadable(&mut self, reason: &str) -> Action {
-        self.error(reason)
+    /// A message that was to be sent cannot be read. Each time costs a line of the log, so whoever asks for it again makes
+    /// a mistake; but however many cannot be read, the client gets past them.
+    pub(crate) fn unreadable(&mut self, uid: u32, reason: &str) -> Action {
+        let is_news = match &mut self.state {
+            State::Transaction(maildrop) => maildrop.note_unreadable(uid),
+            _ => false,
+        };
+        if is_news { Self::not_sent(reason) } else { self.error(reason) }
     }
 
     fn command(&mut self, command: Command) -> Action {

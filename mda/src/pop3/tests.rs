@@ -336,6 +336,34 @@ async fn a_message_that_another_session_removed_is_an_error_not_the_end() {
     service.stop().await;
 }
 
+#[tokio::test]
+async fn damaged_messages_keep_nobody_from_those_behind_them() {
+    let service = TestService::start_with(|config| config.limits.session_errors = 3).await;
+    service.create_account(ALICE, PASSWORD).await;
+    deliver(&service, &["\r\none", "\r\ntwo", "\r\nthree", "\r\nfour", "\r\nfive"]).await;
+    for words in ["\r\none", "\r\ntwo", "\r\nthree", "\r\nfour"] {
+        service.damage_body(words);
+    }
+    let mut client = Client::connect(&service).await;
+    client.log_in(ALICE, PASSWORD).await;
+    for number in 1..=4 {
+        assert!(client.err(&format!("RETR {number}")).await.starts_with("-ERR [SYS/PERM]"));
+    }
+    assert_eq!(client.multiline("RETR 5").await, stored("\r\nfive\r\n"));
+    client.ok("DELE 5").await;
+    client.ok("QUIT").await;
+
+    let mut client = Client::connect(&service).await;
+    client.log_in(ALICE, PASSWORD).await;
+    assert!(client.ok("STAT").await.starts_with("+OK 4 "));
+    client.err("RETR 1").await;
+    for _ in 0..3 {
+        client.err("TOP 1 0").await;
+    }
+    client.closed().await;
+    service.stop().await;
+}
+
 /// Removes the first message of Alice's INBOX.
 async fn remove_by_imap(service: &TestService) {
     let mut imap = Client::raw(service.addresses.imap[0]).await;

@@ -230,7 +230,7 @@ fn numbers_that_name_no_message_are_refused() {
 #[test]
 fn retr_and_top_name_the_message() {
     let mut session = logged_in();
-    let message = Message { uid: 7, octets: 200, deleted: false };
+    let message = Message { uid: 7, octets: 200, deleted: false, unreadable: false };
     assert_eq!(say(&mut session, "RETR 2"), Action::Send { message, lines: None });
     assert_eq!(say(&mut session, "TOP 2 5"), Action::Send { message, lines: Some(5) });
 }
