@@ -43,7 +43,7 @@ const MAX_SEGMENT_BYTES: u64 = 2 << 30;
 /// An append-only log in segment files. Cheap to clone; the clones are one journal.
 ///
 /// `T` is what the follower returns for each entry. All methods but [`append`](Self::append),
-/// [`append_bookkeeping`](Self::append_bookkeeping), [`append_relaxed`](Self::append_relaxed),
+/// [`append_bookkeeping`](Self::append_bookkeeping), [`append_carried`](Self::append_carried), [`append_relaxed`](Self::append_relaxed),
 /// [`body_writer`](Self::body_writer), [`liveness`](Self::liveness), [`segments`](Self::segments), [`segment_exists`](Self::segment_exists) and
 /// [`reclaim_candidates`](Self::reclaim_candidates) read or wait for the disk: from async code, call them on a
 /// thread that may block.
@@ -154,13 +154,24 @@ impl<T: Send + 'static> Journal<T> {
         }
     }
 
-    /// Appends a record by which space becomes free: one that says what is dead now, or writes anew what keeps a
-    /// segment from being reclaimed. As [`append`](Self::append), but the disk is full for it only when half of
-    /// [`Config::min_free_bytes`](crate::Config::min_free_bytes) is left: refused like all others, it would keep
-    /// the disk full for ever. Such records have no body, or a small one.
+    /// Appends a record by which space becomes free: one that says what is dead now. As [`append`](Self::append), but
+    /// the disk is full for it only when half of [`Config::min_free_bytes`](crate::Config::min_free_bytes) is left:
+    /// refused like all others, it would keep the disk full for ever. Such records have no body, or a small one.
     pub fn append_bookkeeping(&self, record: Record) -> Append<T> {
         let (completion, append) = Append::waiting();
         match self.push(record, Some(completion), Limits::Bookkeeping) {
+            Ok(()) => append,
+            Err(error) => Append::refused(error),
+        }
+    }
+
+    /// Appends a record that writes anew what keeps a segment from being [reclaimed](Self::reclaim). As
+    /// [`append`](Self::append), but as for the copies that reclaiming makes, neither the disk nor the queue is ever
+    /// full for it: it may use the last space, because more becomes free. Whoever appends such records waits for
+    /// earlier ones, so that few are on their way.
+    pub fn append_carried(&self, record: Record) -> Append<T> {
+        let (completion, append) = Append::waiting();
+        match self.push(record, Some(completion), Limits::Reclaim) {
             Ok(()) => append,
             Err(error) => Append::refused(error),
         }

@@ -4,10 +4,11 @@
 //! row names by the position of its record. First the small states of records whose body is dead are gathered into new
 //! records; then the journal copies the records with living bodies forward and removes the segment.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use journal::{Candidate, Entry, Position, SegmentId, Verdict};
+use journal::{Candidate, Entry, Position, Record, SegmentId, Verdict};
 use prost::Message;
 
 use super::LocalStore;
@@ -15,7 +16,7 @@ use crate::store::leaf::{FlagState, Leaf, pieces};
 use crate::store::placed::{leaf_of, with_flags};
 use crate::store::record::{
     AccountState, AliasState, AnnotationState, BodyRow, Change, Delivered, DomainState, Expunged, Flagged,
-    MailboxState, Nothing, Placed, Removed, RightsState, SeenState, SubscriptionState, Uids,
+    MailboxState, Nothing, Placed, RECORD_KIND, Removed, RightsState, SeenState, SubscriptionState, Uids,
 };
 use crate::store::state::decode;
 use crate::store::{ModSeq, Result, StoreError, Uid, UidSet, keys};
@@ -26,6 +27,9 @@ const AT_ONCE: u64 = 1 << 30;
 
 /// Octets of states that are gathered into one record.
 const GATHERED: usize = 256 << 10;
+
+/// Records of gathered states that are on their way at once.
+const GATHERING: usize = 32;
 
 /// Octets of states that stay in the record of a living body; more of them are gathered, for by their messages' flags
 /// they may have come to take more than a record holds.
@@ -43,7 +47,8 @@ impl LocalStore {
                 break;
             }
             match self.reclaim_segment(segment) {
-                Err(closed @ StoreError::Closed(_)) => return Err(closed),
+                // Where the deadest finds no room the others find none either.
+                Err(error @ (StoreError::Closed(_) | StoreError::Full)) => return Err(error),
                 // Whatever is wrong with one segment, the others' space is wanted too.
                 Err(error) => tracing::warn!(%segment, %error, "cannot reclaim space of dead messages"),
                 Ok(true) => reclaimed += bytes,
@@ -127,15 +132,18 @@ impl LocalStore {
         let start = Some(Position { segment, offset: 0 });
         let scanned = self.inner.journal.scan_segment(segment, start, |entry| {
             self.inner.pace.spend(entry.meta.len() as u64);
-            match decode(entry).and_then(|change| self.needed(entry.position, change)) {
-                Ok(needed) if needed.body == 0 || needed.encoded_len() > BESIDE => gathering.add(needed),
-                Ok(_) => {}
+            let needed = decode(entry).and_then(|change| self.needed(entry.position, change));
+            let gathered = needed.and_then(|needed| {
+                let goes = needed.body == 0 || needed.encoded_len() > BESIDE;
+                if goes { gathering.add(needed) } else { Ok(()) }
+            });
+            match gathered {
+                Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     failed = Some(error);
-                    return ControlFlow::Break(());
+                    ControlFlow::Break(())
                 }
             }
-            ControlFlow::Continue(())
         });
         if let Some(error) = failed {
             return Err(error);
@@ -357,54 +365,65 @@ struct Gathering<'a> {
     store: &'a LocalStore,
     change: Change,
     octets: usize,
-    appends: Vec<journal::Append<()>>,
+    appends: VecDeque<journal::Append<()>>,
 }
 
 impl<'a> Gathering<'a> {
     fn new(store: &'a LocalStore, change: Change) -> Self {
-        Self { store, change, octets: 0, appends: Vec::new() }
+        Self { store, change, octets: 0, appends: VecDeque::new() }
     }
 
     /// Adds all of a record but its body and what must stand beside that.
-    fn add(&mut self, needed: Change) {
-        self.states(needed.accounts, |change| &mut change.accounts);
-        self.states(needed.removed_accounts, |change| &mut change.removed_accounts);
-        self.states(needed.domains, |change| &mut change.domains);
-        self.states(needed.domain_states, |change| &mut change.domain_states);
-        self.states(needed.aliases, |change| &mut change.aliases);
-        self.states(needed.mailboxes, |change| &mut change.mailboxes);
-        self.states(needed.removed_mailboxes, |change| &mut change.removed_mailboxes);
-        self.states(needed.subscriptions, |change| &mut change.subscriptions);
-        self.states(needed.annotations, |change| &mut change.annotations);
-        self.states(needed.rights, |change| &mut change.rights);
-        self.states(needed.seen, |change| &mut change.seen);
-        self.states(needed.placed, |change| &mut change.placed);
-        self.states(needed.flagged, |change| &mut change.flagged);
-        self.states(needed.expunged, |change| &mut change.expunged);
-        self.states(needed.delivered, |change| &mut change.delivered);
+    fn add(&mut self, needed: Change) -> Result<()> {
+        self.states(needed.accounts, |change| &mut change.accounts)?;
+        self.states(needed.removed_accounts, |change| &mut change.removed_accounts)?;
+        self.states(needed.domains, |change| &mut change.domains)?;
+        self.states(needed.domain_states, |change| &mut change.domain_states)?;
+        self.states(needed.aliases, |change| &mut change.aliases)?;
+        self.states(needed.mailboxes, |change| &mut change.mailboxes)?;
+        self.states(needed.removed_mailboxes, |change| &mut change.removed_mailboxes)?;
+        self.states(needed.subscriptions, |change| &mut change.subscriptions)?;
+        self.states(needed.annotations, |change| &mut change.annotations)?;
+        self.states(needed.rights, |change| &mut change.rights)?;
+        self.states(needed.seen, |change| &mut change.seen)?;
+        self.states(needed.placed, |change| &mut change.placed)?;
+        self.states(needed.flagged, |change| &mut change.flagged)?;
+        self.states(needed.expunged, |change| &mut change.expunged)?;
+        self.states(needed.delivered, |change| &mut change.delivered)?;
         let mut outlines = needed.outlines;
         outlines.retain(|outlined| outlined.email != needed.body);
-        self.states(outlines, |change| &mut change.outlines);
+        self.states(outlines, |change| &mut change.outlines)
     }
 
-    fn states<T: Message>(&mut self, states: Vec<T>, list: fn(&mut Change) -> &mut Vec<T>) {
+    fn states<T: Message>(&mut self, states: Vec<T>, list: fn(&mut Change) -> &mut Vec<T>) -> Result<()> {
         for state in states {
             let more = state.encoded_len();
             if self.octets > 0 && self.octets + more > GATHERED {
-                self.send();
+                self.send()?;
             }
             self.octets += more;
             list(&mut self.change).push(state);
         }
+        Ok(())
     }
 
-    fn send(&mut self) {
+    fn send(&mut self) -> Result<()> {
+        if self.appends.len() >= GATHERING
+            && let Some(earliest) = self.appends.pop_front()
+        {
+            earliest.wait()?;
+        }
         self.octets = 0;
-        self.appends.push(self.store.propose_bookkeeping(&std::mem::take(&mut self.change)));
+        let meta = Bytes::from(std::mem::take(&mut self.change).encode_to_vec());
+        // Also a full disk takes it, for it is by this that space becomes free.
+        let append =
+            self.store.inner.journal.append_carried(Record { kind: RECORD_KIND, meta, body: Bytes::new() });
+        self.appends.push_back(append);
+        Ok(())
     }
 
     fn finish(mut self) -> Result<()> {
-        self.send();
+        self.send()?;
         for append in self.appends {
             append.wait()?;
         }

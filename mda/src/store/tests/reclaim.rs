@@ -1,6 +1,6 @@
 //! Space of dead messages comes back, and nothing else goes.
 
-use journal::{Position, SegmentId};
+use journal::{Position, SegmentId, faults::Faults};
 
 use super::*;
 use crate::store::record::{Placed, Removed};
@@ -69,6 +69,60 @@ async fn however_small_they_are_dead_segments_go_in_one_go() {
     tokio::task::spawn_blocking(move || store.reclaim().unwrap()).await.unwrap();
     let left = bed.store.segments();
     assert!(dead.iter().all(|segment| !left.contains(segment)), "{dead:?} of {left:?}");
+}
+
+#[tokio::test]
+async fn dead_segments_go_even_if_nothing_at_all_is_free_for_others() {
+    let (dir, faults) = (TempDir::new().unwrap(), Faults::default());
+    faults.set_free(4 << 20);
+    let store =
+        LocalStore::open(StoreConfig { journal_faults: faults.clone(), ..config(dir.path()) }).unwrap().0;
+    let alice = create_account(&store, "alice@example.test").await;
+    for n in 0..60 {
+        deliver(&store, alice, &format!("{n} {}", "x".repeat(10_000))).await;
+    }
+    let inbox = inbox(&store, alice).id;
+    store.expunge(inbox, (1..=59).collect(), false).await.unwrap();
+    let dead = store.candidates();
+    assert!(dead.len() > 5, "{dead:?}");
+    faults.set_free(0);
+    // More than was free at the last look.
+    let large =
+        delivery(MessageId::new(), &"x".repeat(5 << 20), vec![recipient(alice, "alice@example.test")]);
+    let refused = store.deliver(large).await;
+    assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
+    let refused = store.expunge(inbox, uids(&[60]), false).await;
+    assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
+
+    let reclaiming = store.clone();
+    tokio::task::spawn_blocking(move || reclaiming.reclaim().unwrap()).await.unwrap();
+    let left = store.segments();
+    assert!(dead.iter().all(|segment| !left.contains(segment)), "{dead:?} of {left:?}");
+    faults.set_free(4 << 20);
+    store.expunge(inbox, uids(&[60]), false).await.unwrap();
+    assert_sound_aside(&store).await;
+}
+
+#[tokio::test]
+async fn reclaim_gives_up_for_now_once_its_disk_takes_nothing() {
+    let (dir, faults) = (TempDir::new().unwrap(), Faults::default());
+    let store =
+        LocalStore::open(StoreConfig { journal_faults: faults.clone(), ..config(dir.path()) }).unwrap().0;
+    let alice = create_account(&store, "alice@example.test").await;
+    for n in 0..60 {
+        deliver(&store, alice, &format!("{n} {}", "x".repeat(10_000))).await;
+    }
+    store.expunge(inbox(&store, alice).id, UidSet::all(), false).await.unwrap();
+    let before = store.candidates();
+    faults.limit_writes(Some(0));
+    let reclaiming = store.clone();
+    let reclaimed = tokio::task::spawn_blocking(move || reclaiming.reclaim()).await.unwrap();
+    assert!(matches!(reclaimed, Err(StoreError::Full)), "{reclaimed:?}");
+    assert_eq!(store.candidates(), before);
+    faults.limit_writes(None);
+    let reclaiming = store.clone();
+    tokio::task::spawn_blocking(move || reclaiming.reclaim().unwrap()).await.unwrap();
+    assert!(store.segments().iter().all(|segment| !before.contains(segment)));
 }
 
 #[tokio::test]
