@@ -21,21 +21,29 @@ pub(super) struct Pace {
 struct Spent {
     /// When all that was spent has been paid for.
     until: Instant,
+    /// Octets that were spent so far.
+    total: u64,
     over: bool,
 }
 
 impl Pace {
     pub(super) fn new(octets_per_second: u64) -> Self {
-        let spent = Spent { until: Instant::now(), over: false };
+        let spent = Spent { until: Instant::now(), total: 0, over: false };
         Self { octets_per_second, spent: Mutex::new(spent), over: Condvar::new() }
     }
 
     /// Spends octets, and waits until they may have been.
     pub(super) fn spend(&self, octets: u64) {
         let mut spent = self.spent.lock();
+        spent.total += octets;
         spent.until = due(spent.until, Instant::now(), octets, self.octets_per_second);
         let until = spent.until;
         while !spent.over && !self.over.wait_until(&mut spent, until).timed_out() {}
+    }
+
+    /// Octets that were spent so far.
+    pub(super) fn total(&self) -> u64 {
+        self.spent.lock().total
     }
 
     /// Lets everybody go on at once, from now on.

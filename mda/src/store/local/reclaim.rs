@@ -21,9 +21,12 @@ use crate::store::record::{
 use crate::store::state::decode;
 use crate::store::{ModSeq, Result, StoreError, Uid, UidSet, keys};
 
-/// Octets of segments reclaimed in one go, which are four of the default size; the rest waits for the next. Small segments
-/// must give back as much: else what is expunged would pile up.
+/// Octets that reclaiming reads and writes in one go; the rest waits for the next. What it costs is counted and not what it
+/// gives back: dead segments cost next to nothing, and would pile up.
 const AT_ONCE: u64 = 1 << 30;
+
+/// Octets that a segment counts for at least, for the files that are synced and the rows that are written.
+const LEAST: u64 = 1 << 20;
 
 /// Octets of states that are gathered into one record.
 const GATHERED: usize = 256 << 10;
@@ -38,22 +41,28 @@ const BESIDE: usize = 512 << 10;
 impl LocalStore {
     /// Reclaims the segments that are mostly dead.
     pub(in crate::store) fn reclaim(&self) -> Result<()> {
-        let mut reclaimed = 0;
-        for Candidate { segment, bytes, .. } in
+        self.reclaim_for(AT_ONCE)
+    }
+
+    /// Reclaims the segments that are mostly dead, the deadest first, until so many octets were read and written for it.
+    pub(in crate::store) fn reclaim_for(&self, most: u64) -> Result<()> {
+        let mut cost = 0;
+        for Candidate { segment, .. } in
             self.inner.journal.reclaim_candidates(self.inner.config.reclaim_below)
         {
             // While they are copied no segment goes, and what was gathered of one would be gathered in vain.
-            if reclaimed >= AT_ONCE || self.inner.journal.is_held() || self.inner.pace.is_over() {
+            if cost >= most || self.inner.journal.is_held() || self.inner.pace.is_over() {
                 break;
             }
+            let before = self.inner.pace.total();
             match self.reclaim_segment(segment) {
                 // Where the deadest finds no room the others find none either.
                 Err(error @ (StoreError::Closed(_) | StoreError::Full)) => return Err(error),
                 // Whatever is wrong with one segment, the others' space is wanted too.
                 Err(error) => tracing::warn!(%segment, %error, "cannot reclaim space of dead messages"),
-                Ok(true) => reclaimed += bytes,
-                Ok(false) => {}
+                Ok(_) => {}
             }
+            cost += (self.inner.pace.total() - before).max(LEAST);
         }
         Ok(())
     }

@@ -71,6 +71,31 @@ async fn however_small_they_are_dead_segments_go_in_one_go() {
     assert!(dead.iter().all(|segment| !left.contains(segment)), "{dead:?} of {left:?}");
 }
 
+/// Candidates that are left once so much was spent on reclaiming, of segments that are dead but for one message in so many.
+async fn left_of_those_that_live(one_in: Option<u32>, most: u64) -> (usize, usize) {
+    let dir = TempDir::new().unwrap();
+    let large = StoreConfig { segment_bytes: 8 << 20, reclaim_rate: 0, ..config(dir.path()) };
+    let store = LocalStore::open(large).unwrap().0;
+    let alice = create_account(&store, "alice@example.test").await;
+    for n in 0..30 {
+        deliver(&store, alice, &format!("{n} {}", "x".repeat(1 << 20))).await;
+    }
+    let dead = (1..=30).filter(|uid| one_in.is_none_or(|one_in| uid % one_in != 0));
+    store.expunge(inbox(&store, alice).id, dead.collect(), false).await.unwrap();
+    let (before, reclaiming) = (store.candidates(), store.clone());
+    tokio::task::spawn_blocking(move || reclaiming.reclaim_for(most).unwrap()).await.unwrap();
+    let left = store.segments();
+    (before.len(), before.into_iter().filter(|segment| left.contains(segment)).count())
+}
+
+#[tokio::test]
+async fn what_reclaim_does_in_one_go_is_bounded_by_its_cost_and_not_by_what_it_frees() {
+    let (dead, left) = left_of_those_that_live(None, 3 << 20).await;
+    assert!(dead > 2 && left == 0, "{left} of {dead} dead segments are left");
+    let (living, left) = left_of_those_that_live(Some(3), 3 << 20).await;
+    assert!(living > left && left > 0, "{left} of {living} segments with living messages are left");
+}
+
 #[tokio::test]
 async fn dead_segments_go_even_if_nothing_at_all_is_free_for_others() {
     let (dir, faults) = (TempDir::new().unwrap(), Faults::default());
