@@ -12,7 +12,7 @@ use std::path::Path;
 
 pub use exim::Exim;
 pub use opensmtpd::OpenSmtpd;
-pub use postfix::Postfix;
+pub use postfix::{COMMON_SERVICES, Postfix};
 
 use crate::Certificate;
 use crate::peer::missing;

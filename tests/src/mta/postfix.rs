@@ -1,15 +1,15 @@
 //! Postfix, as Debian builds and installs it.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 
 use tempfile::TempDir;
 
 use super::jail::MAILBOX_OWNER;
 use super::{BARE, Mta, PLAIN, Setup, WHOLE, read_maildir, release, root};
-use crate::{Program, program};
+use crate::{Program, program, run_quietly};
 
 /// A running Postfix.
 pub struct Postfix {
@@ -99,20 +99,17 @@ smtpd_tls_received_header = yes
             "{WHOLE}:{port} inet n - n - - smtpd
 {PLAIN}:{port} inet n - n - - smtpd -o smtpd_tls_security_level=none
 {BARE}:{port} inet n - n - - smtpd -o smtpd_discard_ehlo_keywords={DISCARDED}
-{SERVICES}"
+{SERVICES}{COMMON_SERVICES}"
         );
         fs::write(self.path().join("conf/main.cf"), main).expect("main.cf");
         fs::write(self.path().join("conf/master.cf"), master).expect("master.cf");
     }
 
-    /// Runs `postfix start` or `postfix stop`. Its processes must not inherit our output: whoever reads that would wait
-    /// for their end.
+    /// Runs `postfix start` or `postfix stop`.
     fn control(&self, what: &str) -> ExitStatus {
-        let said = File::create(self.path().join("said")).expect("a file");
         let mut command = self.program.command();
         command.arg("-c").arg(self.path().join("conf")).arg(what);
-        command.stdin(Stdio::null()).stdout(said.try_clone().expect("a file")).stderr(said);
-        command.status().expect("postfix starts")
+        run_quietly(&mut command, &self.path().join("said")).expect("postfix starts")
     }
 }
 
@@ -146,9 +143,8 @@ impl Drop for Postfix {
 /// The extensions that the bare listener does not offer.
 const DISCARDED: &str = "8bitmime,chunking,dsn,enhancedstatuscodes,pipelining,size,smtputf8";
 
-/// The processes that it is made of, less what this use of it does not need. `broken` takes every message to a program
-/// that knows no user.
-const SERVICES: &str = "\
+/// The processes (master.cf) that every Postfix needs, whatever it is used for.
+pub const COMMON_SERVICES: &str = "\
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -160,14 +156,18 @@ verify unix - - n - 1 verify
 flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
-plain unix - - n - - smtp -o smtp_tls_security_level=none
 error unix - - n - - error
 retry unix - - n - - error
-virtual unix - n n - - virtual
-broken unix - n n - - pipe user=nobody argv=/bin/sh -c {exit 67}
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
+";
+
+/// Those of this use of it. `broken` takes every message to a program that knows no user.
+const SERVICES: &str = "\
+plain unix - - n - - smtp -o smtp_tls_security_level=none
+virtual unix - n n - - virtual
+broken unix - n n - - pipe user=nobody argv=/bin/sh -c {exit 67}
 ";
 
 fn user_id(name: &str) -> u32 {

@@ -123,7 +123,7 @@ impl Part {
     }
 }
 
-/// A control group. Dropping it takes it away, once no process is in it any more.
+/// A control group. Dropping it takes it away, once no process is in it any more; those that do not end are killed.
 #[derive(Debug)]
 struct Cgroup(PathBuf);
 
@@ -137,14 +137,27 @@ impl Cgroup {
     fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+
+    /// Takes it away as soon as no process is in it any more, and says whether it could.
+    fn is_gone_within(&self, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        while fs::remove_dir(&self.0).is_err() {
+            if Instant::now() > end {
+                return false;
+            }
+            // Only how often to try; nothing depends on its length.
+            thread::sleep(Duration::from_millis(20));
+        }
+        true
+    }
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        let end = Instant::now() + PATIENCE;
-        while fs::remove_dir(&self.0).is_err() && Instant::now() < end {
-            // Only how often to try; nothing depends on its length.
-            thread::sleep(Duration::from_millis(20));
+        if !self.is_gone_within(PATIENCE) {
+            // Nothing that was started may be left behind.
+            let _ = fs::write(self.file("cgroup.kill"), "1");
+            self.is_gone_within(PATIENCE);
         }
     }
 }

@@ -1,19 +1,17 @@
 //! Dovecot, as Debian builds it: mailboxes, IMAP and POP3; Postfix hands it mail by LMTP.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use anyhow::{Context as _, ensure};
-use pipeline_tests::{Program, free_port};
+use anyhow::Context as _;
+use pipeline_tests::free_port;
 
-use super::PASSWORD;
 use super::certificate::Files;
-use super::postfix_dovecot::{make_folder, wait_until, write};
-use super::required;
+use super::daemon::Daemon;
+use super::files::{make_folder, write};
+use super::{PASSWORD, required};
 use crate::cost::Group;
 
 /// Who owns the mailboxes; no user of the machine has to have this number.
@@ -21,7 +19,7 @@ const OWNER: u32 = 5000;
 
 /// A running Dovecot. Dropping it stops it.
 pub(crate) struct Dovecot {
-    doveadm: Program,
+    _daemon: Daemon,
     dir: PathBuf,
     pub(super) imap: SocketAddr,
     pub(super) imaps: SocketAddr,
@@ -50,22 +48,22 @@ impl Dovecot {
         });
         write(&dir.join("users"), &users)?;
         let [imap, imaps, pop3] = [(); 3].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
-        write(&dir.join("dovecot.conf"), &configuration(dir, store, certificate, [imap, imaps, pop3]))?;
+        let configuration = dir.join("dovecot.conf");
+        write(&configuration, &text(dir, store, certificate, [imap, imaps, pop3]))?;
 
-        let this = Self { doveadm, dir: dir.to_owned(), imap, imaps, pop3 };
-        let said =
-            File::create(this.log()).with_context(|| format!("cannot write {}", this.log().display()))?;
-        let mut command = group.command("dovecot", &dovecot.command())?;
-        // It becomes a daemon by itself; its processes must not keep our output open.
-        command.arg("-c").arg(this.configuration());
-        let status = command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said).status();
-        let has_started = status.context("cannot start dovecot")?.success();
-        ensure!(has_started, "dovecot does not start; {} tells why", this.log().display());
-        wait_until("Dovecot to serve", &this.log(), || {
-            this.master().is_some() && [imap, pop3].iter().all(|door| TcpStream::connect(door).is_ok())
-        })?;
-        group.adopt("dovecot", this.master().context("dovecot has no process")?)?;
-        Ok(this)
+        let mut stop = doveadm.command();
+        stop.arg("-c").arg(&configuration).arg("stop");
+        let daemon = Daemon {
+            name: "dovecot",
+            said: dir.join("said"),
+            log: dir.join("dovecot.log"),
+            pid_file: dir.join("run/master.pid"),
+            stop,
+        };
+        let mut start = group.command(daemon.name, &dovecot.command())?;
+        start.arg("-c").arg(&configuration);
+        let daemon = daemon.start(&mut start, &[imap, pop3], group)?;
+        Ok(Self { _daemon: daemon, dir: dir.to_owned(), imap, imaps, pop3 })
     }
 
     /// Where mail is handed over.
@@ -82,30 +80,6 @@ impl Dovecot {
     pub(super) fn mail(&self) -> PathBuf {
         self.dir.join("mail")
     }
-
-    fn configuration(&self) -> PathBuf {
-        self.dir.join("dovecot.conf")
-    }
-
-    fn log(&self) -> PathBuf {
-        self.dir.join("dovecot.log")
-    }
-
-    fn master(&self) -> Option<u32> {
-        fs::read_to_string(self.dir.join("run/master.pid")).ok()?.trim().parse().ok()
-    }
-}
-
-impl Drop for Dovecot {
-    fn drop(&mut self) {
-        let Some(master) = self.master() else { return };
-        let mut command = self.doveadm.command();
-        command.arg("-c").arg(self.configuration()).arg("stop");
-        // It may have ended by itself.
-        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        let process = PathBuf::from(format!("/proc/{master}"));
-        let _ = wait_until("Dovecot to stop", &self.log(), || !process.exists());
-    }
 }
 
 /// How it keeps mail.
@@ -118,8 +92,8 @@ pub(super) struct Store {
     pub(super) fsync: &'static str,
 }
 
-/// With Debian's defaults but for what is said here.
-fn configuration(dir: &Path, store: Store, certificate: &Files, doors: [SocketAddr; 3]) -> String {
+/// Its configuration, with Debian's defaults but for what is said here.
+fn text(dir: &Path, store: Store, certificate: &Files, doors: [SocketAddr; 3]) -> String {
     let [imap, imaps, pop3] = doors.map(|door| door.port());
     let (chain, key) = (certificate.chain.display(), certificate.key.display());
     let dir = dir.display();

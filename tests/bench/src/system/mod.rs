@@ -2,7 +2,9 @@
 //! it would run it, and durable.
 
 mod certificate;
+mod daemon;
 mod dovecot;
+mod files;
 mod place;
 mod postfix;
 mod postfix_dovecot;
@@ -11,7 +13,7 @@ mod waypost;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
 use pipeline_tests::{Program, program};
 
@@ -74,6 +76,15 @@ fn required(name: &str) -> anyhow::Result<Program> {
              with --systems waypost"
         )
     })
+}
+
+/// Fails without the rights that Postfix and Dovecot begin with.
+fn ensure_root() -> anyhow::Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "Postfix and Dovecot begin as root: run this as root, or Waypost alone with --systems waypost"
+    );
+    Ok(())
 }
 
 /// The packages that hold all such programs.

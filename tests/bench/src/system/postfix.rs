@@ -1,25 +1,26 @@
 //! Postfix, as Debian builds it.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, ensure};
-use pipeline_tests::{Program, free_port};
+use pipeline_tests::mta::COMMON_SERVICES;
+use pipeline_tests::{free_port, run_quietly};
 
 use super::certificate::Files;
+use super::daemon::{Daemon, end_of};
 use super::dovecot::Dovecot;
-use super::postfix_dovecot::{ensure_root, make_folder, wait_until, write};
+use super::files::{make_folder, write};
 use super::required;
 use crate::cost::Group;
 
 /// A running Postfix. Dropping it stops it.
 pub(crate) struct Postfix {
-    program: Program,
-    dir: PathBuf,
+    daemon: Daemon,
     pub(super) smtp: SocketAddr,
     pub(super) submissions: SocketAddr,
     /// What was read of its log.
@@ -42,7 +43,6 @@ impl Postfix {
         sink: SocketAddr,
         group: &mut Group,
     ) -> anyhow::Result<Self> {
-        ensure_root()?;
         let (program, postmap) = (required("postfix")?, required("postmap")?);
         for folder in [dir, &dir.join("conf"), &dir.join("queue"), &dir.join("data")] {
             make_folder(folder)?;
@@ -55,31 +55,32 @@ impl Postfix {
         let [smtp, submissions] = [(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
         write(&conf.join("main.cf"), &main_cf(dir, dovecot, certificate, sink))?;
         write(&conf.join("master.cf"), &master_cf(smtp, submissions, dovecot))?;
-        let mapped =
-            postmap.command().arg("-c").arg(&conf).arg(format!("hash:{}/users", conf.display())).status();
-        ensure!(mapped.context("cannot start postmap")?.success(), "postmap fails");
+        let said = dir.join("said");
+        let mut map = postmap.command();
+        map.arg("-c").arg(&conf).arg(format!("hash:{}/users", conf.display()));
+        let mapped = run_quietly(&mut map, &said).context("cannot start postmap")?;
+        ensure!(mapped.success(), "postmap fails: {}", end_of(&said));
 
-        let this = Self { program, dir: dir.to_owned(), smtp, submissions, read: Mutex::default() };
-        let said = this.dir.join("said");
-        // Its processes must not keep our output open.
-        let output = File::create(&said).with_context(|| format!("cannot write {}", said.display()))?;
-        let mut command = group.command("postfix", &this.program.command())?;
-        command.arg("-c").arg(&conf).arg("start").stdin(Stdio::null());
-        let status = command.stdout(output.try_clone()?).stderr(output).status();
-        let has_started = status.context("cannot start postfix")?.success();
-        ensure!(has_started, "postfix does not start; {} tells why", said.display());
-        wait_until("Postfix to serve", &this.log(), || {
-            this.master().is_some() && [smtp, submissions].iter().all(|door| TcpStream::connect(door).is_ok())
-        })?;
-        group.adopt("postfix", this.master().context("postfix has no process")?)?;
-        Ok(this)
+        let mut stop = program.command();
+        stop.arg("-c").arg(&conf).arg("stop");
+        let daemon = Daemon {
+            name: "postfix",
+            said,
+            log: dir.join("mail.log"),
+            pid_file: dir.join("queue/pid/master.pid"),
+            stop,
+        };
+        let mut start = group.command(daemon.name, &program.command())?;
+        start.arg("-c").arg(&conf).arg("start");
+        let daemon = daemon.start(&mut start, &[smtp, submissions], group)?;
+        Ok(Self { daemon, smtp, submissions, read: Mutex::default() })
     }
 
     /// Messages that Dovecot has taken by what the log says, read on from where it was read before.
     pub(super) fn delivered(&self) -> anyhow::Result<u64> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut log =
-            File::open(self.log()).with_context(|| format!("cannot read {}", self.log().display()))?;
+        let log = &self.daemon.log;
+        let mut log = File::open(log).with_context(|| format!("cannot read {}", log.display()))?;
         log.seek(SeekFrom::Start(read.octets))?;
         let (mut log, mut line) = (BufReader::new(log), String::new());
         loop {
@@ -92,26 +93,6 @@ impl Postfix {
             read.octets += length as u64;
             read.delivered += u64::from(tells_of_delivery(&line));
         }
-    }
-
-    fn log(&self) -> PathBuf {
-        self.dir.join("mail.log")
-    }
-
-    fn master(&self) -> Option<u32> {
-        fs::read_to_string(self.dir.join("queue/pid/master.pid")).ok()?.trim().parse().ok()
-    }
-}
-
-impl Drop for Postfix {
-    fn drop(&mut self) {
-        let Some(master) = self.master() else { return };
-        let mut command = self.program.command();
-        command.arg("-c").arg(self.dir.join("conf")).arg("stop");
-        // It may have ended by itself.
-        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        let process = PathBuf::from(format!("/proc/{master}"));
-        let _ = wait_until("Postfix to stop", &self.log(), || !process.exists());
     }
 }
 
@@ -175,33 +156,18 @@ fn master_cf(smtp: SocketAddr, submissions: SocketAddr, dovecot: &Dovecot) -> St
   -o smtpd_sasl_type=dovecot
   -o smtpd_sasl_path={auth}
   -o smtpd_recipient_restrictions=permit_sasl_authenticated,reject
-{SERVICES}",
+{SERVICES}{COMMON_SERVICES}",
         auth = dovecot.auth().display(),
     )
 }
 
+/// Those of this use of it, beside the ones that every Postfix needs.
 const SERVICES: &str = "\
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-flush unix n - n 1000? 0 flush
-proxymap unix - - n - - proxymap
 proxywrite unix - - n - 1 proxymap
-smtp unix - - n - - smtp
 relay unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
 discard unix - - n - - discard
 lmtp unix - - n - - lmtp
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
 pickup unix n - n 60 1 pickup
-postlog unix-dgram n - n - 1 postlogd
 ";
 
 #[cfg(test)]

@@ -3,19 +3,15 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::Context as _;
 use tempfile::TempDir;
 
 use super::certificate::Files;
 use super::dovecot::{Dovecot, Store};
 use super::postfix::Postfix;
-use super::{Doors, Kind, Place, System, account};
+use super::{Doors, Kind, Place, System, account, ensure_root};
 use crate::cost::Group;
-
-/// How long either may take to serve, and to stop.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Both of them, running.
 pub(crate) struct PostfixDovecot {
@@ -31,6 +27,7 @@ pub(crate) struct PostfixDovecot {
 impl PostfixDovecot {
     /// Starts them.
     pub(crate) fn start(kind: Kind, place: &Place) -> anyhow::Result<Self> {
+        ensure_root()?;
         let store = Store {
             format: if kind == Kind::Maildir { "maildir" } else { "sdbox" },
             fsync: if kind == Kind::SdboxSynced { "always" } else { "optimized" },
@@ -104,38 +101,4 @@ fn messages_below(folder: &Path, kind: Kind) -> anyhow::Result<u64> {
         }
     }
     Ok(count)
-}
-
-/// Asks until it is so; `what` says what was waited for, and `log` where to read why it is not.
-pub(super) fn wait_until(what: &str, log: &Path, mut is_so: impl FnMut() -> bool) -> anyhow::Result<()> {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        if Instant::now() > end {
-            bail!("waited {} s for {what}; {} may tell why", PATIENCE.as_secs(), log.display());
-        }
-        // Only how often to ask; nothing depends on its length.
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
-}
-
-/// Makes a folder that all may look into.
-pub(super) fn make_folder(path: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
-    fs::set_permissions(path, Permissions::from_mode(0o755))
-        .with_context(|| format!("cannot open {}", path.display()))
-}
-
-/// Writes a file.
-pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Fails without the rights that both begin with.
-pub(super) fn ensure_root() -> anyhow::Result<()> {
-    ensure!(
-        rustix::process::geteuid().is_root(),
-        "Postfix and Dovecot begin as root: run this as root, or Waypost alone with --systems waypost"
-    );
-    Ok(())
 }
