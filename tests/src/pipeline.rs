@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -29,6 +30,8 @@ pub struct Options {
     pub within: Option<PathBuf>,
     /// What another pipeline has kept ([`Pipeline::data`]), to begin with a copy of.
     pub kept: Option<PathBuf>,
+    /// Whether Ctrl-C at the terminal is not for the pipeline: who starts it stops it then.
+    pub is_apart: bool,
 }
 
 /// A running pipeline with the accounts alice@ and bob@example.test, both with the password `secret`. Dropping it stops
@@ -38,6 +41,7 @@ pub struct Pipeline {
     binary: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(&'static str, String)>,
+    is_apart: bool,
     supervisor: Option<Child>,
 }
 
@@ -56,7 +60,9 @@ impl Pipeline {
         };
         let dir = dir.expect("a temporary folder");
         if let Some(kept) = &options.kept {
-            let copied = Command::new("cp").arg("-a").arg(kept).arg(dir.path().join("data")).status();
+            let mut copy = Command::new("cp");
+            copy.arg("-a").arg(kept).arg(dir.path().join("data")).process_group(0);
+            let copied = copy.status();
             assert!(copied.is_ok_and(|status| status.success()), "{} is copied", kept.display());
         }
         let mut arguments =
@@ -69,7 +75,9 @@ impl Pipeline {
         }
         arguments.extend(options.arguments.iter().cloned());
         let environment = options.environment.clone();
-        let mut pipeline = Self { dir, binary: binary.into(), arguments, environment, supervisor: None };
+        let is_apart = options.is_apart;
+        let mut pipeline =
+            Self { dir, binary: binary.into(), arguments, environment, is_apart, supervisor: None };
         pipeline.up();
         pipeline
     }
@@ -122,6 +130,9 @@ impl Pipeline {
     fn program(&self) -> Command {
         let mut command = Command::new(&self.binary);
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
+        if self.is_apart {
+            command.process_group(0);
+        }
         command
     }
 

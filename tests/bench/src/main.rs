@@ -6,6 +6,7 @@
 mod cases;
 mod cli;
 mod cost;
+mod interruption;
 mod load;
 mod machine;
 mod report;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
         return waypost::main();
     }
     match run(&CommandLine::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("bench: {error:#}");
             ExitCode::FAILURE
@@ -36,25 +37,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> anyhow::Result<()> {
+/// Does it, and says how the program is to end.
+fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List => {
             println!("{:<12}  {}", cases::disk::NAME, cases::disk::ABOUT);
             for case in cases::all() {
                 println!("{:<12}  {}", case.name(), case.about());
             }
-            Ok(())
         }
-        Command::Run(arguments) => run::run(arguments),
-        Command::Report(arguments) => tell(arguments),
+        Command::Run(arguments) => return run::run(arguments),
+        Command::Report(arguments) => tell(arguments)?,
         Command::Raw { dir, size } => {
             for group in [1, 4, 16, 64] {
                 let rate = cases::raw::rate(dir, *size, group)?;
                 println!("{rate:>8.0} messages/s of {size} octets, synced in groups of {group}");
             }
-            Ok(())
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The tables of figures that are kept.

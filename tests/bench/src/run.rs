@@ -5,13 +5,15 @@ use std::io::{BufWriter, Write as _};
 use std::iter;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
 use crate::cases::{self, Bed, Case, Extent, disk};
 use crate::cli::Run;
+use crate::interruption::Interruption;
 use crate::machine;
 use crate::report::{Failed, Line, Machine, Measured, Point, print, rate_of};
 use crate::system::{self, Kind, Place, Template};
@@ -19,8 +21,21 @@ use crate::system::{self, Kind, Place, Template};
 /// How long a point may take.
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// Does it. The error is that there is no result at all.
-pub(crate) fn run(arguments: &Run) -> anyhow::Result<()> {
+/// Does it, and says how the program is to end. The error is that there is no result, or not all of it.
+pub(crate) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
+    let interruption = Interruption::watch()?;
+    let ended = measure(arguments, &interruption);
+    // All that was started is stopped by now.
+    if let Some(status) = interruption.status() {
+        eprintln!("bench: interrupted; all that it had started is stopped");
+        return Ok(ExitCode::from(status));
+    }
+    ended?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes all that is needed, measures, and takes it away again.
+fn measure(arguments: &Run, interruption: &Interruption) -> anyhow::Result<()> {
     let cases = chosen(&arguments.only)?;
     let extent = if arguments.quick { Extent::Quick } else { Extent::Whole };
     let dir = TempDir::with_prefix_in("bench-", system::checked(&arguments.dir)?)
@@ -42,34 +57,61 @@ pub(crate) fn run(arguments: &Run) -> anyhow::Result<()> {
     }))?;
     if arguments.systems.contains(&Kind::Waypost) {
         eprintln!("makes {accounts} accounts");
-        template.make_accounts(&place)?;
+        template.make_accounts(&place, interruption)?;
     }
-    let has_disk = wants(&arguments.only, disk::NAME);
-    for round in 1..=rounds {
-        if has_disk {
-            for measured in disk::measure(dir.path(), extent, round)? {
-                tell((round, rounds), &measured);
-                record.add(Line::Measured(measured))?;
+    let programme = Programme {
+        has_disk: wants(&arguments.only, disk::NAME),
+        cases,
+        systems: &arguments.systems,
+        rounds,
+        extent,
+        place,
+        template,
+        sink,
+        interruption,
+    };
+    let ended = programme.measure(&mut record);
+    eprintln!("the figures are in {}", record.path.display());
+    ended?;
+    print(&record.lines);
+    let failures = record.lines.iter().filter(|line| matches!(line, Line::Failed(_))).count();
+    ensure!(failures == 0, "{failures} points could not be measured");
+    Ok(())
+}
+
+/// All that is measured, and over what.
+struct Programme<'a> {
+    has_disk: bool,
+    cases: Vec<Box<dyn Case>>,
+    systems: &'a [Kind],
+    rounds: u32,
+    extent: Extent,
+    place: Place,
+    template: Template,
+    sink: TcpListener,
+    interruption: &'a Interruption,
+}
+
+impl Programme<'_> {
+    /// Measures it until the run is asked to stop.
+    fn measure(&self, record: &mut Record) -> anyhow::Result<()> {
+        let rounds = self.rounds;
+        for round in 1..=rounds {
+            if self.has_disk {
+                for measured in disk::measure(&self.place.dir, self.extent, round)? {
+                    tell((round, rounds), &measured);
+                    record.add(Line::Measured(measured))?;
+                }
             }
-        }
-        for case in &cases {
-            for &kind in &arguments.systems {
-                let turn = Turn { case: case.as_ref(), kind, round, rounds };
-                let bed = |system| Bed { system, sink: &sink, accounts, extent, limit: LIMIT };
-                match kind.start(&place, &template) {
-                    Ok(system) => turn.take(&bed(system.as_ref()), &mut record)?,
-                    Err(error) => turn.failed(None, &error, &mut record)?,
+            for case in &self.cases {
+                for &kind in self.systems {
+                    self.interruption.check()?;
+                    Turn { programme: self, case: case.as_ref(), kind, round }.take(record)?;
                 }
             }
         }
+        Ok(())
     }
-    print(&record.lines);
-    eprintln!("the figures are in {}", record.path.display());
-    let failures = record.lines.iter().filter(|line| matches!(line, Line::Failed(_))).count();
-    if failures > 0 {
-        bail!("{failures} points could not be measured");
-    }
-    Ok(())
 }
 
 /// Whether what has this name is to be measured: without any names, everything is.
@@ -98,17 +140,24 @@ fn tell((round, rounds): (u32, u32), measured: &Measured) {
 
 /// One case over one system in one round.
 struct Turn<'a> {
+    programme: &'a Programme<'a>,
     case: &'a dyn Case,
     kind: Kind,
     round: u32,
-    rounds: u32,
 }
 
 impl Turn<'_> {
-    /// Measures all points. What fails is told and does not keep the others.
-    fn take(&self, bed: &Bed<'_>, record: &mut Record) -> anyhow::Result<()> {
-        for point in self.case.points(bed.extent) {
-            match self.case.run(bed, &point) {
+    /// Measures all points. What fails is told and does not keep the others, unless the run was asked to stop.
+    fn take(&self, record: &mut Record) -> anyhow::Result<()> {
+        let Programme { place, template, sink, extent, interruption, .. } = self.programme;
+        let (accounts, extent) = (place.accounts, *extent);
+        let system = match self.kind.start(place, template) {
+            Ok(system) => system,
+            Err(error) => return self.failed(None, &error, record),
+        };
+        let bed = Bed { system: system.as_ref(), sink, accounts, extent, limit: LIMIT, interruption };
+        for point in self.case.points(extent) {
+            match self.case.run(&bed, &point) {
                 Ok(all) => {
                     for figures in all {
                         let measured = Measured {
@@ -118,7 +167,7 @@ impl Turn<'_> {
                             round: self.round,
                             figures,
                         };
-                        tell((self.round, self.rounds), &measured);
+                        tell((self.round, self.programme.rounds), &measured);
                         record.add(Line::Measured(measured))?;
                     }
                 }
@@ -132,8 +181,10 @@ impl Turn<'_> {
     }
 
     fn failed(&self, point: Option<Point>, error: &anyhow::Error, record: &mut Record) -> anyhow::Result<()> {
+        self.programme.interruption.check()?;
         let at = point.as_ref().map(|point| format!(" {point}")).unwrap_or_default();
-        eprintln!("{}/{} {}{at}, {}: {error:#}", self.round, self.rounds, self.case.name(), self.kind.name());
+        let (round, rounds) = (self.round, self.programme.rounds);
+        eprintln!("{round}/{rounds} {}{at}, {}: {error:#}", self.case.name(), self.kind.name());
         record.add(Line::Failed(Failed {
             case: self.case.name().to_owned(),
             point,

@@ -2,7 +2,7 @@
 
 use super::mail::{inbound, point, relay};
 use super::{Bed, Case, Extent};
-use crate::load::{Door, Manner, Plan, Sink, To, block_on};
+use crate::load::{Door, Manner, Plan, Sink, To};
 use crate::report::{Figures, Point};
 
 /// The generator sends to its own sink, both on one thread. The system has nothing to do.
@@ -30,7 +30,7 @@ impl Case for Generator {
         let door = Door::clear(bed.sink.local_addr()?);
         let mut plan = Plan { door, to: To::Elsewhere, ..inbound(bed, point) };
         plan.amount.lasting /= 4;
-        block_on(bed.limit, async {
+        bed.block_on(async {
             let sink = Sink::open(bed.sink, Manner::Takes)?;
             Ok(vec![relay(bed, &plan, &sink).await?])
         })

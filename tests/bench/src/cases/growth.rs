@@ -5,7 +5,7 @@ use anyhow::{Context as _, ensure};
 use super::imap::{Often, Steps, fetched};
 use super::mail::{deliver, inbound, into_mailboxes, point, warm_up};
 use super::{Bed, Case, Extent};
-use crate::load::{Amount, Append, Door, Imap, Manner, Plan, Sink, To, block_on, message};
+use crate::load::{Amount, Append, Door, Imap, Manner, Plan, Sink, To, message};
 use crate::report::{Figures, Point};
 use crate::system::account;
 
@@ -102,7 +102,7 @@ impl Case for Queue {
         let before = Self::lengths(bed.extent).iter().rev().find(|&&length| length < queued).unwrap_or(&0);
         let amount = Amount { lasting: bed.limit, most: queued - before };
         let fill = Plan { to: To::Elsewhere, amount, ..inbound(bed, point) };
-        block_on(bed.limit, async {
+        bed.block_on(async {
             warm_up(bed).await?;
             // It goes on to put off what the system tries meanwhile.
             let sink = Sink::open(bed.sink, Manner::PutsOff)?;
@@ -154,7 +154,7 @@ impl Case for MailboxSize {
         let amount = Amount { lasting: bed.limit, most: more };
         let to = To::Accounts { first: owner, count: 1 };
         let mail = Plan { to, amount, ..inbound(bed, &point(4 << 10, 8, 100)) };
-        block_on(bed.limit, async {
+        bed.block_on(async {
             let mut imap = Imap::log_in(&door, &account(owner)).await?;
             imap.fill("INBOX", messages, Some(1 << 10)).await?;
             let mut steps = Steps::new(bed, imap);

@@ -2,7 +2,7 @@
 
 use super::mail::{deliver, lasting, point, submission, warm_up};
 use super::{Bed, Case, Extent};
-use crate::load::{Amount, Plan, block_on};
+use crate::load::{Amount, Plan};
 use crate::report::{Figures, Point};
 
 /// Submissions that are due at a steady pace over sessions that are open: each counts from when it was due, so that one that
@@ -30,7 +30,7 @@ impl Case for Latency {
     fn run(&self, bed: &Bed<'_>, at: &Point) -> anyhow::Result<Vec<Figures>> {
         let plan = submission(bed, &point(SIZE, SESSIONS, u64::MAX));
         let amount = Amount { lasting: 2 * lasting(bed.extent), ..plan.amount };
-        block_on(bed.limit, async {
+        bed.block_on(async {
             warm_up(bed).await?;
             let pace = match at.value("due a second") {
                 0 => most(bed, &plan).await? * at.value("percent of most") as f64 / 100.0,

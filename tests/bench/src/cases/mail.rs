@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::{Bed, Extent};
 use crate::cost::Meter;
-use crate::load::{Amount, Door, Outcome, Plan, Sink, To, block_on};
+use crate::load::{Amount, Door, Outcome, Plan, Sink, To};
 use crate::report::{Figures, Point};
 use crate::system::System;
 
@@ -56,7 +56,7 @@ pub(super) fn lasting(extent: Extent) -> Duration {
 
 /// A load of mail for accounts, over a system that has been warmed up.
 pub(super) fn into_mailboxes(bed: &Bed<'_>, plan: &Plan) -> anyhow::Result<Vec<Figures>> {
-    block_on(bed.limit, async {
+    bed.block_on(async {
         warm_up(bed).await?;
         let (figures, _) = deliver(bed, plan).await?;
         Ok(vec![figures])

@@ -12,9 +12,12 @@ pub(crate) mod raw;
 mod relay;
 mod submission;
 
+use std::future::Future;
 use std::net::TcpListener;
 use std::time::Duration;
 
+use crate::interruption::Interruption;
+use crate::load::block_on;
 use crate::report::{Figures, Point};
 use crate::system::System;
 
@@ -90,4 +93,13 @@ pub(crate) struct Bed<'a> {
     pub(crate) extent: Extent,
     /// How long a point may take.
     pub(crate) limit: Duration,
+    /// Whether the run was asked to stop.
+    pub(crate) interruption: &'a Interruption,
+}
+
+impl Bed<'_> {
+    /// Runs a load to its end. It fails if it takes longer than `limit`, or if the run is asked to stop.
+    pub(crate) fn block_on<T>(&self, load: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        block_on(self.limit, self.interruption.unless_asked(load))
+    }
 }

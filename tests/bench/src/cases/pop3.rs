@@ -5,7 +5,7 @@ use anyhow::ensure;
 use super::mail::lasting;
 use super::{Bed, Case, Extent};
 use crate::cost::Meter;
-use crate::load::{Amount, Door, Imap, Pop3, block_on, message, run};
+use crate::load::{Amount, Door, Imap, Pop3, message, run};
 use crate::report::{Figures, Point};
 use crate::system::account;
 
@@ -41,7 +41,7 @@ impl Case for Retrieval {
             count <= bed.accounts,
             "only one client at a time may read a mailbox: {count} accounts are needed"
         );
-        block_on(bed.limit, async {
+        bed.block_on(async {
             let mut clients = Vec::new();
             for number in 0..count {
                 let account = account(number);

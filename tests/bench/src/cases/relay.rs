@@ -2,7 +2,7 @@
 
 use super::mail::{inbound, point, relay};
 use super::{Bed, Case, Extent};
-use crate::load::{Manner, Plan, Sink, To, block_on};
+use crate::load::{Manner, Plan, Sink, To};
 use crate::report::{Figures, Point};
 
 /// Port 25 to another server.
@@ -23,7 +23,7 @@ impl Case for Relay {
 
     fn run(&self, bed: &Bed<'_>, point: &Point) -> anyhow::Result<Vec<Figures>> {
         let plan = Plan { to: To::Elsewhere, ..inbound(bed, point) };
-        block_on(bed.limit, async {
+        bed.block_on(async {
             let sink = Sink::open(bed.sink, Manner::Takes)?;
             Ok(vec![relay(bed, &plan, &sink).await?])
         })

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Doors, Kind, PASSWORD, Place, System, account};
 use crate::cost::Group;
+use crate::interruption::Interruption;
 
 /// In the environment of a process that is to be the operator's command: Waypost is built into this program, so that what
 /// is measured is always of the same commit as what measures.
@@ -37,8 +38,9 @@ impl Template {
     }
 
     /// Makes the accounts once, for all that are started from now on.
-    pub(crate) fn make_accounts(&mut self, place: &Place) -> anyhow::Result<()> {
+    pub(crate) fn make_accounts(&mut self, place: &Place, interruption: &Interruption) -> anyhow::Result<()> {
         for first in (0..place.accounts).step_by(ACCOUNTS_AT_ONCE) {
+            interruption.check()?;
             let before = self.kept.take();
             let mut options = Options { kept: before.clone(), ..options(place) };
             for number in (first..place.accounts).take(ACCOUNTS_AT_ONCE) {
@@ -59,8 +61,9 @@ impl Template {
     /// Starts it.
     pub(crate) fn start(&self, place: &Place) -> anyhow::Result<Waypost> {
         let options = Options { kept: self.kept.clone(), ..options(place) };
-        let pipeline = Pipeline::start(&self.binary, &options);
+        // Before its processes, so that they are stopped before it has to be gone.
         let mut group = Group::new("waypost");
+        let pipeline = Pipeline::start(&self.binary, &options);
         group.adopt("supervisor", pipeline.supervisor().context("the supervisor is not there")?)?;
         for service in ["msa", "mta", "mda"] {
             let pid = pipeline.pid(service).ok_or_else(|| anyhow!("{service} is not there"))?;
@@ -96,7 +99,12 @@ fn options(place: &Place) -> Options {
         ("WAYPOST_MDA__PASSWORDS__PASSES", "1".to_owned()),
         ("WAYPOST_MDA__PASSWORDS__SCRAM_ITERATIONS", "4096".to_owned()),
     ];
-    Options { environment: environment.to_vec(), within: Some(place.dir.clone()), ..Options::default() }
+    Options {
+        environment: environment.to_vec(),
+        within: Some(place.dir.clone()),
+        is_apart: true,
+        ..Options::default()
+    }
 }
 
 /// A running one.

@@ -5,7 +5,7 @@ use futures_util::future::try_join_all;
 use crate::cases::mail::lasting;
 use crate::cases::{Bed, Case, Extent};
 use crate::cost::Meter;
-use crate::load::{Amount, Append, Door, Imap, block_on, message, run};
+use crate::load::{Amount, Append, Door, Imap, message, run};
 use crate::report::{Figures, Point};
 use crate::system::account;
 
@@ -28,7 +28,7 @@ impl Case for Appending {
     fn run(&self, bed: &Bed<'_>, point: &Point) -> anyhow::Result<Vec<Figures>> {
         let append = Append::new("INBOX", &message(1, Some(point.value("size") as usize)));
         let door = Door::clear(bed.system.doors().imap);
-        block_on(bed.limit, async {
+        bed.block_on(async {
             let clients = (0..point.value("clients") as u32)
                 .map(async |number| Imap::log_in(&door, &account(number % bed.accounts)).await);
             let mut clients = try_join_all(clients).await?;

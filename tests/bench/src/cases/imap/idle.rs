@@ -6,7 +6,7 @@ use futures_util::future::{try_join, try_join_all};
 
 use crate::cases::{Bed, Case, Extent};
 use crate::cost::Meter;
-use crate::load::{Append, Door, Imap, block_on, message};
+use crate::load::{Append, Door, Imap, message};
 use crate::report::{Figures, Point};
 use crate::system::account;
 
@@ -30,7 +30,7 @@ impl Case for Idling {
     fn run(&self, bed: &Bed<'_>, point: &Point) -> anyhow::Result<Vec<Figures>> {
         let door = Door::clear(bed.system.doors().imap);
         let append = Append::new("INBOX", &message(1, Some(4 << 10)));
-        block_on(bed.limit, async {
+        bed.block_on(async {
             let mut sender = Imap::log_in(&door, &account(0)).await?;
             let idle = (0..point.value("clients")).map(async |_| {
                 let mut imap = Imap::log_in(&door, &account(0)).await?;

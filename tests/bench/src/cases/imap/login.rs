@@ -3,7 +3,7 @@
 use crate::cases::mail::lasting;
 use crate::cases::{Bed, Case, Extent};
 use crate::cost::Meter;
-use crate::load::{Amount, Door, Imap, block_on, run};
+use crate::load::{Amount, Door, Imap, run};
 use crate::report::{Figures, Point};
 use crate::system::account;
 
@@ -32,7 +32,7 @@ impl Case for Login {
             (0..point.value("clients")).map(|number| account(number as u32 % bed.accounts)).collect();
         let amount = Amount { lasting: lasting(bed.extent) / 2, most: u64::MAX };
         let meter = Meter::start(bed.system);
-        let logins = block_on(bed.limit, async {
+        let logins = bed.block_on(async {
             run(&mut clients, amount, None, async |account, _| {
                 Imap::log_in(&door, account).await?.log_out().await?;
                 Ok(0)

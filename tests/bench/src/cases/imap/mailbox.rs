@@ -4,7 +4,7 @@ use anyhow::ensure;
 
 use super::steps::{Often, Steps, fetched};
 use crate::cases::{Bed, Case, Extent};
-use crate::load::{Door, IN_SUBJECT, IN_TEXT, Imap, block_on};
+use crate::load::{Door, IN_SUBJECT, IN_TEXT, Imap};
 use crate::report::{Figures, Point};
 use crate::system::account;
 
@@ -32,7 +32,7 @@ impl Case for Mailbox {
     fn run(&self, bed: &Bed<'_>, point: &Point) -> anyhow::Result<Vec<Figures>> {
         let messages = point.value("messages");
         let (door, account) = (Door::clear(bed.system.doors().imap), account(0));
-        block_on(bed.limit, async {
+        bed.block_on(async {
             let mut imap = Imap::log_in(&door, &account).await?;
             imap.fill("Big", messages, None).await?;
             imap.fill("Bodies", messages / 2, None).await?;

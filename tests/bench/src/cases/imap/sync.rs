@@ -4,7 +4,7 @@ use anyhow::ensure;
 
 use super::steps::{Often, Steps, fetched};
 use crate::cases::{Bed, Case, Extent};
-use crate::load::{Append, Door, Imap, block_on, message};
+use crate::load::{Append, Door, Imap, message};
 use crate::report::{Figures, Point};
 use crate::system::account;
 
@@ -42,7 +42,7 @@ impl Case for Resynchronisation {
 
     fn run(&self, bed: &Bed<'_>, point: &Point) -> anyhow::Result<Vec<Figures>> {
         let door = Door::clear(bed.system.doors().imap);
-        block_on(bed.limit, async {
+        bed.block_on(async {
             let mut imap = Imap::log_in(&door, &account(0)).await?;
             let before = change(&mut imap, point.value("messages")).await?;
             imap.log_out().await?;
