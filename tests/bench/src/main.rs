@@ -8,7 +8,7 @@ mod cli;
 mod cost;
 mod interruption;
 mod load;
-mod machine;
+mod origin;
 mod report;
 mod run;
 mod system;
@@ -66,8 +66,8 @@ fn tell(arguments: &Report) -> anyhow::Result<()> {
         for (number, line) in text.lines().enumerate() {
             let line: Line = serde_json::from_str(line)
                 .with_context(|| format!("{}: line {} is no figure", file.display(), number + 1))?;
-            if let Line::Machine(machine) = &line {
-                runs.push((file.as_path(), machine.build()));
+            if let Line::Origin(origin) = &line {
+                runs.push((file.as_path(), origin.build()));
             }
             lines.push(line);
         }

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use crate::cases::{self, Bed, Case, Extent, disk};
 use crate::cli::Run;
 use crate::interruption::Interruption;
-use crate::machine;
-use crate::report::{Failed, Line, Machine, Measured, Point, print, rate_of};
+use crate::origin;
+use crate::report::{Failed, Line, Measured, Origin, Point, print, rate_of};
 use crate::system::{self, Kind, Place, Template};
 
 /// How long a point may take.
@@ -48,12 +48,12 @@ fn measure(arguments: &Run, interruption: &Interruption) -> anyhow::Result<()> {
 
     let mut record = Record::begin(&arguments.out)?;
     let rounds = if arguments.quick { 1 } else { arguments.rounds };
-    record.add(Line::Machine(Machine {
+    record.add(Line::Origin(Origin {
         waypost: arguments.waypost.clone(),
         is_quick: arguments.quick,
         rounds,
         accounts,
-        ..machine::describe(dir.path(), &arguments.systems)
+        ..origin::of_now(dir.path(), &arguments.systems)
     }))?;
     if arguments.systems.contains(&Kind::Waypost) {
         eprintln!("makes {accounts} accounts");

@@ -142,7 +142,7 @@ fn run_all(line: &CommandLine, results: &mut Results, kept: &Path) -> anyhow::Re
         results.write(kept)?;
         runs.push(run);
     }
-    table::print(&runs);
+    print!("{}", table::of_runs(&runs, "FAILED").text());
     for run in &runs {
         for figure in &run.outcome.figures {
             println!("{}: {}: {}", run.scenario, figure.label, figure.value);

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
+use pipeline_tests::Table;
 
 use crate::results::{Results, Run};
-use crate::table::{HEADER, cells};
-use crate::{Promise, SCENARIOS, Scenario};
+use crate::{Promise, SCENARIOS, Scenario, table};
 
 const ABOUT: &str = "# Reliability
 
@@ -60,32 +60,25 @@ fn text(results: &Results) -> String {
 }
 
 fn promises() -> String {
-    let mut text = "## What is promised\n\n| promise | tested by |\n|---|---|\n".to_owned();
+    let mut table = Table::new(["promise", "tested by"], 2);
     for (promise, said) in PROMISES {
         let tests = SCENARIOS.iter().filter(|scenario| scenario.promises.contains(&promise));
         let tests: Vec<String> = tests.map(|scenario| format!("[{0}](#{0})", scenario.name)).collect();
-        text += &row([said.to_owned(), tests.join(", ")]);
+        table.row([said, &tests.join(", ")]);
         if promise == Promise::Kept {
-            text += &row(POWER_LOSS);
+            table.row(POWER_LOSS);
         }
     }
-    text
+    format!("## What is promised\n\n{}", table.markdown())
 }
 
 fn figures(known: &[(&Scenario, Vec<&Run>)]) -> String {
-    let mut text = "## The last figures\n\nMessages are counted for *acknowledged*, *refused for now* and *no answer*; copies, one for each recipient, for\n\
-         *delivered*, *duplicated* and *lost*.\n\n"
-        .to_owned();
-    text += &row(HEADER);
-    text += &row(HEADER.map(|name| if ["scenario", "form"].contains(&name) { "---" } else { "---:" }));
-    for run in known.iter().flat_map(|(_, runs)| runs) {
-        let mut cells = cells(run);
-        if !run.outcome.is_right() {
-            cells[1] += ", **failed**";
-        }
-        text += &row(cells);
-    }
-    text
+    let runs = known.iter().flat_map(|(_, runs)| runs).copied();
+    format!(
+        "## The last figures\n\nMessages are counted for *acknowledged*, *refused for now* and *no answer*; copies, one for each recipient, for\n\
+         *delivered*, *duplicated* and *lost*.\n\n{}",
+        table::of_runs(runs, "**failed**").markdown()
+    )
 }
 
 fn details(known: &[(&Scenario, Vec<&Run>)]) -> String {
@@ -126,9 +119,4 @@ fn of_run(run: &Run) -> String {
         origin.machine
     );
     text
-}
-
-fn row<const COLUMNS: usize>(cells: [impl AsRef<str>; COLUMNS]) -> String {
-    let cells = cells.map(|cell| cell.as_ref().to_owned());
-    format!("| {} |\n", cells.join(" | "))
 }

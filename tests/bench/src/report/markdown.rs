@@ -5,13 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
+use pipeline_tests::grouped;
 
 use super::goals::verdicts;
 use super::plots::{Plot, plots};
 use super::results::Results;
 use super::tables::{of_case, of_goals};
-use super::words::{grouped, octets};
-use super::{Line, Machine};
+use super::{Line, Origin};
 
 const METHOD: &str = "# Performance
 
@@ -74,8 +74,8 @@ fn put(path: &Path, text: &str) -> anyhow::Result<()> {
 fn page(results: &Results<'_>, plots: &[Plot]) -> String {
     let mut page = METHOD.to_owned();
     page.push_str("\n## Machine\n\n");
-    for machine in distinct(&results.machines) {
-        page += &of_machine(machine);
+    for origin in distinct(&results.origins) {
+        page += &of_origin(origin);
     }
     page += &doubts(results);
     let verdicts = verdicts(results);
@@ -111,32 +111,28 @@ fn page(results: &Results<'_>, plots: &[Plot]) -> String {
 }
 
 /// Runs on the same machine, of the same commit, on the same day are told of once.
-fn distinct<'a>(machines: &[&'a Machine]) -> Vec<&'a Machine> {
-    let mut distinct: Vec<&Machine> = Vec::new();
-    for machine in machines {
-        let of_day = |machine: &Machine| Machine { date: day(machine).to_owned(), ..machine.clone() };
-        if !distinct.iter().any(|known| of_day(known) == of_day(machine)) {
-            distinct.push(machine);
+fn distinct<'a>(origins: &[&'a Origin]) -> Vec<&'a Origin> {
+    let mut distinct: Vec<&Origin> = Vec::new();
+    for origin in origins {
+        let of_day = |origin: &Origin| Origin { date: day(origin).to_owned(), ..origin.clone() };
+        if !distinct.iter().any(|known| of_day(known) == of_day(origin)) {
+            distinct.push(origin);
         }
     }
     distinct
 }
 
-fn day(machine: &Machine) -> &str {
-    machine.date.split('T').next().unwrap_or_default()
+fn day(origin: &Origin) -> &str {
+    origin.date.split('T').next().unwrap_or_default()
 }
 
-fn of_machine(machine: &Machine) -> String {
-    let Machine { cpu, cores, memory, kernel, disk, peers, rounds, accounts, .. } = machine;
-    let build = machine.build();
+fn of_origin(origin: &Origin) -> String {
+    let Origin { machine, disk, peers, rounds, accounts, .. } = origin;
+    let build = origin.build();
     let extent =
         if *rounds == 0 { String::new() } else { format!(" Rounds: {rounds}; accounts: {accounts}.") };
     let peers = if peers.is_empty() { String::new() } else { format!(" {}.", peers.join(", ")) };
-    let memory = octets(memory.next_multiple_of(1 << 30));
-    format!(
-        "- {}: Waypost of {build}.{peers}{extent} {cores} cores ({cpu}), {memory} of memory, {kernel}; {disk}\n",
-        day(machine)
-    )
+    format!("- {}: Waypost of {build}.{peers}{extent} {machine}; {disk}\n", day(origin))
 }
 
 /// What to know of the figures before they are believed.
@@ -180,8 +176,8 @@ mod tests {
     #[test]
     fn the_page_shows_goals_figures_and_charts_that_are_there() {
         let lines = [
-            Line::Machine(Machine { date: "2026-11-28T08:00:00Z".into(), ..Machine::default() }),
-            Line::Machine(Machine { date: "2026-11-28T09:00:00Z".into(), ..Machine::default() }),
+            Line::Origin(Origin { date: "2026-11-28T08:00:00Z".into(), ..Origin::default() }),
+            Line::Origin(Origin { date: "2026-11-28T09:00:00Z".into(), ..Origin::default() }),
             line("inbound", "Waypost", 4096, 1000, 0.5),
             line("inbound", "Postfix", 4096, 50, 10.0),
             line("growth-size", "Waypost", 1024, 1000, 0.5),

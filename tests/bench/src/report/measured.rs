@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pipeline_tests::Machine;
 use serde::{Deserialize, Serialize};
 
 use crate::cost::Cost;
@@ -13,17 +14,18 @@ use crate::cost::Cost;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Line {
-    /// What all that follows was measured on.
-    Machine(Machine),
+    /// What all that follows was measured of, and on what.
+    #[serde(rename = "machine")]
+    Origin(Origin),
     /// Some figures.
     Measured(Measured),
     /// A point of which there are none.
     Failed(Failed),
 }
 
-/// A machine, and what ran on it.
+/// Where figures come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Machine {
+pub(crate) struct Origin {
     /// When the run began (RFC 3339, UTC).
     pub(crate) date: String,
     /// The commit that this program, and Waypost in it, was built from.
@@ -42,21 +44,16 @@ pub(crate) struct Machine {
     pub(crate) accounts: u32,
     /// Whether it is built with optimisation.
     pub(crate) optimised: bool,
-    /// The CPU's model.
-    pub(crate) cpu: String,
-    /// Cores.
-    pub(crate) cores: usize,
-    /// Octets of memory.
-    pub(crate) memory: u64,
-    /// The kernel's name and release.
-    pub(crate) kernel: String,
+    /// What it ran on.
+    #[serde(flatten)]
+    pub(crate) machine: Machine,
     /// The disk with the mail, its file system and how that is mounted.
     pub(crate) disk: String,
     /// The versions of the programs that are measured beside Waypost.
     pub(crate) peers: Vec<String>,
 }
 
-impl Machine {
+impl Origin {
     /// What was built, and how it was run: alike in runs whose figures may be taken together.
     pub(crate) fn build(&self) -> String {
         let waypost = self.waypost.as_ref().map(|path| format!(", with {}", path.display()));
@@ -240,7 +237,7 @@ mod tests {
             round: 1,
             reason: "no".into(),
         };
-        let lines = [Line::Machine(Machine::default()), Line::Measured(measured()), Line::Failed(failed)];
+        let lines = [Line::Origin(Origin::default()), Line::Measured(measured()), Line::Failed(failed)];
         for line in lines {
             let text = serde_json::to_string(&line).unwrap();
             assert!(!text.contains('\n'), "{text}");

@@ -7,11 +7,10 @@ mod plots;
 mod results;
 mod stats;
 mod svg;
-mod table;
 mod tables;
 mod words;
 
 pub(crate) use self::markdown::write;
-pub(crate) use self::measured::{Failed, Figures, Line, Machine, Measured, Point};
+pub(crate) use self::measured::{Failed, Figures, Line, Measured, Origin, Point};
 pub(crate) use self::tables::print;
 pub(crate) use self::words::rate_of;

@@ -1,10 +1,12 @@
 //! How figures change with a number: charts of the cases of growth.
 
+use pipeline_tests::grouped;
+
 use super::measured::Point;
 use super::results::{CaseResults, Results};
 use super::stats::Summary;
 use super::svg::{Chart, Mark};
-use super::words::{grouped, octets};
+use super::words::octets;
 
 /// The cases that have charts: by what, and how that is called.
 const PLOTS: [(&str, &str, &str, &str); 4] = [

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::stats::Summary;
-use super::{Failed, Figures, Line, Machine, Measured, Point};
+use super::{Failed, Figures, Line, Measured, Origin, Point};
 use crate::cost::Cost;
 
 /// What was built here, before what it is compared with.
@@ -12,8 +12,8 @@ const OURS: [&str; 2] = ["Waypost", "journal"];
 /// The figures of some runs.
 #[derive(Debug, Default)]
 pub(crate) struct Results<'a> {
-    /// The machines of the runs, in their order.
-    pub(crate) machines: Vec<&'a Machine>,
+    /// Where the runs' figures come from, in their order.
+    pub(crate) origins: Vec<&'a Origin>,
     /// The cases, in the order in which they were measured first.
     pub(crate) cases: Vec<CaseResults<'a>>,
     /// What could not be measured.
@@ -53,7 +53,7 @@ impl<'a> Results<'a> {
         let mut results = Self::default();
         for line in lines {
             match line {
-                Line::Machine(machine) => results.machines.push(machine),
+                Line::Origin(origin) => results.origins.push(origin),
                 Line::Failed(failed) => results.failed.push(failed),
                 Line::Measured(measured) => results.add(measured),
             }

@@ -1,9 +1,10 @@
 //! The figures as tables.
 
+use pipeline_tests::{Table, grouped};
+
 use super::goals::{Verdict, verdicts};
 use super::results::{CaseResults, Results, Rounds, Setting};
-use super::table::Table;
-use super::words::{figure, grouped, rate, times};
+use super::words::{figure, rate, times};
 use super::{Figures, Line};
 
 /// Prints all that the lines tell of, for a terminal.
@@ -30,7 +31,7 @@ pub(crate) fn of_case(case: &CaseResults<'_>) -> Table {
     if has_latencies {
         headline.extend(["p50 ms", "p99", "p99.9"]);
     }
-    let mut table = Table::new(headline.into_iter().map(str::to_owned).collect(), words);
+    let mut table = Table::new(headline, words);
     for setting in &case.settings {
         for rounds in setting.systems() {
             for (number, row) in rows(setting, rounds).into_iter().enumerate() {
@@ -98,10 +99,10 @@ fn told(figure: Option<f64>, how: impl Fn(f64) -> String) -> String {
 /// The goals, and how far they are reached.
 pub(crate) fn of_goals(verdicts: &[Verdict]) -> Table {
     let headline = ["goal", "beside", "worst at", "ratio there", "met", "settings"];
-    let mut table = Table::new(headline.map(str::to_owned).to_vec(), 3);
+    let mut table = Table::new(headline, 3);
     for verdict in verdicts {
         let (met, of) = verdict.met;
-        table.row(vec![
+        table.row([
             verdict.goal.clone(),
             verdict.other.clone(),
             verdict.at.clone(),

@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use pipeline_tests::grouped;
+
 use super::measured::Rate;
 
 /// A number of a point: `size` is in octets.
@@ -15,19 +17,6 @@ pub(crate) fn octets(octets: u64) -> String {
         }
     }
     format!("{} octets", grouped(octets))
-}
-
-/// A number with a comma between each three digits.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A figure with three digits that count, or all of its whole ones.

@@ -1,40 +1,26 @@
-//! What everything is measured on.
+//! Of what and on what everything is measured.
 
 use std::fs;
 use std::path::Path;
-use std::thread;
 
-use pipeline_tests::program;
+use pipeline_tests::{Machine, program};
 
-use crate::report::Machine;
+use crate::report::Origin;
 use crate::system::Kind;
 
-/// This machine, and the disk of a folder.
-pub(crate) fn describe(dir: &Path, systems: &[Kind]) -> Machine {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+/// What is built and runs here and now, with the disk of a folder.
+pub(crate) fn of_now(dir: &Path, systems: &[Kind]) -> Origin {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     let has_peers = systems.iter().any(|&kind| kind != Kind::Waypost);
-    Machine {
+    Origin {
         date: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        commit: env!("BENCH_COMMIT").to_owned(),
+        commit: env!("COMMIT").to_owned(),
         optimised: !cfg!(debug_assertions),
-        cpu: after(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "unknown".to_owned()),
-        cores: thread::available_parallelism().map_or(1, Into::into),
-        memory: memory(&read("/proc/meminfo")).unwrap_or_default(),
-        kernel: format!("Linux {}", read("/proc/sys/kernel/osrelease").trim()),
-        disk: disk(&read("/proc/mounts"), dir).unwrap_or_else(|| "unknown".to_owned()),
+        machine: Machine::this(),
+        disk: disk(&mounts, dir).unwrap_or_else(|| "unknown".to_owned()),
         peers: if has_peers { peers() } else { Vec::new() },
-        ..Machine::default()
+        ..Origin::default()
     }
-}
-
-/// The value in a line `name: value`.
-fn after(text: &str, name: &str) -> Option<String> {
-    let line = text.lines().find(|line| line.starts_with(name))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
-}
-
-fn memory(meminfo: &str) -> Option<u64> {
-    Some(after(meminfo, "MemTotal")?.strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
 }
 
 /// The file system that a folder is on, such as `ext4 on /dev/sda1 (rw,relatime)`.
@@ -67,17 +53,5 @@ mod tests {
         let mounts = "/dev/a / ext4 rw 0 0\n/dev/b /srv xfs rw,noatime 0 0\ntmpfs /srv2 tmpfs rw 0 0\n";
         assert_eq!(disk(mounts, Path::new("/srv/mail")).as_deref(), Some("xfs on /dev/b (rw,noatime)"));
         assert_eq!(disk(mounts, Path::new("/srv3")).as_deref(), Some("ext4 on /dev/a (rw)"));
-    }
-
-    #[test]
-    fn memory_is_told_in_octets() {
-        assert_eq!(memory("MemFree: 1 kB\nMemTotal:       2048 kB\n"), Some(2 << 20));
-    }
-
-    #[test]
-    fn this_machine_has_a_cpu_and_a_kernel() {
-        let machine = describe(Path::new("/"), &[Kind::Waypost]);
-        assert!(machine.cores > 0 && machine.memory > 0, "{machine:?}");
-        assert!(machine.kernel.len() > "Linux ".len() && machine.peers.is_empty(), "{machine:?}");
     }
 }

@@ -1,8 +1,21 @@
-//! Tables of text.
+//! Numbers and tables as people read them.
+
+/// A number with a comma between each three digits.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
 
 /// Rows under a headline. The first columns are words and stand to the left, the others figures and stand to the right.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub struct Table {
     headline: Vec<String>,
     words: usize,
     rows: Vec<Vec<String>>,
@@ -10,18 +23,22 @@ pub(crate) struct Table {
 
 impl Table {
     /// An empty one, of whose columns the first `words` are words.
-    pub(crate) fn new(headline: Vec<String>, words: usize) -> Self {
-        Self { headline, words, rows: Vec::new() }
+    pub fn new<T: Into<String>>(headline: impl IntoIterator<Item = T>, words: usize) -> Self {
+        Self { headline: headline.into_iter().map(Into::into).collect(), words, rows: Vec::new() }
     }
 
-    /// Adds a row, with a cell for each column.
-    pub(crate) fn row(&mut self, cells: Vec<String>) {
-        debug_assert_eq!(cells.len(), self.headline.len(), "a row has a cell for each column");
+    /// Adds a row.
+    ///
+    /// # Panics
+    /// If it has not a cell for each column.
+    pub fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) {
+        let cells: Vec<String> = cells.into_iter().map(Into::into).collect();
+        assert_eq!(cells.len(), self.headline.len(), "a row has a cell for each column");
         self.rows.push(cells);
     }
 
     /// As lines for a terminal.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let widths: Vec<usize> = (0..self.headline.len())
             .map(|column| self.lines().map(|row| row[column].chars().count()).max().unwrap_or_default())
             .collect();
@@ -37,7 +54,7 @@ impl Table {
     }
 
     /// As Markdown.
-    pub(crate) fn markdown(&self) -> String {
+    pub fn markdown(&self) -> String {
         let line = |row: &[String]| format!("| {} |\n", row.join(" | "));
         let rule = (0..self.headline.len()).map(|column| if column < self.words { "---" } else { "---:" });
         let rule: Vec<String> = rule.map(str::to_owned).collect();
@@ -54,11 +71,16 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        let cells = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
-        let mut table = Table::new(cells(["SYSTEM", "RATE"]), 1);
-        table.row(cells(["Waypost", "12,345"]));
-        table.row(cells(["größer", "7"]));
+        let mut table = Table::new(["SYSTEM", "RATE"], 1);
+        table.row(["Waypost", "12,345"]);
+        table.row(["größer", "7"]);
         table
+    }
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        let shown = [0, 999, 1_000, 1_234_567].map(grouped);
+        assert_eq!(shown, ["0", "999", "1,000", "1,234,567"]);
     }
 
     #[test]
