@@ -41,9 +41,10 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List => {
-            println!("{:<12}  {}", cases::disk::NAME, cases::disk::ABOUT);
-            for case in cases::all() {
-                println!("{:<12}  {}", case.name(), case.about());
+            let catalogue = cases::catalogue();
+            let width = catalogue.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+            for (name, about) in catalogue {
+                println!("{name:<width$}  {about}");
             }
         }
         Command::Run(arguments) => return run::run(arguments),

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
-use std::iter;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
-use crate::cases::{self, Bed, Case, Extent, disk};
+use crate::cases::{self, BOUNDS, Bed, Bound, Case, Extent, Ground};
 use crate::cli::Run;
 use crate::interruption::Interruption;
 use crate::origin;
@@ -55,12 +54,12 @@ fn measure(arguments: &Run, interruption: &Interruption) -> anyhow::Result<()> {
         accounts,
         ..origin::of_now(dir.path(), &arguments.systems)
     }))?;
-    if arguments.systems.contains(&Kind::Waypost) {
+    if !cases.is_empty() && arguments.systems.contains(&Kind::Waypost) {
         eprintln!("makes {accounts} accounts");
         template.make_accounts(&place, interruption)?;
     }
     let programme = Programme {
-        has_disk: wants(&arguments.only, disk::NAME),
+        bounds: BOUNDS.iter().filter(|bound| wants(&arguments.only, bound.name)).collect(),
         cases,
         systems: &arguments.systems,
         rounds,
@@ -81,7 +80,7 @@ fn measure(arguments: &Run, interruption: &Interruption) -> anyhow::Result<()> {
 
 /// All that is measured, and over what.
 struct Programme<'a> {
-    has_disk: bool,
+    bounds: Vec<&'a Bound>,
     cases: Vec<Box<dyn Case>>,
     systems: &'a [Kind],
     rounds: u32,
@@ -97,8 +96,9 @@ impl Programme<'_> {
     fn measure(&self, record: &mut Record) -> anyhow::Result<()> {
         let rounds = self.rounds;
         for round in 1..=rounds {
-            if self.has_disk {
-                for measured in disk::measure(&self.place.dir, self.extent, round)? {
+            for bound in &self.bounds {
+                self.interruption.check()?;
+                for measured in (bound.measure)(&self.ground(round))? {
                     tell((round, rounds), &measured);
                     record.add(Line::Measured(measured))?;
                 }
@@ -112,6 +112,11 @@ impl Programme<'_> {
         }
         Ok(())
     }
+
+    fn ground(&self, round: u32) -> Ground<'_> {
+        let Self { place, extent, interruption, .. } = self;
+        Ground { dir: &place.dir, extent: *extent, round, limit: LIMIT, interruption }
+    }
 }
 
 /// Whether what has this name is to be measured: without any names, everything is.
@@ -122,7 +127,7 @@ fn wants(names: &[String], name: &str) -> bool {
 /// The cases of these names; without any, all that need not be asked for.
 fn chosen(names: &[String]) -> anyhow::Result<Vec<Box<dyn Case>>> {
     let mut all = cases::all();
-    let known: Vec<_> = iter::once(disk::NAME).chain(all.iter().map(|case| case.name())).collect();
+    let known: Vec<_> = cases::catalogue().into_iter().map(|(name, _)| name).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("there is no case {unknown}; there are {}", known.join(", "));
     }

@@ -1,38 +1,49 @@
 //! The load generator by itself: what it can do is no bound of what is measured with it.
 
-use super::mail::{inbound, point, relay};
-use super::{Bed, Case, Extent};
-use crate::load::{Door, Manner, Plan, Sink, To};
-use crate::report::{Figures, Point};
+use std::net::TcpListener;
+use std::time::Instant;
 
-/// The generator sends to its own sink, both on one thread. The system has nothing to do.
-pub(crate) struct Generator;
+use anyhow::Context as _;
 
-impl Case for Generator {
-    fn name(&self) -> &'static str {
-        "generator"
+use super::Ground;
+use super::mail::{lasting, plan, point};
+use crate::cost::{Cost, own_cpu};
+use crate::load::{Door, Manner, Plan, Sink, To, block_on};
+use crate::report::{Figures, Measured};
+
+/// How it is called.
+pub(crate) const NAME: &str = "generator";
+/// What is done and counted.
+pub(crate) const ABOUT: &str = "mail from the load generator straight to its own sink, both on one thread: its own bound; no mail system";
+
+/// Octets of a message, sessions at a time, and messages of a connection.
+const LOADS: [(u64, u64, u64); 4] =
+    [(4 << 10, 32, 1), (4 << 10, 32, 100), (4 << 10, 1_000, 100), (64 << 10, 32, 100)];
+
+/// Measures it.
+pub(crate) fn measure(ground: &Ground<'_>) -> anyhow::Result<Vec<Measured>> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("cannot listen")?;
+    let door = Door::clear(listener.local_addr()?);
+    let mut all = Vec::new();
+    for (size, sessions, per_connection) in LOADS {
+        let point = point(size, sessions, per_connection);
+        let plan = plan(door.clone(), To::Elsewhere, &point, lasting(ground.extent) / 4);
+        let load = ground.interruption.unless_asked(sunk(&plan, &listener));
+        let figures = block_on(ground.limit, load)?;
+        let (case, system) = (NAME.to_owned(), "generator and sink".to_owned());
+        all.push(Measured { case, point, system, round: ground.round, figures });
     }
+    Ok(all)
+}
 
-    fn about(&self) -> &'static str {
-        "mail from the load generator straight to its own sink, past the system: its own bound"
-    }
-
-    fn points(&self, _: Extent) -> Vec<Point> {
-        vec![
-            point(4 << 10, 32, 1),
-            point(4 << 10, 32, 100),
-            point(4 << 10, 1_000, 100),
-            point(64 << 10, 32, 100),
-        ]
-    }
-
-    fn run(&self, bed: &Bed<'_>, point: &Point) -> anyhow::Result<Vec<Figures>> {
-        let door = Door::clear(bed.sink.local_addr()?);
-        let mut plan = Plan { door, to: To::Elsewhere, ..inbound(bed, point) };
-        plan.amount.lasting /= 4;
-        bed.block_on(async {
-            let sink = Sink::open(bed.sink, Manner::Takes)?;
-            Ok(vec![relay(bed, &plan, &sink).await?])
-        })
-    }
+/// A load until all of it has reached a sink.
+async fn sunk(plan: &Plan, listener: &TcpListener) -> anyhow::Result<Figures> {
+    let sink = Sink::open(listener, Manner::Takes)?;
+    let ready = plan.prepare().await?;
+    let (before, began) = (own_cpu(), Instant::now());
+    let sent = ready.run().await?;
+    sink.reached(sent.operations).await;
+    let all = began.elapsed();
+    let cost = Cost { seconds: all.as_secs_f64(), own_cpu: own_cpu() - before, ..Cost::default() };
+    Ok(Figures::new(sent.operations, cost).rate("messages", sent.operations, all).latency(&sent.latencies))
 }

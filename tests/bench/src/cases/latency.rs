@@ -1,6 +1,8 @@
 //! How long people wait for their mail program to say "sent".
 
-use super::mail::{deliver, lasting, point, submission, warm_up};
+use anyhow::Context as _;
+
+use super::mail::{DELIVERED, deliver, lasting, point, submission, warm_up};
 use super::{Bed, Case, Extent};
 use crate::load::{Amount, Plan};
 use crate::report::{Figures, Point};
@@ -47,5 +49,5 @@ impl Case for Latency {
 /// Messages a second that the system takes and delivers, measured just now.
 async fn most(bed: &Bed<'_>, plan: &Plan) -> anyhow::Result<f64> {
     let (figures, _) = deliver(bed, plan).await?;
-    Ok(figures.rates[0].per_second)
+    figures.per_second(DELIVERED).context("no rate of delivery")
 }

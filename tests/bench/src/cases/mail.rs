@@ -11,6 +11,8 @@ use crate::load::{Amount, Door, Outcome, Plan, Sink, To};
 use crate::report::{Figures, Point};
 use crate::system::System;
 
+/// The rate that counts what is in the mailboxes.
+pub(super) const DELIVERED: &str = "delivered";
 /// How often a system is asked what it has delivered.
 const ASK: Duration = Duration::from_millis(20);
 /// What a system still writes down behind the last message is among its costs.
@@ -25,19 +27,25 @@ pub(super) fn point(size: u64, sessions: u64, per_connection: u64) -> Point {
     Point::default().with("size", size).with("sessions", sessions).with("per connection", per_connection)
 }
 
-/// Mail from other systems at such a point, for all accounts in turns.
-pub(super) fn inbound(bed: &Bed<'_>, point: &Point) -> Plan {
+/// A load of mail at such a point, as fast as it goes.
+pub(super) fn plan(door: Door, to: To, point: &Point, lasting: Duration) -> Plan {
     let size = point.value("size");
     Plan {
-        door: Door::clear(bed.system.doors().smtp),
+        door,
         log_in_as: 0,
-        to: To::Accounts { first: 0, count: bed.accounts },
+        to,
         sessions: point.value("sessions") as usize,
         per_connection: point.value("per connection"),
         size: size as usize,
-        amount: Amount { lasting: lasting(bed.extent), most: (MOST_OCTETS / size).max(1) },
+        amount: Amount { lasting, most: (MOST_OCTETS / size).max(1) },
         pace: None,
     }
+}
+
+/// Mail from other systems at such a point, for all accounts in turns.
+pub(super) fn inbound(bed: &Bed<'_>, point: &Point) -> Plan {
+    let (door, to) = (Door::clear(bed.system.doors().smtp), To::Accounts { first: 0, count: bed.accounts });
+    plan(door, to, point, lasting(bed.extent))
 }
 
 /// Mail that people submit.
@@ -52,15 +60,6 @@ pub(super) fn lasting(extent: Extent) -> Duration {
         Extent::Quick => Duration::from_millis(500),
         Extent::Whole => Duration::from_secs(4),
     }
-}
-
-/// A load of mail for accounts, over a system that has been warmed up.
-pub(super) fn into_mailboxes(bed: &Bed<'_>, plan: &Plan) -> anyhow::Result<Vec<Figures>> {
-    bed.block_on(async {
-        warm_up(bed).await?;
-        let (figures, _) = deliver(bed, plan).await?;
-        Ok(vec![figures])
-    })
 }
 
 /// A first small message to every account, so that no mailbox has to be made while something is measured. What was
@@ -90,7 +89,7 @@ pub(super) async fn deliver(bed: &Bed<'_>, plan: &Plan) -> anyhow::Result<(Figur
     let (new, of) = (bed.system.stored()? - stored, sent.operations);
     ensure!(new == of, "{new} messages lie in the mailboxes of {of} that were sent");
     let figures = Figures::new(sent.operations, cost)
-        .rate("delivered", sent.operations, all)
+        .rate(DELIVERED, sent.operations, all)
         .rate("accepted", sent.operations, sent.took)
         .latency(&sent.latencies);
     Ok((figures, sent))

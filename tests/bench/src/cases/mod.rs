@@ -1,33 +1,42 @@
 //! What is measured.
 
-pub(crate) mod disk;
+mod disk;
 mod generator;
 mod growth;
 mod imap;
-mod inbound;
+mod into_mailboxes;
 mod latency;
 mod mail;
 mod pop3;
 pub(crate) mod raw;
 mod relay;
-mod submission;
 
 use std::future::Future;
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::interruption::Interruption;
 use crate::load::block_on;
-use crate::report::{Figures, Point};
+use crate::report::{Figures, Measured, Point};
 use crate::system::System;
+
+/// What is measured once a round, before all cases.
+pub(crate) const BOUNDS: [Bound; 2] = [
+    Bound {
+        name: disk::NAME,
+        about: disk::ABOUT,
+        measure: |ground| disk::measure(ground.dir, ground.extent, ground.round),
+    },
+    Bound { name: generator::NAME, about: generator::ABOUT, measure: generator::measure },
+];
 
 /// All cases, in the order in which they run and are told of.
 pub(crate) fn all() -> Vec<Box<dyn Case>> {
     vec![
-        Box::new(generator::Generator),
-        Box::new(submission::Submission),
+        Box::new(into_mailboxes::SUBMISSION),
         Box::new(latency::Latency),
-        Box::new(inbound::Inbound),
+        Box::new(into_mailboxes::INBOUND),
         Box::new(relay::Relay),
         Box::new(imap::Login),
         Box::new(imap::Appending),
@@ -35,19 +44,41 @@ pub(crate) fn all() -> Vec<Box<dyn Case>> {
         Box::new(imap::Resynchronisation),
         Box::new(imap::Idling),
         Box::new(pop3::Retrieval),
-        Box::new(growth::Size),
-        Box::new(growth::Sessions),
+        Box::new(into_mailboxes::BY_SIZE),
+        Box::new(into_mailboxes::BY_SESSIONS),
         Box::new(growth::Queue),
         Box::new(growth::MailboxSize),
     ]
 }
 
-/// What the case of a name is about.
-pub(crate) fn about(name: &str) -> Option<&'static str> {
-    if name == disk::NAME {
-        return Some(disk::ABOUT);
-    }
-    all().iter().find(|case| case.name() == name).map(|case| case.about())
+/// The names of all that can be measured, in that order, and what each is about.
+pub(crate) fn catalogue() -> Vec<(&'static str, &'static str)> {
+    let bounds = BOUNDS.iter().map(|bound| (bound.name, bound.about));
+    bounds.chain(all().iter().map(|case| (case.name(), case.about()))).collect()
+}
+
+/// What is measured without any mail system, and bounds what is measured with one.
+pub(crate) struct Bound {
+    /// How it is called on the command line and in tables.
+    pub(crate) name: &'static str,
+    /// What is done and counted, in one line.
+    pub(crate) about: &'static str,
+    /// Measures all of it.
+    pub(crate) measure: fn(&Ground<'_>) -> anyhow::Result<Vec<Measured>>,
+}
+
+/// What a bound is measured on.
+pub(crate) struct Ground<'a> {
+    /// A folder on the disk that the systems use.
+    pub(crate) dir: &'a Path,
+    /// How much is measured.
+    pub(crate) extent: Extent,
+    /// The round, from 1 on.
+    pub(crate) round: u32,
+    /// How long a point may take.
+    pub(crate) limit: Duration,
+    /// Whether the run was asked to stop.
+    pub(crate) interruption: &'a Interruption,
 }
 
 /// A load that is put on each of the systems in turns.

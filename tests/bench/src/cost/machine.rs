@@ -26,7 +26,7 @@ impl Used {
     /// As it is now.
     pub(super) fn until_now() -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
-        let own = own();
+        let own = own_cpu();
         let (busy, strangers) = cpus(&read("/proc/stat"));
         let (flushes, written) = disks(&read("/proc/diskstats"));
         Self { own, busy, strangers, flushes, written }
@@ -34,7 +34,7 @@ impl Used {
 }
 
 /// CPU seconds of this program, of all of its threads; finer than the clock ticks that the kernel counts others' by.
-fn own() -> f64 {
+pub(crate) fn own_cpu() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::group::Group;
 use self::machine::Used;
+pub(crate) use self::machine::own_cpu;
 use self::memory::Peak;
 use crate::system::System;
 

@@ -12,6 +12,7 @@ use super::plots::{Plot, plots};
 use super::results::Results;
 use super::tables::{of_case, of_goals};
 use super::{Line, Origin};
+use crate::cases::catalogue;
 
 const METHOD: &str = "# Performance
 
@@ -84,10 +85,10 @@ fn page(results: &Results<'_>, plots: &[Plot]) -> String {
         page += &of_goals(&verdicts).markdown();
     }
     page.push_str("\n## Figures\n");
+    let catalogue = catalogue();
     for case in &results.cases {
-        let about = crate::cases::about(case.name)
-            .map(|about| format!("\n{}.\n", capital(about)))
-            .unwrap_or_default();
+        let known = catalogue.iter().find(|(name, _)| *name == case.name);
+        let about = known.map(|(_, about)| format!("\n{}.\n", capital(about))).unwrap_or_default();
         let _ = write!(page, "\n### {}\n{about}\n{}", case.name, of_case(case).markdown());
     }
     if !plots.is_empty() {

@@ -172,6 +172,11 @@ impl Figures {
         self
     }
 
+    /// How many of `what` there were in a second.
+    pub(crate) fn per_second(&self, what: &str) -> Option<f64> {
+        self.rates.iter().find(|rate| rate.what == what).map(|rate| rate.per_second)
+    }
+
     /// With how long single operations took.
     pub(crate) fn latency(mut self, latencies: &[Duration]) -> Self {
         self.latency = Percentiles::of(latencies);

@@ -148,10 +148,11 @@ impl<'a> Rounds<'a> {
         Summary::of(self.figures.iter().filter_map(|figures| of(figures))).map(|summary| summary.median)
     }
 
-    /// The median of some cost in each round for 1,000 operations; `None` of what has no costs.
+    /// The median of some cost in each round for 1,000 operations; `None` of what needs no system.
     pub(crate) fn per_thousand(self, of: impl Fn(&Figures) -> f64) -> Option<f64> {
         self.median(|figures| {
-            (figures.operations > 0).then(|| of(figures) * 1000.0 / figures.operations as f64)
+            let is_metered = figures.operations > 0 && !figures.cost.cpu.is_empty();
+            is_metered.then(|| of(figures) * 1000.0 / figures.operations as f64)
         })
     }
 
