@@ -1,8 +1,10 @@
 //! What an operation costs: CPU time, memory, flushes of the disk's cache.
 
+mod cgroup;
 mod group;
 mod machine;
 mod memory;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -101,8 +101,8 @@ impl Goal {
 
     fn ratio(&self, ours: Rounds<'_>, theirs: Rounds<'_>) -> Option<f64> {
         match self.of {
-            Of::Rate(_) => Some(ours.rate()? / theirs.rate()?),
-            Of::Cpu(_) => Some(ours.cpu()? / theirs.cpu()?),
+            Of::Rate(_) => ours.rate_over(theirs, theirs.rates().next()?.0),
+            Of::Cpu(_) => ours.cpu_over(theirs),
         }
     }
 

@@ -138,9 +138,18 @@ impl<'a> Rounds<'a> {
         })
     }
 
-    /// The median of the rate that systems are compared by.
-    pub(crate) fn rate(self) -> Option<f64> {
-        self.rates().next().map(|(_, summary)| summary.median)
+    /// How many times the other's rate of something ours is, by the medians.
+    pub(crate) fn rate_over(self, other: Rounds<'_>, what: &str) -> Option<f64> {
+        Some(self.rate(what)? / other.rate(what)?)
+    }
+
+    fn rate(self, what: &str) -> Option<f64> {
+        self.rates().find(|(name, _)| *name == what).map(|(_, summary)| summary.median)
+    }
+
+    /// How many times the other's CPU time for an operation ours is.
+    pub(crate) fn cpu_over(self, other: Rounds<'_>) -> Option<f64> {
+        Some(self.cpu()? / other.cpu()?)
     }
 
     /// The median of something in each round; `None` if no round has it.

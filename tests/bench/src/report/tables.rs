@@ -57,18 +57,15 @@ fn rows(setting: &Setting<'_>, rounds: Rounds<'_>) -> Vec<Vec<String>> {
     let ours = setting.ours().filter(|ours| ours.system != rounds.system);
     let mut rows = Vec::new();
     for (number, (what, summary)) in rounds.rates().enumerate() {
-        let ours_in_it = ours
-            .and_then(|ours| ours.rates().find(|(same, _)| *same == what))
-            .map(|(_, summary)| summary.median);
         let mut cells = vec![rounds.system.to_owned(), what.to_owned(), rate(what, summary.median)];
         let is_spread = summary.min < summary.max;
         let spread = format!("{}–{}", rate(what, summary.min), rate(what, summary.max));
         cells.push(if is_spread { spread } else { String::new() });
-        cells.push(told(ours_in_it.map(|ours| ours / summary.median), times));
+        cells.push(told(ours.and_then(|ours| ours.rate_over(rounds, what)), times));
         let costs = [
             // A second for 1,000 operations is a millisecond for each.
             told(rounds.cpu().map(|seconds| seconds * 1e3), figure),
-            told(ours.and_then(|ours| Some(ours.cpu()? / rounds.cpu()?)), times),
+            told(ours.and_then(|ours| ours.cpu_over(rounds)), times),
             told(rounds.median(load), |share| format!("{share:.2}")),
             told(rounds.median(peak), figure),
             told(rounds.per_thousand(|figures| figures.cost.flushes as f64), figure),

@@ -26,8 +26,14 @@ pub(crate) fn checked(dir: &Path) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let dir = dir.canonicalize().with_context(|| format!("cannot find {}", dir.display()))?;
     let stat = rustix::fs::statfs(&dir).with_context(|| format!("cannot look at {}", dir.display()))?;
+    ensure_usable(&dir, i128::from(stat.f_type))?;
+    Ok(dir)
+}
+
+/// Fails for a folder in a file system with this magic number that cannot be used.
+fn ensure_usable(dir: &Path, magic: i128) -> anyhow::Result<()> {
     ensure!(
-        !IN_MEMORY.contains(&i128::from(stat.f_type)),
+        !IN_MEMORY.contains(&magic),
         "{} is in memory, where syncing costs nothing; name a folder on a disk with --dir",
         dir.display()
     );
@@ -36,23 +42,28 @@ pub(crate) fn checked(dir: &Path) -> anyhow::Result<PathBuf> {
         "{} is too long a path for the systems' sockets; name a shorter one with --dir",
         dir.display()
     );
-    Ok(dir)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const EXT4: i128 = 0xef53;
+
     #[test]
     fn memory_is_no_disk() {
-        assert!(checked(Path::new("/dev/shm")).unwrap_err().to_string().contains("in memory"));
+        let dir = Path::new("/srv/mail");
+        assert!(ensure_usable(dir, EXT4).is_ok());
+        for magic in IN_MEMORY {
+            let error = ensure_usable(dir, magic).unwrap_err().to_string();
+            assert!(error.contains("in memory"), "{error}");
+        }
     }
 
     #[test]
     fn a_path_too_long_for_sockets_is_refused() {
-        let long = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join("x".repeat(LONGEST_PATH));
-        let error = checked(&long).unwrap_err().to_string();
-        std::fs::remove_dir(&long).unwrap();
+        let error = ensure_usable(Path::new(&"/x".repeat(LONGEST_PATH)), EXT4).unwrap_err().to_string();
         assert!(error.contains("too long"), "{error}");
     }
 }
