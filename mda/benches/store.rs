@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cpu_time::CpuTime;
+use cpu_time::{CpuTime, messages};
 use criterion::measurement::Measurement;
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput};
 use futures_util::future::{join_all, try_join_all};
@@ -127,26 +127,8 @@ async fn create_account(store: &LocalStore, number: usize) -> (AccountId, String
     (store.create_account(new).await.expect("an account").id, name)
 }
 
-/// Message sizes as mail has them: log-normal around a median of 12 KB, the same in every run.
-fn messages() -> Vec<Bytes> {
-    let mut random = fastrand::Rng::with_seed(12);
-    let noise: Bytes = std::iter::repeat_with(|| random.u8(32..127)).take(2 << 20).collect();
-    #[expect(clippy::cast_sign_loss, reason = "clamped")]
-    let size = |random: &mut fastrand::Rng| {
-        // The sum of twelve uniform numbers is as good as normal.
-        let normal: f64 = (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
-        (12_288.0 * (0.75 * normal).exp()).clamp(512.0, 1_048_576.0) as usize
-    };
-    std::iter::repeat_with(|| {
-        let (start, size) = (random.usize(..1 << 20), size(&mut random));
-        noise.slice(start..start + size)
-    })
-    .take(MESSAGES)
-    .collect()
-}
-
 fn deliveries<M: Measurement>(criterion: &mut Criterion<M>, runtime: &Runtime, name: &str, folder: &Path) {
-    let messages = messages();
+    let messages = messages(MESSAGES);
     let octets = messages.iter().map(Bytes::len).sum::<usize>() as u64;
     let mut group = criterion.benchmark_group(name);
     group.sampling_mode(SamplingMode::Flat).sample_size(20).measurement_time(Duration::from_secs(10));

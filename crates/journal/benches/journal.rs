@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cpu_time::CpuTime;
+use cpu_time::{CpuTime, messages};
 use criterion::measurement::Measurement;
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput};
 use journal::{BodyRef, Config, Journal, Position, Record, Verdict};
@@ -30,7 +30,7 @@ const MEMORY: &str = "/dev/shm";
 fn main() {
     let disk =
         std::env::var_os("JOURNAL_BENCH_DIR").map_or(env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
-    let messages = messages();
+    let messages = messages(MESSAGES);
     let (mut by_time, mut by_cpu_time) = (Criterion::default().configure_from_args(), cpu_time::criterion());
     appends(&mut by_time, "append to disk", &disk, &messages);
     if Path::new(MEMORY).is_dir() {
@@ -38,26 +38,6 @@ fn main() {
     }
     reads(&mut by_cpu_time, &disk, &messages);
     by_cpu_time.final_summary();
-}
-
-/// Sizes as mail has them: half up to 12 KB, a long tail. The same in every run.
-fn messages() -> Vec<Bytes> {
-    let mut random = fastrand::Rng::with_seed(12);
-    #[expect(clippy::cast_sign_loss, reason = "clamped")]
-    let size = |random: &mut fastrand::Rng| {
-        let normal: f64 = (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
-        (12_000.0 * (normal * 0.8).exp()).clamp(500.0, 1e6) as usize
-    };
-    let mut noise = vec![0; 1 << 20];
-    random.fill(&mut noise);
-    let noise = Bytes::from(noise);
-    (0..MESSAGES)
-        .map(|_| {
-            let size = size(&mut random);
-            let start = random.usize(..noise.len() - size);
-            noise.slice(start..start + size)
-        })
-        .collect()
 }
 
 fn appends<M: Measurement>(criterion: &mut Criterion<M>, name: &str, folder: &Path, messages: &[Bytes]) {

@@ -1,6 +1,8 @@
-//! Benchmarks by CPU time: what a commit costs, whatever else the machine does meanwhile.
+//! Benchmarks by CPU time: what a commit costs, whatever else the machine does meanwhile; and the messages that they store.
 
 #![forbid(unsafe_code)]
+
+mod messages;
 
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use criterion::{
     measurement::{Measurement, ValueFormatter, WallTime},
 };
 use rustix::time::{ClockId, Timespec, clock_gettime};
+
+pub use self::messages::messages;
 
 /// Measures the CPU time of all threads of the process.
 #[derive(Clone, Copy, Debug)]
