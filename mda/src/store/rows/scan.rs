@@ -11,10 +11,12 @@ use super::Layer;
 
 type Pair = sled::Result<(IVec, IVec)>;
 
-/// What is in memory goes before what sled has.
+/// What is in memory goes before what sled has. An error is the last item: sled's iterator would give it again and again,
+/// and nobody knows what is behind it.
 pub(in crate::store) struct Scan {
     memory: Ends<Memory>,
     tree: Ends<sled::Iter>,
+    has_failed: bool,
 }
 
 impl Scan {
@@ -30,9 +32,17 @@ impl Scan {
         // sled panics on bounds that hold nothing.
         let none = || (Bound::Included(Vec::new()), Bound::Excluded(Vec::new()));
         if is_empty(&memory.items.left) {
-            return Self { memory, tree: Ends { over: true, ..Ends::new(tree.range(none())) } };
+            let tree = Ends { over: true, ..Ends::new(tree.range(none())) };
+            return Self { memory, tree, has_failed: false };
         }
-        Self { memory, tree: Ends::new(tree.range(bounds)) }
+        Self { memory, tree: Ends::new(tree.range(bounds)), has_failed: false }
+    }
+
+    /// Gives what sled has next, at one of its ends.
+    fn give_from_tree(&mut self, next: impl FnOnce(&mut Ends<sled::Iter>) -> Option<Pair>) -> Option<Pair> {
+        let next = next(&mut self.tree);
+        self.has_failed = matches!(next, Some(Err(_)));
+        next
     }
 }
 
@@ -40,14 +50,14 @@ impl Iterator for Scan {
     type Item = Pair;
 
     fn next(&mut self) -> Option<Pair> {
-        loop {
+        while !self.has_failed {
             let order = match (self.memory.peek(), self.tree.peek()) {
                 (Some((key, _)), Some(Ok((other, _)))) => key.cmp(other),
                 (None, _) | (_, Some(Err(_))) => Ordering::Greater,
                 (Some(_), None) => Ordering::Less,
             };
             if order == Ordering::Greater {
-                return self.tree.next();
+                return self.give_from_tree(Ends::next);
             }
             if order == Ordering::Equal {
                 drop(self.tree.next());
@@ -56,19 +66,20 @@ impl Iterator for Scan {
                 return Some(Ok((key, row)));
             }
         }
+        None
     }
 }
 
 impl DoubleEndedIterator for Scan {
     fn next_back(&mut self) -> Option<Pair> {
-        loop {
+        while !self.has_failed {
             let order = match (self.memory.peek_back(), self.tree.peek_back()) {
                 (Some((key, _)), Some(Ok((other, _)))) => key.cmp(other),
                 (None, _) | (_, Some(Err(_))) => Ordering::Less,
                 (Some(_), None) => Ordering::Greater,
             };
             if order == Ordering::Less {
-                return self.tree.next_back();
+                return self.give_from_tree(Ends::next_back);
             }
             if order == Ordering::Equal {
                 drop(self.tree.next_back());
@@ -77,6 +88,7 @@ impl DoubleEndedIterator for Scan {
                 return Some(Ok((key, row)));
             }
         }
+        None
     }
 }
 

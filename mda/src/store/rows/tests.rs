@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use super::{MOST, Rows};
 use crate::store::StoreError;
 use crate::store::failure::Failure;
+use crate::store::tests::copy_dir;
 
 /// What has not ended then does not end.
 const LONG: Duration = Duration::from_mins(1);
@@ -29,6 +31,13 @@ fn writes(pairs: &[(&str, Option<&str>)]) -> Writes {
 fn text(scan: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>) -> Vec<String> {
     let show = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
     scan.map(|pair| pair.map(|(key, row)| format!("{}={}", show(&key), show(&row))).unwrap()).collect()
+}
+
+/// Flips a bit.
+fn flip(file: &Path, place: u64) {
+    let mut octets = std::fs::read(file).unwrap();
+    octets[place as usize] ^= 1;
+    std::fs::write(file, octets).unwrap();
 }
 
 /// Some rows in sled, some in memory, some in both.
@@ -73,6 +82,36 @@ fn a_scan_keeps_to_its_bounds() {
     assert_eq!(text(rows.range((Bound::Excluded(key("b")), Bound::Unbounded))), ["c=2", "g=1", "h=2"]);
     assert_eq!(text(rows.range((Bound::Included(key("g")), Bound::Excluded(key("b"))))), [""; 0]);
     assert_eq!(text(rows.range(key("b")..key("b"))), [""; 0]);
+}
+
+#[test]
+fn a_scan_ends_at_an_octet_of_sleds_that_is_damaged() {
+    const COUNT: u32 = 200;
+    let (dir, rows) = rows();
+    let row = |number: u32| (number.to_be_bytes().to_vec(), Some(vec![b'r'; 4_000]));
+    rows.apply((0..COUNT).map(row).collect()).unwrap();
+    rows.flush().unwrap();
+    drop(rows);
+    // Without a snapshot, which the next start makes, it takes damage for the end of all that was written.
+    drop(sled::open(dir.path()).unwrap());
+    let octets = std::fs::metadata(dir.path().join("db")).unwrap().len();
+    let mut failed = 0;
+    for place in (0..octets).step_by(octets as usize / 20) {
+        let damaged = tempfile::tempdir().unwrap();
+        copy_dir(dir.path(), damaged.path());
+        flip(&damaged.path().join("db"), place);
+        // What is met at once need not be read.
+        let Ok(db) = sled::open(damaged.path()) else { continue };
+        let rows = Rows::new(db.open_tree("rows").unwrap());
+        let limit = COUNT as usize * 2;
+        let forwards: Vec<_> = rows.iter().take(limit).collect();
+        let backwards: Vec<_> = rows.iter().rev().take(limit).collect();
+        for found in [forwards, backwards] {
+            assert!(found.len() <= COUNT as usize, "{place}: {} items", found.len());
+            failed += found.iter().filter(|pair| pair.is_err()).count();
+        }
+    }
+    assert!(failed > 0, "no damage was met");
 }
 
 #[test]
