@@ -12,33 +12,42 @@ fn main() {
     if let Some(log) = git(&["rev-parse", "--path-format=absolute", "--git-path", "logs/HEAD"]) {
         println!("cargo::rerun-if-changed={log}");
     }
-    for source in [
-        "Cargo.lock",
-        "crates",
-        "deploy/src",
-        "mda/src",
-        "msa/src",
-        "mta/src",
-        "proto",
-        "tests/bench",
-        "tests/faults",
-        "tests/src",
-    ] {
+    for source in SOURCES {
         println!("cargo::rerun-if-changed=../../{source}");
     }
 }
 
-/// The commit, with `-dirty` if what is built was changed since; what is written of runs before this one, below `docs`, is
-/// not.
+/// What is built.
+const SOURCES: [&str; 13] = [
+    "Cargo.lock",
+    "Cargo.toml",
+    "crates",
+    "deploy",
+    "mda",
+    "msa",
+    "mta",
+    "proto",
+    "tests/Cargo.toml",
+    "tests/bench",
+    "tests/commit.rs",
+    "tests/faults",
+    "tests/src",
+];
+
+/// The commit, with `-dirty` if what is built was changed since; `unknown` without git or outside of a repository.
 fn commit() -> String {
-    let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else { return "unknown".to_owned() };
-    let is_changed = git(&["status", "--porcelain", "--", ":(top)", ":(top,exclude)docs"]).is_some();
-    if is_changed { commit + "-dirty" } else { commit }
+    let sources = SOURCES.map(|source| format!(":(top){source}"));
+    let status = ["--no-optional-locks", "status", "--porcelain", "--"];
+    let status: Vec<&str> = status.into_iter().chain(sources.iter().map(String::as_str)).collect();
+    match (git(&["rev-parse", "--short", "HEAD"]), git(&status)) {
+        (Some(commit), Some(changes)) if changes.is_empty() => commit,
+        (Some(commit), Some(_)) => commit + "-dirty",
+        _ => "unknown".to_owned(),
+    }
 }
 
-/// What git prints; `None` without git, outside of a repository, or if it prints nothing.
+/// What git prints; `None` if it fails.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
-    let printed = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    (output.status.success() && !printed.is_empty()).then_some(printed)
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

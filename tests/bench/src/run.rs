@@ -72,6 +72,7 @@ fn measure(arguments: &Run, interruption: &Interruption) -> anyhow::Result<()> {
     let ended = programme.measure(&mut record);
     eprintln!("the figures are in {}", record.path.display());
     ended?;
+    record.add(Line::Ended)?;
     print(&record.lines);
     let failures = record.lines.iter().filter(|line| matches!(line, Line::Failed(_))).count();
     ensure!(failures == 0, "{failures} points could not be measured");
@@ -98,9 +99,18 @@ impl Programme<'_> {
         for round in 1..=rounds {
             for bound in &self.bounds {
                 self.interruption.check()?;
-                for measured in (bound.measure)(&self.ground(round))? {
-                    tell((round, rounds), &measured);
-                    record.add(Line::Measured(measured))?;
+                match (bound.measure)(&self.ground(round)) {
+                    Ok(all) => {
+                        for measured in all {
+                            tell((round, rounds), &measured);
+                            record.add(Line::Measured(measured))?;
+                        }
+                    }
+                    Err(error) => {
+                        let (case, system) = (bound.name.to_owned(), "no mail system".to_owned());
+                        let reason = format!("{error:#}");
+                        self.failed(Failed { case, point: None, system, round, reason }, record)?;
+                    }
                 }
             }
             for case in &self.cases {
@@ -111,6 +121,15 @@ impl Programme<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Tells and notes what could not be measured, unless that is because the run was asked to stop.
+    fn failed(&self, failed: Failed, record: &mut Record) -> anyhow::Result<()> {
+        self.interruption.check()?;
+        let at = failed.point.as_ref().map(|point| format!(" {point}")).unwrap_or_default();
+        let Failed { case, system, round, reason, .. } = &failed;
+        eprintln!("{round}/{} {case}{at}, {system}: {reason}", self.rounds);
+        record.add(Line::Failed(failed))
     }
 
     fn ground(&self, round: u32) -> Ground<'_> {
@@ -186,17 +205,9 @@ impl Turn<'_> {
     }
 
     fn failed(&self, point: Option<Point>, error: &anyhow::Error, record: &mut Record) -> anyhow::Result<()> {
-        self.programme.interruption.check()?;
-        let at = point.as_ref().map(|point| format!(" {point}")).unwrap_or_default();
-        let (round, rounds) = (self.round, self.programme.rounds);
-        eprintln!("{round}/{rounds} {}{at}, {}: {error:#}", self.case.name(), self.kind.name());
-        record.add(Line::Failed(Failed {
-            case: self.case.name().to_owned(),
-            point,
-            system: self.kind.name().to_owned(),
-            round: self.round,
-            reason: format!("{error:#}"),
-        }))
+        let (case, system) = (self.case.name().to_owned(), self.kind.name().to_owned());
+        let (round, reason) = (self.round, format!("{error:#}"));
+        self.programme.failed(Failed { case, point, system, round, reason }, record)
     }
 }
 

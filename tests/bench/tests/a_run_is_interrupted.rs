@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -30,7 +31,9 @@ fn interrupted(system: &str) {
     let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
     bench.args(["run", "--only", "inbound", "--accounts", "8", "--systems", system]);
     bench.arg("--dir").arg(dir.path()).arg("--out").arg(out.path());
-    let mut bench = bench.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("bench starts");
+    // A group of its own, which is told as a whole, as a terminal does.
+    let mut bench =
+        bench.process_group(0).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("bench starts");
     let mut said = BufReader::new(bench.stderr.take().expect("its errors"));
     // The first point is told of; the next ones take many seconds.
     let mut line = String::new();
@@ -38,11 +41,11 @@ fn interrupted(system: &str) {
         line.clear();
         assert!(said.read_line(&mut line).expect("a line") > 0, "it ended early");
     }
-    let asked = Command::new("kill").arg(bench.id().to_string()).status();
+    let asked = Command::new("kill").args(["-INT", "--"]).arg(format!("-{}", bench.id())).status();
     assert!(asked.is_ok_and(|status| status.success()), "it is asked to stop");
     let mut rest = String::new();
     said.read_to_string(&mut rest).expect("what it says then");
-    assert_eq!(bench.wait().expect("its end").code(), Some(128 + 15), "{rest}");
+    assert_eq!(bench.wait().expect("its end").code(), Some(128 + 2), "{rest}");
     assert!(rest.ends_with("bench: interrupted; all that it had started is stopped\n"), "{rest}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "its folder is gone");
     assert_eq!(processes_in(dir.path()), [] as [String; 0]);

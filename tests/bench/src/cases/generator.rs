@@ -1,4 +1,4 @@
-//! The load generator by itself: what it can do is no bound of what is measured with it.
+//! The load generator by itself: no mail system can be measured to do more than it can.
 
 use std::net::TcpListener;
 use std::time::Instant;

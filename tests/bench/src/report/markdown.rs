@@ -36,7 +36,7 @@ cargo run --profile dist -p bench -- report target/bench/*.jsonl --docs docs
   only where it says *all synced* was it told to sync them too before its OK (`mail_fsync = always`), as Waypost does always.
 - Everything is on loopback, in a folder of its own on one disk, on cores that the systems share with the load generator. The
   systems take turns, case by case, each started anew without any mail; one runs at a time. The figures are medians of the
-  rounds, with the least and the most of them. A load of mail or of POP3 lasts 4 s at each point (latency 8 s, appends 2 s), a
+  rounds, with the least and the most of them; those of all runs below count together. A load of mail or of POP3 lasts 4 s at each point (latency 8 s, appends 2 s), a
   step of an IMAP client 1 s; a step that is called *first* is done once.
 - The load generator is one thread of Rust. *load's* is how much of a core it took until its operations were done: near 1 the
   generator is the bound and not the system, and the ratio is too small. It counts what is acknowledged; how many messages lie
@@ -145,6 +145,14 @@ fn doubts(results: &Results<'_>) -> String {
             doubts,
             "- CPU time of {} was counted by trees of processes: what ended meanwhile is not in it.",
             by_trees.join(" and ")
+        );
+    }
+    let broken_off = results.origins.len().saturating_sub(results.ended);
+    if broken_off > 0 {
+        let _ = writeln!(
+            doubts,
+            "- Of {} runs {broken_off} broke off. What was measured until then counts, so some systems have more rounds.",
+            results.origins.len()
         );
     }
     let disturbed = results.count(|cost| cost.strangers_cpu > DISTURBED * cost.seconds);

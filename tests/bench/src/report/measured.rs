@@ -21,6 +21,8 @@ pub(crate) enum Line {
     Measured(Measured),
     /// A point of which there are none.
     Failed(Failed),
+    /// Nothing was left to be measured. A run that was broken off ends without it.
+    Ended,
 }
 
 /// Where figures come from.
@@ -242,7 +244,8 @@ mod tests {
             round: 1,
             reason: "no".into(),
         };
-        let lines = [Line::Origin(Origin::default()), Line::Measured(measured()), Line::Failed(failed)];
+        let lines =
+            [Line::Origin(Origin::default()), Line::Measured(measured()), Line::Failed(failed), Line::Ended];
         for line in lines {
             let text = serde_json::to_string(&line).unwrap();
             assert!(!text.contains('\n'), "{text}");

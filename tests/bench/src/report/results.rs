@@ -14,6 +14,8 @@ const OURS: [&str; 2] = ["Waypost", "journal"];
 pub(crate) struct Results<'a> {
     /// Where the runs' figures come from, in their order.
     pub(crate) origins: Vec<&'a Origin>,
+    /// Runs that came to their end.
+    pub(crate) ended: usize,
     /// The cases, in the order in which they were measured first.
     pub(crate) cases: Vec<CaseResults<'a>>,
     /// What could not be measured.
@@ -56,6 +58,7 @@ impl<'a> Results<'a> {
                 Line::Origin(origin) => results.origins.push(origin),
                 Line::Failed(failed) => results.failed.push(failed),
                 Line::Measured(measured) => results.add(measured),
+                Line::Ended => results.ended += 1,
             }
         }
         results
