@@ -1,8 +1,9 @@
 //! What a process uses of the machine.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the kernel says of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,8 +12,8 @@ pub struct Usage {
     pub memory: u64,
     /// The most that it ever held.
     pub most_memory: u64,
-    /// Files, sockets and such that it has open, but for segments that are in use: a journal keeps some hundreds of them
-    /// open, and more and more until then as it grows.
+    /// Files, sockets and such that it has open, but for segments that are in use, each once: a journal keeps some hundreds
+    /// of them open, and more and more until then as it grows.
     pub descriptors: usize,
 }
 
@@ -30,13 +31,16 @@ pub fn usage(pid: u32) -> io::Result<Usage> {
     let open = fs::read_dir(format!("/proc/{pid}/fd"))?
         .flatten()
         .filter_map(|entry| fs::read_link(entry.path()).ok());
-    let descriptors = open.filter(|file| !is_segment_in_use(file)).count();
+    let descriptors = count(open);
     Ok(Usage { memory: octets("VmRSS:"), most_memory: octets("VmHWM:"), descriptors })
 }
 
-/// Whether an open file is a segment that is there. The kernel tells of one that was removed that it is `(deleted)`.
-fn is_segment_in_use(file: &Path) -> bool {
-    file.extension().is_some_and(|extension| extension == "seg")
+/// Counts open files, but for segments that are there, each once. The kernel tells of one that was removed that it is
+/// `(deleted)`.
+fn count(open: impl Iterator<Item = PathBuf>) -> usize {
+    let mut segments = HashSet::new();
+    let is_segment = |file: &Path| file.extension().is_some_and(|extension| extension == "seg");
+    open.filter(|file| !is_segment(file) || !segments.insert(file.clone())).count()
 }
 
 #[cfg(test)]
@@ -44,10 +48,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_open_files_only_segments_that_are_there_do_not_count() {
-        assert!(is_segment_in_use(Path::new("/data/mda/log/0000000000000007.seg")));
-        for other in ["/data/mda/log/0000000000000007.seg (deleted)", "/data/mda/rows/db", "socket:[25]"] {
-            assert!(!is_segment_in_use(Path::new(other)), "{other}");
-        }
+    fn of_open_files_segments_that_are_there_do_not_count_once() {
+        let counted = |open: &[&str]| count(open.iter().map(PathBuf::from));
+        assert_eq!(counted(&["/mda/journal/07.seg", "/mda/journal/08.seg", "/mta/spool/07.seg"]), 0);
+        assert_eq!(counted(&["/mda/journal/07.seg", "/mda/journal/07.seg"]), 1);
+        assert_eq!(counted(&["/mda/journal/07.seg (deleted)", "/mda/state/db", "socket:[25]"]), 3);
     }
 }

@@ -40,14 +40,13 @@ impl Watch {
     /// so many more descriptors than at the beginning. Waits for these to be given back.
     pub(crate) fn end(&self, pipeline: &Pipeline, memory: u64, descriptors: usize, outcome: &mut Outcome) {
         for (service, (old, before)) in SERVICES.into_iter().zip(self.0) {
-            if pipeline.pid(service) != Some(old) {
+            let most = before.descriptors + descriptors;
+            let now = || usage(old).ok();
+            let given_back = within(PATIENCE, || now().filter(|after| after.descriptors <= most));
+            let Some(after) = given_back.or_else(now).filter(|_| pipeline.pid(service) == Some(old)) else {
                 outcome.wrong.push(format!("{service} was started again"));
                 continue;
-            }
-            let now = || usage(old).expect("its usage");
-            let most = before.descriptors + descriptors;
-            let given_back = within(PATIENCE, || Some(now()).filter(|after| after.descriptors <= most));
-            let after = given_back.unwrap_or_else(now);
+            };
             if after.descriptors > most {
                 outcome.wrong.push(format!("{service} holds {} descriptors", after.descriptors));
             }
