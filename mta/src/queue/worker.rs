@@ -234,10 +234,12 @@ impl Queue {
             self.stall_or_expire(&message, recipients, tag, &moved).await;
             return None;
         }
-        let begun = self.beginnings(&message, &recipients);
+        let mut begun = self.beginnings(&message, &recipients);
         if message.is_first_attempt(&begun) {
             // No record that may be refused comes of it: whether the spool takes any is known from the result before.
             written.await;
+            // That may have taken long.
+            begun = self.beginnings(&message, &recipients);
         }
         hit(Point::MtaAttemptBefore);
         if let Err(error) = self.parts.spool.begin(message.id, begun.clone()).await {
