@@ -11,7 +11,7 @@ use crate::store::{LocalStore, MailboxId, Swept};
 /// How often some mailboxes are looked at.
 const EVERY: Duration = Duration::from_mins(1);
 
-/// How soon again, if there was more in them than could go: where much is expunged, as much has to go.
+/// How soon the next are, if there was more in some of them than could go: where much is expunged, as much has to go.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// How many: of a store with a million mailboxes each is looked at some times a day.
@@ -19,7 +19,10 @@ const MAILBOXES: usize = 5_000;
 
 /// Sweeps until the shutdown starts.
 pub(crate) async fn run(store: LocalStore, metrics: Metrics, shutdown: &Shutdown) {
-    let (mut after, mut pause) = (MailboxId(0), EVERY);
+    let mut after = MailboxId(0);
+    // In one of the mailboxes since the first.
+    let mut is_more_left = false;
+    let mut pause = EVERY;
     loop {
         tokio::select! {
             () = shutdown.started() => return,
@@ -28,11 +31,12 @@ pub(crate) async fn run(store: LocalStore, metrics: Metrics, shutdown: &Shutdown
         pause = EVERY;
         match store.sweep(Timestamp::now(), after, MAILBOXES).await {
             Ok(Swept { next, has_more, retired, ended }) => {
-                if has_more {
+                is_more_left |= has_more;
+                if is_more_left {
                     pause = AGAIN;
-                } else {
-                    after = next.unwrap_or(MailboxId(0));
                 }
+                is_more_left &= next.is_some();
+                after = next.unwrap_or(MailboxId(0));
                 metrics.retired.inc_by(retired);
                 metrics.ended.inc_by(ended);
                 if retired + ended > 0 {

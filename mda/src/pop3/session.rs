@@ -186,8 +186,8 @@ impl Session {
         Action::Reply(format!("-ERR {reason}\r\n"))
     }
 
-    /// A message that was to be sent cannot be read. Each time costs a line of the log, so whoever asks for it again makes
-    /// a mistake; but however many cannot be read, the client gets past them.
+    /// A message that was to be sent cannot be read, not even its beginning. Each time costs a line of the log, so whoever
+    /// asks for it again makes a mistake; but however many there are, the client gets past them.
     pub(crate) fn unreadable(&mut self, uid: u32, reason: &str) -> Action {
         let is_news = match &mut self.state {
             State::Transaction(maildrop) => maildrop.note_unreadable(uid),

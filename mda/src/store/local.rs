@@ -158,6 +158,12 @@ impl LocalStore {
         self.inner.table.spoil(super::keys::SEEN);
     }
 
+    /// Damages the leaves of a mailbox.
+    #[cfg(test)]
+    pub(in crate::store) fn spoil_leaves(&self, mailbox: MailboxId) {
+        self.inner.table.spoil(&super::keys::leaves(mailbox.0));
+    }
+
     /// Waits until the store has failed for good, and says why: what is asked of it then is refused until it is opened
     /// anew. A store that is closed as it should be may say so too.
     pub async fn failed(&self) -> StoreError {

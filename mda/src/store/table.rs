@@ -132,9 +132,14 @@ impl Table {
         }
     }
 
+    /// The keys of a range, in order.
+    pub(super) fn keys(&self, range: impl RangeBounds<Vec<u8>>) -> impl Iterator<Item = Result<sled::IVec>> {
+        self.tree.range(range).map(|pair| Ok(pair.map_err(sled_error)?.0))
+    }
+
     /// The first key of a range.
     pub(super) fn first_key(&self, range: impl RangeBounds<Vec<u8>>) -> Result<Option<sled::IVec>> {
-        self.tree.range(range).next().map(|pair| Ok(pair.map_err(sled_error)?.0)).transpose()
+        self.keys(range).next().transpose()
     }
 
     /// A row as its octets.

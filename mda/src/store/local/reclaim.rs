@@ -21,8 +21,8 @@ use crate::store::record::{
 use crate::store::state::decode;
 use crate::store::{ModSeq, Result, StoreError, Uid, UidSet, keys};
 
-/// Octets that reclaiming reads and writes in one go; the rest waits for the next. What it costs is counted and not what it
-/// gives back: dead segments cost next to nothing, and would pile up.
+/// Octets that reclaiming may spend at its pace in one go; the rest waits for the next. What it costs is counted and not
+/// what it gives back: dead segments cost next to nothing, and would pile up.
 const AT_ONCE: u64 = 1 << 30;
 
 /// Octets that a segment counts for at least, for the files that are synced and the rows that are written.
@@ -44,7 +44,7 @@ impl LocalStore {
         self.reclaim_for(AT_ONCE)
     }
 
-    /// Reclaims the segments that are mostly dead, the deadest first, until so many octets were read and written for it.
+    /// Reclaims the segments that are mostly dead, the deadest first, until so many octets were spent on it.
     pub(in crate::store) fn reclaim_for(&self, most: u64) -> Result<()> {
         let mut cost = 0;
         for Candidate { segment, .. } in
@@ -56,7 +56,7 @@ impl LocalStore {
             }
             let before = self.inner.pace.total();
             match self.reclaim_segment(segment) {
-                // Where the deadest finds no room the others find none either.
+                // The others would hardly find more room than the deadest, and each try costs a scan.
                 Err(error @ (StoreError::Closed(_) | StoreError::Full)) => return Err(error),
                 // Whatever is wrong with one segment, the others' space is wanted too.
                 Err(error) => tracing::warn!(%segment, %error, "cannot reclaim space of dead messages"),
@@ -424,7 +424,7 @@ impl<'a> Gathering<'a> {
         }
         self.octets = 0;
         let meta = Bytes::from(std::mem::take(&mut self.change).encode_to_vec());
-        // Also a full disk takes it, for it is by this that space becomes free.
+        // Also below the space that is to stay free, for it is by this that space becomes free.
         let append =
             self.store.inner.journal.append_carried(Record { kind: RECORD_KIND, meta, body: Bytes::new() });
         self.appends.push_back(append);

@@ -9,7 +9,7 @@ use super::LocalStore;
 use super::kept::keeps_for;
 use super::together::NOBODY;
 use crate::store::placed::leaves_of;
-use crate::store::record::{Change, MailboxState};
+use crate::store::record::Change;
 use crate::store::{Mailbox, MailboxId, Result, StoreError, Swept, Uid, UidSet, keys};
 
 /// Messages of one mailbox that go at once.
@@ -23,38 +23,57 @@ impl LocalStore {
     /// is full, all expunged messages are over.
     pub async fn sweep(&self, now: Timestamp, after: MailboxId, mailboxes: usize) -> Result<Swept> {
         let found = self.read_aside(move |store| store.mailboxes_after(after, mailboxes)).await?;
-        let next = found.last().filter(|_| found.len() == mailboxes).map(|mailbox| mailbox.id);
+        let next = found.last().filter(|_| found.len() == mailboxes).copied();
         let mut swept = Swept { next, ..Swept::default() };
         let is_full = matches!(self.inner.journal.room_for(0), Err(journal::Error::DiskFull { .. }));
         for mailbox in found {
-            let is_kept = mailbox.account == NOBODY && keeps_for(&mailbox.name).is_some();
-            let keep = match self.keeps(&mailbox) {
-                Some(_) if is_kept && is_full => Duration::ZERO,
-                Some(keep) => keep,
-                None => continue,
-            };
-            let until = now.as_second().saturating_sub_unsigned(keep.as_secs());
-            let mut has_more = true;
-            for _ in 0..ROUNDS {
-                let id = mailbox.id;
-                let uids = self.read_aside(move |store| store.saved_until(id, until)).await?;
-                has_more = uids.len() == AT_ONCE;
-                if uids.is_empty() {
-                    break;
-                }
-                if is_kept {
-                    self.end_kept(&mailbox, &uids).await?;
-                    swept.ended += uids.len() as u64;
-                } else {
-                    swept.retired += self.retire(&mailbox, uids).await?;
-                }
-                if !has_more {
-                    break;
-                }
+            match self.sweep_mailbox(mailbox, now, is_full, &mut swept).await {
+                Err(error @ (StoreError::Closed(_) | StoreError::Full)) => return Err(error),
+                // Whatever is wrong with one mailbox, the others have their time too.
+                Err(error) => tracing::warn!(%mailbox, %error, "messages that are over stay in a mailbox"),
+                Ok(()) => {}
             }
-            swept.has_more |= has_more;
         }
         Ok(swept)
+    }
+
+    /// Ends what is over in one mailbox, and adds it to `swept`.
+    async fn sweep_mailbox(
+        &self,
+        id: MailboxId,
+        now: Timestamp,
+        is_full: bool,
+        swept: &mut Swept,
+    ) -> Result<()> {
+        // Removed meanwhile.
+        let Some(mailbox) = self.read_aside(move |store| store.read_mailbox_by_id(id)).await? else {
+            return Ok(());
+        };
+        let is_kept = mailbox.account == NOBODY && keeps_for(&mailbox.name).is_some();
+        let keep = match self.keeps(&mailbox) {
+            Some(_) if is_kept && is_full => Duration::ZERO,
+            Some(keep) => keep,
+            None => return Ok(()),
+        };
+        let until = now.as_second().saturating_sub_unsigned(keep.as_secs());
+        for _ in 0..ROUNDS {
+            let uids = self.read_aside(move |store| store.saved_until(id, until)).await?;
+            if uids.is_empty() {
+                return Ok(());
+            }
+            let is_all = uids.len() < AT_ONCE;
+            if is_kept {
+                self.end_kept(&mailbox, &uids).await?;
+                swept.ended += uids.len() as u64;
+            } else {
+                swept.retired += self.retire(&mailbox, uids).await?;
+            }
+            if is_all {
+                return Ok(());
+            }
+        }
+        swept.has_more = true;
+        Ok(())
     }
 
     /// For how long messages stay in a mailbox; `None` for ever.
@@ -81,14 +100,11 @@ impl LocalStore {
         }
     }
 
-    fn mailboxes_after(&self, after: MailboxId, limit: usize) -> Result<Vec<Mailbox>> {
+    fn mailboxes_after(&self, after: MailboxId, limit: usize) -> Result<Vec<MailboxId>> {
         let all = keys::within(keys::MAILBOXES);
         let range = keys::mailbox(after.0.saturating_add(1))..all.end;
-        let mut mailboxes = Vec::new();
-        for row in self.inner.table.scan::<MailboxState>(range).take(limit) {
-            mailboxes.extend(self.read_mailbox_by_id(MailboxId(keys::last_u64(&row?.0)))?);
-        }
-        Ok(mailboxes)
+        let found = self.inner.table.keys(range).take(limit);
+        found.map(|key| Ok(MailboxId(keys::last_u64(&key?)))).collect()
     }
 
     /// The oldest messages of a mailbox, as far as they were saved by `until`: UIDs ascend with that time.

@@ -112,6 +112,19 @@ async fn where_more_is_over_than_goes_at_once_the_next_sweep_goes_on() {
 }
 
 #[tokio::test]
+async fn what_is_over_goes_although_another_mailbox_is_damaged() {
+    let (bed, alice) = keeping().await;
+    for name in ["Drafts", "Archive"] {
+        append(&bed.store, alice, name, "text", Flags::none()).await;
+        bed.store.set_retention(mailbox(&bed.store, alice, name).id, Some(DAY)).await.unwrap();
+    }
+    let [drafts, archive] = ["Drafts", "Archive"].map(|name| mailbox(&bed.store, alice, name).id);
+    bed.store.spoil_leaves(drafts.min(archive));
+    assert_eq!(sweep_in(&bed.store, 2 * DAY).await.retired, 1);
+    assert_eq!(bed.store.status(drafts.max(archive)).unwrap().messages, 0);
+}
+
+#[tokio::test]
 async fn moves_keep_nothing_behind_and_what_comes_back_needs_room() {
     let (bed, alice) = keeping().await;
     deliver(&bed.store, alice, "one").await;
