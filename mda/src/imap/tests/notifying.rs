@@ -248,9 +248,12 @@ async fn groups_add_up_for_a_mailbox_that_several_name() {
     assert_eq!(client.line().await, "* LIST (\\Subscribed) \"/\" \"a/b\"");
     other.ok("RENAME c d").await;
     other.ok("DELETE a/b").await;
+    let mut told = client.line().await;
     // Its messages may be seen to go first.
-    let told = [client.line().await, client.line().await];
-    assert!(told.contains(&"* LIST (\\NonExistent) \"/\" \"a/b\"".to_owned()), "{told:?}");
+    if told == "* STATUS \"a/b\" (MESSAGES 0 UIDNEXT 2)" {
+        told = client.line().await;
+    }
+    assert_eq!(told, "* LIST (\\NonExistent) \"/\" \"a/b\"");
 }
 
 /// What was shared, and is again, is followed once, whatever happened in between.
