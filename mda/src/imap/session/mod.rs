@@ -451,10 +451,10 @@ impl<S: MailStore> Session<S> {
             failed => {
                 tracing::error!(peer = %self.peer, error = %failed, "the mail store failed");
                 self.shared.options.metrics.store_errors.inc();
-                let code = if matches!(failed, StoreError::CorruptBody { .. }) {
-                    "CORRUPTION"
-                } else {
-                    "UNAVAILABLE"
+                // RFC 5530 §3: the first wants a person's attention, the second ends by itself.
+                let code = match failed {
+                    StoreError::CorruptBody { .. } | StoreError::CorruptState { .. } => "CORRUPTION",
+                    _ => "UNAVAILABLE",
                 };
                 return Outcome::no(code, "the mail store failed at this");
             }
