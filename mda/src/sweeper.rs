@@ -17,11 +17,29 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How many: of a store with a million mailboxes each is looked at some times a day.
 const MAILBOXES: usize = 5_000;
 
+/// Where sweeping has come to.
+struct Round {
+    /// The next mailboxes are those behind this one.
+    after: MailboxId,
+    /// More is over in mailboxes of this round than could go.
+    is_more_left: bool,
+}
+
+impl Round {
+    /// Notes what a sweep came to. Says how long to wait for the next.
+    fn go_on(&mut self, next: Option<MailboxId>, has_more: bool) -> Duration {
+        self.is_more_left |= has_more;
+        let pause = if self.is_more_left { AGAIN } else { EVERY };
+        self.after = next.unwrap_or(MailboxId(0));
+        // All mailboxes have had their turn before the first has another.
+        self.is_more_left &= next.is_some();
+        pause
+    }
+}
+
 /// Sweeps until the shutdown starts.
 pub(crate) async fn run(store: LocalStore, metrics: Metrics, shutdown: &Shutdown) {
-    let mut after = MailboxId(0);
-    // In one of the mailboxes since the first.
-    let mut is_more_left = false;
+    let mut round = Round { after: MailboxId(0), is_more_left: false };
     let mut pause = EVERY;
     loop {
         tokio::select! {
@@ -29,14 +47,9 @@ pub(crate) async fn run(store: LocalStore, metrics: Metrics, shutdown: &Shutdown
             () = tokio::time::sleep(pause) => {}
         }
         pause = EVERY;
-        match store.sweep(Timestamp::now(), after, MAILBOXES).await {
+        match store.sweep(Timestamp::now(), round.after, MAILBOXES).await {
             Ok(Swept { next, has_more, retired, ended }) => {
-                is_more_left |= has_more;
-                if is_more_left {
-                    pause = AGAIN;
-                }
-                is_more_left &= next.is_some();
-                after = next.unwrap_or(MailboxId(0));
+                pause = round.go_on(next, has_more);
                 metrics.retired.inc_by(retired);
                 metrics.ended.inc_by(ended);
                 if retired + ended > 0 {
@@ -51,5 +64,22 @@ pub(crate) async fn run(store: LocalStore, metrics: Metrics, shutdown: &Shutdown
                 tracing::warn!(%error, "looking for messages that are over broke off, the rest is left for later");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn while_more_is_over_than_can_go_the_mailboxes_take_turns_soon() {
+        let mut round = Round { after: MailboxId(0), is_more_left: false };
+        let other = Some(MailboxId(7));
+        assert_eq!((round.go_on(other, false), round.after), (EVERY, MailboxId(7)));
+        assert_eq!((round.go_on(None, true), round.after), (AGAIN, MailboxId(0)));
+        assert_eq!((round.go_on(other, true), round.after), (AGAIN, MailboxId(7)));
+        assert_eq!((round.go_on(None, false), round.after), (AGAIN, MailboxId(0)));
+        assert_eq!(round.go_on(other, false), EVERY);
+        assert_eq!(round.go_on(None, false), EVERY);
     }
 }

@@ -167,9 +167,8 @@ impl<T: Send + 'static> Journal<T> {
 
     /// Appends a record that writes anew what keeps a segment from being [reclaimed](Self::reclaim). As
     /// [`append`](Self::append), but as for the copies that reclaiming makes, neither the bounds of the queue nor
-    /// [`Config::min_free_bytes`](crate::Config::min_free_bytes) hold for it: it may use the last space, because more becomes
-    /// free. Whoever appends such records waits for
-    /// earlier ones, so that few are on their way.
+    /// [`Config::min_free_bytes`](crate::Config::min_free_bytes) hold for it: it may use the last space, because more
+    /// becomes free. Whoever appends such records waits for earlier ones, so that few are on their way.
     pub fn append_carried(&self, record: Record) -> Append<T> {
         let (completion, append) = Append::waiting();
         match self.push(record, Some(completion), Limits::Reclaim) {

@@ -425,6 +425,7 @@ impl<T> Queue<T> {
         self.fail(error.clone());
         let waiting = std::mem::take(&mut self.state.lock().items);
         for item in waiting {
+            self.note_lost(usize::from(item.is_relaxed()));
             item.refuse(error);
         }
     }

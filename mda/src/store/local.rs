@@ -160,7 +160,7 @@ impl LocalStore {
 
     /// Damages the leaves of a mailbox.
     #[cfg(test)]
-    pub(in crate::store) fn spoil_leaves(&self, mailbox: MailboxId) {
+    pub(crate) fn spoil_leaves(&self, mailbox: MailboxId) {
         self.inner.table.spoil(&super::keys::leaves(mailbox.0));
     }
 

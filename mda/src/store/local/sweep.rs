@@ -23,14 +23,22 @@ impl LocalStore {
     /// is full, all expunged messages are over.
     pub async fn sweep(&self, now: Timestamp, after: MailboxId, mailboxes: usize) -> Result<Swept> {
         let found = self.read_aside(move |store| store.mailboxes_after(after, mailboxes)).await?;
-        let next = found.last().filter(|_| found.len() == mailboxes).copied();
+        let next = found.last().filter(|_| found.len() == mailboxes).map(|(id, _)| *id);
         let mut swept = Swept { next, ..Swept::default() };
         let is_full = matches!(self.inner.journal.room_for(0), Err(journal::Error::DiskFull { .. }));
-        for mailbox in found {
-            match self.sweep_mailbox(mailbox, now, is_full, &mut swept).await {
+        for (id, mailbox) in found {
+            let ended = match mailbox {
+                Ok(Some(mailbox)) => self.sweep_mailbox(&mailbox, now, is_full, &mut swept).await,
+                // Removed meanwhile.
+                Ok(None) => continue,
+                Err(error) => Err(error),
+            };
+            match ended {
                 Err(error @ (StoreError::Closed(_) | StoreError::Full)) => return Err(error),
                 // Whatever is wrong with one mailbox, the others have their time too.
-                Err(error) => tracing::warn!(%mailbox, %error, "messages that are over stay in a mailbox"),
+                Err(error) => {
+                    tracing::warn!(mailbox = %id, %error, "messages that are over stay in a mailbox");
+                }
                 Ok(()) => {}
             }
         }
@@ -40,22 +48,18 @@ impl LocalStore {
     /// Ends what is over in one mailbox, and adds it to `swept`.
     async fn sweep_mailbox(
         &self,
-        id: MailboxId,
+        mailbox: &Mailbox,
         now: Timestamp,
         is_full: bool,
         swept: &mut Swept,
     ) -> Result<()> {
-        // Removed meanwhile.
-        let Some(mailbox) = self.read_aside(move |store| store.read_mailbox_by_id(id)).await? else {
-            return Ok(());
-        };
         let is_kept = mailbox.account == NOBODY && keeps_for(&mailbox.name).is_some();
-        let keep = match self.keeps(&mailbox) {
+        let keep = match self.keeps(mailbox) {
             Some(_) if is_kept && is_full => Duration::ZERO,
             Some(keep) => keep,
             None => return Ok(()),
         };
-        let until = now.as_second().saturating_sub_unsigned(keep.as_secs());
+        let (id, until) = (mailbox.id, now.as_second().saturating_sub_unsigned(keep.as_secs()));
         for _ in 0..ROUNDS {
             let uids = self.read_aside(move |store| store.saved_until(id, until)).await?;
             if uids.is_empty() {
@@ -63,10 +67,10 @@ impl LocalStore {
             }
             let is_all = uids.len() < AT_ONCE;
             if is_kept {
-                self.end_kept(&mailbox, &uids).await?;
+                self.end_kept(mailbox, &uids).await?;
                 swept.ended += uids.len() as u64;
             } else {
-                swept.retired += self.retire(&mailbox, uids).await?;
+                swept.retired += self.retire(mailbox, uids).await?;
             }
             if is_all {
                 return Ok(());
@@ -100,11 +104,20 @@ impl LocalStore {
         }
     }
 
-    fn mailboxes_after(&self, after: MailboxId, limit: usize) -> Result<Vec<MailboxId>> {
+    /// Some mailboxes in the order of their numbers, each as far as it can be read.
+    fn mailboxes_after(
+        &self,
+        after: MailboxId,
+        limit: usize,
+    ) -> Result<Vec<(MailboxId, Result<Option<Mailbox>>)>> {
         let all = keys::within(keys::MAILBOXES);
         let range = keys::mailbox(after.0.saturating_add(1))..all.end;
         let found = self.inner.table.keys(range).take(limit);
-        found.map(|key| Ok(MailboxId(keys::last_u64(&key?)))).collect()
+        let read = |key: sled::IVec| {
+            let id = MailboxId(keys::last_u64(&key));
+            (id, self.read_mailbox_by_id(id))
+        };
+        found.map(|key| Ok(read(key?))).collect()
     }
 
     /// The oldest messages of a mailbox, as far as they were saved by `until`: UIDs ascend with that time.

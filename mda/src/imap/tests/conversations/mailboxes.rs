@@ -139,3 +139,21 @@ async fn a_selected_mailbox_that_is_deleted_ends_the_session_of_others() {
     assert!(one.rest().await.starts_with("* BYE"));
     other.ok("NOOP").await;
 }
+
+#[tokio::test]
+async fn a_mailbox_that_is_damaged_is_told_of_as_such_and_others_can_be_selected() {
+    let server = Server::start().await;
+    let mut client = server.login().await;
+    client.append("INBOX", MESSAGE).await;
+    client.append("Archive", MESSAGE).await;
+    let store = &server.store.store;
+    let account = store.account_by_address(USER).unwrap().unwrap().id;
+    let archive = store.mailbox(account, &MailboxName::parse("Archive").unwrap()).unwrap().unwrap().id;
+    store.spoil_leaves(archive);
+    let (_, tagged) = client.command("SELECT Archive").await;
+    assert!(tagged.starts_with("NO [CORRUPTION]"), "{tagged}");
+    client.ok("SELECT INBOX").await;
+    // The same once more makes it good.
+    store.spoil_leaves(archive);
+    client.ok("SELECT Archive").await;
+}
