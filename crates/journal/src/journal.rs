@@ -43,7 +43,8 @@ const MAX_SEGMENT_BYTES: u64 = 2 << 30;
 /// An append-only log in segment files. Cheap to clone; the clones are one journal.
 ///
 /// `T` is what the follower returns for each entry. All methods but [`append`](Self::append),
-/// [`append_bookkeeping`](Self::append_bookkeeping), [`append_carried`](Self::append_carried), [`append_relaxed`](Self::append_relaxed),
+/// [`append_bookkeeping`](Self::append_bookkeeping), [`append_carried`](Self::append_carried),
+/// [`append_relaxed`](Self::append_relaxed),
 /// [`body_writer`](Self::body_writer), [`liveness`](Self::liveness), [`segments`](Self::segments), [`segment_exists`](Self::segment_exists) and
 /// [`reclaim_candidates`](Self::reclaim_candidates) read or wait for the disk: from async code, call them on a
 /// thread that may block.
