@@ -2,6 +2,7 @@
 //! several machines at once.
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -41,9 +42,7 @@ fn what_clients_were_told_holds_when_the_mda_is_killed() {
     let Some(python) = python("imaplib") else { return };
     let pipeline = Pipeline::start(WAYPOST, &Options::default());
     let before = succeed(&python, &pipeline, include_str!("mail_programs_work_all_day/before_the_kill.py"));
-    let killed = pipeline.pid("mda");
-    pipeline.kill("mda");
-    eventually("another mda", || pipeline.pid("mda").filter(|pid| Some(*pid) != killed));
+    kill(&pipeline);
     let after = succeed(&python, &pipeline, include_str!("mail_programs_work_all_day/after_the_kill.py"));
     assert_eq!(after, before);
 }
@@ -78,6 +77,14 @@ fn mbsync_keeps_a_maildir_and_the_account_the_same() {
     assert_eq!(maildir.messages("INBOX"), ["one FS", "three R"]);
     assert_eq!(maildir.messages("Drafts"), ["draft -"]);
     assert_eq!(run(look), kept);
+}
+
+/// Kills the MDA, and waits for the one that takes its place.
+fn kill(pipeline: &Pipeline) {
+    let killed = pipeline.pid("mda");
+    pipeline.kill("mda");
+    eventually("another mda", || pipeline.pid("mda").filter(|pid| Some(*pid) != killed));
+    eventually("it to serve", || TcpStream::connect(pipeline.address("mda", "imaps")).ok());
 }
 
 /// Runs a script that has to succeed; gives what it printed.

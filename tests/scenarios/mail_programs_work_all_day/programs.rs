@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
-use pipeline_tests::{Options, Pipeline, Program, eventually, program, python};
+use pipeline_tests::{Options, Pipeline, Program, program, python};
 
-use super::{Maildir, printed, subject, succeed};
+use super::{Maildir, kill, printed, subject, succeed};
 use crate::WAYPOST;
 
 /// What is found in a mailbox: subjects, and the flags that Maildir has letters for.
@@ -26,14 +25,6 @@ for item in found:
 /// Messages in a mailbox that is called large: `WAYPOST_MAILBOX_SIZE`, else a number that takes no minutes.
 fn large() -> usize {
     env::var("WAYPOST_MAILBOX_SIZE").ok().and_then(|size| size.parse().ok()).unwrap_or(300)
-}
-
-/// Kills the MDA, and waits for the one that takes its place.
-fn kill(pipeline: &Pipeline) {
-    let killed = pipeline.pid("mda");
-    pipeline.kill("mda");
-    eventually("another mda", || pipeline.pid("mda").filter(|pid| Some(*pid) != killed));
-    eventually("it to serve", || TcpStream::connect(pipeline.address("mda", "imaps")).ok());
 }
 
 /// Subjects and flags, as [`LOOK`] prints them.
